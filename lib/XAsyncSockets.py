@@ -1,0 +1,2823 @@
+"""
+XAsyncSockets: managed asynchronous TCP and UDP sockets in one file, for MicroPython 1.25+ and CPython 3.9+.
+
+A pool waits for all its sockets at once and calls their events; an application is a set of small functions:
+
+    pool   = XAsyncSocketsPool()
+    server = XAsyncTCPServer.Create(pool, ('0.0.0.0', 7777))
+
+    def on_line(client, line, arg):
+        client.AsyncSendData(line.encode() + b'\\n')
+        client.AsyncRecvLine(on_line)
+
+    server.OnClientAccepted = lambda server, client: client.AsyncRecvLine(on_line)
+    pool.AsyncWaitEvents()
+
+How the file is laid out:
+    1  Portability   everything that differs between interpreters and ports
+    2  Buffers       XBufferSlot, XBufferSlots, XFiFo
+    3  The pool      XAsyncSocketsPool: the loop, its timers, its worker threads
+    4  The sockets   XAsyncSocket, XAsyncTCPServer, XAsyncTCPClient, XAsyncUDPDatagram
+
+One rule makes it right with and without a global interpreter lock: a socket and the pool's poll set are touched
+by one thread at a time, the loop's, or the worker that holds the socket. What other threads ask for is left in
+the pool's mailbox and done by the loop.
+
+MIT licence. Documentation: docs/library.md
+"""
+
+import errno
+import gc
+import heapq
+import select
+import socket
+import sys
+import time
+
+__version__ = '0.1.0'
+
+# ============================================================================
+# 1. Portability: everything that differs between interpreters and ports
+# ============================================================================
+
+try:
+    from micropython import const
+except ImportError:
+    def const(value):
+        return value
+
+_MICROPYTHON = sys.implementation.name == 'micropython'
+
+# The unix port's socket module gives addresses as opaque bytes; every other one as tuples (ports/unix/modsocket.c).
+_OPAQUE_ADDRESSES = hasattr(socket, 'sockaddr')
+
+# MicroPython on a chip: no operating system below, poll() scans every socket, memory is counted in kilobytes.
+_ON_CHIP = _MICROPYTHON and sys.platform not in ('linux', 'darwin', 'win32')
+
+# poll() and epoll share these values on every system, and MicroPython's (py/stream.h) are the same.
+_IN = const(1)
+_OUT = const(4)
+_FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
+
+# MicroPython looks for a builtin among all of a module's names first: what the hot path uses is one of them.
+_len, _str, _type = len, str, type
+
+_WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
+
+# What a UDP socket raises while its queue is full: RP2 ENOMEM (pbuf_alloc), others EAGAIN or ENOBUFS.
+_DATAGRAM_QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)
+
+_SLOT_SIZE = const(4096)
+_SLOT_SIZE_ON_CHIP = const(2048)
+_MAX_TIMEOUT_MS = const(518400000)  # 6 days: less than half the period of a 32-bit port's ticks, 2**30 ms
+_MAX_WAIT_MS = const(200000000)     # a turn at least every 2.3 days keeps the pool's clock sure of the ticks' wraps
+_CHIP_WAIT_MS = const(20)           # chips have nothing that wakes poll(): another thread's call waits this long
+_ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources waits before it tries again
+_LINE_END = const(2)                # the longest end of a line, b'\r\n'
+_HANDSHAKE_MS = const(10000)
+_NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
+_KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
+
+if _MICROPYTHON:
+    from time import ticks_add as _ticks_add
+    from time import ticks_diff as _ticks_diff
+    from time import ticks_ms as _ticks_ms
+    _HEAP_SIZE = gc.mem_free() + gc.mem_alloc()
+    _DEFAULT_SLOTS = max(8, _HEAP_SIZE // 1024)
+    _SEND_QUEUE_LIMIT = max(16384, _HEAP_SIZE // 8)
+else:
+    _DEFAULT_SLOTS = 1000000
+    _SEND_QUEUE_LIMIT = 64 * 1024 * 1024
+
+    def _ticks_ms():
+        return time.monotonic_ns() // 1000000
+
+    def _ticks_diff(end, start):
+        return end - start
+
+    def _ticks_add(ticks, delta):
+        return ticks + delta
+
+try:
+    from time import perf_counter  # type: ignore[attr-defined]
+except ImportError:
+    def perf_counter():
+        """Seconds of a clock that only goes forward: what ExpireTimeSec is told in."""
+        return time.ticks_ms() / 1000
+
+try:
+    from _thread import allocate_lock as _allocate_lock
+    from _thread import get_ident as _get_ident
+    from _thread import start_new_thread as _start_thread
+except ImportError:  # a port without threads: one thread, so nothing to lock
+    class _NoLock:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    _allocate_lock = _NoLock
+
+    def _get_ident():
+        return 1
+
+    def _start_thread(function, args):
+        raise OSError('this port of MicroPython has no threads')
+
+
+def _sleep_ms(ms):
+    time.sleep(ms / 1000)
+
+
+def _print_exception(exception):
+    if _MICROPYTHON:
+        sys.print_exception(exception)
+    else:
+        import traceback
+        traceback.print_exception(type(exception), exception, exception.__traceback__)
+
+
+def _error(kind, message, cause=None):
+    """An exception of class `kind` that keeps its cause (`raise … from` prints a warning on MicroPython)."""
+    number = getattr(cause, 'errno', None)
+    if cause is not None:
+        message += ': %s' % (cause if str(cause) else repr(cause))
+        if number is not None and 'rrno' not in message:
+            message += ' (errno %s)' % number
+    error = kind(message)
+    error.__cause__ = cause
+    return error
+
+
+def _raised_by_call(exception):
+    """
+    True where a TypeError came from the call itself, its argument count, and not from inside the function.
+    """
+    if not _MICROPYTHON:
+        return exception.__traceback__.tb_next is None
+    import io
+    text = io.StringIO()
+    sys.print_exception(exception, text)
+    return text.getvalue().count('  File ') <= 1
+
+
+def _would_block(exception):
+    """True where an exception of recv or send only says: not now."""
+    if isinstance(exception, OSError) and exception.errno in _WOULD_BLOCK:
+        return True
+    return not _MICROPYTHON and type(exception).__name__ in ('SSLWantReadError', 'SSLWantWriteError')
+
+
+def _decode(view, encoding):
+    """The text in a memoryview. MicroPython's str() knows UTF-8 only, so Latin-1 is spelt out for it."""
+    if _MICROPYTHON and encoding.upper() in ('LATIN-1', 'LATIN1', 'ISO-8859-1'):
+        return ''.join(chr(byte) for byte in view)
+    return str(view, encoding)
+
+
+def _resolve(address):
+    """
+    (family, system address) of (ip or host name, port), IPv4 first. Blocks while a name is looked up: no port
+    has another way. Raises OSError. The socket type is given because RP2 warns about any other
+    (extmod/modlwip.c).
+    """
+    found = socket.getaddrinfo(address[0] or '0.0.0.0', address[1], 0, socket.SOCK_STREAM)
+    for info in found:
+        if info[0] == socket.AF_INET:
+            break
+    else:
+        info = found[0]
+    return info[0], info[-1]
+
+
+def _readable(address):
+    """(ip, port) of a system address."""
+    if isinstance(address, tuple):
+        return address if len(address) == 2 else address[:2]
+    family, ip, port = socket.sockaddr(address)[:3]  # type: ignore[attr-defined]
+    return socket.inet_ntop(family, ip), port  # type: ignore[attr-defined]
+
+
+def _bind(sock, address, listen_backlog=None):
+    """
+    Bind, listen where asked, and return the bound (ip, port). MicroPython has no getsockname, so there port 0
+    means that we draw a port of the dynamic range (RFC 6335, section 6) until one is free. Raises OSError.
+    """
+    family, system_address = _resolve(address)
+    if address[1] or not _MICROPYTHON:
+        sock.bind(system_address)
+        if listen_backlog is not None:
+            sock.listen(listen_backlog)
+        return _readable(system_address if _MICROPYTHON else sock.getsockname())
+    seed = _ticks_ms() ^ id(sock)
+    for _ in range(64):
+        seed = (seed * 1103515245 + 12345) & 0x3fffffff
+        candidate = (address[0], 49152 + (seed >> 8) % 16384)
+        try:
+            return _bind(sock, candidate, listen_backlog)
+        except OSError as ex:
+            failure = ex
+    raise failure
+
+
+def _set_option(sock, level, name, number):
+    """
+    Switch a socket option on where the port has it; `number` is for ports that have it without its name.
+    """
+    try:
+        sock.setsockopt(level, getattr(socket, name, number), 1)
+    except OSError:
+        pass
+
+
+def _no_delay(sock):
+    """Send small messages at once (RFC 896 delays them)."""
+    _set_option(sock, getattr(socket, 'IPPROTO_TCP', 6), 'TCP_NODELAY', 1)
+
+
+class _Poller:
+    """
+    The system's poll set, level-triggered: `wait(ms)` gives (key, events) pairs. MicroPython's poll.ipoll
+    allocates nothing, but the set must not grow or shrink while its pairs are read (extmod/modselect.c), so
+    the pool does that before it waits. Linux has epoll, whose cost does not grow with the sockets that are
+    silent.
+    """
+
+    def __init__(self):
+        self._epoll = None
+        if _MICROPYTHON:
+            self._set = select.poll()
+            self.wait = self._set.ipoll
+        elif hasattr(select, 'epoll'):
+            self._set = self._epoll = select.epoll()
+            self.wait = self._wait_epoll
+        else:
+            self._set = select.poll()
+            self.wait = self._set.poll
+        self.add = self._set.register
+        self.change = self._set.modify
+        self.remove = self._set.unregister
+
+    def _wait_epoll(self, ms):
+        return self._epoll.poll(ms / 1000 if ms >= 0 else -1, 512)
+
+    def close(self):
+        if self._epoll is not None:
+            self._epoll.close()
+        # The bound methods and the set refer to each other.
+        self.add = self.change = self.remove = self.wait = self._set = self._epoll = None
+
+
+class _Waker:
+    """
+    Wakes a waiting poll() from another thread: a socket that sends to itself. CPython has socketpair; the
+    unix port an abstract AF_UNIX address (unix(7)); chips have neither, and `key` is None there.
+    """
+
+    def __init__(self):
+        self.key = self._receiver = self._sender = None
+        if not _MICROPYTHON:
+            self._receiver, self._sender = socket.socketpair()
+            self._receiver.setblocking(False)
+            self._sender.setblocking(False)
+            self.key = self._receiver.fileno()
+        elif _OPAQUE_ADDRESSES and sys.platform == 'linux':
+            family = socket.AF_UNIX  # type: ignore[attr-defined]
+            self._receiver = self._sender = socket.socket(family, socket.SOCK_DGRAM)
+            address = b'%c\0\0XAsyncSockets-%d-%d' % (family, time.time_ns(), id(self))
+            self._receiver.bind(address)
+            self._receiver.connect(address)
+            self._receiver.setblocking(False)
+            self.key = self._receiver
+
+    def wake(self):
+        if self._sender is not None:
+            try:
+                self._sender.send(b'\0')
+            except OSError:  # full: it is awake anyway
+                pass
+
+    def clear(self):
+        try:
+            while self._receiver.recv(64):
+                pass
+        except OSError:
+            pass
+
+    def close(self):
+        if self._receiver is not None:
+            self._receiver.close()
+            self._sender.close()
+            self.key = self._receiver = self._sender = None
+
+
+# ============================================================================
+# 2. Buffers
+# ============================================================================
+
+class XFiFoException(Exception):
+    """An error of XFiFo."""
+
+
+class XFiFo:
+    """A first-in first-out queue of any length, safe between threads."""
+
+    def __init__(self):
+        self._lock = _allocate_lock()
+        self._first = self._last = None
+
+    def Put(self, obj):
+        """Append `obj`."""
+        node = [obj, None]
+        with self._lock:
+            if self._first is None:
+                self._first = node
+            else:
+                self._last[1] = node
+            self._last = node
+
+    def Get(self):
+        """Remove and return the oldest object. Raises XFiFoException where there is none."""
+        with self._lock:
+            node = self._first
+            if node is not None:
+                self._first = node[1]
+                return node[0]
+        raise XFiFoException('Get: the queue is empty')
+
+    def Clear(self):
+        """Remove all objects."""
+        with self._lock:
+            self._first = self._last = None
+
+    @property
+    def Empty(self):
+        """True where nothing is queued."""
+        return self._first is None
+
+
+class XBufferSlot:
+    """
+    One buffer of `size` bytes that is available or taken. keepAlloc: allocate it now and for good; otherwise
+    its memory exists only while it is used.
+    """
+
+    def __init__(self, size, keepAlloc=True):
+        _check_size('XBufferSlot', 'size', size, ValueError)
+        self._size = size
+        self._keep = keepAlloc
+        self._available = True
+        self._memory = self._view = None
+        self._slots = None
+        if keepAlloc:
+            self._allocate()
+
+    def _allocate(self):
+        # The end of a line of `size` bytes has room behind it.
+        self._memory = memoryview(bytearray(self._size + _LINE_END))
+        self._view = self._memory[:self._size]
+
+    def _working_memory(self):
+        """memoryview of size + _LINE_END bytes."""
+        if self._memory is None:
+            self._allocate()
+        return self._memory
+
+    def _forget_memory(self):
+        if not self._keep:
+            self._memory = self._view = None
+
+    @property
+    def Available(self):
+        """True while nobody holds the slot; set it to False to take it and to True to give it back."""
+        return self._available
+
+    @Available.setter
+    def Available(self, value):
+        value = bool(value)
+        if value == self._available:
+            return
+        self._available = value
+        if value:
+            self._forget_memory()
+            if self._slots is not None:
+                self._slots._returned(self)
+
+    @property
+    def Size(self):
+        """Size in bytes."""
+        return self._size
+
+    @property
+    def Buffer(self):
+        """The buffer, a memoryview of Size bytes. Reading this takes nothing."""
+        if self._memory is None:
+            self._allocate()
+        return self._view
+
+
+class XBufferSlots:
+    """
+    `slotsCount` buffers of `slotsSize` bytes, which bound what a server's connections may use. keepAlloc:
+    allocate all memory now; otherwise each buffer's exists only while it is used, and an idle connection
+    costs none.
+    """
+
+    def __init__(self, slotsCount, slotsSize, keepAlloc=True):
+        _check_size('XBufferSlots', 'slotsCount', slotsCount, ValueError)
+        _check_size('XBufferSlots', 'slotsSize', slotsSize, ValueError)
+        self._count = slotsCount
+        self._size = slotsSize
+        self._keep = keepAlloc
+        self._lock = _allocate_lock()
+        self._made = []
+        self._free = []
+        if keepAlloc:
+            self._make(slotsCount)
+
+    def _make(self, count):
+        while len(self._made) < count:
+            slot = XBufferSlot(self._size, self._keep)
+            slot._slots = self
+            self._made.append(slot)
+            self._free.append(slot)
+
+    def _returned(self, slot):
+        with self._lock:
+            self._free.append(slot)
+
+    def GetAvailableSlot(self):
+        """Take a slot: an XBufferSlot, or None where all are taken."""
+        with self._lock:
+            while True:
+                while self._free:
+                    slot = self._free.pop()
+                    if slot._available:  # the application may have taken it by hand
+                        slot._available = False
+                        return slot
+                if len(self._made) >= self._count:
+                    return None
+                self._make(len(self._made) + 1)
+
+    @property
+    def SlotsCount(self):
+        """Number of slots."""
+        return self._count
+
+    @property
+    def SlotsSize(self):
+        """Size of each, in bytes."""
+        return self._size
+
+    @property
+    def Slots(self):
+        """List of all the XBufferSlot objects."""
+        with self._lock:
+            self._make(self._count)
+            return list(self._made)
+
+
+class _Scratch:
+    """
+    The buffer that a thread reads into, shared by its sockets: data that a handler takes at once never needs
+    memory of its own. `cut` is its first `length` bytes, kept so that messages of one length allocate
+    nothing.
+    """
+
+    def __init__(self, size):
+        self.view = memoryview(bytearray(size))
+        self.cut = None
+        self.length = -1
+
+    def take(self, n):
+        self.cut = self.view[:n]
+        # A handler on CPython may release() its view, so it never gets one twice.
+        self.length = n if _MICROPYTHON else -1
+
+
+# ============================================================================
+# 3. The pool
+# ============================================================================
+
+class XClosedReason:
+    """Why a socket was closed: what OnClosed tells."""
+
+    Error = 0x00
+    ClosedByHost = 0x01
+    ClosedByPeer = 0x02
+    Timeout = 0x03
+
+
+# What the pending receive of a connection wants: its _wants.
+_NOTHING = const(0)
+_DIRECT = const(1)      # whatever arrives, straight from the scratch
+_SOME = const(2)        # whatever has arrived
+_EXACT = const(3)       # _size bytes, which the buffer can hold
+_LINE = const(4)
+_LARGE = const(5)       # more than the buffer can hold: into memory of its own, _size bytes of which have arrived
+_NO_MORE = const(6)     # nothing ever: the application closed it, or it is closed
+
+
+class XAsyncSocketsPoolException(Exception):
+    """An error of XAsyncSocketsPool."""
+
+
+class XAsyncSocketsPool:
+    """
+    The managed pool of XAsyncSocket objects, and the event loop.
+
+    OnException: event f(xAsyncSocket, exception), called when a handler raises; None prints the traceback.
+    """
+
+    def __init__(self):
+        self.OnException = None
+        self._lock = _allocate_lock()
+        self._sockets = {}      # by SocketID; under the lock
+        self._calls = []        # the mailbox: (socket, function, args) from other threads; under the lock
+        self._owner = None      # the thread that may touch what follows: the loop's; set under the lock
+        self._poller = None
+        self._waker = None
+        self._woken = False
+        self._by_key = {}       # sockets in the poll set, by what poll() reports
+        self._changed = []      # sockets that wait for a change of the poll set
+        self._timers = []       # heap of (due, number, socket); due is on the pool's clock
+        self._timer_number = 0
+        self._dead_timers = 0
+        self._clock = 0         # ms since the pool was made, counted over the wraps of the ticks
+        self._tick = _ticks_ms()
+        self._due_first = self._due_last = None  # chain of sockets that have events to fire
+        self._scratches = {}
+        self._workers = None
+        self._processing = False
+        self._stopping = False
+        self._in_turn = False
+        self.public = self      # whose four hooks our sockets call; see _ForeignPool
+
+    # --- for applications -----------------------------------------------------------------------------------
+
+    def GetAllAsyncSockets(self):
+        """List of the sockets managed now."""
+        with self._lock:
+            return list(self._sockets.values())
+
+    def GetAsyncSocketByID(self, id):
+        """The socket whose SocketID is `id`, or None."""
+        with self._lock:
+            return self._sockets.get(id)
+
+    def AsyncWaitEvents(self, threadsCount=0):
+        """
+        Run the event loop. 0: here, until StopWaitEvents. 1: in a new thread; returns once it runs. N > 1:
+        that thread plus N-1 workers, which run handlers concurrently, never two events of one socket at once.
+        A port that cannot start that many threads (RP2 has one) goes on with those it has. Raises
+        XAsyncSocketsPoolException where no thread can be started.
+        """
+        if type(threadsCount) is not int or threadsCount < 0:
+            raise XAsyncSocketsPoolException('AsyncWaitEvents: "threadsCount" must be an int of 0 or more')
+        with self._lock:
+            if self._processing:
+                return
+            self._processing = True
+            self._stopping = False
+        if not threadsCount:
+            self._run(0, None)
+            return
+        started = []
+        try:
+            _start_thread(self._run, (threadsCount - 1, started))
+        except Exception as ex:
+            self._processing = False
+            raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: no thread could be started', ex)
+        while not started:
+            _sleep_ms(1)
+        if started[0] is not None:
+            raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop could not start', started[0])
+
+    def StopWaitEvents(self):
+        """
+        Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over,
+        for LingerSec at most. Safe from any thread and from inside a handler, where it returns at once and
+        the loop ends after the handler; elsewhere it returns when all is closed.
+        """
+        me = _get_ident()
+        with self._lock:
+            looping = self._processing
+            polling = not looping and self._owner == me
+            if looping or polling:
+                self._stopping = True
+        if polling:
+            if not self._in_turn:
+                self._shut_down()
+            return
+        self._wake()
+        if me == self._owner or (self._workers is not None and me in self._workers.idents):
+            return
+        while looping and self._processing:
+            _sleep_ms(1)
+
+    @property
+    def WaitEventsProcessing(self):
+        """True while the loop runs."""
+        return self._processing
+
+    def PollEvents(self, timeoutMs=0):
+        """
+        Run one turn, for programs that own their main loop, and return the number of events handled. Waits
+        `timeoutMs` milliseconds at most for a first one; negative: for ever. Raises
+        XAsyncSocketsPoolException inside a handler and while AsyncWaitEvents runs.
+        """
+        if type(timeoutMs) is not int:
+            raise XAsyncSocketsPoolException('PollEvents: "timeoutMs" must be an int of milliseconds')
+        with self._lock:
+            if self._processing or self._in_turn:
+                raise XAsyncSocketsPoolException('PollEvents: the loop is already running')
+            self._stopping = False
+        if self._poller is None or self._owner != _get_ident():
+            self._open()
+            self._claim()
+        count = self._turn(timeoutMs)
+        if self._stopping:
+            self._shut_down()
+        return count
+
+    # --- the extension point: XAsyncSocket and its subclasses rely on these four ----------------------------
+
+    def AddAsyncSocket(self, asyncSocket):
+        """Manage a socket, and watch it for failure. False where it is managed already."""
+        self._check_socket('AddAsyncSocket', asyncSocket)
+        number = asyncSocket.SocketID
+        with self._lock:
+            if number is None or number in self._sockets:
+                return False
+            self._sockets[number] = asyncSocket
+            asyncSocket._set_owner(None if self._workers is not None else self._owner)
+        self._set_interest(asyncSocket, 0, 0)
+        return True
+
+    def RemoveAsyncSocket(self, asyncSocket):
+        """Forget a socket without closing it. False where it is not managed."""
+        self._check_socket('RemoveAsyncSocket', asyncSocket)
+        with self._lock:
+            if self._sockets.pop(asyncSocket.SocketID, None) is None:
+                return False
+        self._do(asyncSocket, self._forget, asyncSocket)
+        return True
+
+    def NotifyNextReadyForReading(self, asyncSocket, notify):
+        """Call OnReadyForReading whenever the socket is readable, until told `notify` False."""
+        self._check_socket('NotifyNextReadyForReading', asyncSocket)
+        self._set_interest(asyncSocket, _IN, _IN if notify else 0)
+
+    def NotifyNextReadyForWriting(self, asyncSocket, notify):
+        """Call OnReadyForWriting once, as soon as the socket is writable."""
+        self._check_socket('NotifyNextReadyForWriting', asyncSocket)
+        self._set_interest(asyncSocket, _OUT, _OUT if notify else 0)
+
+    @staticmethod
+    def _check_socket(where, asyncSocket):
+        if not isinstance(asyncSocket, XAsyncSocket):
+            raise XAsyncSocketsPoolException('%s: "asyncSocket" must be an XAsyncSocket' % where)
+
+    # --- who may touch what ---------------------------------------------------------------------------------
+
+    def _do(self, asyncSocket, function, *args):
+        """Call function(*args) on the loop's thread: now where this is it, else by the mailbox."""
+        if _get_ident() == self._owner and not asyncSocket._busy:
+            function(*args)
+            return
+        with self._lock:
+            self._calls.append((asyncSocket, function, args))
+            idle = self._owner is None
+            if idle:
+                self._owner = _get_ident()
+        if not idle:
+            self._wake()
+            return
+        # No loop runs: this thread is it for the moment.
+        while True:
+            self._take_calls()
+            with self._lock:
+                if not self._calls:
+                    self._owner = None
+                    return
+
+    def _wake(self):
+        waker = self._waker
+        if waker is not None and not self._woken:
+            self._woken = True
+            waker.wake()
+
+    def _take_calls(self):
+        with self._lock:
+            calls = self._calls
+            self._calls = []
+        for s, function, args in calls:
+            if s is not None and s._busy:
+                s._waiting.append((function, args))
+            else:
+                self._guard(s, function, *args)
+
+    def _guard(self, s, function, *args):
+        try:
+            function(*args)
+        except Exception as ex:
+            self._report(s, ex)
+
+    def _report(self, asyncSocket, exception):
+        """A handler raised."""
+        try:
+            if self.OnException is not None:
+                self.OnException(asyncSocket, exception)
+                return
+        except Exception as ex:
+            _print_exception(ex)
+        _print_exception(exception)
+
+    # --- the loop -------------------------------------------------------------------------------------------
+
+    def _run(self, workers_count, started):
+        """The loop, from its start to all sockets closed."""
+        try:
+            self._open()
+            if workers_count:
+                self._workers = _Workers(self, workers_count)
+            self._claim()
+        except Exception as ex:
+            self._close_poller()
+            if started is None:
+                raise
+            started.append(ex)
+            return
+        if started is not None:
+            started.append(None)
+        try:
+            while not self._stopping:
+                self._turn(-1)
+        finally:
+            self._shut_down()
+
+    def _turn(self, wait_ms):
+        """Wait for events and handle them; returns their number."""
+        self._in_turn = True
+        try:
+            if self._calls:
+                self._take_calls()
+            if self._timers:
+                wait_ms = self._fire_timers(wait_ms)
+            if self._due_first is not None:
+                wait_ms = 0
+            if self._changed:
+                self._update_poll_set()
+            if not 0 <= wait_ms < _MAX_WAIT_MS:
+                wait_ms = _MAX_WAIT_MS
+            if self._waker.key is None and wait_ms > _CHIP_WAIT_MS:
+                wait_ms = _CHIP_WAIT_MS
+            count = 0
+            if self._workers is None:
+                by_key = self._by_key
+                for key, events in self._poller.wait(wait_ms):
+                    try:
+                        s = by_key[key]
+                    except KeyError:  # closed by a handler of this turn, or the waker
+                        self._not_a_socket(key)
+                        continue
+                    count += 1
+                    n = None
+                    try:
+                        if events == _IN and s._wants == _DIRECT:
+                            # The hot path, spelt out here, because calls are what a message costs MicroPython, and
+                            # the frame of a function with `try` and `as` comes from the heap (py/objfun.c: what
+                            # exceeds 11 words).
+                            scratch = s._scratch
+                            n = s._read(scratch.view)
+                            if n:
+                                if n != scratch.length:
+                                    scratch.take(n)
+                                s._wants = _NOTHING
+                                s._handler(s, scratch.cut, s._arg)
+                            else:
+                                s._take(n)
+                        elif events == _IN and s._read is not None:
+                            n = s._read(s._into)
+                            s._take(n)
+                        else:
+                            self._dispatch(s, events)
+                    except Exception as ex:
+                        if n is None and events == _IN and s._read is not None:
+                            s._read_failed(ex)
+                        else:
+                            self._report(s, ex)
+            else:
+                # Copied, because hand_over changes the poll set.
+                for key, events in [(key, events) for key, events in self._poller.wait(wait_ms)]:
+                    s = self._by_key.get(key)
+                    if s is None:
+                        self._not_a_socket(key)
+                    elif not s._busy:
+                        count += 1
+                        self._hand_over(s, events)
+            if self._due_first is not None:
+                count += self._fire_due()
+            return count
+        finally:
+            self._in_turn = False
+
+    def _not_a_socket(self, key):
+        if key == self._waker.key:
+            self._waker.clear()
+            self._woken = False  # last: what is asked for in between is seen at the next turn
+
+    def _dispatch(self, s, events):
+        """
+        Call the hooks for `events`: what has arrived first, so that it is not lost to an error of writing.
+        """
+        wanted = s._interest
+        forget = False
+        handled = False
+        if events & _IN and wanted & _IN:
+            handled = True
+            forget = s.OnReadyForReading()
+        if events & _OUT and wanted & _OUT and s._end_reason is None:
+            handled = True
+            self._set_interest(s, _OUT, 0)  # one-shot
+            forget = s.OnReadyForWriting() or forget
+        if events & _FAULT and not handled and s._end_reason is None:
+            forget = s.OnExceptionalCondition() or forget
+        if forget:
+            self.RemoveAsyncSocket(s)
+
+    def _claim(self):
+        """Make this thread the one that may touch the poll set and, without workers, the sockets."""
+        with self._lock:
+            self._owner = _get_ident()
+            for s in self._sockets.values():
+                s._set_owner(None if self._workers is not None else self._owner)
+
+    def _open(self):
+        if self._poller is None:
+            self._waker = _Waker()
+            self._poller = _Poller()
+            if self._waker.key is not None:
+                self._poller.add(self._waker.key, _IN)
+
+    def _close_poller(self):
+        with self._lock:
+            poller, waker = self._poller, self._waker
+            self._poller = self._waker = self._owner = None
+            self._woken = False
+        for s in self._by_key.values():
+            s._key = None
+            s._armed = -1
+        self._by_key.clear()
+        if poller is not None:
+            waker.close()
+            poller.close()
+        self._processing = False
+
+    def _shut_down(self):
+        """Close every socket, hand over what is queued, and give the system's resources back."""
+        self._stopping = True
+        started = _ticks_ms()
+        limit = int(XAsyncTCPClient.LingerSec * 1000)
+        try:
+            while True:
+                for s in self.GetAllAsyncSockets():
+                    self._guard(s, s.Close)
+                left = limit - _ticks_diff(_ticks_ms(), started)
+                if left <= 0 or not (self._sockets or self._due_first or self._calls or self._busy_workers()):
+                    break
+                self._turn(min(left, 100))
+        finally:
+            if self._workers is not None:
+                self._workers.stop()
+                self._workers = None
+            self._take_calls()
+            for s in self.GetAllAsyncSockets():
+                s._close(XClosedReason.ClosedByHost)
+                self.RemoveAsyncSocket(s)
+            while self._due_first is not None:
+                self._fire_due()
+            self._close_poller()
+
+    def _busy_workers(self):
+        return self._workers is not None and self._workers.busy
+
+    # --- the poll set ---------------------------------------------------------------------------------------
+
+    def _set_interest(self, s, bit, value):
+        """Have the poll set show `value` for `bit` before the next wait. Free where it does already."""
+        if _get_ident() != self._owner and s._holder != _get_ident():
+            self._do(s, self._set_interest, s, bit, value)
+            return
+        s._interest = s._interest & ~bit | value
+        if s._interest != s._armed and not s._listed and not s._busy:
+            s._listed = True
+            self._changed.append(s)
+        if s._wake is None and not s._own_timeouts:
+            self._schedule(s)
+
+    def _update_poll_set(self):
+        changed = self._changed
+        self._changed = []
+        for s in changed:
+            if not isinstance(s, XAsyncSocket):  # a key to remove: see _forget
+                self._poller.remove(s)
+                continue
+            s._listed = False
+            if s.SocketID not in self._sockets or s._busy or s._interest == s._armed:
+                continue
+            try:
+                if s._key is None:
+                    key = s.GetSocketObj()
+                    key = key if _MICROPYTHON else key.fileno()
+                    self._poller.add(key, s._interest)
+                    s._key = key
+                    self._by_key[key] = s
+                else:
+                    self._poller.change(s._key, s._interest)
+                s._armed = s._interest
+            except Exception as ex:
+                self._report(s, ex)
+                s._close(XClosedReason.Error)
+
+    def _forget(self, s):
+        """
+        Take a socket out of the poll set: at once on CPython, where its number may come again at the next
+        open.
+        """
+        key = s._key
+        if s._wake is not None:
+            s._wake = None
+            self._dead_timers += 1
+        s._armed = -1
+        if key is None:
+            return
+        s._key = None
+        self._by_key.pop(key, None)
+        if _MICROPYTHON:
+            self._changed.append(key)
+            return
+        try:
+            self._poller.remove(key)
+        except (OSError, ValueError, KeyError):  # its owner closed the system socket first
+            pass
+
+    def _write_interest_done(self, s):
+        """OnReadyForWriting is over; here its interest was for once."""
+
+    def _exchange(self, s, wrapped):
+        """`wrapped` takes the place of the system socket of `s`: TLS."""
+        self._forget(s)
+        s._socket = wrapped
+        self._set_interest(s, _OUT, 0)
+
+    # --- timers ---------------------------------------------------------------------------------------------
+
+    def _now(self):
+        """The pool's clock: milliseconds that wrap with no tick. It starts anew whenever no timer runs."""
+        tick = _ticks_ms()
+        self._clock += _ticks_diff(tick, self._tick)
+        self._tick = tick
+        return self._clock
+
+    def _set_clock_back(self):
+        """Before the clock leaves the small ints of a 32-bit port, which would cost memory at every turn."""
+        base = self._clock
+        self._clock = 0
+        timers = []
+        for due, number, s in self._timers:  # their order stays
+            if s._wake == due:
+                s._wake = due - base
+                timers.append((due - base, number, s))
+        self._timers = timers
+        self._dead_timers = 0
+
+    @staticmethod
+    def _left_ms(s):
+        """
+        Milliseconds until the timeout of `s`, None where it has none. A subclass may provide its own
+        ExpireTimeSec.
+        """
+        left = s._left_ms()
+        if left is not None:
+            return left
+        if not s._own_timeouts and s.ExpireTimeSec:
+            return int((s.ExpireTimeSec - perf_counter()) * 1000)
+        return s._limit_ms  # none is running, but when one starts again the timer need not be touched
+
+    def _schedule(self, s):
+        """
+        Look at `s` when its timeout is over. The timer stays where it is when the timeout is put off: that is
+        free.
+        """
+        left = self._left_ms(s)
+        if left is None:
+            return
+        if not self._timers:
+            self._clock = 0
+            self._tick = _ticks_ms()
+        due = self._now() + max(0, left)
+        if s._wake is not None:
+            if s._wake <= due:
+                return
+            self._dead_timers += 1
+        timers = self._timers
+        if self._dead_timers > 16 and self._dead_timers > len(timers) // 2:
+            timers[:] = [timer for timer in timers if timer[2]._wake == timer[0]]
+            heapq.heapify(timers)
+            self._dead_timers = 0
+        s._wake = due
+        self._timer_number = (self._timer_number + 1) & 0x0fffffff
+        heapq.heappush(timers, (due, self._timer_number, s))
+
+    def _fire_timers(self, wait_ms):
+        """Fire what is due and return how long to wait for the next, `wait_ms` at most."""
+        now = self._now()
+        if now >= 0x20000000:
+            self._set_clock_back()
+            now = 0
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            due, _, s = heapq.heappop(timers)
+            if s._wake != due:
+                self._dead_timers -= 1
+                continue
+            s._wake = None
+            if s._busy:  # looked at again when its worker gives it back
+                continue
+            left = self._left_ms(s)
+            if left is None:
+                continue
+            if left > 0:
+                self._schedule(s)
+                continue
+            self._guard(s, s._expired)
+        if timers:
+            left = timers[0][0] - now
+            if not 0 <= wait_ms <= left:
+                return left
+        return wait_ms
+
+    # --- events that are due --------------------------------------------------------------------------------
+
+    def _post(self, s):
+        """Have s._fire_events() called when no handler runs. By the thread that owns `s`."""
+        if s._due:
+            return
+        s._due = True
+        if s._busy:  # its worker sees to it
+            return
+        s._due_next = None
+        if self._due_last is None:
+            self._due_first = s
+        else:
+            self._due_last._due_next = s
+        self._due_last = s
+
+    def _fire_due(self):
+        """Fire the events that are due now, not those that they cause: sockets get their turn in between."""
+        s = self._due_first
+        self._due_first = self._due_last = None
+        count = 0
+        while s is not None:
+            following = s._due_next
+            s._due_next = None
+            count += 1
+            if s._busy:  # still due when it comes back
+                pass
+            elif self._workers is not None:
+                self._hand_over(s, 0)
+            else:
+                s._due = False
+                self._guard(s, s._fire_events)
+            s = following
+        return count
+
+    # --- buffers and workers --------------------------------------------------------------------------------
+
+    def _scratch(self, size):
+        with self._lock:
+            scratch = self._scratches.get(size)
+            if scratch is None:
+                scratch = self._scratches[size] = _Scratch(size)
+            return scratch
+
+    def _hand_over(self, s, events):
+        """Let a worker serve `s`, which leaves the poll set meanwhile."""
+        s._busy = True
+        s._waiting = []
+        if s._key is not None:
+            self._by_key.pop(s._key)
+            self._poller.remove(s._key)
+            s._key = None
+            s._armed = -1
+        self._workers.serve(s, events)
+
+    def _give_back(self, s):
+        """From a worker that is done with `s`."""
+        s._holder = None
+        with self._lock:
+            self._calls.append((None, self._take_back, (s,)))
+        self._wake()
+
+    def _take_back(self, s):
+        """A worker is done with `s`."""
+        s._busy = False
+        waiting = s._waiting
+        s._waiting = None
+        if s._end_reason is not None:
+            s._release()
+        for function, args in waiting:
+            self._guard(s, function, *args)
+        if s.SocketID is not None and not s._listed:
+            s._listed = True
+            self._changed.append(s)
+        self._schedule(s)
+        if s._due:
+            s._due = False
+            self._post(s)
+
+
+class _Workers:
+    """Threads that serve sockets, each one socket at a time."""
+
+    def __init__(self, pool, count):
+        self.idents = set()
+        self._pool = pool
+        self._lock = _allocate_lock()
+        self._jobs = XFiFo()
+        self._idle = []
+        self._running = 0
+        self._serving = 0
+        self._stopped = False
+        for _ in range(count):
+            try:
+                _start_thread(self._run, ())
+            except Exception:  # a port with fewer threads
+                break
+            with self._lock:
+                self._running += 1
+        if not self._running:
+            raise OSError('no thread left for the workers')
+
+    @property
+    def busy(self):
+        return self._serving > 0
+
+    def serve(self, s, events):
+        with self._lock:
+            self._serving += 1
+            self._jobs.Put((s, events))
+            gate = self._idle.pop() if self._idle else None
+        if gate is not None:
+            gate.release()
+
+    def stop(self):
+        with self._lock:
+            self._stopped = True
+            idle, self._idle = self._idle, []
+        for gate in idle:
+            gate.release()
+        while self._running:
+            _sleep_ms(1)
+
+    def _run(self):
+        me = _get_ident()
+        gate = _allocate_lock()
+        gate.acquire()
+        scratches = {}
+        with self._lock:
+            self.idents.add(me)
+        while True:
+            with self._lock:
+                job = None if self._jobs.Empty else self._jobs.Get()
+                if job is None:
+                    if self._stopped:
+                        self._running -= 1
+                        return
+                    self._idle.append(gate)
+            if job is None:
+                gate.acquire()
+                continue
+            self._serve(job[0], job[1], me, scratches)
+            job = None
+
+    def _serve(self, s, events, me, scratches):
+        pool = self._pool
+        s._holder = me
+        try:
+            s._use_scratches(scratches)
+            if events:
+                pool._dispatch(s, events)
+            if s._due:
+                s._due = False
+                s._fire_events()
+        except Exception as ex:
+            pool._report(s, ex)
+        pool._give_back(s)
+        with self._lock:
+            self._serving -= 1
+
+
+class _ForeignPool:
+    """
+    What our sockets ask of their pool beyond the four public hooks, for a pool that somebody else wrote: it
+    calls OnReadyForWriting when events are due, and looks at ExpireTimeSec by itself.
+    """
+
+    def __init__(self, pool):
+        self.public = pool
+        self._owner = _get_ident()
+        self._lock = _allocate_lock()
+        self._scratches = {}
+
+    _scratch = XAsyncSocketsPool._scratch
+
+    def _do(self, asyncSocket, function, *args):
+        function(*args)
+
+    def _post(self, s):
+        if s.SocketID is None:  # that pool has forgotten it
+            s._fire_events()
+        elif not s._due:
+            s._due = True
+            self.public.NotifyNextReadyForWriting(s, True)
+
+    def _write_interest_done(self, s):
+        """Theirs may last until it is taken back."""
+        if s._due:
+            s._due = False
+            s._fire_events()
+        if s.SocketID is not None:
+            self.public.NotifyNextReadyForWriting(s, s._due or s._has_unsent())
+
+    def _exchange(self, s, wrapped):
+        self.public.RemoveAsyncSocket(s)
+        s._socket = wrapped
+        self.public.AddAsyncSocket(s)
+        self.public.NotifyNextReadyForReading(s, True)
+
+    def _schedule(self, s):
+        """Nothing to do: that pool looks at ExpireTimeSec."""
+
+    def _report(self, asyncSocket, exception):
+        _print_exception(exception)
+
+
+# ============================================================================
+# 4. The sockets
+# ============================================================================
+
+def _check_size(where, name, value, kind):
+    if type(value) is not int or value < 1:
+        raise kind('%s: "%s" must be an int of 1 or more, not %r' % (where, name, value))
+
+
+def _check_address(where, name, address, kind, lowest_port=0):
+    if isinstance(address, (tuple, list)) and len(address) == 2 and isinstance(address[0], str) \
+            and type(address[1]) is int and lowest_port <= address[1] <= 65535:
+        return
+    raise kind('%s: "%s" must be (ip, port) with a str and an int of %d to 65535, not %r'
+               % (where, name, lowest_port, address))
+
+
+def _check_handler(where, name, handler, kind):
+    if handler is not None and not callable(handler):
+        raise kind('%s: "%s" must be callable or None, not %r' % (where, name, handler))
+
+
+def _check_pool(where, pool, kind):
+    for name in ('AddAsyncSocket', 'RemoveAsyncSocket', 'NotifyNextReadyForReading', 'NotifyNextReadyForWriting'):
+        if not hasattr(pool, name):
+            raise kind('%s: "asyncSocketsPool" must be an XAsyncSocketsPool, not %r' % (where, pool))
+
+
+def _timeout_ms(where, name, seconds, kind):
+    """Milliseconds of a timeout in seconds."""
+    if type(seconds) in (int, float) and 0 < seconds <= _MAX_TIMEOUT_MS // 1000:
+        return max(1, int(seconds * 1000))
+    raise kind('%s: "%s" must be seconds, more than 0 and %d at most, or None; not %r'
+               % (where, name, _MAX_TIMEOUT_MS // 1000, seconds))
+
+
+class XAsyncSocketException(Exception):
+    """An error of XAsyncSocket."""
+
+
+_state_lock = _allocate_lock()  # for the few words that any thread may change: numbers, ends, queue lengths
+_last_number = 0
+
+
+def _next_number():
+    global _last_number
+    with _state_lock:
+        _last_number += 1
+        return _last_number
+
+
+# What both the loop's thread and an application's may set first.
+_SHARED = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
+           'State', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick', '_limit_ms',
+           '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_on_recv')
+
+
+def _new(kind):
+    """
+    An instance whose attributes are all there, for sockets that any thread may create: without a global
+    interpreter lock, a thread must not add an attribute while another one looks for one.
+    """
+    s = object.__new__(kind)
+    for name in _SHARED:
+        if hasattr(kind, name):
+            setattr(s, name, getattr(kind, name))
+    return s
+
+
+class XAsyncSocket:
+    """
+    Abstract managed socket. Subclasses give OnReadyForReading and OnReadyForWriting, which the pool calls.
+
+    asyncSocketsPool: the pool; socket: the system socket, made non-blocking here; recvBufSlot, sendBufSlot:
+    XBufferSlot objects that are given back at the close, or None. Raises XAsyncSocketException.
+
+    SocketID: unique int, None once closed. State: any object of the application's. OnClosed: event
+    f(xAsyncSocket, closedReason) or f(closedReason).
+    """
+
+    # Attributes and not properties, here and below: one property in a class makes MicroPython search the class at
+    # every attribute that is stored (py/objtype.c), at five times the price. Defaults stand in the class to keep
+    # sockets small.
+    SocketID = None
+    State = None
+    OnClosed = None
+
+    _key = None             # what poll() reports
+    _interest = 0           # _IN and _OUT, as wanted
+    _armed = -1             # as the poll set has them
+    _listed = False         # in the pool's list of changes
+    _owner = None           # the thread that may use the socket with no more ado
+    _due = False            # in the pool's chain of events
+    _due_next = None
+    _busy = False           # with a worker, so not the loop's now
+    _holder = None          # that worker's thread
+    _waiting = None         # what the loop has to do once it is back
+    _wake = None            # when the pool's timer looks at this socket
+    _own_timeouts = False   # True: ExpireTimeSec is ours, so the pool need not look for one of a subclass
+    _tick = 0               # the timeout: its start, and its length or None
+    _limit_ms = None
+    _end_reason = None      # XClosedReason once closed
+    _tells_end = True       # OnClosed is to be fired
+    _recv_slot = None
+    _send_slot = None
+    _wants = _NOTHING
+    _read = None            # ours, with data: _take(_read(_into)) is what OnReadyForReading does; None for TLS
+    _into = None
+
+    def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
+        if type(self) is XAsyncSocket:
+            raise XAsyncSocketException('XAsyncSocket is abstract: use one of its subclasses')
+        for slot in (recvBufSlot, sendBufSlot):
+            if slot is not None and not isinstance(slot, XBufferSlot):
+                raise XAsyncSocketException('XAsyncSocket: a buffer slot must be an XBufferSlot or None')
+        try:
+            socket.setblocking(False)
+        except Exception as ex:
+            raise _error(XAsyncSocketException, 'XAsyncSocket: "socket" is not a usable socket', ex)
+        if recvBufSlot is not None:
+            self._recv_slot = recvBufSlot
+        if sendBufSlot is not None:
+            self._send_slot = sendBufSlot
+        self.SocketID = _next_number()
+        self._socket = socket
+        ours = isinstance(asyncSocketsPool, XAsyncSocketsPool)
+        self._pool = asyncSocketsPool if ours else _ForeignPool(asyncSocketsPool)
+        self._set_owner(None if ours else _get_ident())
+        try:
+            asyncSocketsPool.AddAsyncSocket(self)
+        except Exception as ex:
+            raise _error(XAsyncSocketException, 'XAsyncSocket: "asyncSocketsPool" does not take the socket', ex)
+
+    def GetAsyncSocketsPool(self):
+        """The pool that manages this socket."""
+        return self._pool.public
+
+    def GetSocketObj(self):
+        """The system socket."""
+        return self._socket
+
+    def Close(self):
+        """Close with ClosedByHost. True the first time, False afterwards."""
+        return self._close(XClosedReason.ClosedByHost)
+
+    # --- hooks that a pool calls; a hook that returns True asks the pool to forget the socket ---------------
+
+    def OnReadyForReading(self):
+        """The system socket is readable."""
+        return True
+
+    def OnReadyForWriting(self):
+        """The system socket is writable."""
+        return True
+
+    def OnExceptionalCondition(self):
+        """The system socket failed."""
+        self._close(XClosedReason.Error)
+        return True
+
+    def __getattr__(self, name):
+        # A property in effect: see the note above.
+        if name == 'ExpireTimeSec':  # when the pool calls _close(Timeout), in seconds of perf_counter(); None for never
+            left = self._left_ms()
+            return None if left is None else perf_counter() + left / 1000
+        raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
+
+    # --- timeouts -------------------------------------------------------------------------------------------
+
+    def _setExpireTimeout(self, timeoutSec):
+        """Close with Timeout in `timeoutSec` seconds; None changes nothing."""
+        if timeoutSec is not None:
+            self._set_limit(_timeout_ms('XAsyncSocket', 'timeoutSec', timeoutSec, XAsyncSocketException))
+
+    def _removeExpireTimeout(self):
+        self._limit_ms = None
+
+    def _set_owner(self, thread):
+        self._owner = thread
+
+    def _set_limit(self, ms):
+        self._tick = _ticks_ms()
+        self._limit_ms = ms
+        self._pool._do(self, self._pool._schedule, self)
+
+    def _left_ms(self):
+        """Milliseconds until the timeout of now, None where there is none."""
+        if self._limit_ms is None:
+            return None
+        return self._limit_ms - _ticks_diff(_ticks_ms(), self._tick)
+
+    def _expired(self):
+        """The timeout is over."""
+        self._close(XClosedReason.Timeout)
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _close(self, closedReason=XClosedReason.Error, triggerOnClosed=True):
+        """Close at once; OnClosed fires when no handler runs. True the first time."""
+        with _state_lock:
+            if self._end_reason is not None:
+                return False
+            self._end_reason = closedReason
+        if not triggerOnClosed:
+            self._tells_end = False
+        if self._holder is None or self._holder != _get_ident():
+            self._pool._do(self, self._release)
+        return True  # what a worker closes is released when it gives the socket back
+
+    def _release(self):
+        """Give back the system socket and all that belongs to it."""
+        if self.SocketID is None:
+            return
+        self._pool.public.RemoveAsyncSocket(self)
+        self.SocketID = None
+        self._limit_ms = None
+        self._say_goodbye()
+        try:
+            self._socket.close()
+        except OSError:
+            pass
+        for slot in (self._recv_slot, self._send_slot):
+            if slot is not None:
+                slot.Available = True
+        self._recv_slot = self._send_slot = None
+        self._clear()
+        self._pool._post(self)
+
+    def _say_goodbye(self):
+        """What the peer is told before the system socket closes."""
+
+    def _clear(self):
+        """Let go of buffers and of what belongs to the application."""
+
+    def _fire_events(self):
+        """Call the handlers of the events that are due: here the last one."""
+        if self._end_reason is None or self.SocketID is not None:
+            return
+        handler, self.OnClosed = self.OnClosed, None  # exactly once in a socket's life
+        if handler is None or not self._tells_end:
+            return
+        try:
+            try:
+                handler(self, self._end_reason)
+            except TypeError as ex:
+                if not _raised_by_call(ex):
+                    raise
+                handler(self._end_reason)
+        except Exception as ex:
+            self._pool._report(self, ex)
+
+    def _call(self, handler, *args):
+        """Call a handler; what it raises harms nobody."""
+        if handler is None:
+            return
+        try:
+            handler(self, *args)
+        except Exception as ex:
+            self._pool._report(self, ex)
+
+    def _has_unsent(self):
+        return False
+
+    def _use_scratches(self, scratches):
+        """Read into buffers of this worker's own from now on."""
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+class XAsyncTCPServerException(Exception):
+    """An error of XAsyncTCPServer."""
+
+
+class XAsyncTCPServer(XAsyncSocket):
+    """
+    Listening TCP socket.
+
+    SrvAddr: the bound (ip, port). OnClientAccepted: event f(xAsyncTCPServer, xAsyncTCPClient).
+    """
+
+    OnClientAccepted = None
+    _own_timeouts = True
+
+    @staticmethod
+    def Create(asyncSocketsPool, srvAddr, srvBacklog=256, recvBufSlots=None, bufSlots=None):
+        """
+        Listen on `srvAddr`, (ip, port); port 0 takes a free one. `srvBacklog`: connections that may wait to
+        be accepted (MicroPython takes 255 at most: RP2 keeps the number in a byte, extmod/modlwip.c).
+        `recvBufSlots` (alias bufSlots): the XBufferSlots that the connections share, one each; by default as
+        many as suit the port's memory, allocated only while needed. With no slot free, or no
+        OnClientAccepted, a connection is refused. Returns the server. Raises XAsyncTCPServerException.
+        """
+        fail = XAsyncTCPServerException
+        slots = recvBufSlots if recvBufSlots is not None else bufSlots
+        _check_pool('Create', asyncSocketsPool, fail)
+        _check_address('Create', 'srvAddr', srvAddr, fail)
+        _check_size('Create', 'srvBacklog', srvBacklog, fail)
+        if slots is None:
+            slots = XBufferSlots(_DEFAULT_SLOTS, _SLOT_SIZE_ON_CHIP if _ON_CHIP else _SLOT_SIZE, keepAlloc=False)
+        elif not isinstance(slots, XBufferSlots):
+            raise fail('Create: "recvBufSlots" must be an XBufferSlots or None, not %r' % (slots,))
+        srv_socket = None
+        try:
+            srv_socket = socket.socket(_resolve(srvAddr)[0], socket.SOCK_STREAM)
+            if srvAddr[1]:
+                _set_option(srv_socket, socket.SOL_SOCKET, 'SO_REUSEADDR', 4)
+            address = _bind(srv_socket, srvAddr, min(srvBacklog, 255) if _MICROPYTHON else srvBacklog)
+            server = _new(XAsyncTCPServer)
+            server.__init__(asyncSocketsPool, srv_socket, address, slots)
+        except Exception as ex:
+            if srv_socket is not None:
+                srv_socket.close()
+            raise _error(fail, 'Create: cannot listen on "srvAddr" %s:%s' % tuple(srvAddr), ex)
+        asyncSocketsPool.NotifyNextReadyForReading(server, True)
+        return server
+
+    def __init__(self, asyncSocketsPool, srvSocket, srvAddr, bufSlots):
+        self.SrvAddr = srvAddr
+        self._slots = bufSlots
+        super().__init__(asyncSocketsPool, srvSocket)
+
+    def OnReadyForReading(self):
+        """Accept what waits; one at a time on a chip, where asking once too often waits (RP2: 1 ms)."""
+        for _ in range(1 if _ON_CHIP else 64):
+            try:
+                cli_socket, address = self._socket.accept()
+            except OSError as ex:
+                if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
+                    self._pause()
+                return
+            except MemoryError:
+                self._pause()
+                return
+            self._accept(cli_socket, address)
+            if self._end_reason is not None:
+                return
+
+    def _accept(self, cli_socket, address):
+        pool = self._pool
+        slot = client = None
+        try:
+            if self.OnClientAccepted is not None:
+                slot = self._slots.GetAvailableSlot()
+            if slot is None:
+                cli_socket.close()
+                return
+            _no_delay(cli_socket)
+            client = object.__new__(XAsyncTCPClient)
+            if self._holder is not None:  # the worker holds the connection too, until its first handler is done
+                client._busy = True
+                client._holder = self._holder
+                client._waiting = []
+            client.__init__(pool.public, cli_socket, self.SrvAddr, _readable(address), slot, None)
+        except Exception as ex:  # no memory: this one connection suffers
+            cli_socket.close()
+            if slot is not None:
+                slot.Available = True
+            if client is not None and client.SocketID is not None:
+                pool.public.RemoveAsyncSocket(client)
+            pool._report(self, ex)
+            return
+        try:
+            self.OnClientAccepted(self, client)
+        except Exception as ex:
+            client._close(XClosedReason.Error)
+            pool._report(self, ex)
+        if client._busy:
+            pool._give_back(client)
+
+    def _pause(self):
+        """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
+        self._pool.public.NotifyNextReadyForReading(self, False)
+        self._set_limit(_ACCEPT_PAUSE_MS)
+
+    def _expired(self):
+        self._limit_ms = None
+        self._pool.public.NotifyNextReadyForReading(self, True)
+
+    def _clear(self):
+        self.OnClientAccepted = None
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+class XAsyncTCPClientException(Exception):
+    """An error of XAsyncTCPClient."""
+
+
+def _ignore(*_):
+    """The handler of a receive that has none."""
+
+
+# What a connection does: its _phase.
+_CONNECTING = const(0)
+_HANDSHAKING = const(1)
+_OPEN = const(2)
+_HANDING_OVER = const(3)  # closed by the application, with data still to be sent
+_CLOSED = const(4)
+
+
+class XAsyncTCPClient(XAsyncSocket):
+    """
+    TCP connection, outgoing or accepted.
+
+    SrvAddr, CliAddr: (ip, port) of its ends; CliAddr is ('0.0.0.0', 0) where MicroPython cannot tell its own.
+    IsSSL: True where TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview.
+    CloseError: the exception that ended the connection, or None. OnConnected, OnFailsToConnect: events
+    f(xAsyncTCPClient); exactly one fires for a connection that was started.
+
+    Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent.
+    LingerSec: seconds that an end waits, for a peer that takes nothing of what is to be handed over, or for
+    an application that leaves unread what a peer sent before it closed.
+    """
+
+    SendQueueLimit = _SEND_QUEUE_LIMIT
+    LingerSec = 5
+
+    OnConnected = None
+    OnFailsToConnect = None
+    IsSSL = False
+    CloseError = None
+
+    _own_timeouts = True
+    _host_name = None
+    _failed = False             # OnFailsToConnect is due
+    _deadline_ms = None         # for connecting, the handshake and the end; a receive's timeout is apart from it
+    _deadline_tick = 0
+    # receiving
+    _encoding = 'UTF-8'
+    _size = 0
+    _large = None
+    _window = None              # what is unread: _window[_start:_end], in the scratch while handlers are called,
+    _start = 0                  # else in _held, the slot's memory, which exists only meanwhile
+    _end = 0
+    _held = None
+    _searched = 0               # where the search for a line's end goes on
+    _stalled = False            # unread data, or the peer's end, waits for a receive
+    _paused = False             # not reading
+    _peer_done = False
+    # sending
+    _sending = None             # memoryview of what could not be written yet, with its handler; more in _queue
+    _sending_handler = None
+    _sending_arg = None
+    _queue = None
+    _queued = 0                 # bytes in all
+    _sent_handler = None        # the completion that is due; more in _sent
+    _sent_arg = None
+    _sent = None
+    _send_slot_size = None
+    _arming = False             # another thread's receive is on its way to the loop
+
+    @staticmethod
+    def Create(asyncSocketsPool, srvAddr, connectTimeout=5, recvbufLen=4096, connectAsync=True, recvBufLen=None,
+               sendBufLen=4096):
+        """
+        Connect to `srvAddr`, (ip or host name, port); a name is looked up here, which blocks.
+        `connectTimeout`: seconds; None for the system's. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes
+        of the two buffers in bytes, allocated when needed. `connectAsync` False: wait here until connected.
+        Returns the client, whose OnConnected or OnFailsToConnect will fire, or None where the connection
+        cannot even be started. Raises XAsyncTCPClientException for a wrong argument.
+        """
+        fail = XAsyncTCPClientException
+        size = recvbufLen if recvBufLen is None else recvBufLen
+        _check_pool('Create', asyncSocketsPool, fail)
+        _check_address('Create', 'srvAddr', srvAddr, fail, 1)
+        _check_size('Create', 'recvbufLen', size, fail)
+        _check_size('Create', 'sendBufLen', sendBufLen, fail)
+        ms = None if connectTimeout is None else _timeout_ms('Create', 'connectTimeout', connectTimeout, fail)
+        cli_socket = None
+        try:
+            family, address = _resolve(srvAddr)
+            cli_socket = socket.socket(family, socket.SOCK_STREAM)
+            if connectAsync:
+                cli_socket.setblocking(False)
+            else:
+                cli_socket.settimeout(connectTimeout)
+            try:
+                cli_socket.connect(address)
+            except OSError as ex:
+                if not connectAsync or ex.errno != errno.EINPROGRESS:
+                    raise
+            _no_delay(cli_socket)
+        except Exception:
+            if cli_socket is not None:
+                cli_socket.close()
+            return None
+        try:
+            client = _new(XAsyncTCPClient)
+            client._send_slot_size = sendBufLen
+            client._host_name = srvAddr[0]
+            slot = XBufferSlot(size, keepAlloc=False)
+            client.__init__(asyncSocketsPool, cli_socket, _readable(address), None, slot, None)
+        except Exception as ex:
+            cli_socket.close()
+            raise _error(fail, 'Create: cannot manage the connection', ex)
+        if ms is not None:
+            client._set_deadline(ms)
+        asyncSocketsPool.NotifyNextReadyForWriting(client, True)
+        return client
+
+    def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot):
+        self.SrvAddr = srvAddr
+        self.CliAddr = cliAddr if cliAddr else ('0.0.0.0', 0)
+        self._wants = _NOTHING
+        self._handler = _ignore
+        self._arg = None
+        self._timeout_sec = None
+        self._phase = _OPEN if cliAddr else _CONNECTING
+        self._writable = cliAddr is not None    # a write may be tried at once,
+        self._writer = None                     # by this thread with no more ado
+        self._straight = True                   # nothing is held, and poll() tells of all that arrives
+        self._use_socket(cliSocket)
+        super().__init__(asyncSocketsPool, cliSocket, recvBufSlot, sendBufSlot)
+        self._scratch = self._pool._scratch(recvBufSlot.Size)
+        self._into = self._scratch.view         # where the next read goes
+        if self._writable:
+            asyncSocketsPool.NotifyNextReadyForReading(self, True)
+
+    def _set_owner(self, thread):
+        self._owner = thread
+        self._writer = thread if self._writable else None
+
+    def _set_writable(self, writable):
+        self._writable = writable
+        self._writer = self._owner if writable else None
+
+    def _use_socket(self, sock):
+        """Where CPython's recv_into raises to say "not now", MicroPython's readinto returns None."""
+        self._socket = sock
+        self._receive_into = sock.readinto if _MICROPYTHON else sock.recv_into
+        self._read = None if self.IsSSL else self._receive_into
+        # write() is send() that returns None where send() raises to say "not now" (py/stream.c)
+        self._write = sock.write if _MICROPYTHON else sock.send
+
+    def __getattr__(self, name):
+        if name == 'SendingBuffer':
+            return self._sending_slot().Buffer
+        return super().__getattr__(name)
+
+    # --- receiving: what the application asks for -----------------------------------------------------------
+
+    def AsyncRecvData(self, size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None):
+        """
+        Receive once: f(xAsyncTCPClient, data, onDataRecvArg), with `data` a memoryview that is valid until
+        the handler returns. `size` None: whatever has arrived, at least 1 byte; N: exactly N bytes, which may
+        exceed the buffer. `timeoutSec`: seconds after which the connection is closed with Timeout. Returns
+        True, or False on a closed connection. Raises XAsyncTCPClientException for a wrong argument, where
+        there is no memory for N bytes, and while a receive is pending.
+        """
+        if self._wants or _get_ident() != self._owner:
+            return self._receive_slowly(onDataRecv, onDataRecvArg, timeoutSec, size)
+        if onDataRecv is not self._handler:
+            self._set_handler(onDataRecv)
+        if timeoutSec is not self._timeout_sec:
+            self._set_timeout(timeoutSec)
+        elif timeoutSec is not None:
+            self._tick = _ticks_ms()
+        self._arg = onDataRecvArg
+        if size is None and self._straight:
+            self._wants = _DIRECT
+            return True
+        self._want(size, None)
+        return True
+
+    def AsyncRecvLine(self, *args, onDataRecv=None, onDataRecvArg=None, timeoutSec=None, lineEncoding='UTF-8',
+                      onLineRecv=None, onLineRecvArg=None):
+        """
+        AsyncRecvLine(onDataRecv=None, onDataRecvArg=None, timeoutSec=None); aliases onLineRecv,
+        onLineRecvArg. Receive one line: f(xAsyncTCPClient, line, onDataRecvArg), with `line` a str without
+        its end, LF or CR LF. `lineEncoding`: its encoding; a first positional str is taken for that, as older
+        programs pass it. A line longer than the buffer, or not of that encoding, closes the connection with
+        Error. For the rest see AsyncRecvData.
+        """
+        handler = onDataRecv if onDataRecv is not None else onLineRecv
+        arg = onDataRecvArg if onDataRecvArg is not None else onLineRecvArg
+        if args:
+            if isinstance(args[0], str):
+                lineEncoding = args[0]
+                args = args[1:]
+            if len(args) > 3:
+                raise XAsyncTCPClientException('AsyncRecvLine: too many arguments')
+            if len(args) > 0:
+                handler = args[0]
+            if len(args) > 1:
+                arg = args[1]
+            if len(args) > 2:
+                timeoutSec = args[2]
+        if not isinstance(lineEncoding, str):
+            raise XAsyncTCPClientException('AsyncRecvLine: "lineEncoding" must be a str, not %r' % (lineEncoding,))
+        if self._wants or _get_ident() != self._owner:
+            return self._receive_slowly(handler, arg, timeoutSec, None, lineEncoding)
+        if handler is not self._handler:
+            self._set_handler(handler)
+        if timeoutSec is not self._timeout_sec:
+            self._set_timeout(timeoutSec)
+        elif timeoutSec is not None:
+            self._tick = _ticks_ms()
+        self._arg = arg
+        self._want(None, lineEncoding)
+        return True
+
+    def _receive_slowly(self, handler, arg, timeout, size, encoding=None):
+        """The same from another thread, from a worker, or while no loop runs; and every refusal."""
+        fail = XAsyncTCPClientException
+        where = 'AsyncRecvData' if encoding is None else 'AsyncRecvLine'
+        _check_handler(where, 'onDataRecv', handler, fail)
+        if timeout is not None:
+            _timeout_ms(where, 'timeoutSec', timeout, fail)
+        if size is not None:
+            _check_size(where, 'size', size, fail)
+        with _state_lock:
+            if self._wants == _NO_MORE:
+                return False
+            if self._wants or self._arming:
+                raise fail('%s: a receive is already pending' % where)
+            self._arming = True
+        if self._holder is not None and self._holder == _get_ident():
+            self._receive(handler, arg, timeout, size, encoding)
+        else:
+            self._pool._do(self, self._receive, handler, arg, timeout, size, encoding)
+        return True
+
+    def _receive(self, handler, arg, timeout, size, encoding):
+        self._arming = False
+        if self._wants == _NO_MORE:
+            return
+        self._handler = handler if handler is not None else _ignore
+        self._arg = arg
+        self._set_timeout(timeout)
+        self._want(size, encoding)
+
+    def _set_handler(self, handler):
+        _check_handler('AsyncRecv', 'onDataRecv', handler, XAsyncTCPClientException)
+        self._handler = handler if handler is not None else _ignore
+
+    def _set_timeout(self, seconds):
+        """The timeout of this receive. Where the next asks for the same, the pool's timer is left alone."""
+        self._limit_ms = None if seconds is None else _timeout_ms('AsyncRecv', 'timeoutSec', seconds,
+                                                                  XAsyncTCPClientException)
+        self._timeout_sec = seconds
+        self._tick = _ticks_ms()
+        if self._limit_ms is not None and self._holder is None:  # the loop looks at what a worker gives back
+            self._pool._schedule(self)
+
+    def _want(self, size, encoding):
+        """
+        Make a receive pending: a line of `encoding`, or `size` bytes, or, with None for both, whatever there
+        is.
+        """
+        if encoding is not None:
+            self._encoding = encoding
+            self._wants = _LINE
+            self._searched = self._start
+        elif size is None:
+            self._wants = _SOME
+        else:
+            self._want_bytes(size)
+        if self._stalled:
+            self._pool._post(self)
+
+    def _want_bytes(self, size):
+        _check_size('AsyncRecvData', 'size', size, XAsyncTCPClientException)
+        if size <= self._recv_slot.Size:
+            self._size = size
+            self._wants = _EXACT
+            return
+        try:
+            self._large = memoryview(bytearray(size))
+        except MemoryError as ex:
+            raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % size, ex)
+        self._size = 0
+        self._wants = _LARGE
+        if self._held is None:
+            self._into = self._large
+
+    # --- receiving: what arrives ----------------------------------------------------------------------------
+
+    def OnReadyForReading(self):
+        """Read once and hand out what is wanted; all that TLS has decrypted, which poll() does not see."""
+        while True:
+            try:
+                n = self._receive_into(self._into)
+            except Exception as ex:
+                self._read_failed(ex)
+                return
+            self._take(n)
+            if not self.IsSSL or self._phase != _OPEN or self._paused or not self._socket.pending():
+                return
+
+    def _read_failed(self, ex):
+        if not _would_block(ex):
+            self._fail(ex)
+
+    def _take(self, n):
+        """`n` more bytes are in `_into`; 0 is the peer's end, None nothing."""
+        if n:
+            self._received(n)
+        elif n == 0:
+            self._peer_closed()
+
+    def _call_data(self, data):
+        try:
+            self._handler(self, data, self._arg)
+        except Exception as ex:
+            self._pool._report(self, ex)
+
+    def _received(self, n):
+        """`n` more bytes are in `_into`."""
+        if self._held is not None:
+            self._end += n
+        elif self._wants == _LARGE:
+            self._fill_large(n)
+            return
+        else:
+            self._window = self._scratch.view
+            self._start = self._searched = 0
+            self._end = n
+        self._hand_out()
+        self._keep()
+
+    def _hand_out(self):
+        """Call handlers with what is unread, as long as more is wanted and there is enough."""
+        self._stalled = False
+        while self._end > self._start:
+            wants = self._wants
+            if wants == _LINE:
+                if not self._hand_out_lines():
+                    return
+            elif wants <= _SOME and wants or wants == _EXACT and self._end - self._start >= self._size:
+                start = self._start
+                self._start = start + self._size if wants == _EXACT else self._end
+                self._wants = _NOTHING
+                self._call_data(self._window[start:self._start])
+            elif wants == _LARGE:
+                n = min(self._end - self._start, len(self._large))
+                self._large[:n] = self._window[self._start:self._start + n]
+                self._start += n
+                self._fill_large(n)
+            else:
+                return
+
+    def _hand_out_lines(self):
+        """Hand out lines while lines are wanted. False where the next is not whole yet."""
+        # Searched as bytes, because MicroPython can search neither a bytearray nor a memoryview.
+        base = self._searched
+        chunk = bytes(self._window[base:self._end])
+        found = chunk.find(b'\n')
+        size = self._recv_slot.Size
+        while found >= 0:
+            start = self._start
+            stop = base + found
+            self._start = self._searched = stop + 1
+            if stop > start and self._window[stop - 1] == 13:
+                stop -= 1
+            try:
+                if stop - start > size:
+                    raise ValueError('the line is longer than the buffer of %d bytes' % size)
+                line = _decode(chunk[start - base:stop - base] if start >= base else self._window[start:stop],
+                               self._encoding)
+            except Exception as ex:  # LookupError or UnicodeError
+                self._fail(ex)
+                return False
+            self._wants = _NOTHING
+            self._call_data(line)
+            if self._wants != _LINE:
+                return True
+            found = chunk.find(b'\n', found + 1)
+        self._searched = self._end
+        unread = self._end - self._start
+        if unread > size and (unread > size + 1 or self._window[self._end - 1] != 13):
+            self._fail(ValueError('the line is longer than the buffer of %d bytes' % size))
+        return False
+
+    def _fill_large(self, n):
+        """`n` more bytes are in `_large`."""
+        self._size += n
+        large = self._large
+        if self._size < len(large):
+            self._into = large[self._size:]
+            return
+        self._large = None
+        self._into = self._scratch.view
+        self._wants = _NOTHING
+        self._call_data(large)
+
+    def _keep(self):
+        """Keep what no handler took, in the slot's memory, and go on reading as long as there is room."""
+        if self._end_reason is not None:
+            return
+        unread = self._end - self._start
+        if not unread:
+            self._start = self._end = 0
+            self._window = None
+            self._straight = not self.IsSSL and not self._peer_done
+            if self._held is not None:
+                self._held = None
+                self._recv_slot._forget_memory()
+            self._into = self._large[self._size:] if self._wants == _LARGE else self._scratch.view
+            self._resume()
+            return
+        if self._held is None or self._start:
+            memory = self._recv_slot._working_memory()
+            memory[:unread] = self._window[self._start:self._end]  # may overlap: both interpreters use memmove
+            self._held = self._window = memory
+            self._searched -= self._start
+            self._start = 0
+            self._end = unread
+        self._stalled = True
+        self._straight = False
+        # Only a line may use the room behind the slot's size, for its end.
+        room = self._recv_slot.Size + (_LINE_END if self._wants == _LINE else 0)
+        if unread < room:
+            self._into = self._held[unread:room]
+            self._resume()
+        elif not self._paused:
+            self._paused = True
+            self._pool.public.NotifyNextReadyForReading(self, False)
+
+    def _resume(self):
+        if self._paused and not self._peer_done:
+            self._paused = False
+            self._pool.public.NotifyNextReadyForReading(self, True)
+
+    # --- sending --------------------------------------------------------------------------------------------
+
+    def AsyncSendData(self, data, onDataSent=None, onDataSentArg=None):
+        """
+        Send `data`, any object of the buffer protocol, after all that was given before; it may be changed as
+        soon as this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it.
+        Returns True, or False on a closed connection. Raises XAsyncTCPClientException for a wrong argument,
+        and, with nothing of `data` queued, where more than SendQueueLimit bytes would wait; data that finds
+        the queue empty is always taken.
+        """
+        if onDataSent is not None:
+            _check_handler('AsyncSendData', 'onDataSent', onDataSent, XAsyncTCPClientException)
+        if _type(data) is _str:
+            raise XAsyncTCPClientException('AsyncSendData: "data" must be bytes or another buffer, not a str')
+        if _get_ident() != self._writer:
+            return self._send_slowly(data, onDataSent, onDataSentArg)
+        n = self._try_write(data)
+        if n != _len(data):
+            return self._send_rest(data, n, onDataSent, onDataSentArg)
+        if onDataSent is not None:
+            self._add_sent(onDataSent, onDataSentArg)
+        return True
+
+    def AsyncSendSendingBuffer(self, size=None, onDataSent=None, onDataSentArg=None):
+        """Send the first `size` bytes of SendingBuffer, None for all. For the rest see AsyncSendData."""
+        if self._wants == _NO_MORE:
+            return False
+        slot = self._sending_slot()
+        if size is None:
+            size = slot.Size
+        if type(size) is not int or not 0 < size <= slot.Size:
+            raise XAsyncTCPClientException('AsyncSendSendingBuffer: "size" must be an int of 1 to %d or None, not %r'
+                                           % (slot.Size, size))
+        return self.AsyncSendData(slot.Buffer[:size], onDataSent, onDataSentArg)
+
+    def _sending_slot(self):
+        if self._send_slot is None:
+            size = self._send_slot_size or (self._recv_slot.Size if self._recv_slot is not None else _SLOT_SIZE)
+            try:
+                self._send_slot = XBufferSlot(size)
+            except MemoryError as ex:
+                raise _error(XAsyncTCPClientException, 'SendingBuffer: no memory', ex)
+        return self._send_slot
+
+    def _send_slowly(self, data, handler, arg):
+        """From another thread, from a worker, while no loop runs, or while data waits already."""
+        view = self._view_of(data)
+        me = _get_ident()
+        mine = me == self._holder or me == self._pool._owner and not self._busy
+        if mine and self._writable:
+            if self._wants == _NO_MORE:
+                return False
+            return self._send_rest(view, self._try_write(view), handler, arg)
+        if type(data) is not bytes:
+            view = memoryview(bytes(view))
+        with _state_lock:
+            if self._wants == _NO_MORE:
+                return False
+            if self._queued and self._queued + len(view) > self.SendQueueLimit:
+                raise XAsyncTCPClientException('AsyncSendData: the sending queue is full: %d bytes wait, '
+                                               'SendQueueLimit is %d' % (self._queued, self.SendQueueLimit))
+            self._queued += len(view)
+        if mine:
+            self._queue_up(view, handler, arg)
+        else:
+            self._pool._do(self, self._send_counted, view, handler, arg)
+        return True
+
+    def _send_counted(self, view, handler, arg):
+        """Send what another thread gave, which is counted in _queued."""
+        if not self._writable:
+            self._queue_up(view, handler, arg)
+            return
+        with _state_lock:
+            self._queued -= len(view)
+        self._send_rest(view, self._try_write(view), handler, arg)
+
+    def _try_write(self, data):
+        """
+        The number of bytes that the system takes now; -1 where the connection is broken, and closed thereby.
+        """
+        try:
+            return self._write(data) or 0
+        except Exception:  # no `as`, for the reason given in XAsyncSocketsPool._turn: a second try tells the error
+            pass
+        return self._write_again(data)
+
+    def _write_again(self, data):
+        try:
+            return self._write(data) or 0
+        except Exception as ex:
+            if _would_block(ex):
+                return 0
+            if isinstance(ex, TypeError):
+                raise _error(XAsyncTCPClientException, 'AsyncSendData: "data" must be bytes or another buffer', ex)
+            self._fail(ex)
+            return -1
+
+    def _send_rest(self, data, n, handler, arg):
+        """
+        The system took `n` bytes of `data`: keep the others safe from what the caller does with its buffer.
+        """
+        if n < 0:
+            return False
+        view = self._view_of(data)
+        if n < len(view):
+            view = view[n:]
+            if type(data) is not bytes:
+                try:
+                    view = memoryview(bytes(view))
+                except MemoryError as ex:
+                    self._fail(ex)
+                    return False
+            with _state_lock:
+                self._queued += len(view)
+            self._queue_up(view, handler, arg)
+        elif handler is not None:
+            self._add_sent(handler, arg)
+        return True
+
+    def _queue_up(self, view, handler, arg):
+        if self._phase == _CLOSED:
+            return
+        self._set_writable(False)
+        if self._sending is not None:
+            if self._queue is None:
+                self._queue = XFiFo()
+            self._queue.Put((view, handler, arg))
+            return
+        self._sending = view
+        self._sending_handler = handler
+        self._sending_arg = arg
+        if self._phase >= _OPEN:
+            self._pool.public.NotifyNextReadyForWriting(self, True)
+
+    @staticmethod
+    def _view_of(data):
+        """memoryview of the bytes of any buffer, whatever its items are."""
+        try:
+            if not _MICROPYTHON:
+                return memoryview(data).cast('B')
+            return memoryview(data if type(data) in (bytes, bytearray) else bytes(memoryview(data)))
+        except TypeError as ex:
+            raise _error(XAsyncTCPClientException, 'AsyncSendData: "data" must be bytes or another buffer', ex)
+
+    def OnReadyForWriting(self):
+        """Go on with connecting, with the handshake, or with what waits to be sent."""
+        if self._phase == _CONNECTING:
+            self._connected()
+        elif self._phase == _HANDSHAKING:
+            self._handshake()
+        if self._sending is not None and self._phase in (_OPEN, _HANDING_OVER):
+            self._send_waiting()
+        self._pool._write_interest_done(self)
+
+    def _send_waiting(self):
+        progress = False
+        while self._sending is not None:
+            view = self._sending
+            n = self._try_write(view)
+            if n < 0:
+                return
+            if n:
+                progress = True
+                with _state_lock:
+                    self._queued -= n
+            if n < len(view):
+                self._sending = view[n:]
+                break
+            if self._sending_handler is not None:
+                self._add_sent(self._sending_handler, self._sending_arg)
+            if self._queue is None or self._queue.Empty:
+                self._sending = self._sending_handler = self._sending_arg = None
+            else:
+                self._sending, self._sending_handler, self._sending_arg = self._queue.Get()
+        if self._sending is not None:
+            self._pool.public.NotifyNextReadyForWriting(self, True)
+            if progress and self._deadline_ms is not None:
+                self._set_deadline(self._deadline_ms)
+        elif self._phase == _HANDING_OVER:
+            self._close(XClosedReason.ClosedByHost)
+        else:
+            self._set_writable(True)
+            if self._peer_done:
+                self._pool._post(self)
+
+    def _has_unsent(self):
+        return self._sending is not None
+
+    def _add_sent(self, handler, arg):
+        """A send is complete: its handler is due."""
+        if self._sent_handler is None:
+            self._sent_handler = handler
+            self._sent_arg = arg
+        else:
+            if self._sent is None:
+                self._sent = XFiFo()
+            self._sent.Put((handler, arg))
+        self._pool._post(self)
+
+    # --- events that are due --------------------------------------------------------------------------------
+
+    def _fire_events(self):
+        if self._sent_handler is not None:
+            self._fire_sent()
+        if self._stalled and 0 < self._wants < _NO_MORE:
+            self._hand_out()
+            self._keep()
+        if self._peer_done and self._end_reason is None:
+            self._end_with_peer()
+        if self._failed:
+            self._failed = False
+            self._call(self.OnFailsToConnect)
+        super()._fire_events()
+
+    def _fire_sent(self):
+        """The completions that are due now; those that they cause wait for the next turn."""
+        completions = [(self._sent_handler, self._sent_arg)] if self._sent is not None else None
+        if completions is None:
+            handler, arg = self._sent_handler, self._sent_arg
+            self._sent_handler = self._sent_arg = None
+            self._call(handler, arg)
+            return
+        while not self._sent.Empty:
+            completions.append(self._sent.Get())
+        self._sent = self._sent_handler = self._sent_arg = None
+        for handler, arg in completions:
+            self._call(handler, arg)
+
+    # --- connecting and TLS ---------------------------------------------------------------------------------
+
+    def _connected(self):
+        """
+        Writable for the first time: connected, or refused. MicroPython has no getsockopt, and ESP32 reports
+        no error (ports/esp32/modsocket.c), so a read tells: it fails where the connection did.
+        """
+        try:
+            n = self._receive_into(self._into)
+        except Exception as ex:
+            if not _would_block(ex):
+                self._fail(ex)
+                return
+            n = None
+        self._deadline_ms = None
+        self._phase = _OPEN
+        self._set_writable(self._sending is None)
+        if not _MICROPYTHON:
+            self.CliAddr = _readable(self._socket.getsockname())
+        self._pool.public.NotifyNextReadyForReading(self, True)
+        if self._limit_ms is not None:
+            self._pool._schedule(self)
+        self._call(self.OnConnected)
+        if self._end_reason is not None or self._wants == _NO_MORE:
+            return
+        if n:
+            self._received(n)
+        elif n == 0:
+            self._peer_closed()
+
+    def StartSSL(self, keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None):
+        """
+        Start TLS the old way, with arguments of the former ssl.wrap_socket; StartSSLContext is recommended.
+        Returns True. Raises XAsyncTCPClientException.
+        """
+        if _MICROPYTHON:
+            raise XAsyncTCPClientException('StartSSL: this version has TLS on CPython only')
+        try:
+            import ssl
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = cert_reqs
+            if certfile:
+                context.load_cert_chain(certfile, keyfile)
+            if ca_certs:
+                context.load_verify_locations(ca_certs)
+        except Exception as ex:
+            raise _error(XAsyncTCPClientException, 'StartSSL: the key or a certificate cannot be used', ex)
+        return self.StartSSLContext(context, server_side)
+
+    def StartSSLContext(self, sslContext, serverSide=False):
+        """
+        Start TLS with an ssl.SSLContext, on a connection at its start or in the middle of it (STARTTLS). The
+        handshake never blocks the pool; sends and receives may be started at once and wait for it. Where it
+        fails, the connection closes with Error and CloseError tells why. Returns True. Raises
+        XAsyncTCPClientException for a wrong argument, on a connection that is not open, and where plain data
+        is unread (it could have been injected) or unsent.
+        """
+        fail = XAsyncTCPClientException
+        if _MICROPYTHON:
+            raise fail('StartSSLContext: this version has TLS on CPython only')
+        if not hasattr(sslContext, 'wrap_socket'):
+            raise fail('StartSSLContext: "sslContext" must be an ssl.SSLContext, not %r' % (sslContext,))
+        if self.IsSSL:
+            raise fail('StartSSLContext: TLS has already started')
+        if self._phase != _OPEN or self._wants == _NO_MORE:
+            raise fail('StartSSLContext: the connection is not open')
+        if self._end > self._start:
+            raise fail('StartSSLContext: %d bytes are unread that the peer sent in plain' % (self._end - self._start))
+        if self._sending is not None:
+            raise fail('StartSSLContext: plain data is unsent; start TLS from its onDataSent')
+        if self._holder is not None and self._holder == _get_ident():
+            self._start_tls(sslContext, serverSide)
+        else:
+            self._pool._do(self, self._start_tls, sslContext, serverSide)
+        return True
+
+    def _start_tls(self, context, server_side):
+        try:
+            wrapped = context.wrap_socket(self._socket, server_side=server_side, do_handshake_on_connect=False,
+                                          server_hostname=None if server_side else self._host_name)
+        except Exception as ex:
+            self._fail(ex)
+            return
+        self._pool._exchange(self, wrapped)
+        self.IsSSL = True
+        self._straight = False
+        if self._wants == _DIRECT:
+            self._wants = _SOME
+        self._use_socket(wrapped)
+        self._phase = _HANDSHAKING
+        self._set_writable(False)
+        self._receive_into = self._handshake_read
+        self._set_deadline(_HANDSHAKE_MS)
+        self._handshake()
+
+    def _handshake_read(self, into):
+        """Stands in for recv_into until the handshake is done."""
+        self._handshake()
+        return self._receive_into(into) if self._phase == _OPEN else None
+
+    def _handshake(self):
+        try:
+            self._socket.do_handshake()
+        except Exception as ex:
+            if type(ex).__name__ == 'SSLWantWriteError':
+                self._pool.public.NotifyNextReadyForWriting(self, True)
+            elif not _would_block(ex):
+                self._fail(ex)
+            return
+        self._deadline_ms = None
+        self._phase = _OPEN
+        self._use_socket(self._socket)
+        if self._limit_ms is not None:
+            self._pool._do(self, self._pool._schedule, self)
+        if self._sending is None:
+            self._set_writable(True)
+            return
+        self._pool.public.NotifyNextReadyForWriting(self, True)
+        if self._wants == _NO_MORE:  # closed by the application meanwhile
+            self._hand_over()
+
+    # --- timeouts -------------------------------------------------------------------------------------------
+
+    def _set_deadline(self, ms):
+        self._deadline_ms = ms
+        self._deadline_tick = _ticks_ms()
+        self._pool._do(self, self._pool._schedule, self)
+
+    def _left_ms(self):
+        if self._deadline_ms is not None:
+            return self._deadline_ms - _ticks_diff(_ticks_ms(), self._deadline_tick)
+        if self._limit_ms is not None and 0 < self._wants < _NO_MORE:
+            return self._limit_ms - _ticks_diff(_ticks_ms(), self._tick)
+        return None
+
+    def _expired(self):
+        if self._phase == _HANDING_OVER:
+            self._close(XClosedReason.ClosedByHost)
+        elif self._peer_done and self._deadline_ms is not None:
+            self._close(XClosedReason.ClosedByPeer)
+        else:
+            self._close(XClosedReason.Timeout)
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def Close(self):
+        """
+        Stop reading at once, hand over what is queued for sending (a peer that takes nothing of it is waited
+        for LingerSec), then close with ClosedByHost. True the first time, False afterwards.
+        """
+        with _state_lock:
+            if self._wants == _NO_MORE:
+                return False
+            self._wants = _NO_MORE
+        if self._holder is not None and self._holder == _get_ident():
+            self._start_close()
+        else:
+            self._pool._do(self, self._start_close)
+        return True
+
+    def _start_close(self):
+        if self._sending is None or self._phase == _CONNECTING:
+            self._close(XClosedReason.ClosedByHost)
+        elif self._phase == _OPEN:
+            self._hand_over()
+
+    def _hand_over(self):
+        self._phase = _HANDING_OVER
+        self._set_writable(False)
+        self._pool.public.NotifyNextReadyForReading(self, False)
+        self._set_deadline(int(self.LingerSec * 1000))
+
+    def _close(self, closedReason=XClosedReason.Error, triggerOnClosed=True):
+        with _state_lock:
+            self._wants = _NO_MORE
+        if self._phase == _CONNECTING and self._end_reason is None:
+            self._failed = True
+        return super()._close(closedReason, triggerOnClosed)
+
+    def _fail(self, ex):
+        """Close because of an error; a connection that never was only fails to connect."""
+        if self._end_reason is None:
+            self.CloseError = ex
+        self._close(XClosedReason.Error, triggerOnClosed=self._phase != _CONNECTING)
+
+    def OnExceptionalCondition(self):
+        """Reset by the peer, or refused: a read tells the error."""
+        try:
+            self._receive_into(self._scratch.view)
+            error = None
+        except Exception as ex:
+            error = ex
+        self._fail(error)
+
+    def _peer_closed(self):
+        """The peer sends no more; it may still take what is queued."""
+        self._peer_done = self._paused = self._stalled = True
+        self._straight = False
+        self._pool.public.NotifyNextReadyForReading(self, False)
+        self._end_with_peer()
+
+    def _end_with_peer(self):
+        enough = 0 < self._wants < _NO_MORE or self._end == self._start  # what is unread will never do
+        if self._sending is None and enough:
+            self._close(XClosedReason.ClosedByPeer)
+        elif self._deadline_ms is None:
+            self._set_deadline(int(self.LingerSec * 1000))
+
+    def _say_goodbye(self):
+        """
+        A close with data unread would be a reset (RFC 9293, 3.6.1), which can take our last words from the
+        peer.
+        """
+        if self._end_reason != XClosedReason.ClosedByHost or self._phase <= _HANDSHAKING:
+            return
+        try:
+            for _ in range(16):
+                if not self._receive_into(self._scratch.view):
+                    break
+        except Exception:
+            pass
+        if self.IsSSL:
+            try:
+                self._socket.unwrap()  # close_notify
+            except Exception:
+                pass
+
+    def _clear(self):
+        self._phase = _CLOSED
+        self._set_writable(False)
+        self._stalled = False
+        self._handler = _ignore
+        self._arg = None
+        self._sending = self._queue = self._sending_handler = self._sending_arg = None
+        self._held = self._window = self._large = None
+        self._start = self._end = 0
+        self._deadline_ms = None
+
+    def _use_scratches(self, scratches):
+        if self._recv_slot is None:
+            return
+        size = self._recv_slot.Size
+        if size not in scratches:
+            scratches[size] = _Scratch(size)
+        self._scratch = scratches[size]
+        if self._held is None and self._wants != _LARGE:
+            self._into = self._scratch.view
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+class XAsyncUDPDatagramException(Exception):
+    """An error of XAsyncUDPDatagram."""
+
+
+class XAsyncUDPDatagram(XAsyncSocket):
+    """
+    UDP sender and, with a local address, receiver.
+
+    LocalAddr: the bound (ip, port), ('0.0.0.0', 0) without. OnRecv (alias OnDataRecv): event
+    f(xAsyncUDPDatagram, remoteAddr, datagram), with `datagram` a memoryview that is valid until the handler
+    returns. OnFailsToSend: event f(xAsyncUDPDatagram, datagram, remoteAddr). DroppedCount: datagrams that
+    were larger than the buffer and not delivered. SendQueueLimit: datagrams that may wait to be sent; a
+    further one fails.
+    """
+
+    SendQueueLimit = 16 if _ON_CHIP else 1024
+    OnFailsToSend = None
+    DroppedCount = 0
+
+    LocalAddr = ('0.0.0.0', 0)
+
+    _own_timeouts = True
+    _on_recv = None
+    _size = _SLOT_SIZE
+    _queue = None           # XFiFo of the arguments of _send
+    _queued = 0
+    _events = None          # XFiFo of (handler, args) that are due
+
+    @staticmethod
+    def Create(asyncSocketsPool, localAddr=None, recvbufLen=4096, broadcast=False, recvBufLen=None):
+        """
+        `localAddr`: (ip, port) to receive at, port 0 takes a free one; None to send only. `recvbufLen` (alias
+        recvBufLen): largest datagram to receive, in bytes. `broadcast`: allow sending to broadcast addresses,
+        and share the port with other listeners. Returns the socket. Raises XAsyncUDPDatagramException.
+        """
+        fail = XAsyncUDPDatagramException
+        size = recvbufLen if recvBufLen is None else recvBufLen
+        _check_pool('Create', asyncSocketsPool, fail)
+        _check_size('Create', 'recvbufLen', size, fail)
+        if localAddr is not None:
+            _check_address('Create', 'localAddr', localAddr, fail)
+        udp_socket = None
+        try:
+            family = socket.AF_INET if localAddr is None else _resolve(localAddr)[0]
+            udp_socket = socket.socket(family, socket.SOCK_DGRAM)
+            if broadcast:
+                _set_option(udp_socket, socket.SOL_SOCKET, 'SO_BROADCAST', 0x20)
+                if localAddr is not None and localAddr[1]:
+                    _set_option(udp_socket, socket.SOL_SOCKET, 'SO_REUSEADDR', 4)
+            address = ('0.0.0.0', 0) if localAddr is None else _bind(udp_socket, localAddr)
+            datagram = _new(XAsyncUDPDatagram)
+            datagram.LocalAddr = address
+            datagram._size = size
+            datagram.__init__(asyncSocketsPool, udp_socket, None)
+        except Exception as ex:
+            if udp_socket is not None:
+                udp_socket.close()
+            where = '' if localAddr is None else ' on "localAddr" %s:%s' % tuple(localAddr)
+            raise _error(fail, 'Create: cannot open the socket' + where, ex)
+        if localAddr is not None:
+            asyncSocketsPool.NotifyNextReadyForReading(datagram, True)
+        return datagram
+
+    def __init__(self, asyncSocketsPool, udpSocket, recvBufSlot):
+        self._readable = {}     # (ip, port) by system address, where that is opaque
+        self._system = {}       # and the other way round
+        self._names = {}        # host name: (system address, tick), for a minute
+        # One byte more than is delivered, to know a datagram that is larger.
+        if _MICROPYTHON:
+            self._read = udpSocket.recvfrom
+            self._into = self._size + 1
+        else:
+            self._read = udpSocket.recvfrom_into
+            self._into = memoryview(bytearray(self._size + 1))
+        super().__init__(asyncSocketsPool, udpSocket, recvBufSlot, None)
+
+    @property
+    def OnRecv(self):
+        """Event f(xAsyncUDPDatagram, remoteAddr, datagram)."""
+        return self._on_recv
+
+    @OnRecv.setter
+    def OnRecv(self, handler):
+        self._on_recv = handler
+
+    OnDataRecv = OnRecv
+
+    def OnReadyForReading(self):
+        """Receive one datagram."""
+        try:
+            received = self._read(self._into)
+        except Exception as ex:
+            self._read_failed(ex)
+            return
+        self._take(received)
+
+    def _read_failed(self, ex):
+        """Nothing there, or an ICMP error about an earlier datagram: a UDP socket lives on."""
+        if not isinstance(ex, OSError):
+            self._pool._report(self, ex)
+
+    def _take(self, received):
+        """
+        Deliver what recvfrom (MicroPython: bytes, address) or recvfrom_into (CPython: length, address) gave.
+        """
+        data, address = received
+        data = memoryview(data) if _MICROPYTHON else memoryview(self._into)[:data]
+        if len(data) > self._size:
+            self.DroppedCount += 1
+            return
+        if _OPAQUE_ADDRESSES:
+            known = self._readable.get(address)
+            address = known if known is not None else self._remember(address)
+        elif len(address) > 2:
+            address = address[:2]
+        if self._on_recv is not None:
+            self._on_recv(self, address, data)
+
+    def _remember(self, system_address):
+        """Decode an opaque address once, not for every datagram that comes from it."""
+        self._make_room()
+        address = _readable(system_address)
+        self._readable[system_address] = address
+        self._system[address] = system_address
+        return address
+
+    def AsyncSendDatagram(self, datagram, remoteAddr, onDataSent=None, onDataSentArg=None):
+        """
+        Send `datagram`, any object of the buffer protocol, to `remoteAddr`, (ip or host name, port). A name
+        is looked up here, which blocks, and remembered for a minute. f(xAsyncUDPDatagram, onDataSentArg) is
+        called once the system has it; where it does not take it, OnFailsToSend. Returns True, or False on a
+        closed socket. Raises XAsyncUDPDatagramException for a wrong argument.
+        """
+        if type(datagram) is str:
+            raise XAsyncUDPDatagramException('AsyncSendDatagram: "datagram" must be bytes or another buffer, not a str')
+        if onDataSent is not None:
+            _check_handler('AsyncSendDatagram', 'onDataSent', onDataSent, XAsyncUDPDatagramException)
+        if self._queued or _get_ident() != self._owner or not self._try_send(datagram, remoteAddr):
+            return self._send_slowly(datagram, remoteAddr, onDataSent, onDataSentArg)
+        if onDataSent is not None:
+            self._add_event(onDataSent, (onDataSentArg,))
+        return True
+
+    def _try_send(self, datagram, remote_address):
+        """True where a send to a known address succeeds at once; the slow way tells why it does not."""
+        try:
+            self._socket.sendto(datagram, self._system[remote_address])
+            return True
+        except Exception:
+            return False
+
+    def _send_slowly(self, datagram, remote_address, handler, arg):
+        if self._end_reason is not None:
+            return False
+        fail = XAsyncUDPDatagramException
+        _check_address('AsyncSendDatagram', 'remoteAddr', remote_address, fail, 1)
+        remote_address = tuple(remote_address)
+        try:
+            datagram = bytes(memoryview(datagram))
+        except TypeError as ex:
+            raise _error(fail, 'AsyncSendDatagram: "datagram" must be bytes or another buffer', ex)
+        me = _get_ident()
+        if me == self._holder or me == self._pool._owner and not self._busy:
+            self._send(datagram, remote_address, None, handler, arg)
+            return True
+        try:
+            system_address = _resolve(remote_address)[1]  # here, so that the loop need not wait for it
+        except OSError:
+            system_address = False
+        self._pool._do(self, self._send, datagram, remote_address, system_address, handler, arg)
+        return True
+
+    def _send(self, datagram, remote_address, system_address, handler, arg):
+        try:
+            if system_address is None:
+                system_address = self._look_up(remote_address)
+            if system_address and not self._queued:
+                self._socket.sendto(datagram, system_address)
+                if handler is not None:
+                    self._add_event(handler, (arg,))
+                return
+        except OSError as ex:
+            if ex.errno not in _DATAGRAM_QUEUE_FULL:
+                system_address = None
+        if not system_address or self._queued >= self.SendQueueLimit:
+            self._fails(datagram, remote_address)
+            return
+        if self._queue is None:
+            self._queue = XFiFo()
+        self._queue.Put((datagram, remote_address, system_address, handler, arg))
+        self._queued += 1
+        self._pool.public.NotifyNextReadyForWriting(self, True)
+
+    def _look_up(self, address):
+        """
+        The system's form of an address: remembered for good where it is an ip, for a minute where it is a
+        name.
+        """
+        known, until = self._names.get(address, (None, 0))
+        if known is not None and _ticks_diff(until, _ticks_ms()) > 0:
+            return known
+        known = _resolve(address)[1]
+        if _readable(known)[0] == address[0]:
+            self._make_room()
+            self._system[address] = known
+            return known
+        if len(self._names) >= _KNOWN_ADDRESSES:
+            self._names.clear()
+        self._names[address] = (known, _ticks_add(_ticks_ms(), _NAME_LIFE_MS))
+        return known
+
+    def _make_room(self):
+        """The addresses that are known are bounded: a flood of spoofed ones must not grow memory."""
+        if len(self._system) >= _KNOWN_ADDRESSES:
+            self._readable.clear()
+            self._system.clear()
+
+    def OnReadyForWriting(self):
+        """Send what waits."""
+        queue, self._queue, self._queued = self._queue, None, 0
+        while queue is not None and not queue.Empty:  # one that is refused queues itself and all behind it again
+            self._send(*queue.Get())
+        self._pool._write_interest_done(self)
+
+    def OnExceptionalCondition(self):
+        """An ICMP error about an earlier datagram: reading clears it."""
+        self.OnReadyForReading()
+
+    def _has_unsent(self):
+        return self._queued > 0
+
+    def _fails(self, datagram, remote_address):
+        if self.OnFailsToSend is not None:
+            self._add_event(self.OnFailsToSend, (datagram, remote_address))
+
+    def _add_event(self, handler, args):
+        if self._events is None:
+            self._events = XFiFo()
+        self._events.Put((handler, args))
+        self._pool._post(self)
+
+    def _fire_events(self):
+        events, self._events = self._events, None
+        while events is not None and not events.Empty:
+            handler, args = events.Get()
+            self._call(handler, *args)
+        super()._fire_events()
+
+    def _clear(self):
+        self._on_recv = self._queue = None
+        self._queued = 0
+        self._system = {}
