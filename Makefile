@@ -1,0 +1,130 @@
+# Everything is made below build/. docs/build.md has the details.
+
+PYTHON ?= python3
+VENV := build/venv/bin
+
+# What each type check reads the code as.
+PORTS := unix esp32 rp2
+
+ifdef MICROPYTHON
+# An interpreter that is already built. What it has not frozen in, it reads from the sources.
+INTERPRETER := $(abspath $(shell command -v "$(MICROPYTHON)" 2>&1))
+$(if $(INTERPRETER),,$(error MICROPYTHON=$(MICROPYTHON) is not a program))
+export MICROPYPATH := .frozen:$(CURDIR)/lib:$(CURDIR):$(CURDIR)/boards/UNIX/modules
+PROGRAMS := build/programs.python
+else
+INTERPRETER := $(CURDIR)/build/unix/micropython
+IMAGE := unix
+PROGRAMS := build/programs.python+compiler
+endif
+
+.PHONY: help run test test-host unix bench lint clean FORCE
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
+	    printf 'make %-10s %s\n' "$$target" "$$text"; done
+
+# The firmware runs in build/disk, as on a board that has its own file system. In a terminal it is a job of
+# its own (set -m), so that Ctrl-C reaches the firmware, which ends as it should, and not make.
+run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
+	@mkdir -p build/disk
+	@cd build/disk && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
+
+test: lint test-host ## everything that needs no hardware
+
+test-host: $(IMAGE) build/venv/installed build/influxdb.stamp ## the tests on this computer (PYTEST_ARGS=)
+	MICROPYTHON=$(INTERPRETER) $(VENV)/pytest tests_host $(PYTEST_ARGS)
+
+unix: build/unix/micropython ## the image for this computer, build/unix/micropython
+
+bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
+	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(QUICK),--quick)
+
+lint: build/venv/installed build/typings/installed ## ruff, and a type check against each port
+	$(VENV)/ruff check
+	@for port in $(PORTS); do \
+	    echo "mypy ($$port)"; \
+	    MYPYPATH=build/typings/$$port $(VENV)/mypy --custom-typeshed-dir build/typings/$$port \
+	        --cache-dir build/cache/mypy-$$port || exit; \
+	done
+
+clean: ## remove build/
+	rm -rf build
+
+# --- the image for this computer
+
+ifdef MPY_DIR
+MPY := $(abspath $(MPY_DIR))
+SOURCES := --mpy-dir "$(MPY)"
+else
+MPY := $(CURDIR)/build/src/micropython
+SOURCES := micropython mbedtls
+# A tarball has no git tag, and the one of the repository around it would be wrong.
+MPY_TAG = MICROPY_GIT_TAG=$(firstword $(subst +, ,$(subst micropython-,v,$(notdir $(realpath $(MPY))))))
+endif
+
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+MPY_MAKE = +@$(MPY_TAG) MICROPY_MPYCROSS=$(CURDIR)/build/mpy-cross/mpy-cross $(MAKE) $(JOBS) --no-print-directory
+
+FROZEN := $(shell find lib firmware boards/UNIX -name '*.py')
+FROZEN_FOLDERS := $(shell find lib firmware boards/UNIX -type d ! -name __pycache__)
+
+# A checkout may have changed, Debian's sources do not.
+build/unix/micropython: build/unix/frozen.stamp $(FROZEN) $(wildcard boards/UNIX/*) $(if $(MPY_DIR),FORCE)
+	$(MPY_MAKE) -C $(MPY)/mpy-cross BUILD=$(CURDIR)/build/mpy-cross
+	$(MPY_MAKE) -C $(MPY)/ports/unix BUILD=$(CURDIR)/build/unix VARIANT_DIR=$(CURDIR)/boards/UNIX
+	@touch $@
+
+# MicroPython's makefiles notice changed files. They do not notice a changed manifest or a removed file, …
+build/unix/frozen.stamp: build/unix/config.stamp manifest.py boards/UNIX/manifest.py $(FROZEN_FOLDERS)
+	@rm -rf build/unix/frozen_mpy build/unix/frozen_content.c
+	@touch $@
+
+# … nor other options or other sources than at the last build.
+build/unix/config.stamp: build/micropython.stamp boards/UNIX/mpconfigvariant.mk
+	@rm -rf build/mpy-cross build/unix
+	@mkdir -p build/unix
+	@touch $@
+
+# Rewritten when another MicroPython is in use.
+build/micropython.stamp: $(PROGRAMS) FORCE
+	@$(PYTHON) tools/setup/sources.py $(SOURCES) --stamp $@
+
+# --- tools
+
+build/programs.%: tools/setup/programs.sh
+	@PYTHON=$(PYTHON) sh tools/setup/programs.sh $(subst +, ,$*)
+	@mkdir -p build
+	@touch $@
+
+build/venv/installed: requirements.txt | $(PROGRAMS)
+	@echo "Setting up the Python environment build/venv with the packages of requirements.txt"
+	@rm -rf build/venv
+	@$(PYTHON) -m venv build/venv
+	@$(VENV)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+build/venv/bench: tools/bench/requirements.txt build/venv/installed
+	@echo "Installing the packages of tools/bench/requirements.txt into build/venv"
+	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/bench/requirements.txt
+	@touch $@
+
+# The database that takes our telemetry in a test; without it, that test says so and is skipped.
+build/influxdb.stamp: $(PROGRAMS)
+	@$(PYTHON) tools/setup/sources.py influxdb || echo "No InfluxDB: its test will be skipped."
+	@touch $@
+
+build/typings/installed: requirements-typings.txt build/venv/installed
+	@echo "Setting up MicroPython's type stubs in build/typings with the packages of requirements-typings.txt"
+	@rm -rf build/typings
+	@for port in $(PORTS); do \
+	    grep -e stdlib -e "-$$port-" requirements-typings.txt > build/typings-$$port.txt; \
+	    $(VENV)/python -m pip install --disable-pip-version-check --no-deps \
+	        --target build/typings/$$port -r build/typings-$$port.txt || exit; \
+	done
+	@touch $@
+
+# --- boards
+
+include $(wildcard boards/rp2.mk tools/emulator/emulator.mk)
