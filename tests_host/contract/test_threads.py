@@ -1,0 +1,388 @@
+"""The loop in threads: 0, 1 and 4, calls from foreign threads, stopping from everywhere."""
+from harness import (
+    connect_peer,
+    elapsed_ms,
+    free_addr,
+    listen_peer,
+    needs_threads,
+    now_ms,
+    sleep_ms,
+    start_new_thread,
+    udp_peer,
+    wait,
+)
+from scenes import Link, Recorder, serve
+
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncUDPDatagram, XBufferSlots, XClosedReason
+
+try:
+    from _thread import get_ident
+except ImportError:
+    get_ident = None
+
+COUNTS = (1, 4)
+
+
+def started(threadsCount):
+    """A pool whose loop runs in threads."""
+    needs_threads()
+    pool = XAsyncSocketsPool()
+    pool.AsyncWaitEvents(threadsCount=threadsCount)
+    assert pool.WaitEventsProcessing is True, 'it returns once the loop runs'
+    return pool
+
+
+def stop(pool):
+    pool.StopWaitEvents()
+    wait(lambda: not pool.WaitEventsProcessing)
+    assert pool.GetAllAsyncSockets() == []
+
+
+def running_link(threadsCount, outgoing=False, slow=False):
+    """A link, made by turns, whose pool then goes on in threads."""
+    needs_threads()
+    link = Link(outgoing, slow)
+    link.pool.AsyncWaitEvents(threadsCount)
+    return link
+
+
+def echo(client, data, arg):
+    client.AsyncSendData(data)
+    client.AsyncRecvData(None, echo)
+
+
+def on_accepted_echo(server, client):
+    client.AsyncRecvData(None, echo)
+
+
+def test_many_connections_echo_in_threads():
+    for threadsCount in COUNTS:
+        pool = started(threadsCount)
+        server = serve(pool, on_accepted_echo, recvBufSlots=XBufferSlots(64, 128))
+        peers = [connect_peer(server.SrvAddr) for _ in range(10)]
+        for peer in peers:
+            peer.echo(200, 64)
+        for peer in peers:
+            wait(lambda: peer.echoed() == 200, limit_sec=20)
+        stop(pool)
+
+
+def test_outgoing_connections_in_threads():
+    for threadsCount in COUNTS:
+        pool = started(threadsCount)
+        events = Recorder()
+        listener = listen_peer()
+        client = XAsyncTCPClient.Create(pool, listener.addr)
+        events.watch(client)
+        peer = wait(listener.accept)
+        client.AsyncSendData(b'hello', events.sent)
+        client.AsyncRecvLine(events.received)
+        peer.send(b'world\n')
+        wait(lambda: peer.received() == b'hello' and events.count('received') and events.count('sent'))
+        peer.close()
+        wait(lambda: events.count('closed'))
+        assert events.reason() == XClosedReason.ClosedByPeer
+        stop(pool)
+
+
+def test_datagrams_in_threads():
+    for threadsCount in COUNTS:
+        pool = started(threadsCount)
+        events = Recorder()
+        udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'))
+        udp.OnRecv = lambda udp, addr, datagram: udp.AsyncSendDatagram(datagram, addr, events.sent)
+        peer = udp_peer()
+        for number in range(20):
+            peer.send(b'%d' % number, udp.LocalAddr)
+            assert wait(peer.receive)[0] == b'%d' % number
+        wait(lambda: events.count('sent') == 20)
+        stop(pool)
+
+
+def test_handlers_run_in_the_loops_thread():
+    link = running_link(1)
+    threads = []
+    link.client.AsyncRecvLine(lambda client, line, arg: threads.append(get_ident()))
+    link.client.AsyncSendData(b'x', lambda client, arg: threads.append(get_ident()))
+    link.peer.send(b'line\n')
+    wait(lambda: len(threads) == 2)
+    assert threads[0] == threads[1] != get_ident()
+    stop(link.pool)
+
+
+def test_calls_from_a_foreign_thread_wake_a_sleeping_loop():
+    for threadsCount in COUNTS:
+        for outgoing in (False, True):
+            link = running_link(threadsCount, outgoing)
+            sleep_ms(30)
+            start = now_ms()
+            link.client.AsyncSendData(b'x', link.events.sent)
+            wait(lambda: link.events.count('sent'))
+            link.peer.send(b'one\ntwo\n')
+            link.client.AsyncRecvLine(link.events.received)
+            wait(lambda: link.events.count('received') == 1)
+            sleep_ms(30)
+            link.client.AsyncRecvLine(link.events.received)
+            wait(lambda: link.events.count('received') == 2)
+            sleep_ms(30)
+            link.client.AsyncRecvLine(timeoutSec=0.05)
+            wait(lambda: link.events.count('closed'))
+            assert elapsed_ms(start) < 4000, 'no wait for something else to wake the loop'
+            assert link.events.reason() == XClosedReason.Timeout
+            stop(link.pool)
+
+
+def test_sends_from_foreign_threads_stay_whole_and_in_order():
+    count = 150
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+
+        def send(thread):
+            for number in range(count):
+                link.client.AsyncSendData(b'%d:%04d;' % (thread, number), link.events.sent, (thread, number))
+
+        for thread in range(3):
+            start_new_thread(send, (thread,))
+        size = 3 * count * 7
+        wait(lambda: link.peer.received_count() >= size, limit_sec=20)
+        messages = link.peer.received().split(b';')[:-1]
+        for thread in range(3):
+            mine = [message for message in messages if message.startswith(b'%d:' % thread)]
+            assert mine == [b'%d:%04d' % (thread, number) for number in range(count)]
+        wait(lambda: link.events.count('sent') == 3 * count)
+        for thread in range(3):
+            numbers = [number for of, number in link.events.values('sent') if of == thread]
+            assert numbers == list(range(count))
+        stop(link.pool)
+
+
+def test_sends_from_a_foreign_thread_to_a_slow_reader():
+    link = running_link(1, slow=True)
+    XAsyncTCPClient.SendQueueLimit = 1000000
+    size = 0
+    for number in range(100):
+        link.client.AsyncSendData(bytes([number % 251]) * 5000, link.events.sent)
+        size += 5000
+    link.peer.resume()
+    wait(lambda: link.peer.received_count() == size, limit_sec=20)
+    data = link.peer.received()
+    for number in range(100):
+        assert data[number * 5000:(number + 1) * 5000] == bytes([number % 251]) * 5000
+    wait(lambda: link.events.count('sent') == 100)
+    stop(link.pool)
+
+
+def test_sockets_made_and_closed_from_foreign_threads():
+    pool = started(1)
+    listener = listen_peer()
+    done = [0, 0, 0]
+    events = Recorder()
+
+    def work(thread):
+        for _ in range(20):
+            client = XAsyncTCPClient.Create(pool, listener.addr)
+            client.OnClosed = events.closed
+            udp = XAsyncUDPDatagram.Create(pool)
+            udp.OnClosed = events.closed
+            udp.Close()
+            client.Close()
+        done[thread] = 1
+
+    for thread in range(3):
+        start_new_thread(work, (thread,))
+    wait(lambda: done == [1, 1, 1], limit_sec=20)
+    wait(lambda: events.count('closed') == 120)
+    assert pool.GetAllAsyncSockets() == []
+    stop(pool)
+    assert events.count('closed') == 120
+
+
+def test_close_from_a_foreign_thread_fires_on_closed_once():
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+        closes = []
+
+        def close():
+            closes.append(link.client.Close())
+
+        for _ in range(3):
+            start_new_thread(close, ())
+        wait(lambda: len(closes) == 3 and link.events.count('closed'))
+        assert sorted(closes) == [False, False, True], closes
+        sleep_ms(30)
+        assert link.events.reason() == XClosedReason.ClosedByHost
+        stop(link.pool)
+
+
+def test_workers_run_handlers_concurrently():
+    """Two handlers, each of which waits until the other runs too."""
+    pool = started(4)
+    inside = [0, 0]
+    met = []
+
+    def on_line(client, line, arg):
+        inside[arg] = 1
+        start = now_ms()
+        while inside != [1, 1] and elapsed_ms(start) < 3000:
+            sleep_ms(1)
+        met.append(inside == [1, 1])
+
+    clients = Recorder()
+    server = serve(pool, clients.accepted)
+    peers = [connect_peer(server.SrvAddr) for _ in range(2)]
+    wait(lambda: clients.count('accepted') == 2)
+    for number in range(2):
+        clients.events[number][2].AsyncRecvLine(on_line, number)
+    for peer in peers:
+        peer.send(b'go\n')
+    wait(lambda: len(met) == 2)
+    assert met == [True, True]
+    stop(pool)
+
+
+def test_never_two_events_of_one_socket_at_once():
+    link = running_link(4)
+    inside = [0]
+    overlaps = []
+    order = []
+
+    def enter():
+        inside[0] += 1
+        if inside[0] != 1:
+            overlaps.append(1)
+        sleep_ms(1)
+        inside[0] -= 1
+
+    def on_sent(client, arg):
+        enter()
+
+    def on_line(client, line, arg):
+        client.AsyncSendData(b'x', on_sent)
+        order.append(line)
+        enter()
+        client.AsyncRecvLine(on_line)
+
+    link.client.AsyncRecvLine(on_line)
+    for start in range(0, 100, 10):
+        link.peer.send(b''.join([b'%d\n' % number for number in range(start, start + 10)]))
+    wait(lambda: len(order) == 100 and link.peer.received_count() == 100, limit_sec=20)
+    assert not overlaps
+    assert order == ['%d' % number for number in range(100)]
+    stop(link.pool)
+
+
+def test_a_slow_handler_does_not_hold_the_others_up():
+    pool = started(4)
+    release = []
+    got = []
+
+    def slow(client, line, arg):
+        start = now_ms()
+        while not release and elapsed_ms(start) < 5000:
+            sleep_ms(1)
+
+    clients = Recorder()
+    server = serve(pool, clients.accepted)
+    peers = [connect_peer(server.SrvAddr) for _ in range(2)]
+    wait(lambda: clients.count('accepted') == 2)
+    by_port = {event[2].CliAddr[1]: event[2] for event in clients.events}
+    by_port[peers[0].port].AsyncRecvLine(slow)
+    peers[0].send(b'x\n')
+    sleep_ms(50)
+    by_port[peers[1].port].AsyncRecvLine(lambda client, line, arg: got.append(line))
+    peers[1].send(b'quick\n')
+    start = now_ms()
+    wait(lambda: got)
+    assert elapsed_ms(start) < 3000
+    release.append(1)
+    stop(pool)
+
+
+def test_a_handler_that_raises_in_a_worker_reaches_on_exception():
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+        raised = Recorder()
+        link.pool.OnException = raised.raised
+
+        def bad(client, line, arg):
+            raise ValueError(line)
+
+        for number in range(6):
+            link.client.AsyncRecvLine(bad)
+            link.peer.send(b'%d\n' % number)
+            wait(lambda: raised.count('raised') == number + 1)
+        assert [event[1] is link.client for event in raised.events] == [True] * 6
+        stop(link.pool)
+
+
+def test_stop_from_a_foreign_thread():
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+        server = Recorder()
+        link.server.OnClosed = server.closed
+        start_new_thread(link.pool.StopWaitEvents, ())
+        wait(lambda: not link.pool.WaitEventsProcessing)
+        wait(lambda: link.events.count('closed') and server.count('closed'))
+        assert link.events.reason() == XClosedReason.ClosedByHost
+        assert server.reason() == XClosedReason.ClosedByHost
+        assert link.pool.GetAllAsyncSockets() == []
+
+
+def test_stop_from_inside_a_handler():
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+        link.client.AsyncRecvLine(lambda client, line, arg: link.pool.StopWaitEvents())
+        link.peer.send(b'stop\n')
+        wait(lambda: not link.pool.WaitEventsProcessing)
+        wait(lambda: link.events.count('closed'))
+        assert link.events.reason() == XClosedReason.ClosedByHost
+        assert link.pool.GetAllAsyncSockets() == []
+
+
+def test_stop_while_handlers_are_busy():
+    pool = started(4)
+    server = serve(pool, on_accepted_echo, recvBufSlots=XBufferSlots(32, 128))
+    peers = [connect_peer(server.SrvAddr) for _ in range(5)]
+    for peer in peers:
+        peer.echo(100000, 64)
+    wait(lambda: peers[0].echoed() > 20)
+    stop(pool)
+    for peer in peers:
+        wait(peer.ended)
+
+
+def test_a_loop_started_in_a_thread_of_the_programs_own():
+    """As programs do it: a blocking AsyncWaitEvents() in a thread, calls from the main one."""
+    needs_threads()
+    pool = XAsyncSocketsPool()
+    ended = []
+
+    def run():
+        pool.AsyncWaitEvents()
+        ended.append(1)
+
+    start_new_thread(run, ())
+    wait(lambda: pool.WaitEventsProcessing)
+    peer = udp_peer()
+    udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), 256)
+    events = Recorder()
+    udp.OnDataRecv = events.datagram
+    udp.AsyncSendDatagram(b'reading', peer.addr, events.sent)
+    assert wait(peer.receive)[0] == b'reading'
+    peer.send(b'set', udp.LocalAddr)
+    wait(lambda: events.count('datagram') and events.count('sent'))
+    pool.StopWaitEvents()
+    wait(lambda: ended)
+    assert pool.WaitEventsProcessing is False
+
+
+def test_a_pool_runs_again_after_a_stop():
+    for threadsCount in COUNTS:
+        pool = started(threadsCount)
+        stop(pool)
+        pool.AsyncWaitEvents(threadsCount)
+        server = serve(pool, on_accepted_echo)
+        peer = connect_peer(server.SrvAddr)
+        peer.echo(10, 10)
+        wait(lambda: peer.echoed() == 10)
+        stop(pool)

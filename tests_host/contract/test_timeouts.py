@@ -1,0 +1,182 @@
+"""Timeouts: their time, their end, the wrap of the millisecond counter, and what idle sockets cost."""
+from harness import connect_peer, cpu_ms, elapsed_ms, now_ms, pump, raises
+from scenes import Link, Recorder, links, module, serve
+
+from XAsyncSockets import XAsyncTCPClientException, XBufferSlots, XClosedReason
+
+WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+
+
+def wrap_counter_in(ms):
+    """Replace the library's millisecond counter by one that wraps `ms` from now."""
+    library = module()
+    start = now_ms()
+    library._ticks_ms = lambda: (WRAP - ms + elapsed_ms(start)) & (WRAP - 1)
+    library._ticks_diff = lambda end, begin: ((end - begin + WRAP // 2) & (WRAP - 1)) - WRAP // 2
+
+
+def test_a_receive_that_times_out_closes_with_timeout():
+    for method in ('AsyncRecvLine', 'AsyncRecvData'):
+        for seconds in (0.1, 1):
+            for outgoing in (False, True):
+                link = Link(outgoing)
+                start = now_ms()
+                getattr(link.client, method)(onDataRecv=link.events.received, timeoutSec=seconds)
+                assert link.pump_closed() == XClosedReason.Timeout
+                assert seconds * 1000 - 10 <= elapsed_ms(start) < seconds * 1000 + 1000, elapsed_ms(start)
+                assert link.events.names() == ['closed']
+                if outgoing or seconds == 1:
+                    break
+
+
+def test_a_timeout_fires_within_20_ms_of_its_time():
+    """The best of some tries: the machine may be busy with something else."""
+    late = []
+    for seconds in (0.03, 0.1, 0.15, 0.2, 0.25, 0.07):
+        link = Link()
+        start = now_ms()
+        link.client.AsyncRecvLine(timeoutSec=seconds)
+        while not link.events.count('closed'):
+            link.pool.PollEvents(1000)
+        late.append(elapsed_ms(start) - int(seconds * 1000))
+    assert min(late) >= -2, late
+    assert sorted(late)[1] <= 20, late
+
+
+def test_data_in_time_ends_the_timeout():
+    for link in links():
+        link.client.AsyncRecvLine(link.events.received, timeoutSec=0.15)
+        link.peer.send(b'in time\n')
+        link.pump_for(300)
+        assert link.events.events == [('received', 'in time', None)]
+
+
+def test_a_send_does_not_end_a_receives_timeout():
+    link = Link()
+    link.client.AsyncRecvLine(timeoutSec=0.1)
+    link.client.AsyncSendData(b'x')
+    assert link.pump_closed() == XClosedReason.Timeout
+
+
+def test_each_receive_has_its_own_timeout():
+    link = Link()
+    link.client.AsyncRecvLine(link.events.received, timeoutSec=0.1)
+    link.peer.send(b'one\n')
+    link.pump(lambda: link.events.count('received') == 1)
+    link.client.AsyncRecvLine(link.events.received, timeoutSec=10)
+    link.pump_for(200)
+    assert link.events.count('closed') == 0, 'the first timeout is over'
+    link.peer.send(b'two\n')
+    link.pump(lambda: link.events.count('received') == 2)
+    link.client.AsyncRecvLine(link.events.received)
+    link.pump_for(50)
+    link.peer.send(b'three\n')
+    link.pump(lambda: link.events.count('received') == 3)
+    link.client.AsyncRecvData(1, link.events.received, None, 0.05)
+    assert link.pump_closed() == XClosedReason.Timeout
+
+
+def test_a_timeout_set_in_a_handler_while_another_is_far_away():
+    link = Link()
+    far = Link(pool=link.pool)
+    far.client.AsyncRecvLine(timeoutSec=1000)
+    link.client.AsyncRecvLine(lambda client, line, arg: client.AsyncRecvLine(timeoutSec=0.1))
+    link.peer.send(b'x\n')
+    start = now_ms()
+    while not link.events.count('closed'):
+        link.pool.PollEvents(3000)
+    assert elapsed_ms(start) < 2000
+    assert far.events.count('closed') == 0
+
+
+def test_no_timeout_means_none():
+    link = Link()
+    link.client.AsyncRecvLine(timeoutSec=None)
+    assert link.client.ExpireTimeSec is None
+    link.pump_for(100)
+    assert link.events.events == []
+    link.client.OnClosed = None
+
+
+def test_many_timeouts_fire_each_in_its_turn():
+    count = 40
+    order = []
+    clients = Recorder()
+    link = Link()
+    server = serve(link.pool, clients.accepted, recvBufSlots=XBufferSlots(2 * count, 16))
+    peers = []
+    for _ in range(count):
+        peers.append(connect_peer(server.SrvAddr))
+        link.pump(lambda: clients.count('accepted') == len(peers))
+    for number in range(count):
+        client = clients.events[number][2]
+        client.State = number * 7 % count
+        client.OnClosed = lambda client, reason: order.append((client.State, reason))
+        client.AsyncRecvLine(timeoutSec=0.2 + client.State * 0.02)
+    link.pump(lambda: len(order) == count)
+    assert [place for place, _ in order] == list(range(count)), order
+    assert [reason for _, reason in order] == [XClosedReason.Timeout] * count
+
+
+def test_ended_timeouts_cost_nothing():
+    """A receive with a timeout, again and again: the processor time per turn stays that of a few."""
+    link = Link()
+
+    def echo_rounds(rounds):
+        start = cpu_ms()
+        link.peer.echo(rounds, 8)
+        link.pump(lambda: link.peer.echoed() == rounds, limit_sec=20)
+        return cpu_ms() - start
+
+    def on_data(client, data, arg):
+        client.AsyncSendData(data)
+        client.AsyncRecvData(None, on_data, timeoutSec=3600)
+
+    link.client.AsyncRecvData(None, on_data, timeoutSec=3600)
+    first = echo_rounds(500)
+    echo_rounds(3000)
+    last = echo_rounds(500)
+    assert last <= 4 * first + 100, (first, last)
+
+
+def test_timeouts_survive_the_wrap_of_the_counter():
+    wrap_counter_in(150)
+    for link in links():
+        start = now_ms()
+        link.client.AsyncRecvLine(timeoutSec=0.3)
+        assert link.pump_closed() == XClosedReason.Timeout
+        assert 280 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+
+
+def test_the_longest_timeout_does_not_fire_at_the_wrap():
+    wrap_counter_in(100)
+    link = Link()
+    link.client.AsyncRecvLine(link.events.received, timeoutSec=518400)
+    link.pump_for(250)
+    assert link.events.events == []
+    link.peer.send(b'x\n')
+    link.pump(lambda: link.events.count('received'))
+
+
+def test_timeouts_keep_their_order_over_the_wrap():
+    wrap_counter_in(150)
+    link = Link()
+    order = []
+    others = [Link(pool=link.pool) for _ in range(4)]
+    for other, seconds in zip(others, (0.4, 0.05, 0.25, 0.1)):
+        other.client.State = seconds
+        other.client.OnClosed = lambda client, reason: order.append(client.State)
+        other.client.AsyncRecvLine(timeoutSec=seconds)
+    link.pump(lambda: len(order) == 4)
+    assert order == [0.05, 0.1, 0.25, 0.4], order
+
+
+def test_bad_timeouts_raise_and_nothing_is_pending():
+    for link in links():
+        for method in ('AsyncRecvLine', 'AsyncRecvData'):
+            for bad in (0, -1, -0.5, 518401, 'soon', True, False, [1], b'1', float('inf'), float('nan')):
+                error = raises(XAsyncTCPClientException, getattr(link.client, method), timeoutSec=bad)
+                assert 'timeoutSec' in str(error), (method, bad, error)
+        link.client.AsyncRecvLine(link.events.received, timeoutSec=518400)
+        link.peer.send(b'works\n')
+        pump(link.pool, lambda: link.events.count('received'))

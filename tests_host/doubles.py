@@ -1,0 +1,181 @@
+"""Stand-ins for the system's `socket` and `select` modules: they count, fail on demand, and look like a chip's.
+
+To be put in place before the library is imported, which a contract test that uses them does inside the function:
+
+    doubles.install()
+    from XAsyncSockets import ...
+
+On CPython the stand-in is a subclass of the real socket. On MicroPython it has the method table of the RP2's socket
+(extmod/modlwip.c): no fileno, addresses as (ip, port), numeric ones only; a stream object with an ioctl of its own,
+which select.poll takes.
+"""
+import errno
+import select
+import socket
+import sys
+
+from harness import MICROPYTHON
+
+_socket, _select = socket, select
+
+made = []           # kinds of the sockets that were made
+backlogs = []       # arguments of listen
+poll_changes = []   # calls that changed a poll set
+failures = []       # methods that failed on demand
+_faults = {}
+
+
+def fail(method, number, count=1):
+    """Let the next `count` calls of a socket's method raise OSError(number)."""
+    _faults[method] = [number] * count
+
+
+def _fault(method):
+    if _faults.get(method):
+        failures.append(method)
+        raise OSError(_faults[method].pop(), 'by the test')
+
+
+class _CountingPoll:
+    """A poll object that notes what changes it."""
+
+    def __init__(self, poll):
+        self._poll = poll
+
+    def __getattr__(self, name):
+        attribute = getattr(self._poll, name)
+        if name not in ('register', 'modify', 'unregister'):
+            return attribute
+
+        def counted(*args):
+            poll_changes.append(name)
+            return attribute(*args)
+
+        return counted
+
+
+class _Module:
+    """A module's attributes, some of them replaced."""
+
+    def __init__(self, module, **replaced):
+        self._module = module
+        for name, value in replaced.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name):
+        if name in _ABSENT_ON_CHIPS:
+            raise AttributeError(name)
+        return getattr(self._module, name)
+
+
+_ABSENT_ON_CHIPS = ('sockaddr', 'inet_ntop', 'inet_pton', 'AF_UNIX', 'AF_INET6') if MICROPYTHON else ()
+
+
+if MICROPYTHON:
+    import io
+
+    _POLL, _CLOSE = 3, 4    # requests of the stream protocol (py/stream.h)
+
+    def _readable(address):
+        family, ip, port = _socket.sockaddr(address)[:3]
+        return _socket.inet_ntop(family, ip), port
+
+    def _numeric(address):
+        """The unix port's form of (ip, port); as on RP2, a host name is an error."""
+        ip, port = address
+        _socket.inet_pton(_socket.AF_INET, ip)
+        return _socket.getaddrinfo(ip, port)[0][-1]
+
+    class Socket(io.IOBase):
+        """A socket with the methods, and only those, of the RP2's."""
+
+        def __init__(self, family=_socket.AF_INET, kind=_socket.SOCK_STREAM, protocol=0, inner=None):
+            self._inner = inner or _socket.socket(family, kind)
+            self._poll = _select.poll()
+            if inner is None:
+                made.append(kind)
+            for name in ('recv', 'send', 'read', 'readinto', 'write', 'setblocking', 'settimeout', 'setsockopt'):
+                setattr(self, name, getattr(self._inner, name))
+
+        def ioctl(self, request, argument):
+            if request == _POLL:
+                self._poll.register(self._inner, argument)
+                for _, events in self._poll.ipoll(0):
+                    return events
+            elif request == _CLOSE:
+                self._inner.close()
+            return 0
+
+        def accept(self):
+            _fault('accept')
+            inner, address = self._inner.accept()
+            return Socket(inner=inner), _readable(address)
+
+        def bind(self, address):
+            self._inner.bind(_numeric(address))
+
+        def connect(self, address):
+            self._inner.connect(_numeric(address))
+
+        def listen(self, backlog=2):
+            backlogs.append(backlog)
+            self._inner.listen(backlog)
+
+        def recvfrom(self, size):
+            _fault('recvfrom')
+            data, address = self._inner.recvfrom(size)
+            return data, _readable(address)
+
+        def sendto(self, data, address):
+            return self._inner.sendto(data, _numeric(address))
+
+        def makefile(self, *_):
+            return self
+
+        def close(self):
+            self._inner.close()
+
+    def _getaddrinfo(host, port, *_):
+        return [info[:4] + (_readable(info[4]),) for info in _socket.getaddrinfo(host, port)
+                if info[0] == _socket.AF_INET]
+
+else:
+    class Socket(_socket.socket):
+        """The system's socket, counted, and failing on demand."""
+
+        def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+            super().__init__(family, type, proto, fileno)
+            if fileno is None:
+                made.append(self.type)
+
+        def accept(self):
+            _fault('accept')
+            return super().accept()
+
+        def listen(self, *backlog):
+            backlogs.extend(backlog)
+            super().listen(*backlog)
+
+        def recvfrom(self, *args):
+            _fault('recvfrom')
+            return super().recvfrom(*args)
+
+        def recvfrom_into(self, *args):
+            _fault('recvfrom')
+            return super().recvfrom_into(*args)
+
+    _getaddrinfo = _socket.getaddrinfo
+
+
+def install():
+    """Have the library, when it is imported next, take these for the system's."""
+    assert 'XAsyncSockets' not in sys.modules
+    replaced = {'poll': lambda: _CountingPoll(_select.poll())}
+    if hasattr(_select, 'epoll'):
+        replaced['epoll'] = lambda *args: _CountingPoll(_select.epoll(*args))
+    sys.modules['select'] = _Module(_select, **replaced)
+    sys.modules['socket'] = _Module(_socket, socket=Socket, getaddrinfo=_getaddrinfo)
+
+
+EMFILE = 24
+ECONNREFUSED = errno.ECONNREFUSED

@@ -1,0 +1,434 @@
+"""What a contract test needs from outside: peers, time, and turns of the pool.
+
+Everything here runs on CPython and on MicroPython, on this machine and on a board. The peers themselves live in
+another process (`peer_agent.py`); this module only asks it for them, so no test touches a raw socket.
+
+A caller names the agent before the first test:
+    configure(agent_addr=(ip, port), own_ip=ip)     or by the environment: XAS_AGENT=ip:port, XAS_OWN_IP=ip
+"""
+import gc
+import os
+import socket
+import sys
+import time
+from binascii import hexlify, unhexlify
+
+try:
+    from _thread import allocate_lock, start_new_thread
+except ImportError:     # a build without threads
+    allocate_lock = start_new_thread = None
+
+MICROPYTHON = sys.implementation.name == 'micropython'
+CHIP = MICROPYTHON and sys.platform != 'linux'
+THREADS = start_new_thread is not None
+
+PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
+
+MANY = 40000 if CHIP else 300000    # bytes that no system takes at once from a connection with a slow reader
+SLOW = 4096                         # the receive buffer of a slow reader
+
+_CHUNK = 256 if CHIP else 16384     # bytes that one control line carries
+
+_agent_addr = None
+_own_ip = None
+_agent = None
+
+
+class Skip(Exception):
+    """The test does not apply here."""
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+def needs_host():
+    """Skip on a chip: the test looks at the process, which only a computer has."""
+    if CHIP:
+        skip('needs an operating system')
+
+
+def needs_threads():
+    if not THREADS:
+        skip('no threads in this build')
+
+
+# Time
+
+if hasattr(time, 'ticks_ms'):
+    now_ms = time.ticks_ms
+    elapsed_ms = lambda since: time.ticks_diff(time.ticks_ms(), since)      # noqa: E731
+    sleep_ms = time.sleep_ms
+else:
+    def now_ms():
+        return int(time.monotonic() * 1000)
+
+    def elapsed_ms(since):
+        return now_ms() - since
+
+    def sleep_ms(ms):
+        time.sleep(ms / 1000)
+
+
+def cpu_ms():
+    """Processor time that this process has used."""
+    needs_host()
+    return int(1000 * (time.clock() if MICROPYTHON else time.process_time()))
+
+
+def pump(pool, condition, limit_sec=5, turn_ms=2):
+    """Run turns of `pool` until `condition()` is true, and return its value; fail after the time limit."""
+    start = now_ms()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if elapsed_ms(start) > limit_sec * 1000:
+            raise AssertionError('the condition did not become true within %s s' % limit_sec)
+        pool.PollEvents(turn_ms)
+
+
+def pump_for(pool, ms):
+    """Run turns of `pool` for a while: for what must not happen."""
+    start = now_ms()
+    while elapsed_ms(start) < ms:
+        pool.PollEvents(5)
+
+
+def wait(condition, limit_sec=5):
+    """As `pump`, where another thread runs the pool."""
+    start = now_ms()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if elapsed_ms(start) > limit_sec * 1000:
+            raise AssertionError('the condition did not become true within %s s' % limit_sec)
+        sleep_ms(2)
+
+
+def open_files():
+    """Number of file descriptors of this process, to see a leaked socket."""
+    needs_host()
+    gc.collect()
+    if hasattr(os, 'listdir'):
+        return len(os.listdir('/proc/self/fd'))
+    return len(list(os.ilistdir('/proc/self/fd')))
+
+
+class most_allocated:
+    """While the context lasts, no garbage is collected; afterwards `bytes` is what was allocated at the most."""
+
+    def __enter__(self):
+        if MICROPYTHON:
+            gc.collect()
+            gc.disable()
+            self._before = gc.mem_alloc()
+        else:
+            import tracemalloc
+            tracemalloc.start()
+        return self
+
+    def __exit__(self, *_):
+        if MICROPYTHON:
+            self.bytes = gc.mem_alloc() - self._before
+            gc.enable()
+        else:
+            import tracemalloc
+            self.bytes = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+
+
+def pattern(size, start=0):
+    """The test pattern of the peers: byte number i is i modulo 251."""
+    block = bytes(range(251))
+    first = start % 251
+    return (block * (size // 251 + 2))[first:first + size]
+
+
+def raises(exception_class, function, *args, **kwargs):
+    """The exception that the call must raise, exactly of that class or of one below it."""
+    try:
+        result = function(*args, **kwargs)
+    except exception_class as exc:
+        return exc
+    raise AssertionError('%r %r returned %r, did not raise %s' % (args, kwargs, result, exception_class.__name__))
+
+
+def split_in_every_way(data, parts=2):
+    """Every way to cut `data` in `parts` consecutive pieces, none of them empty."""
+    if parts == 1:
+        yield [data]
+        return
+    for cut in range(1, len(data) - parts + 2):
+        for rest in split_in_every_way(data[cut:], parts - 1):
+            yield [data[:cut]] + rest
+
+
+# The agent
+
+def configure(agent_addr, own_ip):
+    global _agent_addr, _own_ip
+    _agent_addr, _own_ip = agent_addr, own_ip
+
+
+def _configure_from_environment():
+    agent = os.getenv('XAS_AGENT')
+    if not agent:
+        raise RuntimeError('no peer agent: set XAS_AGENT to its ip:port')
+    ip, port = agent.split(':')
+    configure((ip, int(port)), os.getenv('XAS_OWN_IP') or ip)
+
+
+class _Agent:
+    """The control connection: a blocking socket of its own, outside of every pool."""
+
+    def __init__(self, addr):
+        self._lock = allocate_lock() if THREADS else None
+        self._socket = socket.socket()
+        self._socket.connect(socket.getaddrinfo(addr[0], addr[1])[0][-1])
+        self._file = self._socket.makefile('rb')
+        self._write = getattr(self._socket, 'sendall', None) or self._socket.write
+
+    def ask(self, *words):
+        if self._lock:
+            with self._lock:
+                return self._ask(words)
+        return self._ask(words)
+
+    def _ask(self, words):
+        self._write((' '.join([str(word) for word in words]) + '\n').encode())
+        line = self._file.readline().decode()
+        values = line.split()
+        if not values or values[0] != 'ok':
+            raise RuntimeError('%s: %s' % (words[0], line.strip() or 'the peer agent is gone'))
+        return values[1:]
+
+
+def _ask(*words):
+    global _agent
+    if _agent is None:
+        if _agent_addr is None:
+            _configure_from_environment()
+        _agent = _Agent(_agent_addr)
+    return _agent.ask(*words)
+
+
+def connect_agent():
+    """Open the control connection now, where a test counts files or allocations afterwards."""
+    _ask('free', 'tcp')
+
+
+# Addresses
+
+def own_ip():
+    """The address where peers reach the library under test."""
+    if _own_ip is None:
+        _configure_from_environment()
+    return _own_ip
+
+
+def peer_ip():
+    """The address where the peers are."""
+    if _agent_addr is None:
+        _configure_from_environment()
+    return _agent_addr[0]
+
+
+def free_addr(kind='tcp'):
+    """(ip, port) to bind to, the port free a moment ago."""
+    return (own_ip(), int(_ask('free', kind)[0]))
+
+
+def refusing_addr():
+    """(ip, port) that refuses TCP connections."""
+    return (peer_ip(), int(_ask('refusing')[0]))
+
+
+def deaf_addr():
+    """(ip, port) that never answers a TCP connection."""
+    return (peer_ip(), int(_ask('deaf')[0]))
+
+
+def peer_name():
+    """A host name of the peers' address."""
+    if peer_ip() != '127.0.0.1':
+        skip('the peers have no host name here')
+    return 'localhost'
+
+
+# Peers
+
+class Peer:
+    """A raw TCP connection on the other side; `port` is that of its end which connected."""
+
+    def __init__(self, number, port):
+        self._number = number
+        self.port = int(port)
+
+    def send(self, data):
+        for start in range(0, len(data), _CHUNK):
+            _ask('send', self._number, hexlify(data[start:start + _CHUNK]).decode())
+
+    def send_pattern(self, size, start=0):
+        """Send bytes `start` to `start + size` of the test pattern; returns at once."""
+        _ask('pattern', self._number, size, start)
+
+    def received(self):
+        """All bytes received so far."""
+        data = b''
+        while True:
+            chunk = _ask('received', self._number, len(data), _CHUNK)[0]
+            if chunk == '-':
+                return data
+            data += unhexlify(chunk)
+
+    def received_count(self):
+        return int(_ask('state', self._number)[0])
+
+    def received_pattern(self, start=0):
+        """True where all bytes received so far are the test pattern from `start` on."""
+        return _ask('matches', self._number, start)[0] == 'True'
+
+    def state(self):
+        """open, eof (our side has ended), reset, closed; after TLS: secure or failed:why."""
+        return _ask('state', self._number)[1]
+
+    def ended(self):
+        """True once our side has closed, in whatever way."""
+        return self.state() in ('eof', 'reset', 'closed')
+
+    def echo(self, rounds, size):
+        """Send `size` bytes, wait until they have come back, `rounds` times, without further control traffic."""
+        _ask('echo', self._number, rounds, size)
+
+    def echoed(self):
+        return int(_ask('rounds', self._number)[0])
+
+    def pause(self):
+        """Stop reading."""
+        _ask('pause', self._number)
+
+    def resume(self):
+        _ask('resume', self._number)
+
+    def half_close(self):
+        """End the peer's sending; it goes on receiving."""
+        _ask('half_close', self._number)
+
+    def close(self):
+        _ask('close', self._number)
+
+    def reset(self):
+        """End the connection with a TCP reset."""
+        _ask('reset', self._number)
+
+    def start_tls(self, side):
+        """Begin TLS as 'client' or 'server'; the state becomes secure, or failed:why."""
+        _ask('tls', self._number, side)
+
+
+class Listener:
+    """A raw listening socket on the other side."""
+
+    def __init__(self, number, port):
+        self._number = number
+        self.addr = (peer_ip(), port)
+
+    def accept(self):
+        """The next connection that has come, or None."""
+        values = _ask('accept', self._number)
+        return Peer(*values) if len(values) == 2 else None
+
+
+class Crowd:
+    """Many raw TCP connections, each of which sends a line and waits for one."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def answered(self):
+        """Lines received, by all together."""
+        return int(_ask('answered', self._number)[0])
+
+    def ask_again(self):
+        _ask('ask_again', self._number)
+
+    def close(self):
+        _ask('close', self._number)
+
+
+class UdpPeer:
+    """A raw UDP socket on the other side."""
+
+    def __init__(self, number, port):
+        self._number = number
+        self.addr = (peer_ip(), port)
+
+    def send(self, data, addr):
+        _ask('sendto', self._number, addr[0], addr[1], hexlify(data).decode() or '-')
+
+    def receive(self):
+        """The next (datagram, sender's address) that has come, or None."""
+        values = _ask('datagram', self._number)
+        if values[0] == 'none':
+            return None
+        return (b'' if values[2] == '-' else unhexlify(values[2]), (values[0], int(values[1])))
+
+
+def connect_peer(addr, recv_buffer=0):
+    """A peer connected to `addr`; a small `recv_buffer` makes it a slow reader's."""
+    return Peer(*_ask('connect', addr[0], addr[1], recv_buffer))
+
+
+def listen_peer(recv_buffer=0):
+    number, port = _ask('listen', recv_buffer)
+    return Listener(int(number), int(port))
+
+
+def connect_crowd(addr, count):
+    """Start to connect `count` peers to `addr`, all of which stay connected; returns at once."""
+    return Crowd(int(_ask('crowd', addr[0], addr[1], count)[0]))
+
+
+def udp_peer():
+    number, port = _ask('udp')
+    return UdpPeer(int(number), int(port))
+
+
+def limit_send_buffer(sock):
+    """Have the system take little data at once from a TCP socket of the interpreter itself."""
+    if not CHIP:    # Linux takes megabytes; MicroPython's socket module does not name the option
+        sock.setsockopt(socket.SOL_SOCKET, getattr(socket, 'SO_SNDBUF', 7), 8192)
+
+
+def udp_socket():
+    """A system UDP socket of the interpreter itself, bound, and its address."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    addr = free_addr('udp')
+    sock.bind(socket.getaddrinfo(addr[0], addr[1])[0][-1])
+    sock.setblocking(False)
+    return sock, addr
+
+
+# Running
+
+def run(module, name):
+    """Run one test function: (outcome, text), the text being a skip's reason or a failure's traceback."""
+    try:
+        getattr(__import__(module), name)()
+    except Skip as exc:
+        return SKIPPED, str(exc)
+    except (Exception, KeyboardInterrupt) as exc:
+        return FAILED, _traceback(exc)
+    return PASSED, ''
+
+
+def _traceback(exc):
+    if MICROPYTHON:
+        from io import StringIO
+        text = StringIO()
+        sys.print_exception(exc, text)
+        return text.getvalue()
+    import traceback
+    return traceback.format_exc()
