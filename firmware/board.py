@@ -1,0 +1,122 @@
+"""What the hardware gives: its modules `network` and `machine`, its identity, its files, its watchdog.
+
+A board adds what only it knows in a frozen module `board_support` (boards/<NAME>/modules/board_support.py).
+Everything in it is optional:
+
+    NAME            the board's name, shown by `info`
+    FILES           folder that holds config.json and the user's files (default: "/")
+    RESERVED_PINS   pins that the control server must not touch
+    KEEPS_TIME      True where the clock is right without NTP
+    sensors()       the board's own sensors, a list
+    lan()           its wired interface, not yet active
+    uart(baud)      the UART its PPP modem hangs on
+"""
+
+import binascii
+import os
+import sys
+
+
+def _module(name):
+    """A module that not every board has, or None."""
+    try:
+        return __import__(name)
+    except ImportError:
+        return None
+
+
+class Board:
+    """One board. The arguments replace what it would find by itself; tests use them."""
+
+    def __init__(self, network=None, machine=None, support=None, files=None):
+        self.network = network or _module("network")
+        self.machine = machine or _module("machine")
+        self.support = support or _module("board_support")
+        self.name = self._given("NAME", sys.platform)
+        self.files = files or self._given("FILES", "/")
+        self.reserved_pins = self._given("RESERVED_PINS", ())
+        self.keeps_time = self._given("KEEPS_TIME", False)
+        self._watchdog = None
+
+    def _given(self, name, default):
+        return getattr(self.support, name, default)
+
+    def path(self, name):
+        """Where the file `name` is on the board."""
+        return self.files.rstrip("/") + "/" + name
+
+    def has_file(self, name):
+        """True if there is such a file or folder."""
+        try:
+            os.stat(self.path(name))
+            return True
+        except OSError:
+            return False
+
+    def folder(self, name):
+        """The sorted names in a folder; none where there is no such folder."""
+        try:
+            return sorted(os.listdir(self.path(name)))
+        except OSError:
+            return []
+
+    def unique_id(self):
+        """The chip's own number as hexadecimal text."""
+        try:
+            return binascii.hexlify(self.machine.unique_id()).decode()
+        except (AttributeError, OSError):
+            return "000000"
+
+    def default_device(self):
+        """A device name that differs between boards of a kind: "unix-3fa2c1"."""
+        return f"{self.name.lower().replace('_', '-')}-{self.unique_id()[-6:]}"
+
+    def sensors(self):
+        """The board's own sensors."""
+        return self._given("sensors", list)()
+
+    def lan(self):
+        """The board's wired interface, or None."""
+        return self._given("lan", lambda: None)()
+
+    def uart(self, baud):
+        """The UART of the board's modem, or None."""
+        return self._given("uart", lambda baud: None)(baud)
+
+    def watchdog_reset(self):
+        """True if the last reset was the watchdog's."""
+        cause = getattr(self.machine, "reset_cause", None)
+        return bool(cause) and cause() == getattr(self.machine, "WDT_RESET", None)
+
+    def start_watchdog(self, seconds):
+        """Start the watchdog; False where the board has none. It cannot be stopped again."""
+        watchdog = getattr(self.machine, "WDT", None)
+        if not watchdog:
+            return False
+        self._watchdog = watchdog(timeout=seconds * 1000)
+        return True
+
+    def feed_watchdog(self):
+        """Tell the watchdog, where one runs, that the loop turns."""
+        if self._watchdog:
+            self._watchdog.feed()
+
+    def set_time(self, moment):
+        """Set the board's clock to `moment`: (year, month, day, weekday, hour, minute, second, 0), UTC."""
+        clock = getattr(self.machine, "RTC", None)
+        if clock:
+            clock().datetime(moment)
+
+    def reset(self):
+        """Reset the board, as if it had been switched off and on."""
+        self.machine.reset()
+
+    def facts(self):
+        """What `info` tells of the board."""
+        version = ".".join(str(part) for part in sys.implementation.version[:3])
+        return {
+            "board": self.name,
+            "id": self.unique_id(),
+            "interpreter": f"{sys.implementation.name} {version}",
+            "platform": sys.platform,
+        }

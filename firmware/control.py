@@ -1,0 +1,324 @@
+"""The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
+
+A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
+are JSON. Every limit answers with an error that says which, and touches only the connection that hit it.
+"""
+
+import json
+
+from firmware.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
+from firmware.jsonrpc import (
+    ACCESS_DENIED,
+    IDLE_TOO_LONG,
+    LINE_TOO_LONG,
+    TOO_MANY_CLIENTS,
+    TOO_MANY_REQUESTS,
+    RpcError,
+    answer,
+    encode_error,
+)
+from firmware.log import describe
+from XAsyncSockets import XAsyncTCPServer, XBufferSlots
+
+_SLOT_BYTES = 512
+_BACKLOG = 4
+_BURST_S = 2  # so many seconds' requests may come at once
+_REFUSALS = 8  # in a row, that are answered; then the connection ends
+_ANSWERS_AHEAD = 8  # not yet taken by the client: no more is read from it before they are
+_RETRY_MS = 5000  # until a port that was in use is tried again
+
+
+class Session:
+    """One client."""
+
+    def __init__(self, server, client):
+        self._server = server
+        self._app = server.app
+        self._client = client
+        self._line = bytearray(self._settings["line_bytes"])
+        self._used = 0
+        self._skipping = False  # to the end of a line that was too long
+        self._receiving = False
+        self._ahead = 0
+        self._skipped = 0
+        self._credit_ms = 1000 * _BURST_S
+        self._credited_at = self._app.clock.uptime_ms()
+        self._refusals = 0
+        self._nonce = None
+        self._nonce_at = 0
+        self._idle = self._app.timers.timer(self._idle_too_long)
+        self.address = client.CliAddr[0]
+        self.authenticated = False
+        self.closed = False
+        client.OnClosed = self._on_closed
+        self._idle.start(self._settings["idle_s"] * 1000)
+        self._receive()
+
+    @property
+    def _settings(self):
+        return self._app.config["control"]
+
+    # --- the connection
+
+    def _receive(self):
+        if not self.closed and not self._receiving and self._ahead < _ANSWERS_AHEAD:
+            self._receiving = True
+            self._client.AsyncRecvData(None, self._on_data)
+
+    def _on_data(self, _client, data, _arg):
+        self._receiving = False
+        for byte in data:
+            if byte == 10:
+                self._end_of_line()
+                if self.closed:
+                    return
+            elif self._used < len(self._line):
+                self._line[self._used] = byte
+                self._used += 1
+            elif not self._skipping:
+                self._skipping = True
+                self._fail(LINE_TOO_LONG, f"a line has at most {len(self._line)} bytes")
+        self._receive()
+
+    def _end_of_line(self):
+        used, self._used = self._used, 0
+        if self._skipping:
+            self._skipping = False
+            return
+        self._idle.start(self._settings["idle_s"] * 1000)
+        try:
+            text = str(memoryview(self._line)[:used], "utf-8").strip()
+        except UnicodeError:
+            text = "\0"  # no JSON either: it is answered as such
+        if not text:
+            return
+        if self._within_rate():
+            self._refusals = 0
+            self._send(self._reply(text, self._call))
+        else:
+            self._refusals += 1
+            self._send(self._reply(text, self._refuse))
+            if self._refusals >= _REFUSALS:
+                self.close()
+
+    def _send(self, text):
+        """Queue a line for the client. One that never reads its answers is closed by the library's own limit."""
+        if text is None or self.closed:
+            return
+        self._ahead += 1
+        try:
+            self._client.AsyncSendData((text + "\n").encode(), self._on_sent)
+        except Exception as error:
+            self._app.log.warning("control", f"{self.address}: {describe(error)}")
+            self.close()
+
+    def _on_sent(self, _client, _arg):
+        self._ahead -= 1
+        self._receive()
+
+    def notify(self, text):
+        """Queue a notification, or leave it out while the client is slow in reading."""
+        if self._ahead < _ANSWERS_AHEAD:
+            self._idle.start(self._settings["idle_s"] * 1000)
+            self._send(text)
+        else:
+            self._skipped += 1
+
+    def _fail(self, code, message):
+        self._send(encode_error(None, code, message))
+
+    def refuse(self, code, message):
+        """Say why, and end the connection."""
+        self._fail(code, message)
+        self.close()
+
+    def close(self):
+        """End the connection; what was queued still goes out."""
+        if not self.closed:
+            self._client.Close()
+
+    def _on_closed(self, _client, _reason):
+        self.closed = True
+        self._idle.stop()
+        self._server.forget(self)
+
+    # --- the limits
+
+    def _idle_too_long(self):
+        self.refuse(IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
+
+    def _within_rate(self):
+        """True if one more request is allowed now."""
+        now = self._app.clock.uptime_ms()
+        cost_ms = 1000 / self._settings["requests_per_s"]
+        self._credit_ms = min(self._credit_ms + now - self._credited_at, 1000 * _BURST_S)
+        self._credited_at = now
+        if self._credit_ms < cost_ms:
+            return False
+        self._credit_ms -= cost_ms
+        return True
+
+    def _refuse(self, _method, _params):
+        raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
+
+    def check_access(self, method):
+        """Raise RpcError where this client may not call `method`."""
+        if not method.writes or self.authenticated:
+            return
+        if self._settings["token"]:
+            raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
+        raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
+
+    # --- requests
+
+    def _reply(self, text, call):
+        word = text.split(None, 1)[0]
+        if word in self._app.methods:
+            return _reply_plain(word, text[len(word) :], call)
+        return answer(text, call)
+
+    def _call(self, method, params):
+        return self._app.methods.call(self, method, params)
+
+    # --- access
+
+    def challenge(self):
+        """A new nonce; the one before is void."""
+        self._check_delay()
+        self._nonce = new_nonce()
+        self._nonce_at = self._app.clock.uptime()
+        return {"nonce": self._nonce, "algorithm": "HMAC-SHA256", "expires_s": NONCE_LIFE_S}
+
+    def _check_delay(self):
+        delay_s = self._server.gate.delay_s(self.address)
+        if delay_s:
+            raise RpcError(ACCESS_DENIED, f"too many failures: try again in {delay_s} s")
+
+    def login(self, answered):
+        """Open the methods that change something, for this connection."""
+        self._check_delay()
+        nonce, self._nonce = self._nonce, None
+        token = self._settings["token"]
+        if not token:
+            raise RpcError(ACCESS_DENIED, "no control.token is configured on this board")
+        if not nonce or self._app.clock.uptime() - self._nonce_at > NONCE_LIFE_S:
+            raise RpcError(ACCESS_DENIED, "no challenge is open: call auth.challenge first")
+        if not equal(response(token, nonce).encode(), str(answered).encode()):
+            delay_s = self._server.gate.failed(self.address)
+            self._app.log.warning("control", f"{self.address}: wrong answer to a challenge")
+            raise RpcError(ACCESS_DENIED, f"wrong: try again in {delay_s} s")
+        self._server.gate.passed(self.address)
+        self.authenticated = True
+        return True
+
+
+def _reply_plain(method, rest, call):
+    try:
+        return _plain(call(method, _plain_params(rest)))
+    except RpcError as error:
+        return f"error: {error.message}"
+
+
+def _plain_params(text):
+    """`pin=2 value=1` as an object, `2 1` as an array; what is no JSON is text."""
+    words = text.split()
+    if words and all("=" in word for word in words):
+        return {word.split("=", 1)[0]: _plain_value(word.split("=", 1)[1]) for word in words}
+    return [_plain_value(word) for word in words]
+
+
+def _plain_value(word):
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+def _plain(result):
+    """A result as a person reads it: a line for each key or item."""
+    if isinstance(result, str):
+        return result
+    if isinstance(result, dict):
+        return "\n".join(f"{key}: {_plain_item(result[key])}" for key in sorted(result))
+    if isinstance(result, list):
+        return "\n".join(_plain_item(item) for item in result) or "none"
+    return json.dumps(result)
+
+
+def _plain_item(item):
+    return item if isinstance(item, str) else json.dumps(item)
+
+
+class ControlServer:
+    """The service that listens, and holds the sessions."""
+
+    name = "control"
+
+    def __init__(self):
+        self.app = None
+        self.gate = None
+        self._retry = None
+        self._listener = None
+        self._sessions = []
+
+    def start(self, app):
+        """Offer the methods for access; listening begins when the network is up."""
+        self.app = app
+        self.gate = Gate(app.clock)
+        self._retry = app.timers.timer(self._listen)
+        app.methods.add("auth.challenge", Session.challenge, "", "a nonce to answer")
+        app.methods.add("auth.login", Session.login, "response", "HMAC-SHA256(token, nonce), hexadecimal")
+
+    def stop(self):
+        """Close everything."""
+        self._retry.stop()
+        self.network_down("stopped")
+
+    def network_up(self, _connection):
+        """Listen on all addresses of the network that is there now."""
+        self._listen()
+
+    def network_down(self, _reason):
+        """The connections are dead, whether the system knows it or not."""
+        self._retry.stop()
+        if self._listener:
+            self._listener.Close()
+            self._listener = None
+        for session in list(self._sessions):
+            session.close()
+
+    def _listen(self):
+        settings = self.app.config["control"]
+        # One slot more than clients, so that one too many can be told so.
+        slots = XBufferSlots(settings["clients"] + 1, _SLOT_BYTES, keepAlloc=True)
+        try:
+            self._listener = XAsyncTCPServer.Create(
+                self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=_BACKLOG, recvBufSlots=slots
+            )
+        except Exception as error:
+            self.app.log.error("control", f"port {settings['port']}: {describe(error)}")
+            self._retry.start(_RETRY_MS)
+            return
+        self._listener.OnClientAccepted = self._on_client
+
+    @property
+    def port(self):
+        """The port in use, or None."""
+        return self._listener.SrvAddr[1] if self._listener else None
+
+    @property
+    def clients(self):
+        """How many are connected."""
+        return len(self._sessions)
+
+    def _on_client(self, _listener, client):
+        full = len(self._sessions) >= self.app.config["control"]["clients"]
+        session = Session(self, client)
+        self._sessions.append(session)
+        if full:
+            session.refuse(TOO_MANY_CLIENTS, f"at most {len(self._sessions) - 1} clients at a time")
+
+    def forget(self, session):
+        """A session that is closed."""
+        if session in self._sessions:
+            self._sessions.remove(session)

@@ -1,0 +1,114 @@
+"""The configuration: every key there is, what it may be, and its default.
+
+docs/configuration.md explains them; a test keeps the two in step.
+"""
+
+from firmware.schema import (
+    Address,
+    Choice,
+    Collector,
+    Flag,
+    HostName,
+    Integer,
+    ListOf,
+    Number,
+    Optional,
+    Record,
+    Secret,
+    Text,
+)
+
+WIFI_NETWORK = Record(
+    ssid=Text(shortest=1, longest=32),
+    password=Secret(8, 63),
+    address=Address(),  # static; empty is DHCP
+    netmask=Address("255.255.255.0"),
+    gateway=Address(),
+    dns=Address(),
+)
+
+SCHEMA = Record(
+    device=Record(
+        name=HostName(),  # empty: the board's kind and the end of its number
+        tags=ListOf(Text(shortest=3, longest=64), 8),  # more tags for each line, as "room=kitchen"
+    ),
+    boot=Record(
+        repl=Flag(False),
+        button=Optional(Integer(0, 0, 255)),  # held low at start: escape to the REPL
+        watchdog_s=Integer(0, 0, 300),  # 0: none
+        steady_s=Integer(30, 1, 3600),
+    ),
+    network=Record(
+        order=ListOf(Choice("host", "host", "lan", "wifi", "ppp"), 4, ("lan", "wifi", "ppp", "host")),
+        connect_timeout_s=Integer(20, 1, 300),
+        backoff_s=Number(2, 0.1, 3600),
+        backoff_most_s=Number(300, 0.1, 86400),
+        probe_s=Integer(30, 0, 3600),  # 0: never
+        ntp=Text("pool.ntp.org", 0, 80),  # empty: none
+    ),
+    wifi=Record(
+        networks=ListOf(WIFI_NETWORK, 8),
+        country=Text("XX", 2, 2),
+        power_save=Flag(False),
+    ),
+    ap=Record(
+        enabled=Flag(True),
+        ssid=Text("", 0, 32),  # empty: the device's name
+        password=Secret(8, 63),  # empty: open
+        channel=Integer(6, 1, 13),
+    ),
+    lan=Record(
+        enabled=Flag(True),
+        phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, as "LAN8720"
+        phy_address=Integer(0, 0, 31),
+        mdc=Optional(Integer(0, 0, 255)),
+        mdio=Optional(Integer(0, 0, 255)),
+        power=Optional(Integer(0, 0, 255)),
+        address=Address(),
+        netmask=Address("255.255.255.0"),
+        gateway=Address(),
+        dns=Address(),
+    ),
+    ppp=Record(
+        enabled=Flag(True),
+        uart=Optional(Integer(0, 0, 9)),  # null: the board's own, where it has one
+        tx=Optional(Integer(0, 0, 255)),
+        rx=Optional(Integer(0, 0, 255)),
+        baud=Integer(921600, 1200, 5000000),
+        user=Text("", 0, 64),
+        password=Secret(1, 64),
+    ),
+    telemetry=Record(
+        enabled=Flag(True),
+        interval_s=Number(5, 0.1, 86400),
+        jitter=Number(0.1, 0, 0.5),  # part of the interval
+        broadcast=Flag(True),
+        port=Integer(8094, 1, 65535),
+        collectors=ListOf(Collector(), 4),
+        measurement=Text("board", 1, 32),
+    ),
+    sensors=Record(
+        off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use
+        adc=ListOf(Record(name=Text("adc", 1, 32), pin=Integer(26, 0, 255), scale=Number(1, -1e6, 1e6)), 8),
+        ds18b20=ListOf(Record(name=Text("ds18b20", 1, 32), pin=Integer(0, 0, 255)), 4),
+        dht22=ListOf(Record(name=Text("dht22", 1, 32), pin=Integer(0, 0, 255)), 4),
+        bme280=ListOf(
+            Record(
+                name=Text("bme280", 1, 32),
+                bus=Integer(0, 0, 9),
+                scl=Optional(Integer(0, 0, 255)),
+                sda=Optional(Integer(0, 0, 255)),
+                address=Integer(0x76, 0x08, 0x77),
+            ),
+            4,
+        ),
+    ),
+    control=Record(
+        port=Integer(8095, 0, 65535),  # 0: one that the system chooses
+        token=Secret(8, 64),
+        clients=Integer(4, 1, 64),
+        line_bytes=Integer(1024, 128, 16384),
+        requests_per_s=Integer(20, 1, 10000),
+        idle_s=Integer(300, 1, 86400),
+    ),
+)

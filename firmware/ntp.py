@@ -1,0 +1,108 @@
+"""The time from the network: SNTP (RFC 4330), one datagram there and one back, once up and then once a day."""
+
+import os
+import struct
+import time
+
+from XAsyncSockets import XAsyncUDPDatagram
+
+_PORT = 123
+_REQUEST = 0x23  # version 4, mode client
+_MODE_SERVER = 4
+_SECONDS_1900_TO_1970 = 2208988800
+_SECONDS_1970_TO_2000 = 946684800
+_FIRST_RETRY_S = 5
+_LONGEST_RETRY_S = 3600
+_AGAIN_S = 86400
+
+
+def request(mark):
+    """A request that its answer has to repeat `mark` (8 bytes) of: nobody else's answer is taken."""
+    return bytes((_REQUEST,)) + bytes(39) + mark
+
+
+def parse(datagram, mark):
+    """Seconds since 1970 in an answer to the request with `mark`; None if it is none."""
+    if len(datagram) < 48 or datagram[0] & 7 != _MODE_SERVER or bytes(datagram[24:32]) != mark:
+        return None
+    stratum = datagram[1]
+    seconds = struct.unpack(">I", bytes(datagram[40:44]))[0]
+    if not 0 < stratum < 16 or not seconds:
+        return None  # a server that has no time itself
+    if seconds < 0x80000000:
+        seconds += 1 << 32  # the era that begins in 2036
+    return seconds - _SECONDS_1900_TO_1970
+
+
+def moment(seconds):
+    """(year, month, day, weekday, hour, minute, second, 0) of a second since 1970, as machine.RTC takes it."""
+    if time.gmtime(0)[0] == 2000:
+        seconds -= _SECONDS_1970_TO_2000
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+    return year, month, day, weekday, hour, minute, second, 0
+
+
+class NetworkTime:
+    """The service that sets the board's clock."""
+
+    name = "time"
+
+    def __init__(self):
+        self._app = None
+        self._timer = None
+        self._socket = None
+        self._mark = b""
+        self._retry_s = _FIRST_RETRY_S
+        self.set_at = None  # uptime
+
+    def start(self, app):
+        """Wait for the network."""
+        self._app = app
+        self._timer = app.timers.timer(self._ask)
+
+    def stop(self):
+        """End it."""
+        self._timer.stop()
+        self._close()
+
+    def network_up(self, _connection):
+        """Ask, unless the board's clock is right without, or the configuration names no server."""
+        if self._app.config["network"]["ntp"] and not self._app.board.keeps_time:
+            self._retry_s = _FIRST_RETRY_S
+            self._timer.start(1)
+
+    def network_down(self, _reason):
+        """Ask no more until it is back."""
+        self._timer.stop()
+        self._close()
+
+    def _close(self):
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _ask(self):
+        self._close()
+        self._timer.start(self._retry_s * 1000)
+        self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
+        self._mark = os.urandom(8)
+        self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
+        self._socket.OnRecv = self._on_answer
+        # The lookup of a name waits for the name server: once at each start of the network, not in the rhythm.
+        host, _, port = self._app.config["network"]["ntp"].partition(":")
+        self._socket.AsyncSendDatagram(request(self._mark), (host, int(port or _PORT)))
+
+    def _on_answer(self, _socket, _address, datagram):
+        seconds = parse(datagram, self._mark)
+        if seconds is None:
+            return
+        self._app.board.set_time(moment(seconds))
+        self.set_at = self._app.clock.uptime()
+        self._app.log.info("time", "{}-{:02}-{:02} {:02}:{:02}:{:02} UTC".format(*_readable(moment(seconds))))
+        self._close()
+        self._retry_s = _FIRST_RETRY_S
+        self._timer.start(_AGAIN_S * 1000)
+
+
+def _readable(when):
+    return when[:3] + when[4:7]

@@ -1,0 +1,109 @@
+"""BME280 and BMP280 on I2C: temperature, pressure and, with the former, relative humidity.
+
+Registers and compensation after Bosch's data sheet BST-BME280-DS002, sections 4.2.3, 5 and 8.1.
+"""
+
+import struct
+
+_BME280 = 0x60
+_BMP280 = (0x56, 0x57, 0x58)
+_CHIP_ID = 0xD0
+_CALIBRATION = 0x88
+_HUMIDITY_CALIBRATION = 0xE1
+_CONTROL_HUMIDITY = 0xF2
+_CONTROL = 0xF4
+_DATA = 0xF7
+_ONCE = 0x25  # forced mode, temperature and pressure oversampled once
+_MEASURING_MS = 12  # 9.3 at most
+
+
+def temperature(raw, t):
+    """(degrees Celsius, the fine value that the others need). `t`: dig_T1 to dig_T3."""
+    first = (raw / 16384 - t[0] / 1024) * t[1]
+    second = (raw / 131072 - t[0] / 8192) ** 2 * t[2]
+    return (first + second) / 5120, first + second
+
+
+def pressure(raw, fine, p):
+    """Pascal. `p`: dig_P1 to dig_P9."""
+    half = fine / 2 - 64000
+    second = half * half * p[5] / 32768 + half * p[4] * 2
+    second = second / 4 + p[3] * 65536
+    first = (p[2] * half * half / 524288 + p[1] * half) / 524288
+    first = (1 + first / 32768) * p[0]
+    if not first:
+        return None
+    pascal = (1048576 - raw - second / 4096) * 6250 / first
+    return pascal + (p[8] * pascal * pascal / 2147483648 + pascal * p[7] / 32768 + p[6]) / 16
+
+
+def humidity(raw, fine, h):
+    """Percent. `h`: dig_H1 to dig_H6."""
+    base = fine - 76800
+    percent = (raw - (h[3] * 64 + h[4] / 16384 * base)) * (
+        h[1] / 65536 * (1 + h[5] / 67108864 * base * (1 + h[2] / 67108864 * base))
+    )
+    percent *= 1 - h[0] * percent / 524288
+    return min(max(percent, 0), 100)
+
+
+def humidity_calibration(first, data):
+    """dig_H1 to dig_H6 from register 0xA1 and the seven from 0xE1 on, where two 12-bit numbers share a byte."""
+    second, third = struct.unpack("<hB", data[:3])
+    fourth = struct.unpack("b", data[3:4])[0] * 16 + (data[4] & 0x0F)
+    fifth = struct.unpack("b", data[5:6])[0] * 16 + (data[4] >> 4)
+    return first, second, third, fourth, fifth, struct.unpack("b", data[6:7])[0]
+
+
+class Bme280Sensor:
+    """One part. It may be plugged in later, or taken away for a while."""
+
+    def __init__(self, board, settings):
+        machine = board.machine
+        pins = {}
+        for name in ("scl", "sda"):
+            if settings[name] is not None:
+                pins[name] = machine.Pin(settings[name])
+        self.name = settings["name"]
+        self._address = settings["address"]
+        self._i2c = machine.I2C(settings["bus"], **pins)
+        self._calibration = None
+
+    def _registers(self, start, count):
+        return self._i2c.readfrom_mem(self._address, start, count)
+
+    def _set(self, register, value):
+        self._i2c.writeto_mem(self._address, register, bytes((value,)))
+
+    def _calibrate(self):
+        chip = self._registers(_CHIP_ID, 1)[0]
+        if chip != _BME280 and chip not in _BMP280:
+            raise OSError(f"chip {chip:#x} is no BME280 or BMP280")
+        data = self._registers(_CALIBRATION, 26)
+        t = struct.unpack("<Hhh", data[:6])
+        p = struct.unpack("<Hhhhhhhhh", data[6:24])
+        h = humidity_calibration(data[25], self._registers(_HUMIDITY_CALIBRATION, 7)) if chip == _BME280 else None
+        self._calibration = t, p, h
+
+    def prepare(self):
+        """Have it measure once; in between it sleeps."""
+        try:
+            if not self._calibration:
+                self._calibrate()
+            if self._calibration[2]:
+                self._set(_CONTROL_HUMIDITY, 1)
+            self._set(_CONTROL, _ONCE)
+        except OSError:
+            self._calibration = None  # what comes back may be another part
+            raise
+        return _MEASURING_MS
+
+    def read(self):
+        """{"celsius", "pascal"} and {"humidity"} in percent"""
+        t, p, h = self._calibration
+        data = self._registers(_DATA, 8 if h else 6)
+        celsius, fine = temperature(data[3] << 12 | data[4] << 4 | data[5] >> 4, t)
+        reading = {"celsius": celsius, "pascal": pressure(data[0] << 12 | data[1] << 4 | data[2] >> 4, fine, p)}
+        if h:
+            reading["humidity"] = humidity(data[6] << 8 | data[7], fine, h)
+        return reading

@@ -1,0 +1,35 @@
+"""DHT22 (AM2302): temperature and relative humidity over one wire of its own protocol."""
+
+import sys
+
+
+def _find_readinto(machine):
+    """The function that reads the part's 5 bytes; where it lives differs between ports and releases."""
+    if hasattr(machine, "dht_readinto"):
+        return machine.dht_readinto
+    return __import__("esp" if sys.platform.startswith("esp") else sys.platform).dht_readinto
+
+
+class Dht22Sensor:
+    """One DHT22."""
+
+    min_interval_ms = 2000
+    slow = True  # 25 ms with interrupts off at times
+
+    def __init__(self, board, settings):
+        self.name = settings["name"]
+        self._pin = board.machine.Pin(settings["pin"])
+        self._readinto = _find_readinto(board.machine)
+        self._data = bytearray(5)
+
+    def read(self):
+        """{"celsius", "humidity"}: degrees and percent"""
+        data = self._data
+        self._readinto(self._pin, data)
+        if sum(data[:4]) & 0xFF != data[4]:
+            raise OSError("checksum wrong")
+        celsius = ((data[2] & 0x7F) << 8 | data[3]) / 10
+        return {
+            "celsius": -celsius if data[2] & 0x80 else celsius,
+            "humidity": (data[0] << 8 | data[1]) / 10,
+        }

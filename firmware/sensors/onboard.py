@@ -1,0 +1,74 @@
+"""The sensors that need nothing wired up: the heap, the chip's temperature, the radio's signal."""
+
+import gc
+
+
+class HeapSensor:
+    """The interpreter's heap, in bytes."""
+
+    name = "heap"
+
+    def read(self):
+        """{"free", "used"}"""
+        return {"free": gc.mem_free(), "used": gc.mem_alloc()}
+
+
+class ChipSensor:
+    """The chip's own temperature in degrees Celsius; some degrees off, and warmer than the room."""
+
+    name = "chip"
+
+    def __init__(self, measure):
+        self._measure = measure
+
+    def read(self):
+        """{"celsius"}"""
+        return {"celsius": self._measure()}
+
+
+class SignalSensor:
+    """The strength of the radio's signal in dBm, while the board is a station of a Wi-Fi network."""
+
+    name = "wifi"
+
+    def __init__(self, bringup):
+        self._bringup = bringup
+
+    def read(self):
+        """{"rssi"}, or nothing on another network."""
+        rssi = self._bringup.rssi()
+        return {} if rssi is None else {"rssi": rssi}
+
+
+def _rp2_temperature(adc):
+    """RP2040 and RP2350 datasheets: 27 degrees at 0.706 V, 1.721 mV less for each degree more."""
+    return 27 - (adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
+
+
+def _find_chip_temperature(machine):
+    """A function that measures the chip's temperature, or None where the chip cannot."""
+    try:
+        import esp32
+
+        if hasattr(esp32, "mcu_temperature"):
+            return esp32.mcu_temperature
+        if hasattr(esp32, "raw_temperature"):
+            return lambda: (esp32.raw_temperature() - 32) / 1.8
+    except ImportError:
+        pass
+    channel = getattr(getattr(machine, "ADC", None), "CORE_TEMP", None)
+    if channel is None:
+        return None
+    adc = machine.ADC(channel)
+    return lambda: _rp2_temperature(adc)
+
+
+def find(board, bringup):
+    """The sensors of this kind that the board has, one after the other."""
+    if hasattr(gc, "mem_free"):
+        yield HeapSensor()
+    measure = _find_chip_temperature(board.machine)
+    if measure:
+        yield ChipSensor(measure)
+    if hasattr(board.network, "WLAN"):
+        yield SignalSensor(bringup)

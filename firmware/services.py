@@ -1,0 +1,127 @@
+"""Services: the firmware's own and yours, each started, told about the network, ticked and stopped.
+
+A service is any object with a `name` and any of these methods, none of which may wait:
+
+    start(app)                  take what is needed from `app`: its pool, config, methods, sensors, timers, log
+    network_up(connection)      open sockets; connection.address, .netmask, .gateway, .broadcast
+    network_down(reason)        close them
+    tick()                      every `tick_s` seconds (default 1)
+    stop()                      end
+"""
+
+from firmware.log import describe
+from firmware.user_files import load_classes
+
+FOLDER = "services"
+_FAILURES_IN_A_ROW = 10  # ticks; then the service is ticked no more
+
+
+class _Entry:
+    """A service, and how it fares."""
+
+    def __init__(self, name, service, timers, log):
+        self.name = name
+        self.service = service
+        self.state = "new"
+        self.failures = 0  # in a row
+        self._log = log
+        self._timer = timers.timer(self._tick)
+
+    def call(self, method, *args):
+        """Call a method that the service may have; True unless it raised."""
+        function = getattr(self.service, method, None)
+        if not function:
+            return True
+        try:
+            function(*args)
+            return True
+        except Exception as error:
+            self.state = f"{method}: {describe(error)}"
+            self._log.error(self.name, method, error)
+            return False
+
+    def start(self, app):
+        """Start it; one that cannot start is not called again."""
+        self.state = "running"
+        if self.call("start", app) and hasattr(self.service, "tick"):
+            self._next_tick()
+
+    @property
+    def runs(self):
+        """False for a service that could not start."""
+        return not self.state.startswith("start:")
+
+    def _next_tick(self):
+        self._timer.start(getattr(self.service, "tick_s", 1) * 1000)
+
+    def _tick(self):
+        if self.call("tick"):
+            self.failures = 0
+        else:
+            self.failures += 1
+        if self.failures < _FAILURES_IN_A_ROW:
+            self._next_tick()
+        else:
+            self._log.error(self.name, f"{self.failures} ticks in a row failed: no more of them")
+
+    def stop(self):
+        """Stop it, also if it failed before."""
+        self._timer.stop()
+        self.call("stop")
+
+
+class ServiceSet:
+    """All services of an app, in the order they start."""
+
+    def __init__(self, app):
+        self._app = app
+        self._entries = []
+
+    def load(self, own, with_user_files):
+        """Take in the firmware's `own` services and the user's files; a file replaces the one of its name."""
+        services = {service.name: service for service in own}
+        order = [service.name for service in own]
+        classes = load_classes(self._app.board, FOLDER, "Service", self._app.log) if with_user_files else ()
+        for name, service_class in classes:
+            try:
+                services[name] = service_class()
+            except Exception as error:
+                self._app.log.error(FOLDER, name, error)
+                continue
+            if name not in order:
+                order.append(name)
+        for name in order:
+            self._entries.append(_Entry(name, services[name], self._app.timers, self._app.log))
+
+    def get(self, name):
+        """The service of that name, or None."""
+        for entry in self._entries:
+            if entry.name == name:
+                return entry.service
+        return None
+
+    def start(self):
+        """Start all."""
+        for entry in self._entries:
+            entry.start(self._app)
+
+    def network_up(self, connection):
+        """Tell those that run."""
+        for entry in self._entries:
+            if entry.runs:
+                entry.call("network_up", connection)
+
+    def network_down(self, reason):
+        """Tell those that run."""
+        for entry in self._entries:
+            if entry.runs:
+                entry.call("network_down", reason)
+
+    def stop(self):
+        """Stop all, the last started first."""
+        for entry in reversed(self._entries):
+            entry.stop()
+
+    def describe(self):
+        """{name: state}"""
+        return {entry.name: entry.state for entry in self._entries}

@@ -1,0 +1,86 @@
+"""Notices a link that is dead although the radio still says "connected".
+
+Every `network.probe_s` seconds it asks the gateway something that nearly every gateway answers: who serves the root
+of the domain name system (RFC 1035, 17 bytes). A gateway that never answers is left alone. One that did, and then
+misses several in a row, makes the link start anew.
+"""
+
+import os
+
+from XAsyncSockets import XAsyncUDPDatagram
+
+_PORT = 53
+_FLAGS_ONE_QUESTION = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"  # recursion desired
+_ROOT_NS_IN = b"\x00\x00\x02\x00\x01"
+_MISSES = 3
+
+
+class LinkWatch:
+    """The service that asks."""
+
+    name = "watch"
+    port = _PORT
+
+    def __init__(self):
+        self._app = None
+        self._timer = None
+        self._socket = None
+        self._gateway = None
+        self._mark = b""
+        self._answered = False  # since the link is up
+        self._misses = 0
+
+    def start(self, app):
+        """Wait for the network."""
+        self._app = app
+        self._timer = app.timers.timer(self._ask)
+
+    def stop(self):
+        """End it."""
+        self.network_down("stopped")
+
+    def network_up(self, connection):
+        """Begin to ask, where the link is one that can be started anew, and has a gateway."""
+        if not self._app.config["network"]["probe_s"] or not self._app.bringup.can_restart:
+            return
+        if connection.gateway == "0.0.0.0":
+            return
+        self._gateway = connection.gateway
+        self._answered = False
+        self._misses = 0
+        self._mark = b""
+        self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=512)
+        self._socket.OnRecv = self._on_answer
+        self._timer.start(1)
+
+    def network_down(self, _reason):
+        """Ask no more until it is back."""
+        self._timer.stop()
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _ask(self):
+        if self._mark:  # the last question is still without an answer
+            self._misses += 1
+            if self._misses >= _MISSES:
+                self._give_up()
+                return
+        self._mark = os.urandom(2)
+        question = self._mark + _FLAGS_ONE_QUESTION + _ROOT_NS_IN
+        self._timer.start(self._app.config["network"]["probe_s"] * 1000)
+        self._socket.AsyncSendDatagram(question, (self._gateway, self.port))
+
+    def _on_answer(self, _socket, _address, datagram):
+        if bytes(datagram[:2]) == self._mark:
+            self._mark = b""
+            self._answered = True
+            self._misses = 0
+
+    def _give_up(self):
+        self._mark = b""
+        if self._answered:
+            self._app.bringup.restart(f"the gateway {self._gateway} no longer answers")
+        else:
+            self._app.log.info("watch", f"the gateway {self._gateway} answers no questions: the link is not watched")
+            self.network_down("not watched")

@@ -1,0 +1,35 @@
+"""A parser of InfluxDB's line protocol, strict, written from its reference and not from the firmware's encoder."""
+
+import re
+
+_KEY = r"(?:[^\\ ,=\n]|\\.)+"
+_VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^ ,"\n]+)'
+_LINE = re.compile(rf"((?:[^\\ ,\n]|\\.)+)((?:,{_KEY}={_KEY})*) ({_KEY}={_VALUE}(?:,{_KEY}={_VALUE})*)\n")
+
+
+def _plain(text):
+    return re.sub(r"\\([ ,=])", r"\1", text)
+
+
+def _field(text):
+    if text.startswith('"'):
+        return re.sub(r'\\(["\\])', r"\1", text[1:-1])
+    if text in ("true", "false"):
+        return text == "true"
+    if text.endswith("i"):
+        return int(text[:-1])
+    return float(text)
+
+
+def parse(line):
+    """(measurement, tags, fields) of one line with its end; AssertionError where it is none."""
+    match = _LINE.fullmatch(line)
+    assert match, f"no line of InfluxDB's protocol: {line!r}"
+    tags = [pair for pair in re.findall(rf"({_KEY})=({_KEY})", match.group(2))]
+    assert tags == sorted(tags), "tags are not sorted"
+    fields = re.findall(rf"({_KEY})=({_VALUE})", match.group(3))
+    return (
+        _plain(match.group(1)),
+        {_plain(key): _plain(value) for key, value in tags},
+        {_plain(key): _field(value) for key, value in fields},
+    )

@@ -1,0 +1,109 @@
+"""A day of telemetry and control in as little time as the sockets take; runs on the image. Prints JSON.
+
+The board's clock is ours: it jumps from one second to the next as soon as all that was due is done.
+"""
+
+import gc
+import json
+
+from firmware.app import App
+from firmware.board import Board
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.log import Log
+from XAsyncSockets import XAsyncTCPClient, XAsyncUDPDatagram
+
+HOURS = 24
+SECONDS_PER_STEP = 20
+PERIOD = 1 << 30
+
+
+class OwnClock(Clock):
+    """Starts two hours before the ticks wrap."""
+
+    now = PERIOD - 2 * 3600 * 1000
+
+    def ticks(self):
+        return self.now % PERIOD
+
+
+class Day:
+    def __init__(self):
+        self.clock = OwnClock()
+        log = Log(self.clock, console=False)
+        config = Config(Board(), log)
+        config.set("control", {"port": 0, "clients": 2, "idle_s": 60})
+        config.set("telemetry", {"broadcast": False, "interval_s": SECONDS_PER_STEP, "jitter": 0})
+        self.app = App(Board(), config, log, self.clock)
+        self.lines = self.answers = self.notes = 0
+        self.receiver = XAsyncUDPDatagram.Create(self.app.pool, ("127.0.0.1", 0))
+        self.receiver.OnRecv = self.on_datagram
+        config.set("telemetry.collectors", ["127.0.0.1:%d" % self.receiver.LocalAddr[1]])
+        self.app.start()
+        self.client = None
+
+    def on_datagram(self, _socket, _address, _datagram):
+        self.lines += 1
+
+    def on_line(self, client, line, _arg):
+        if '"method"' in line:
+            self.notes += 1
+        else:
+            self.answers += 1
+        client.AsyncRecvLine(self.on_line)
+
+    def connect(self):
+        port = self.app.services.get("control").port
+        # The pool keeps a connection's time limit, and with it the connection, until it would have been over: by its
+        # own clock, which is not accelerated.
+        self.client = XAsyncTCPClient.Create(self.app.pool, ("127.0.0.1", port), connectTimeout=0.2)
+        self.client.OnConnected = self.on_connected
+
+    def on_connected(self, client):
+        client.AsyncRecvLine(self.on_line)
+        client.AsyncSendData(b'{"jsonrpc": "2.0", "id": 1, "method": "telemetry.subscribe"}\n')
+
+    def turn_until(self, condition):
+        for _ in range(20000):
+            if condition():
+                return
+            self.app.turn(1)
+        raise RuntimeError("it did not come to pass")
+
+    def step(self):
+        """Some seconds: a measurement to the collector and the subscriber, and a request."""
+        lines, notes, answers = self.lines, self.notes, self.answers
+        self.clock.now += SECONDS_PER_STEP * 1000
+        self.app.turn(0)
+        self.client.AsyncSendData(b'{"jsonrpc": "2.0", "id": 2, "method": "info"}\n')
+        self.turn_until(lambda: self.lines > lines and self.notes > notes and self.answers > answers)
+
+    def hour(self):
+        """An hour, on a connection of its own; returns the bytes in use afterwards."""
+        self.connect()
+        answers = self.answers
+        self.turn_until(lambda: self.answers > answers)
+        for _ in range(3600 // SECONDS_PER_STEP):
+            self.step()
+        self.client.Close()
+        self.turn_until(lambda: not self.app.services.get("control").clients)
+        gc.collect()
+        return gc.mem_alloc()
+
+
+day = Day()
+used = [0] * HOURS  # in full from the start: it is on the heap that is measured
+for hour in range(HOURS):
+    used[hour] = day.hour()
+print(
+    json.dumps(
+        {
+            "used": used,
+            "lines": day.lines,
+            "answers": day.answers,
+            "notes": day.notes,
+            "uptime": day.clock.uptime(),
+            "errors": [entry for entry in day.app.log.tail(50) if entry["level"] != "info"],
+        }
+    )
+)

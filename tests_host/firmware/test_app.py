@@ -1,0 +1,198 @@
+"""The firmware as a whole, in this process: a fake radio, a clock of the test's own, and real sockets."""
+
+import machine
+import pytest
+from conftest import Client, until
+from fake_network import FakeNetwork
+from fakes import FakeClock
+from influx import parse
+
+from firmware.app import App
+from firmware.board import Board
+from firmware.config import Config
+from firmware.log import Log
+
+
+class RunningApp:
+    """An app whose loop turns only while the test waits for something."""
+
+    def __init__(self, folder, collector, **sections):
+        self.clock = FakeClock()
+        self.network = FakeNetwork(self.clock)
+        self.network.lease = ("127.0.0.1", "255.0.0.0", "0.0.0.0")
+        self.network.air["home"] = "ok"
+        board = Board(self.network, machine, object(), str(folder))
+        log = Log(self.clock, console=False)
+        config = Config(board, log)
+        config.set("wifi.networks", [{"ssid": "home", "password": "home-password"}])
+        config.set("ap.enabled", False)
+        config.set("control.port", 0)
+        config.set("telemetry.collectors", [f"127.0.0.1:{collector.getsockname()[1]}"])
+        config.set("telemetry.broadcast", False)
+        for key, value in sections.items():
+            config.set(key.replace("__", "."), value)
+        self.app = App(board, config, log, self.clock)
+        self.app.start()
+
+    def turn_until(self, condition):
+        """Let the board live, a second of its time per turn at most, until `condition()` holds."""
+
+        def turned():
+            self.clock.now += 100
+            self.app.turn(2)
+            return condition()
+
+        until(turned)
+
+    @property
+    def control(self):
+        return self.app.services.get("control")
+
+    @property
+    def is_up(self):
+        return self.app.bringup.state == "up"
+
+
+@pytest.fixture
+def start(tmp_path, collector):
+    apps = []
+
+    def start(**sections):
+        apps.append(RunningApp(tmp_path, collector, **sections))
+        return apps[-1]
+
+    yield start
+    for running in apps:
+        running.app._end()
+
+
+def call(running, client, method):
+    """A request, with the board turning while the answer is awaited."""
+    answers = []
+    client.socket.setblocking(False)
+    client.socket.sendall(method.encode() + b"\n")
+
+    def answered():
+        try:
+            answers.append(client.socket.recv(5000))
+        except BlockingIOError:
+            return False
+        return True
+
+    running.turn_until(answered)
+    return answers[0].decode().strip()
+
+
+def test_the_host_name_is_set_before_connecting(start):
+    running = start(device__name="attic")
+    calls = [call[0] for call in running.network.calls]
+    assert ("hostname", "attic") in running.network.calls
+    assert calls.index("hostname") < calls.index("connect")
+
+
+def test_everything_comes_goes_and_comes_back_with_the_network(start, collector):
+    running = start()
+    collector.settimeout(0)
+
+    def got_a_line():
+        try:
+            return parse(collector.recv(2000).decode())
+        except BlockingIOError:
+            return None
+
+    for _ in range(3):
+        running.turn_until(lambda: running.control.port)
+        client = Client(running.control.port)
+        assert call(running, client, "ping") == "pong"
+        running.turn_until(got_a_line)
+        running.network.air["home"] = "STAT_NO_AP_FOUND"
+        running.turn_until(lambda: not running.is_up)
+        running.turn_until(lambda: running.control.clients == 0)
+        client.socket.setblocking(True)
+        assert client.line() == ""
+        assert running.control.port is None
+        while got_a_line():
+            pass
+        for _ in range(100):
+            running.clock.now += 500
+            running.app.turn(0)
+        assert not got_a_line()
+        running.network.air["home"] = "ok"
+        client.close()
+
+
+def test_the_lines_go_on_counting_after_a_loss(start, collector):
+    running = start(telemetry__interval_s=1)
+    sent = running.app.services.get("telemetry")
+    running.turn_until(lambda: sent._seq >= 3)
+    running.network.air["home"] = "STAT_NO_AP_FOUND"
+    running.turn_until(lambda: not running.is_up)
+    running.network.air["home"] = "ok"
+    running.turn_until(lambda: sent._seq >= 6)
+    assert [parse(collector.recv(2000).decode())[2]["seq"] for _ in range(6)] == list(range(6))
+
+
+def test_signal_and_chip_are_measured(start, collector):
+    start_of = start()
+    start_of.turn_until(lambda: start_of.app.services.get("telemetry")._seq)
+    assert parse(collector.recv(2000).decode())[2]["wifi_rssi"] == -61
+
+
+def test_the_interval_has_its_jitter(start):
+    running = start(telemetry__interval_s=10, telemetry__jitter=0.5)
+    telemetry = running.app.services.get("telemetry")
+    running.turn_until(lambda: telemetry._seq)
+    gaps = []
+    for chance in (0, 0.5, 1):
+        running.app.random = lambda chance=chance: chance
+        for _ in range(2):
+            start_ms, seq = running.clock.now, telemetry._seq
+            running.turn_until(lambda seq=seq: telemetry._seq > seq)
+        gaps.append(round((running.clock.now - start_ms) / 1000))
+    assert gaps == [5, 10, 15]
+
+
+def test_too_many_readings_go_into_several_lines(start, collector):
+    running = start(telemetry__interval_s=1)
+
+    class Sensor:
+        def __init__(self, number):
+            self.name = f"sensor{number}"
+
+        def read(self):
+            return {f"a_field_with_a_long_name_{index}": index for index in range(10)}
+
+    for number in range(12):
+        running.app.sensors.add(Sensor(number))
+    telemetry = running.app.services.get("telemetry")
+    before = telemetry._seq
+    running.turn_until(lambda: telemetry._seq >= before + 8)
+    fields = {}
+    for _ in range(telemetry._seq):
+        datagram = collector.recv(5000)
+        assert len(datagram) <= 1400
+        fields.update(parse(datagram.decode())[2])
+    assert len([name for name in fields if name.startswith("sensor")]) == 120
+
+
+def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monkeypatch):
+    import socket
+
+    lookups = []
+    getaddrinfo = socket.getaddrinfo
+
+    def slow(host, *args, **options):
+        if host == "collector.invalid":
+            lookups.append(host)
+            raise socket.gaierror(-2, "unknown")
+        return getaddrinfo(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    running = start(telemetry__collectors=["collector.invalid:9"], telemetry__interval_s=1)
+    telemetry = running.app.services.get("telemetry")
+    running.turn_until(lambda: telemetry._seq >= 30)
+    assert len(lookups) == 1
+    running.turn_until(lambda: telemetry._seq >= 100)
+    assert 2 <= len(lookups) <= 3
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    assert texts.count("collector.invalid:9 cannot be reached") == 1

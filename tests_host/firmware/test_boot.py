@@ -1,0 +1,303 @@
+"""From reset to the main loop and back: escape, safe mode, reboot, watchdog: firmware/boot.py."""
+
+import json
+
+import pytest
+from conftest import until
+from fakes import FakeClock
+
+from firmware import boot
+from firmware.board import Board
+
+SLOW = {"steady_s": 3600}
+
+
+def read_record(board):
+    text = (board.folder / "boots.json").read_text()
+    return json.loads(text or '{"unsteady": null}')  # it may be being written
+
+
+class TestImage:
+    @pytest.mark.parametrize("how", ["file", "config"])
+    def test_the_escape_leaves_the_repl(self, board, how):
+        board.configure(boot={"repl": how == "config"})
+        if how == "file":
+            board.write("repl", "")
+        board.start()
+        assert board.wait() == 0
+        assert "the REPL is yours" in board.text and "network" not in board.text
+
+    def test_after_three_boots_that_did_not_last_comes_safe_mode_and_says_why(self, board):
+        board.configure(boot=SLOW)
+        board.write("services/mine.py", "print('mine: loaded')\nclass Service: pass\n")
+        for _ in range(3):
+            start = len(board.output)
+            board.start()
+            board.wait_for("control    TCP", start)
+            assert "mine: loaded\n" in board.output[start:]
+            board.kill()
+        start = len(board.output)
+        board.start()
+        board.wait_for("control    TCP", start)
+        assert "mine: loaded\n" not in board.output[start:]
+        with self.client_of(board, start) as client:
+            info = client.result("info")
+            assert "the last 3 boots did not last" in info["safe_mode"]
+            assert sorted(info["services"]) == ["console", "control", "system"]
+            assert client.error("telemetry.get")["code"] == -32601
+            assert client.result("net.status")["state"] == "up"
+        board.kill()
+        start = len(board.output)
+        board.start()
+        with self.client_of(board, start) as client:
+            assert client.result("info")["safe_mode"] is None
+
+    @staticmethod
+    def client_of(board, start):
+        from conftest import Client
+
+        return Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1)))
+
+    def test_a_boot_that_lasts_does_not_count(self, board):
+        board.configure(boot={"steady_s": 1})
+        board.start()
+        board.wait_for("control    TCP")
+        assert read_record(board)["unsteady"] == 1
+        until(lambda: read_record(board)["unsteady"] == 0)
+
+    def test_stopping_it_on_purpose_does_not_count(self, board):
+        board.configure(boot=SLOW)
+        for _ in range(4):
+            start = len(board.output)
+            board.start()
+            board.wait_for("control    TCP", start)
+            board.interrupt()
+            assert board.wait() == 0
+        assert "SAFE MODE" not in board.text
+
+    def test_reboot_and_safe_mode_on_request(self, board):
+        board.start()
+        with board.client() as client:
+            client.login()
+            start = len(board.output)
+            assert client.result("safe_mode") is True
+            assert client.line() == ""
+        with self.client_of(board, start) as client:
+            assert client.result("info")["safe_mode"] == "asked for"
+            client.login()
+            start = len(board.output)
+            assert client.result("reboot") is True
+        with self.client_of(board, start) as client:
+            assert client.result("info")["safe_mode"] is None
+        board.interrupt()
+        assert board.wait() == 0
+
+    def test_a_bad_configuration_boots_and_is_told(self, board):
+        board.write("config.json", '{"control": {"port": 0}, "telemetry": {"interval_s": 0')
+        board.write("config.last.json", '{"control": {"port": 0}}')
+        board.start()
+        board.wait_for("config: error: config.json: not JSON")
+        with board.client() as client:
+            config = client.result("info")["config"]
+            assert config["source"] == "config.last.json" and "not JSON" in config["faults"][0]
+
+    def test_a_board_whose_files_cannot_be_written(self, board, tmp_path):
+        board.configure()
+        (tmp_path / "boots.json").mkdir()
+        (tmp_path / "config.last.json").mkdir()
+        board.start()
+        with board.client() as client:
+            assert client.result("ping") == "pong"
+
+
+class Watchdog:
+    made = []
+
+    def __init__(self, timeout):
+        self.timeout = timeout
+        self.feeds = 0
+        Watchdog.made.append(self)
+
+    def feed(self):
+        self.feeds += 1
+
+
+class Machine:
+    """A chip with a watchdog."""
+
+    WDT_RESET = 3
+    cause = 1
+    WDT = Watchdog
+
+    @classmethod
+    def reset_cause(cls):
+        return cls.cause
+
+    @staticmethod
+    def unique_id():
+        return b"\x01\x02\x03"
+
+
+class FakeApp:
+    """Stands in for the firmware between boot and end: what `during` does is the test's."""
+
+    during = None
+    failure = None
+
+    def __init__(self, board, config, log, clock, safe_reason):
+        from firmware.clock import Timers
+
+        self.board, self.config, self.log, self.clock, self.safe_reason = board, config, log, clock, safe_reason
+        self.timers = Timers(clock, pytest.fail)
+
+    def run(self):
+        try:
+            return FakeApp.during(self)
+        except AssertionError as error:  # the test's: run() would take it for one of the firmware's
+            FakeApp.failure = error
+            return "failed"
+
+    def live(self, seconds):
+        for _ in range(seconds):
+            self.clock.now += 1000
+            self.timers.run_due()
+            self.board.feed_watchdog()
+
+
+class TestRun:
+    @pytest.fixture(autouse=True)
+    def a_board(self, tmp_path, monkeypatch):
+        Watchdog.made = []
+        monkeypatch.setattr(Machine, "cause", 1)
+        monkeypatch.setattr(boot, "App", FakeApp)
+        self.folder = tmp_path
+
+    def configure(self, **values):
+        (self.folder / "config.json").write_text(json.dumps({"boot": values}))
+
+    def run(self, during):
+        FakeApp.during, FakeApp.failure = during, None
+        board = Board(network=object(), machine=Machine, support=object(), files=str(self.folder))
+        outcome = boot.run(board, FakeClock())
+        if FakeApp.failure:
+            raise FakeApp.failure
+        return outcome
+
+    def reasons(self, count, during):
+        """Why each of `count` boots was in safe mode, or None."""
+        found = []
+
+        def note(app):
+            found.append(app.safe_reason)
+            return during(app)
+
+        for _ in range(count):
+            self.run(note)
+        return found
+
+    def test_a_firmware_that_raises_reboots_and_ends_in_safe_mode(self):
+        assert self.run(lambda app: 1 / 0) == boot.REBOOT
+        found = self.reasons(3, lambda app: 1 / 0)
+        assert found[:2] == [None, None] and found[2]
+
+    def test_a_safe_mode_that_raises_leaves_the_repl(self):
+        self.reasons(3, lambda app: 1 / 0)
+        assert self.run(lambda app: 1 / 0) == boot.ENDED
+
+    def test_where_no_record_can_be_kept_a_firmware_that_raises_leaves_the_repl(self):
+        (self.folder / "boots.json").mkdir()
+        assert self.run(lambda app: 1 / 0) == boot.ENDED
+
+    def test_sys_exit_in_a_user_s_file_is_a_reboot_that_counts(self):
+        def leave(app):
+            raise SystemExit
+
+        assert self.run(leave) == boot.REBOOT
+        assert self.reasons(3, leave)[2]
+
+    def test_outcomes(self):
+        assert self.run(lambda app: "reboot") == boot.REBOOT
+        assert self.run(lambda app: "safe mode") == boot.REBOOT
+        assert self.reasons(1, lambda app: "done") == ["asked for"]
+        assert self.run(lambda app: "done") == boot.ENDED
+
+    def test_the_watchdog_starts_once_steady_and_is_fed(self):
+        self.configure(watchdog_s=8, steady_s=30)
+
+        def during(app):
+            app.live(29)
+            assert not Watchdog.made
+            app.live(10)
+            assert [watchdog.timeout for watchdog in Watchdog.made] == [8000]
+            assert Watchdog.made[0].feeds >= 9
+            return "done"
+
+        self.run(during)
+
+    def test_no_watchdog_without_configuration_nor_in_safe_mode(self):
+        self.run(lambda app: app.live(100) or "safe mode")
+        self.configure(watchdog_s=8)
+        self.run(lambda app: app.live(100) or "done")
+        assert not Watchdog.made
+
+    def test_a_watchdog_that_bites_after_each_steady_boot_leads_to_safe_mode(self):
+        """The count is not cleared at 30 s while the last reset was the watchdog's."""
+        self.configure(watchdog_s=8, steady_s=30)
+
+        def bitten(app):
+            app.live(60)
+            raise KeyError("stands for the reset") from None
+
+        Machine.cause = 3
+        assert self.reasons(5, bitten)[3] is not None
+
+    def test_a_planned_reboot_that_looks_like_the_watchdog_s_is_none(self):
+        """RP2: machine.reset() is done by the watchdog, and reset_cause() says so."""
+        Machine.cause = 3
+        self.run(lambda app: "reboot")
+        self.configure(steady_s=30)
+
+        def during(app):
+            app.live(40)
+            assert json.loads((self.folder / "boots.json").read_text())["unsteady"] == 0
+            return "reboot"
+
+        self.run(during)
+
+    def test_a_record_that_was_cut_off_is_no_obstacle(self):
+        for text in ("", "{", '{"unsteady": "x"}', "[]", '{"unsteady": null, "planned": 1, "safe": 0}'):
+            (self.folder / "boots.json").write_text(text)
+            assert self.reasons(1, lambda app: "done") == [None]
+
+
+class TestEscape:
+    class Pin:
+        IN, PULL_UP = 0, 1
+        level = 0
+
+        def __init__(self, number, mode, pull):
+            if number == 99:
+                raise ValueError("invalid pin")
+
+        def value(self):
+            return self.level
+
+    def reason(self, tmp_path, button):
+        from fakes import Bench
+
+        class Machine:
+            Pin = self.Pin
+
+        bench = Bench(tmp_path, machine=Machine)
+        bench.config.set("boot.button", button)
+        return boot.escape_reason(bench.board, bench.config)
+
+    def test_a_button_held_down(self, tmp_path):
+        assert "pin 5" in self.reason(tmp_path, 5)
+
+    def test_a_button_not_held(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(self.Pin, "level", 1)
+        assert self.reason(tmp_path, 5) is None
+
+    def test_a_pin_that_there_is_not_is_no_obstacle(self, tmp_path):
+        assert self.reason(tmp_path, 99) is None

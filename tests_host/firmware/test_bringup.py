@@ -1,0 +1,420 @@
+"""The network state machine through loss, refusal, stall and return, in no real time: firmware/bringup.py, links.py."""
+
+import pytest
+from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
+from fakes import Bench
+
+from firmware.bringup import Bringup
+from firmware.links import broadcast_address, make_fallback, make_links
+
+
+class Listener:
+    """Keeps what it is told, and checks that up and down come in turn."""
+
+    def __init__(self):
+        self.told = []
+        self.is_up = False
+
+    def network_up(self, connection):
+        assert not self.is_up
+        self.is_up = True
+        self.told.append(("up", connection.address))
+
+    def network_down(self, reason):
+        assert self.is_up
+        self.is_up = False
+        self.told.append(("down", reason))
+
+
+class NetworkBench(Bench):
+    """A bench with a fake network and the state machine on it."""
+
+    def __init__(self, folder, codes=Esp32Codes, support=None, **config):
+        super().__init__(folder, support=support)
+        self.network = self.board.network = FakeNetwork(self.clock, codes)
+        self.chance = 0.5
+        for section, values in config.items():
+            for key, value in values.items():
+                self.config.set(f"{section}.{key}", value)
+        self.listener = Listener()
+
+    def start(self):
+        links = make_links(self.board, self.config, self.clock)
+        fallback = make_fallback(self.board, self.config, "device")
+        settings = self.config["network"]
+        self.bringup = Bringup(
+            links, fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
+        )
+        self.bringup.listen(self.listener)
+        self.bringup.start()
+        return self
+
+    def networks_tried(self):
+        return [call[1] for call in self.network.called("connect")]
+
+    def wait_until(self, condition, limit_s=3600):
+        """Seconds until `condition()` holds."""
+        start = self.clock.now
+        while not condition():
+            assert self.clock.now - start < limit_s * 1000, self.bringup.status()
+            self.advance(0.05)
+        return (self.clock.now - start) / 1000
+
+
+HOME = {"ssid": "home", "password": "home-password"}
+ATTIC = {"ssid": "attic", "password": "attic-password"}
+
+
+@pytest.fixture(params=[Esp32Codes, Cyw43Codes], ids=["esp32", "cyw43"])
+def codes(request):
+    return request.param
+
+
+@pytest.fixture
+def station(tmp_path, codes):
+    def make(networks=(HOME, ATTIC), **config):
+        config.setdefault("ap", {"enabled": False})
+        return NetworkBench(tmp_path, codes, wifi={"networks": list(networks), "country": "DE"}, **config)
+
+    return make
+
+
+def test_a_station_comes_up(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(1)
+    assert bench.listener.told == [("up", "192.168.1.20")]
+    status = bench.bringup.status()
+    assert (status["state"], status["link"], status["rssi"]) == ("up", "wifi 'home'", -61)
+    assert bench.bringup.connection.broadcast == "192.168.1.255"
+
+
+def test_country_and_power_saving_are_set_before_connecting(station):
+    bench = station()
+    bench.start()
+    names = [call[0] for call in bench.network.calls]
+    assert names.index("country") < names.index("active") < names.index("config") < names.index("connect")
+    assert bench.network.called("country")[0] == ("country", "DE")
+    assert bench.network.called("config")[0] == ("config", {"pm": 0})
+
+
+def test_a_radio_that_is_still_connected_after_a_soft_reset(station):
+    bench = station()
+    bench.network.station.ssid = "of the last run"
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(1)
+    assert bench.networks_tried() == ["home"] and bench.listener.is_up
+
+
+def test_power_saving_on_request(station):
+    bench = station()
+    bench.config.set("wifi.power_save", True)
+    bench.start()
+    assert bench.network.called("config")[0] == ("config", {"pm": 2})
+
+
+def test_networks_are_tried_in_their_order(station):
+    bench = station()
+    bench.network.air["attic"] = "ok"
+    bench.start()
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.networks_tried() == ["home", "attic"]
+    assert any("no such network in reach" in entry["text"] for entry in bench.bringup.history)
+
+
+def test_a_wrong_password_is_told_and_the_next_network_tried(station):
+    bench = station()
+    bench.network.air.update(home="STAT_WRONG_PASSWORD", attic="ok")
+    bench.start()
+    assert bench.wait_until(lambda: bench.listener.is_up) < 10
+    assert any("wrong password" in text for text in bench.texts())
+    assert not any("home-password" in text for text in bench.texts())
+
+
+def test_an_unknown_code_is_told_as_a_number(station):
+    bench = station([HOME])
+    bench.network.air["home"] = 39
+    bench.start()
+    bench.advance(4)
+    assert any("code 39" in text for text in bench.texts())
+
+
+@pytest.mark.parametrize("happens", ["stall", "no address"])
+def test_a_stall_ends_at_the_time_limit(station, happens):
+    bench = station(network={"connect_timeout_s": 15})
+    bench.network.air.update(home=happens, attic="ok")
+    bench.start()
+    assert 15 <= bench.wait_until(lambda: bench.listener.is_up) < 17
+    assert any("no answer in time" in text for text in bench.texts())
+
+
+def test_a_reason_left_over_from_the_last_attempt_does_not_fail_the_next(station):
+    bench = station([HOME])
+    bench.network.delay_ms = 2500
+    bench.network.air["home"] = "STAT_NO_AP_FOUND"
+    bench.start()
+    bench.wait_until(lambda: bench.bringup.state == "waiting")
+    bench.network.air["home"] = "ok"
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.networks_tried() == ["home", "home"]
+
+
+def test_backoff_doubles_is_bounded_and_jitters(station):
+    bench = station([HOME], network={"backoff_s": 2, "backoff_most_s": 60})
+
+    def next_wait():
+        bench.wait_until(lambda: bench.bringup.state == "connecting")
+        bench.wait_until(lambda: bench.bringup.state == "waiting")
+        return bench.wait_until(lambda: bench.bringup.state == "connecting")
+
+    bench.start()
+    waits = [round(next_wait()) for _ in range(8)]
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+    bench.chance = 0
+    assert round(next_wait()) == 45
+    bench.chance = 1
+    assert round(next_wait()) == 75
+
+
+def test_a_lost_link_is_noticed_told_and_brought_back(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    bench.network.air["home"] = "STAT_NO_AP_FOUND"
+    assert bench.wait_until(lambda: not bench.listener.is_up) < 2
+    bench.advance(60)
+    bench.network.air["home"] = "ok"
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert [what for what, _ in bench.listener.told] == ["up", "down", "up"]
+    assert bench.bringup.status()["failed_rounds"] == 0
+
+
+def test_a_changed_address_makes_the_services_rebind(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    bench.network.lease = ("192.168.7.7", "255.255.255.0", "192.168.7.1")
+    bench.advance(2)
+    assert bench.listener.told[1:] == [("down", "the address is now 192.168.7.7"), ("up", "192.168.7.7")]
+
+
+def test_a_driver_that_raises_is_a_failed_attempt(station):
+    bench = station()
+    bench.network.air["attic"] = "ok"
+    connect = bench.network.station.connect
+
+    def broken(ssid, key=None):
+        if ssid == "home":
+            raise OSError("Wifi Internal Error")
+        connect(ssid, key)
+
+    bench.network.station.connect = broken
+    bench.start()
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert any("OSError: Wifi Internal Error" in text for text in bench.texts())
+
+
+def test_a_driver_that_raises_while_up_is_a_loss(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    isconnected = bench.network.station.isconnected
+    bench.network.station.isconnected = lambda: 1 / 0
+    bench.advance(2)
+    assert not bench.listener.is_up
+    bench.network.station.isconnected = isconnected
+    bench.wait_until(lambda: bench.listener.is_up)
+
+
+def test_a_static_address(station):
+    static = dict(HOME, address="192.168.1.9", netmask="255.255.255.0", gateway="192.168.1.254")
+    bench = station([static])
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(1)
+    assert bench.listener.told == [("up", "192.168.1.9")]
+    assert bench.network.station.static == ("192.168.1.9", "255.255.255.0", "192.168.1.254", "192.168.1.254")
+
+
+def test_after_a_static_network_the_next_one_gets_dhcp_again(station):
+    bench = station([dict(HOME, address="192.168.1.9"), ATTIC])
+    bench.network.air["attic"] = "ok"
+    bench.start()
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.listener.told == [("up", "192.168.1.20")]
+
+
+class TestAccessPoint:
+    def test_it_serves_when_no_network_answers_and_goes_when_one_does(self, station):
+        bench = station(ap={"enabled": True, "password": "12345678"})
+        bench.start()
+        bench.wait_until(lambda: bench.listener.is_up)
+        assert bench.listener.told == [("up", "192.168.4.1")]
+        assert bench.network.access_point.options == {
+            "ssid": "device", "channel": 6, "key": "12345678", "security": 3
+        }
+        bench.network.air["home"] = "ok"
+        bench.wait_until(lambda: bench.bringup.state == "up")
+        assert bench.listener.told[1:] == [("down", "wifi 'home' is back"), ("up", "192.168.1.20")]
+        assert not bench.network.access_point.on
+
+    def test_without_a_password_it_is_open(self, station):
+        bench = station([], ap={"enabled": True})
+        bench.start()
+        bench.advance(1)
+        assert bench.network.access_point.options == {"ssid": "device", "channel": 6, "security": 0}
+        assert bench.bringup.state == "waiting"
+
+    def test_a_port_that_wants_it_on_before_it_is_configured(self, station):
+        bench = station([], ap={"enabled": True})
+        point = bench.network.access_point
+        config = point.config
+
+        def only_while_on(**options):
+            if not point.on:
+                raise OSError("Wifi Invalid Mode")
+            config(**options)
+
+        point.config = only_while_on
+        bench.start()
+        bench.advance(1)
+        assert point.on and point.options["ssid"] == "device"
+
+    def test_guests_are_not_disturbed(self, station):
+        bench = station(ap={"enabled": True})
+        bench.start()
+        bench.wait_until(lambda: bench.bringup.state == "waiting")
+        bench.network.access_point.guests = [(b"123456",)]
+        tried = len(bench.networks_tried())
+        bench.network.air["home"] = "ok"
+        bench.advance(1000)
+        assert len(bench.networks_tried()) == tried
+        bench.network.access_point.guests = []
+        bench.wait_until(lambda: bench.bringup.state == "up")
+
+
+def test_no_network_at_all_is_said_and_costs_nothing(tmp_path):
+    bench = NetworkBench(tmp_path, ap={"enabled": False}).start()
+    bench.advance(600)
+    assert bench.bringup.state == "waiting" and len(bench.bringup.history) == 2
+    assert not bench.timers.waiting
+
+
+class TestOtherLinks:
+    class Support:
+        """A board with a wired interface and a modem."""
+
+        def __init__(self):
+            self.cable = FakeCable()
+
+        def lan(self):
+            return self.cable
+
+        def uart(self, baud):
+            return ("uart", baud)
+
+    @pytest.fixture
+    def bench(self, tmp_path):
+        bench = NetworkBench(tmp_path, support=self.Support(), ap={"enabled": False})
+        self.modems = modems = []
+
+        class Ppp(FakePpp):
+            def __init__(self, uart):
+                super().__init__(uart)
+                modems.append(self)
+
+        bench.network.PPP = Ppp
+        return bench
+
+    def test_a_cable_comes_first(self, bench):
+        bench.board.support.cable.plugged = True
+        bench.start()
+        bench.advance(1)
+        assert bench.listener.told == [("up", "10.0.0.7")]
+        assert bench.bringup.connection.broadcast == "10.255.255.255"
+        bench.board.support.cable.plugged = False
+        bench.advance(2)
+        assert not bench.listener.is_up
+
+    def test_without_a_cable_the_modem_is_dialled(self, bench):
+        bench.start()
+        bench.wait_until(lambda: self.modems and self.modems[0].state == 2)
+        assert self.modems[0].uart == ("uart", 921600)
+        self.modems[0].state = 3
+        bench.advance(1)
+        assert bench.listener.told == [("up", "10.64.0.2")]
+        assert bench.bringup.connection.broadcast == "255.255.255.255"
+
+    def test_a_modem_that_fails_is_dialled_again(self, bench):
+        bench.config.set("ppp.user", "me")
+        bench.config.set("ppp.password", "secret")
+        bench.start()
+        bench.wait_until(lambda: self.modems and self.modems[0].state == 2)
+        assert self.modems[0].options == {"security": 2, "user": "me", "key": "secret"}
+        self.modems[0].state = -6
+        bench.advance(1)
+        assert any("PPP error 6" in text for text in bench.texts())
+        assert self.modems[0].hang_ups == 1
+        bench.wait_until(lambda: self.modems[0].state == 2)
+        assert len(self.modems) == 1
+
+
+def test_a_restart_on_request(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.bringup.restart("too early")
+    bench.advance(2)
+    assert bench.bringup.can_restart
+    bench.bringup.restart("the gateway is dead")
+    assert bench.listener.told[1:] == [("down", "the gateway is dead")]
+    bench.advance(2)
+    assert bench.listener.told[2:] == [("up", "192.168.1.20")]
+
+
+def test_stop_tells_the_services_and_leaves(station):
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(1)
+    bench.bringup.stop()
+    assert bench.listener.told[-1] == ("down", "stopped")
+    assert bench.network.station.ssid is None
+    bench.advance(100)
+    assert bench.bringup.state == "down"
+
+
+def test_the_history_is_bounded(station):
+    bench = station()
+    bench.start()
+    bench.advance(3600)
+    assert len(bench.bringup.status()["history"]) == 20
+
+
+def test_a_year_of_a_flapping_link_in_a_second_or_two(station):
+    bench = station([HOME])
+    bench.start()
+    for _ in range(300):
+        bench.network.air["home"] = "ok"
+        bench.wait_until(lambda: bench.listener.is_up)
+        bench.network.air["home"] = "STAT_NO_AP_FOUND"
+        bench.wait_until(lambda: not bench.listener.is_up)
+    assert len(bench.listener.told) == 600
+
+
+@pytest.mark.parametrize(
+    "address, netmask, expected",
+    [
+        ("192.168.1.20", "255.255.255.0", "192.168.1.255"),
+        ("172.16.5.4", "255.255.240.0", "172.16.15.255"),
+        ("10.64.0.2", "255.255.255.255", "255.255.255.255"),
+        ("127.0.0.1", "255.0.0.0", "127.255.255.255"),
+    ],
+)
+def test_broadcast_address(address, netmask, expected):
+    assert broadcast_address(address, netmask) == expected

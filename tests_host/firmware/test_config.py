@@ -1,0 +1,231 @@
+"""The configuration: firmware/config.py, schema.py and defaults.py."""
+
+import json
+import os
+
+import pytest
+from fakes import Bench
+
+from firmware.config import Config
+from firmware.defaults import SCHEMA
+from firmware.schema import ConfigError
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(values, name="config.json"):
+        (tmp_path / name).write_text(values if isinstance(values, str) else json.dumps(values))
+
+    return write
+
+
+def load(bench):
+    config = Config(bench.board, bench.log)
+    config.load()
+    return config
+
+
+def test_without_a_file_the_defaults_hold(bench):
+    config = load(bench)
+    assert config.source == "defaults" and not config.faults
+    assert config["telemetry"]["port"] == 8094
+
+
+def test_a_file_changes_what_it_names_and_no_more(bench, write):
+    write({"telemetry": {"interval_s": 2.5}})
+    config = load(bench)
+    assert config.source == "config.json"
+    assert config["telemetry"]["interval_s"] == 2.5
+    assert config["telemetry"]["port"] == 8094
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"telemetry": {"interval_s": "fast"}}, ["telemetry.interval_s", "'fast'", "a number from 0.1 to 86400"]),
+        ({"telemetry": {"intervall": 1}}, ["telemetry.intervall", "interval_s"]),
+        ({"telemtry": {}}, ["telemtry", "telemetry"]),
+        ({"control": {"port": 65536}}, ["control.port", "65536", "0 to 65535"]),
+        ({"control": {"port": True}}, ["control.port", "True", "whole number"]),
+        ({"control": {"token": "short"}}, ["control.token", "8 to 64"]),
+        ({"wifi": {"networks": [{"ssid": "x", "address": "1.2.3"}]}}, ["wifi.networks.0.address", "'1.2.3'"]),
+        ({"wifi": {"networks": [{"password": "12345678"}]}}, ["wifi.networks.0.ssid"]),
+        ({"wifi": {"networks": {}}}, ["wifi.networks", "{}", "a list of at most 8"]),
+        ({"telemetry": {"collectors": ["host:0"]}}, ["telemetry.collectors.0", "'host:0'"]),
+        ({"device": {"name": "-bad-"}}, ["device.name", "'-bad-'", "host name"]),
+        ({"network": {"order": ["radio"]}}, ["network.order.0", "'radio'", "'wifi'"]),
+        ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
+        ([], ["configuration", "[]", "object"]),
+        ("{", ["not JSON"]),
+        ("", ["not JSON"]),
+        ("x" * 20000, ["20000 bytes"]),
+    ],
+)
+def test_a_bad_file_is_named_key_value_and_expectation(bench, write, values, words):
+    write(values)
+    config = load(bench)
+    assert config.source == "defaults"
+    assert config["telemetry"]["port"] == 8094
+    for word in ["config.json"] + words:
+        assert word in config.faults[0]
+    assert any("config.json" in text for text in bench.texts())
+
+
+def test_after_a_bad_file_the_last_good_copy_holds(bench, write):
+    write({"telemetry": {"port": 9000}})
+    load(bench)
+    write('{"telemetry": {"port": 9001')
+    config = load(bench)
+    assert config["telemetry"]["port"] == 9000
+    assert config.source == "config.last.json"
+    assert "not JSON" in config.faults[0]
+
+
+def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
+    write("{")
+    write(b"\xff\xfe".decode("latin-1"), "config.last.json")
+    config = load(bench)
+    assert config.source == "defaults" and len(config.faults) == 2
+
+
+def test_bytes_that_are_no_text(bench, tmp_path):
+    (tmp_path / "config.json").write_bytes(b'{"device": {"name": "\xff\xfe"}}')
+    assert load(bench).source == "defaults"
+
+
+def test_every_cut_of_a_file_leaves_a_bootable_board(bench, write):
+    text = json.dumps({"telemetry": {"port": 9000}, "control": {"token": "0123456789"}})
+    for length in range(len(text)):
+        write(text[:length])
+        assert load(bench)["telemetry"]["port"] in (8094, 9000)
+
+
+def test_set_save_and_load_again(bench):
+    config = load(bench)
+    config.set("telemetry.interval_s", 7)
+    config.set("wifi.networks", [{"ssid": "home", "password": "12345678"}])
+    config.set("wifi.networks.0.ssid", "attic")
+    assert config.unsaved
+    config.save()
+    assert not config.unsaved
+    again = load(bench)
+    assert again["telemetry"]["interval_s"] == 7
+    assert again["wifi"]["networks"][0]["ssid"] == "attic"
+
+
+def test_the_file_has_only_what_differs(bench, tmp_path):
+    config = load(bench)
+    config.set("telemetry.interval_s", 7)
+    config.save()
+    assert json.loads((tmp_path / "config.json").read_text()) == {"telemetry": {"interval_s": 7}}
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("telemetry.interval_s", 0),
+        ("telemetry", 5),
+        ("nothing", 1),
+        ("device.name.first", "x"),
+        ("device.name.first.letter", "x"),
+        ("wifi.networks.0.ssid", "x"),
+        ("wifi.networks.x", {}),
+        ("", 1),
+        ("control.token", "***"),
+    ],
+)
+def test_a_bad_set_changes_nothing(bench, key, value):
+    config = load(bench)
+    config.set("device.name", "kitchen")
+    before = config.get()
+    with pytest.raises(ConfigError):
+        config.set(key, value)
+    assert config.get() == before
+
+
+def test_reset(bench):
+    config = load(bench)
+    config.set("telemetry.interval_s", 7)
+    config.set("telemetry.port", 9000)
+    config.reset("telemetry.port")
+    assert config["telemetry"]["port"] == 8094 and config["telemetry"]["interval_s"] == 7
+    config.reset("telemetry")
+    assert config["telemetry"]["interval_s"] == 5
+    config.set("device.name", "kitchen")
+    config.reset()
+    assert config["device"]["name"] == ""
+    with pytest.raises(ConfigError):
+        config.reset("nothing")
+
+
+def test_secrets_are_never_shown(bench, write):
+    secrets = {
+        "wifi": {"networks": [{"ssid": "home", "password": "hidden-password-1"}]},
+        "ap": {"password": "hidden-password-2"},
+        "ppp": {"password": "hidden-password-3"},
+        "control": {"token": "hidden-password-4"},
+    }
+    write(secrets)
+    config = load(bench)
+    assert "hidden" not in json.dumps(config.get())
+    assert config.get("control.token") == "***"
+    assert config.get("wifi.networks.0.password") == "***"
+    for section in secrets:
+        bad = json.loads(json.dumps(secrets[section]).replace("hidden-password", "hidden" * 20))
+        write({section: bad})
+        config = load(bench)
+        assert config.faults and "hidden" not in config.faults[0]
+    assert not any("hidden" in text for text in bench.texts())
+
+
+def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, monkeypatch):
+    """Stop before each change to the filesystem in turn, also where rename does not replace, as on FAT."""
+
+    class PowerFailure(BaseException):
+        pass
+
+    real = {"open": open, "rename": os.rename, "remove": os.remove}
+
+    def rename_as_fat(source, target):
+        if os.path.exists(target):
+            raise FileExistsError(target)
+        real["rename"](source, target)
+
+    for rename in (real["rename"], rename_as_fat):
+        for steps in range(12):
+            for name in os.listdir(tmp_path):
+                os.remove(tmp_path / name)
+            config = load(bench)
+            config.set("telemetry.port", 9000)
+            config.save()
+            config.set("telemetry.port", 9001)
+            left = [steps]
+
+            def counted(action):
+                def step(*args):
+                    if left[0] == 0:
+                        raise PowerFailure
+                    left[0] -= 1
+                    return action(*args)
+
+                return step
+
+            with monkeypatch.context() as patch:
+                patch.setattr("firmware.config.os.rename", counted(rename))
+                patch.setattr("firmware.config.os.remove", counted(real["remove"]))
+                patch.setattr("firmware.config.open", counted(open), raising=False)
+                try:
+                    config.save()
+                except PowerFailure:
+                    pass
+            assert load(bench)["telemetry"]["port"] in (9000, 9001), f"after {steps} steps"
+
+
+def test_the_defaults_are_valid():
+    values = SCHEMA.fill({})
+    assert SCHEMA.fill(json.loads(json.dumps(values))) == values

@@ -1,0 +1,278 @@
+"""The control server's limits and access with a clock of the test's own: firmware/control.py."""
+
+import hmac
+import json
+
+import pytest
+from fakes import Bench
+
+from firmware.control import ControlServer, Session
+from firmware.methods import Methods
+
+TOKEN = "a token for tests"
+
+
+class FakeClient:
+    """A connection that shows what the session sends; `deliver()` is what the network does for sent data."""
+
+    CliAddr = ("192.0.2.77", 40000)
+
+    def __init__(self):
+        self.sent = []
+        self.undelivered = []
+        self.receiver = None
+        self.closed = False
+        self.OnClosed = None
+        self.delivers = True
+
+    def AsyncRecvData(self, size, onDataRecv):
+        assert self.receiver is None and not self.closed
+        self.receiver = onDataRecv
+
+    def AsyncSendData(self, data, onDataSent):
+        assert not self.closed
+        self.sent.append(bytes(data).decode())
+        self.undelivered.append(onDataSent)
+
+    def Close(self):
+        if not self.closed:
+            self.closed = True
+            self.OnClosed(self, 1)
+
+    def deliver(self):
+        while self.undelivered and not self.closed:
+            self.undelivered.pop(0)(self, None)
+
+    def receive(self, data):
+        receiver, self.receiver = self.receiver, None
+        receiver(self, memoryview(data), None)
+        if self.delivers:
+            self.deliver()
+
+
+class ControlBench(Bench):
+    """Stands in for the app; clients connect when the test says so."""
+
+    def __init__(self, folder, **control):
+        super().__init__(folder)
+        for key, value in control.items():
+            self.config.set("control." + key, value)
+        self.methods = Methods(self.log)
+        self.methods.add("ping", lambda session: "pong")
+        self.methods.add("set", lambda session: "done", writes=True)
+        self.server = ControlServer()
+        self.server.start(self)
+
+    def connect(self, address="192.0.2.77"):
+        client = FakeClient()
+        client.CliAddr = (address, 40000)
+        client.session = Session(self.server, client)
+        self.server._sessions.append(client.session)
+        return client
+
+
+def ask(client, method="ping", **params):
+    """The answer; the same method asked again gives the next one."""
+    client.sent.clear()
+    client.receive(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
+    return json.loads(client.sent[0])
+
+
+def error(client, method="ping", **params):
+    found = ask(client, method, **params)
+    assert "error" in found, found
+    return found["error"]
+
+
+def answer_challenge(client, token=TOKEN):
+    nonce = ask(client, "auth.challenge")["result"]["nonce"]
+    return hmac.new(token.encode(), nonce.encode(), "sha256").hexdigest()
+
+
+@pytest.fixture
+def make(tmp_path):
+    return lambda **control: ControlBench(tmp_path, **control)
+
+
+class TestAccess:
+    def test_without_a_token_only_reading_works(self, make):
+        bench = make()
+        client = bench.connect()
+        assert ask(client)["result"] == "pong"
+        assert "control.token" in error(client, "set")["message"]
+        assert "control.token" in error(client, "auth.login", response="")["message"]
+
+    def test_with_a_token_writing_needs_a_login(self, make):
+        client = make(token=TOKEN).connect()
+        assert error(client, "set")["code"] == -32001
+        assert ask(client, "auth.login", response=answer_challenge(client))["result"] is True
+        assert ask(client, "set")["result"] == "done"
+
+    def test_a_login_is_for_its_own_connection(self, make):
+        bench = make(token=TOKEN)
+        client, other = bench.connect(), bench.connect()
+        ask(client, "auth.login", response=answer_challenge(client))
+        assert error(other, "set")["code"] == -32001
+
+    def test_a_recorded_answer_opens_nothing(self, make):
+        bench = make(token=TOKEN)
+        client = bench.connect()
+        recorded = answer_challenge(client)
+        ask(client, "auth.login", response=recorded)
+        again = bench.connect("192.0.2.78")
+        assert "no challenge is open" in error(again, "auth.login", response=recorded)["message"]
+        ask(again, "auth.challenge")
+        assert "wrong" in error(again, "auth.login", response=recorded)["message"]
+        assert error(again, "set")["code"] == -32001
+
+    def test_a_nonce_is_good_for_one_answer(self, make):
+        bench = make(token=TOKEN)
+        client = bench.connect()
+        right = answer_challenge(client)
+        error(client, "auth.login", response="wrong")
+        bench.advance(2)
+        assert "no challenge is open" in error(client, "auth.login", response=right)["message"]
+
+    def test_a_nonce_expires(self, make):
+        bench = make(token=TOKEN)
+        client = bench.connect()
+        right = answer_challenge(client)
+        bench.advance(31)
+        assert "no challenge is open" in error(client, "auth.login", response=right)["message"]
+
+    @pytest.mark.parametrize("wrong", ["", "0" * 64, None, 5, [], "é" * 32, TOKEN])
+    def test_wrong_answers(self, make, wrong):
+        client = make(token=TOKEN).connect()
+        ask(client, "auth.challenge")
+        assert error(client, "auth.login", response=wrong)["code"] == -32001
+        assert error(client, "set")["code"] == -32001
+
+    def test_failures_make_an_address_wait_longer_and_longer_on_every_connection(self, make):
+        bench = make(token=TOKEN)
+        for expected in (1, 2, 4, 8):
+            client = bench.connect()
+            ask(client, "auth.challenge")
+            assert f"try again in {expected} s" in error(client, "auth.login", response="wrong")["message"]
+            other = bench.connect()
+            assert "too many failures" in error(other, "auth.challenge")["message"]
+            assert "result" in ask(bench.connect("192.0.2.99"), "auth.challenge")
+            bench.advance(expected)
+        client = bench.connect()
+        assert ask(client, "auth.login", response=answer_challenge(client))["result"] is True
+
+    def test_the_token_is_in_no_log(self, make):
+        bench = make(token=TOKEN)
+        client = bench.connect()
+        ask(client, "auth.challenge")
+        error(client, "auth.login", response=TOKEN)
+        assert not any(TOKEN in text for text in bench.texts())
+
+
+class TestLines:
+    def test_any_split_of_the_bytes(self, make):
+        data = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\r\nping\n\n  \nping\n'
+        for size in range(1, len(data)):
+            client = make().connect()
+            for start in range(0, len(data), size):
+                client.receive(data[start : start + size])
+            assert json.loads(client.sent[0])["result"] == "pong"
+            assert client.sent[1:] == ["pong\n", "pong\n"]
+
+    def test_a_line_as_long_as_allowed(self, make):
+        client = make(line_bytes=128).connect()
+        request = b'{"jsonrpc":"2.0","id":1,"method":"ping"'
+        client.receive(request + b" " * (127 - len(request)) + b"}\n")
+        assert json.loads(client.sent[0])["result"] == "pong"
+
+    @pytest.mark.parametrize("size", [1, 7, 128, 129, 512])
+    def test_a_line_too_long_is_told_once_and_skipped(self, make, size):
+        client = make(line_bytes=128).connect()
+        data = b"x" * 1000 + b"\nping\n"
+        for start in range(0, len(data), size):
+            client.receive(data[start : start + size])
+        assert json.loads(client.sent[0])["error"]["code"] == -32004
+        assert client.sent[1:] == ["pong\n"]
+
+    def test_bytes_that_are_no_text(self, make):
+        client = make().connect()
+        client.receive(b"\xff\xfe{}\n\x00\nping\n")
+        assert [json.loads(text)["error"]["code"] for text in client.sent[:2]] == [-32700, -32700]
+        assert client.sent[2] == "pong\n"
+
+
+class TestLimits:
+    def test_too_many_requests_are_refused_then_the_connection(self, make):
+        bench = make(requests_per_s=10)
+        client = bench.connect()
+        for _ in range(20):
+            assert ask(client)["result"] == "pong"
+        for _ in range(7):
+            assert error(client)["code"] == -32002
+        assert not client.closed
+        assert error(client)["message"] == "at most 10 requests per second" and client.closed
+        assert ask(bench.connect())["result"] == "pong"
+
+    def test_the_rate_recovers(self, make):
+        bench = make(requests_per_s=10)
+        client = bench.connect()
+        for _ in range(21):
+            ask(client)
+        bench.advance(0.1)
+        assert ask(client)["result"] == "pong"
+        assert error(client)["code"] == -32002
+        bench.advance(10)
+        assert [ask(client).get("result") for _ in range(21)] == ["pong"] * 20 + [None]
+
+    def test_an_idle_client_is_told_and_closed(self, make):
+        bench = make(idle_s=60)
+        client = bench.connect()
+        bench.advance(59)
+        ask(client)
+        bench.advance(59)
+        assert not client.closed
+        bench.advance(2)
+        assert client.closed and json.loads(client.sent[-1])["error"]["code"] == -32005
+
+    def test_bytes_without_a_line_do_not_count_as_life(self, make):
+        bench = make(idle_s=60)
+        client = bench.connect()
+        for _ in range(7):
+            if not client.closed:
+                client.receive(b"x")
+            bench.advance(10)
+        assert client.closed
+
+    def test_who_gets_notifications_is_not_idle(self, make):
+        bench = make(idle_s=60)
+        client = bench.connect()
+        for _ in range(30):
+            bench.advance(10)
+            client.session.notify("{}")
+            client.deliver()
+        assert not client.closed
+
+    def test_no_more_is_read_from_who_does_not_take_his_answers(self, make):
+        client = make().connect()
+        client.delivers = False
+        for _ in range(8):
+            client.receive(b"ping\n")
+        assert client.receiver is None
+        client.deliver()
+        assert client.receiver is not None
+
+    def test_notifications_are_left_out_for_who_is_slow(self, make):
+        bench = make(idle_s=60)
+        client = bench.connect()
+        for _ in range(100):
+            client.session.notify("{}")
+        assert len(client.sent) == 8
+        client.deliver()
+        client.session.notify("{}")
+        assert len(client.sent) == 9
+
+    def test_a_session_that_ends_leaves_nothing(self, make):
+        bench = make()
+        clients = [bench.connect() for _ in range(5)]
+        for client in clients:
+            client.Close()
+        assert bench.server.clients == 0 and not bench.timers.waiting

@@ -1,0 +1,74 @@
+"""The documentation says what is so: its tables are compared with the firmware, its programs run."""
+
+import json
+import re
+import subprocess
+import sys
+
+from conftest import PATIENCE_S, ROOT
+
+from firmware.defaults import SCHEMA
+
+DOCS = ROOT / "docs"
+
+
+def rows(page, start):
+    """The cells of the table rows whose first cell is code that begins with `start`."""
+    for line in (DOCS / page).read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and re.match(start, cells[0]):
+            yield cells
+
+
+def test_every_key_of_the_configuration_is_explained_with_its_default():
+    defaults = {
+        f"{section}.{key}": json.dumps(value)
+        for section, values in SCHEMA.fill({}).items()
+        for key, value in values.items()
+    }
+    documented = {
+        cells[0].strip("`"): cells[1].strip("`") for cells in rows("configuration.md", r"`[a-z]+\.[a-z0-9_]+`")
+    }
+    assert documented == defaults
+
+
+def test_every_method_is_listed_with_its_parameters_and_its_lock(board):
+    board.start()
+    with board.client() as client:
+        lines = client.result("help")
+    offered = {}
+    for line in lines:
+        usage = line.split(": ")[0]
+        words = usage.replace(" (token)", "").split()
+        offered[words[0]] = (words[1:], "(token)" in usage)
+    documented = {}
+    for cells in rows("control.md", r"`[a-z_.]+`( 🔒)?$"):
+        name = re.match("`([a-z_.]+)`", cells[0]).group(1)
+        params = cells[1].strip("`").split() if cells[1].startswith("`") else []
+        documented[name] = (params, "🔒" in cells[0])
+    assert documented == offered
+
+
+def test_the_login_example_works(board):
+    board.configure(control={"port": 0, "token": "a long secret of your own"})
+    board.start()
+    source = re.search(r"```python\n(.*?)```", (DOCS / "control.md").read_text(), re.DOTALL).group(1)
+    done = subprocess.run(
+        [sys.executable, "-c", source.replace("8095", str(board.port))],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_links_between_the_pages_lead_somewhere():
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_is_reached_from_the_readme():
+    text = (ROOT / "README.md").read_text()
+    missing = [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in text]
+    assert not missing

@@ -1,0 +1,84 @@
+"""The image as a user meets it: it boots, tells where it can be reached, sends, answers, and ends on Ctrl-C."""
+
+import json
+import subprocess
+
+from influx import parse
+
+
+def read_line(collector):
+    return parse(collector.recv(2000).decode())
+
+
+def test_the_image_sends_real_readings_as_line_protocol(board, collector):
+    board.configure(
+        device={"name": "test-1", "tags": ["room=back yard"]},
+        telemetry={"broadcast": False, "interval_s": 0.1, "collectors": [f"127.0.0.1:{collector.getsockname()[1]}"]},
+    )
+    board.start()
+    measurement, tags, fields = read_line(collector)
+    assert measurement == "board"
+    assert tags == {"device": "test-1", "room": "back yard"}
+    with open("/proc/meminfo") as meminfo:
+        total = int(meminfo.readline().split()[1]) * 1024
+    assert fields["system_memory_total"] == total
+    assert 0 < fields["system_memory_available"] <= total
+    assert fields["system_load_1m"] >= 0
+    assert fields["heap_free"] > 0
+    later = [read_line(collector)[2] for _ in range(5)]
+    assert [line["seq"] for line in later] == list(range(fields["seq"] + 1, fields["seq"] + 6))
+    assert all(line["uptime"] >= fields["uptime"] for line in later)
+
+
+def test_it_broadcasts_on_the_subnet(board):
+    board.configure(telemetry={"interval_s": 0.1, "broadcast": True})
+    board.start()
+    address = board.wait_for(r"telemetry  UDP to (\d+\.\d+\.\d+\.\d+):8094").group(1)
+    assert address.endswith(".255")
+
+
+def test_the_three_first_methods_answer(board):
+    board.start()
+    with board.client() as client:
+        assert client.result("ping") == "pong"
+        info = client.result("info")
+        assert info["board"] == "UNIX"
+        assert info["services"]["telemetry"] == "running"
+        assert client.result("sensor.read", name="system")["memory_total"] > 0
+        assert "heap" in client.result("sensor.read")
+
+
+def test_the_printed_commands_work_as_printed(board):
+    board.configure(control={"port": 0, "token": ""}, telemetry={"interval_s": 0.1, "broadcast": True})
+    board.start()
+    board.port
+    board.wait_for("sensor.read")
+    commands = [line.strip() for line in board.output if line.startswith("  python3")]
+    assert len(commands) == 3
+    listened, info, reading = [
+        subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20).stdout for command in commands
+    ]
+    assert parse(listened.rstrip("\n") + "\n")[0] == "board"
+    assert "version: " in info
+    assert json.loads(reading)["result"]["system"]["memory_total"] > 0
+
+
+def test_ctrl_c_ends_it_cleanly(board):
+    board.start()
+    with board.client() as client:
+        client.result("ping")
+        board.interrupt()
+        assert board.wait() == 0
+        assert client.line() == ""
+    assert "Traceback" not in board.text
+
+
+def test_plain_words_for_a_person(board):
+    board.start()
+    with board.client() as client:
+        client.send("ping")
+        assert client.line() == "pong"
+        client.send("gpio.read pin=3")
+        assert client.line() == "0"
+        client.send("gpio.read pin=300")
+        assert client.line() == "error: invalid pin"

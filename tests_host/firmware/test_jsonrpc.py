@@ -1,0 +1,148 @@
+"""JSON-RPC 2.0: firmware/jsonrpc.py and methods.py; the examples are the specification's own."""
+
+import json
+
+import pytest
+from fakes import Bench
+
+from firmware.jsonrpc import LONGEST_BATCH, RpcError, answer
+from firmware.methods import Methods
+
+
+class Session:
+    """Stands in for a client; access is the control server's matter."""
+
+    def check_access(self, method):
+        pass
+
+
+@pytest.fixture
+def methods(tmp_path):
+    methods = Methods(Bench(tmp_path).log)
+    methods.add("subtract", lambda session, minuend, subtrahend: minuend - subtrahend, "minuend subtrahend")
+    methods.add("echo", lambda session, value: value, "value?")
+    methods.add("picky", picky, "value")
+    methods.add("broken", lambda session: 1 / 0)
+    return methods
+
+
+def picky(_session, value):
+    if value != 1:
+        raise ValueError("value: 1")
+    return {}["missing"]
+
+
+def ask(methods, request):
+    text = request if isinstance(request, str) else json.dumps(request)
+    found = answer(text, lambda method, params: methods.call(Session(), method, params))
+    return json.loads(found) if found is not None else None
+
+
+def request(method, params=None, identity=1):
+    values = {"jsonrpc": "2.0", "method": method, "id": identity}
+    return values if params is None else {**values, "params": params}
+
+
+def code(found):
+    assert found["jsonrpc"] == "2.0" and "result" not in found
+    return found["error"]["code"], found["id"]
+
+
+@pytest.mark.parametrize("params", [[42, 23], {"subtrahend": 23, "minuend": 42}])
+def test_parameters_by_position_and_by_name(methods, params):
+    assert ask(methods, request("subtract", params)) == {"jsonrpc": "2.0", "result": 19, "id": 1}
+
+
+@pytest.mark.parametrize("identity", [0, -1, 1.5, "a", "", None])
+def test_the_id_comes_back_as_it_was(methods, identity):
+    assert ask(methods, request("echo", [1], identity))["id"] == identity
+
+
+@pytest.mark.parametrize("identity", [[], {}, True])
+def test_an_id_that_is_none(methods, identity):
+    assert code(ask(methods, request("echo", [1], identity))) == (-32600, None)
+
+
+@pytest.mark.parametrize("method", ["subtract", "nothing", "broken", "picky"])
+def test_a_notification_is_never_answered(methods, method):
+    assert ask(methods, {"jsonrpc": "2.0", "method": method, "params": [1]}) is None
+
+
+@pytest.mark.parametrize("text", ['{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', "{", "nonsense", ""])
+def test_parse_error(methods, text):
+    assert code(ask(methods, text)) == (-32700, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        1,
+        None,
+        {},
+        {"id": 1},
+        {"jsonrpc": "1.0", "method": "echo", "id": 1},
+        {"jsonrpc": "2.0", "method": 1, "id": 1},
+        {"jsonrpc": "2.0", "method": "echo", "params": "bar", "id": 1},
+        {"jsonrpc": "2.0", "method": 1, "params": "bar"},
+    ],
+)
+def test_invalid_request(methods, wrong):
+    identity = wrong.get("id") if isinstance(wrong, dict) else None
+    assert code(ask(methods, wrong)) == (-32600, identity)
+
+
+def test_a_text_is_no_request(methods):
+    assert code(ask(methods, '"text"')) == (-32600, None)
+
+
+def test_method_not_found(methods):
+    assert code(ask(methods, request("foobar"))) == (-32601, 1)
+
+
+@pytest.mark.parametrize("params", [[1], [1, 2, 3], {"minuend": 1}, {"minuend": 1, "subtrahend": 2, "more": 3}, {}])
+def test_invalid_params(methods, params):
+    assert code(ask(methods, request("subtract", params))) == (-32602, 1)
+
+
+def test_a_value_that_the_method_refuses(methods):
+    found = ask(methods, request("picky", [2]))
+    assert code(found) == (-32602, 1) and found["error"]["message"] == "value: 1"
+
+
+def test_a_method_that_fails_tells_why(methods):
+    found = ask(methods, request("broken"))
+    assert code(found) == (-32000, 1) and "ZeroDivisionError" in found["error"]["message"]
+
+
+def test_batch(methods):
+    batch = [
+        request("echo", ["a"], "1"),
+        {"jsonrpc": "2.0", "method": "echo", "params": [7]},
+        {"foo": "boo"},
+        request("foobar", identity="5"),
+        1,
+    ]
+    found = ask(methods, batch)
+    assert [one["id"] for one in found] == ["1", None, "5", None]
+    assert found[0]["result"] == "a"
+    assert [one["error"]["code"] for one in found[1:]] == [-32600, -32601, -32600]
+
+
+def test_a_batch_of_notifications_is_not_answered(methods):
+    assert ask(methods, [{"jsonrpc": "2.0", "method": "echo"}] * 2) is None
+
+
+@pytest.mark.parametrize("count", [0, LONGEST_BATCH + 1])
+def test_a_batch_of_none_or_too_many(methods, count):
+    assert code(ask(methods, [request("echo")] * count)) == (-32600, None)
+
+
+def test_deep_nesting_is_an_error_and_no_crash(methods):
+    assert code(ask(methods, "[" * 100_000)) == (-32700, None)
+
+
+def test_methods_can_be_taken_away(methods):
+    methods.remove("echo")
+    methods.remove("echo")
+    with pytest.raises(RpcError):
+        methods.call(Session(), "echo", {})

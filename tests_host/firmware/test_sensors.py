@@ -1,0 +1,397 @@
+"""Sensors: the hub and the parts' drivers, on buses of the test's own: firmware/sensors/."""
+
+import pytest
+from fakes import Bench
+
+from firmware.sensors import SensorHub
+from firmware.sensors.bme280 import Bme280Sensor, humidity, humidity_calibration, pressure, temperature
+from firmware.sensors.dht22 import Dht22Sensor
+from firmware.sensors.ds18b20 import Ds18b20Sensor
+
+
+class Constant:
+    def __init__(self, name="constant", reading=None):
+        self.name = name
+        self.reading = reading or {"value": 1}
+        self.reads = 0
+
+    def read(self):
+        self.reads += 1
+        if isinstance(self.reading, Exception):
+            raise self.reading
+        return self.reading
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def hub(bench):
+    return SensorHub(bench.clock, bench.timers, bench.log)
+
+
+@pytest.fixture
+def sample(bench, hub):
+    def sample(seconds=2):
+        found = []
+        hub.sample(found.append)
+        bench.advance(seconds)
+        assert len(found) == 1
+        return found[0]
+
+    return sample
+
+
+class TestHub:
+    def test_all_readings_by_name(self, hub, sample):
+        hub.add(Constant("a", {"x": 1}))
+        hub.add(Constant("b", {"y": 2.5}))
+        assert sample() == {"a": {"x": 1}, "b": {"y": 2.5}}
+
+    def test_a_sensor_that_fails_is_reported_once_and_stops_no_other(self, bench, hub, sample):
+        broken = Constant("broken", OSError(5))
+        hub.add(broken)
+        hub.add(Constant("good"))
+        for _ in range(3):
+            assert sample() == {"good": {"value": 1}}
+        assert len(bench.texts()) == 1 and "broken" in bench.texts()[0]
+        entry = hub.list()[0]
+        assert entry["errors"] == 3 and "OSError" in entry["error"]
+        broken.reading = {"value": 2}
+        assert sample()["broken"] == {"value": 2}
+        assert bench.texts()[-1] == "broken works again"
+
+    @pytest.mark.parametrize("reading", [None, 5, {"x": []}, {"x": object()}])
+    def test_what_is_no_reading(self, hub, sample, reading):
+        sensor = Constant()
+        sensor.reading = reading
+        hub.add(sensor)
+        hub.add(Constant("good"))
+        assert list(sample()) == ["good"]
+        assert "TypeError" in hub.list()[0]["error"]
+
+    def test_values_that_are_none_are_left_out(self, hub, sample):
+        hub.add(Constant("a", {"x": float("nan"), "y": None, "z": float("inf"), "ok": 1}))
+        assert sample() == {"a": {"ok": 1}}
+
+    def test_preparation_takes_its_time_without_waiting(self, bench, hub):
+        class Slow(Constant):
+            prepared_at = None
+
+            def prepare(self):
+                self.prepared_at = bench.clock.now
+                return 750
+
+            def read(self):
+                assert bench.clock.now - self.prepared_at >= 750
+                return super().read()
+
+        hub.add(Slow("slow"))
+        hub.add(Constant("fast"))
+        found = []
+        hub.sample(found.append)
+        hub.sample(found.append)
+        bench.advance(0.7)
+        assert not found
+        bench.advance(0.2)
+        assert found == [{"slow": {"value": 1}, "fast": {"value": 1}}] * 2
+
+    def test_a_failed_preparation(self, bench, hub, sample):
+        class Bad(Constant):
+            def prepare(self):
+                raise OSError("no part")
+
+        bad = Bad("bad")
+        hub.add(bad)
+        hub.add(Constant("good"))
+        assert list(sample()) == ["good"]
+        assert bad.reads == 0
+
+    def test_reading_one_is_fresh_or_the_last_where_it_takes_long(self, hub, sample):
+        fast, slow = Constant("fast"), Constant("slow")
+        slow.slow = True
+        hub.add(fast)
+        hub.add(slow)
+        assert hub.read("fast") == {"value": 1} and fast.reads == 1
+        with pytest.raises(OSError, match="no reading yet"):
+            hub.read("slow")
+        assert hub.read_all() == {"fast": {"value": 1}}
+        sample()
+        assert hub.read("slow") == {"value": 1} and slow.reads == 1
+        with pytest.raises(KeyError):
+            hub.read("other")
+
+    def test_a_pause_between_readings_is_kept(self, bench, hub):
+        sensor = Constant()
+        sensor.min_interval_ms = 2000
+        hub.add(sensor)
+        for _ in range(5):
+            hub.read("constant")
+        assert sensor.reads == 1
+        bench.advance(2)
+        hub.read("constant")
+        assert sensor.reads == 2
+
+    def test_names_are_told_apart(self, hub):
+        assert [hub.add(Constant("adc")) for _ in range(3)] == ["adc", "adc2", "adc3"]
+
+
+class FakePin:
+    IN, OUT, OPEN_DRAIN, PULL_UP = range(4)
+
+    def __init__(self, number, mode=None, pull=None):
+        self.number = number
+
+
+def crc8(data):
+    """Maxim's, polynomial x^8 + x^5 + x^4 + 1, least significant bit first."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8C if crc & 1 else crc >> 1
+    return crc
+
+
+def serial_number(family, number):
+    start = bytes((family,)) + number.to_bytes(6, "little")
+    return start + bytes((crc8(start),))
+
+
+class FakeOneWire:
+    """A 1-Wire bus with DS18B20s, as the module _onewire drives it."""
+
+    def __init__(self, parts):
+        self.parts = parts  # {serial number: scratchpad}
+        self.crc8 = crc8
+        self.present = True
+
+    def reset(self, pin):
+        self.state = "command"
+        self.alive = list(self.parts)
+        self.answer = []
+        self.position = self.phase = 0
+        return self.present and bool(self.parts)
+
+    def writebyte(self, pin, value):
+        if self.state == "command":
+            self.state = {0xF0: "search", 0x55: "match", 0xCC: "all"}[value]
+            self.matched = b""
+        elif self.state == "match" and len(self.matched) < 8:
+            self.matched += bytes((value,))
+            self.alive = [self.matched] if len(self.matched) == 8 else self.alive
+        elif value == 0xBE:
+            self.answer = list(self.parts[self.alive[0]])
+
+    def readbyte(self, pin):
+        return self.answer.pop(0)
+
+    def _bits(self):
+        return {serial[self.position // 8] >> self.position % 8 & 1 for serial in self.alive}
+
+    def readbit(self, pin):
+        self.phase += 1
+        wanted = 1 if self.phase == 1 else 0
+        return int((1 - wanted) not in self._bits())
+
+    def writebit(self, pin, value):
+        self.alive = [
+            serial for serial in self.alive if serial[self.position // 8] >> self.position % 8 & 1 == value
+        ]
+        self.position += 1
+        self.phase = 0
+
+
+def scratchpad(raw, reserved=0x10):
+    data = raw.to_bytes(2, "little", signed=True) + bytes((0x4B, 0x46, 0x7F, 0xFF, reserved, 0x10))
+    return data + bytes((crc8(data),))
+
+
+class TestDs18b20:
+    @pytest.fixture
+    def make(self, bench):
+        class Machine:
+            Pin = FakePin
+
+        bench.board.machine = Machine
+
+        def make(parts):
+            self.bus = FakeOneWire(parts)
+            return Ds18b20Sensor(bench.board, {"name": "ds18b20", "pin": 4}, self.bus)
+
+        return make
+
+    # The data sheet's table 1.
+    @pytest.mark.parametrize(
+        "raw, celsius",
+        [(0x07D0, 125), (0x0191, 25.0625), (0x0008, 0.5), (0, 0), (-8, -0.5), (-0x191, -25.0625), (-0x370, -55)],
+    )
+    def test_the_data_sheets_examples(self, make, raw, celsius):
+        sensor = make({serial_number(0x28, 1): scratchpad(raw)})
+        assert sensor.prepare() == 750
+        assert sensor.read() == {"celsius": celsius}
+
+    def test_many_on_one_wire(self, make):
+        serials = [serial_number(0x28, number) for number in (1, 2, 3, 0x0F0F0F, 0xABCDEF012345, 0x800000000000)]
+        sensor = make({serial: scratchpad(16 * index) for index, serial in enumerate(serials)})
+        sensor.prepare()
+        assert sensor.read() == {f"celsius_{serial[1:7].hex()}": index for index, serial in enumerate(serials)}
+
+    def test_other_parts_on_the_wire_are_left_alone(self, make):
+        sensor = make({serial_number(0x01, 7): b"", serial_number(0x28, 1): scratchpad(16)})
+        sensor.prepare()
+        assert sensor.read() == {"celsius": 1}
+
+    def test_nothing_there(self, make):
+        with pytest.raises(OSError, match="nothing answers"):
+            make({}).prepare()
+
+    def test_a_wrong_checksum(self, make):
+        serial = serial_number(0x28, 1)
+        sensor = make({serial: scratchpad(16)[:-1] + b"\0"})
+        sensor.prepare()
+        with pytest.raises(OSError, match="checksum"):
+            sensor.read()
+        self.bus.parts[serial] = bytes(9)  # a wire to ground reads as zeros, whose checksum is right
+        sensor.prepare()
+        with pytest.raises(OSError, match="checksum"):
+            sensor.read()
+
+    def test_85_degrees_after_power_on_is_no_reading(self, make):
+        sensor = make({serial_number(0x28, 1): scratchpad(0x0550, 0x0C)})
+        sensor.prepare()
+        with pytest.raises(OSError, match="not measured"):
+            sensor.read()
+
+    def test_85_degrees_that_were_measured(self, make):
+        sensor = make({serial_number(0x28, 1): scratchpad(0x0550)})
+        sensor.prepare()
+        assert sensor.read() == {"celsius": 85}
+
+
+class TestDht22:
+    @pytest.fixture
+    def make(self, bench):
+        def make(data):
+            class Machine:
+                Pin = FakePin
+
+                @staticmethod
+                def dht_readinto(pin, buffer):
+                    buffer[:] = bytes(data)
+
+            bench.board.machine = Machine
+            return Dht22Sensor(bench.board, {"name": "dht22", "pin": 4})
+
+        return make
+
+    # The data sheet's examples: 65.2 % and 35.1 degrees, and -10.1 degrees.
+    @pytest.mark.parametrize(
+        "data, celsius, humidity",
+        [
+            ((0x02, 0x8C, 0x01, 0x5F, 0xEE), 35.1, 65.2),
+            ((0x02, 0x8C, 0x80, 0x65, 0x73), -10.1, 65.2),
+        ],
+    )
+    def test_the_data_sheets_examples(self, make, data, celsius, humidity):
+        assert make(data).read() == {"celsius": celsius, "humidity": humidity}
+
+    def test_a_wrong_checksum(self, make):
+        with pytest.raises(OSError, match="checksum"):
+            make((2, 0x8C, 1, 0x5F, 0)).read()
+
+
+class TestBme280:
+    # BST-BMP280-DS001, section 3.12.
+    T = (27504, 26435, -1000)
+    P = (36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000)
+
+    def test_bosch_s_example(self):
+        celsius, fine = temperature(519888, self.T)
+        assert round(celsius, 2) == 25.08 and round(fine) == 128422
+        assert round(pressure(415148, fine, self.P), 1) == 100653.3
+
+    def test_without_calibration_there_is_no_pressure(self):
+        assert pressure(415148, 128422, (0,) * 9) is None
+
+    def test_humidity_calibration_shares_a_byte(self):
+        data = bytes((0x72, 0x01, 0x00, 0x13, 0x25, 0x03, 0x1E))
+        assert humidity_calibration(75, data) == (75, 370, 0, 0x135, 0x32, 30)
+        assert humidity_calibration(75, bytes((0, 0, 0, 0xFF, 0xF0, 0xFF, 0xFF)))[3:] == (-16, -1, -1)
+
+    def test_humidity_is_bounded_and_rises(self):
+        h = (75, 370, 0, 313, 50, 30)
+        values = [humidity(raw, 128422, h) for raw in (0, 25000, 30000, 35000, 65535)]
+        assert values == sorted(values) and values[0] == 0 and values[-1] == 100
+        assert 20 < values[2] < 80
+
+    @pytest.fixture
+    def make(self, bench):
+        import struct
+
+        test = self
+
+        class I2C:
+            def __init__(self, bus, **pins):
+                self.registers = bytearray(256)
+                self.present = True
+                self.writes = []
+                test.bus = self
+
+            def readfrom_mem(self, address, start, count):
+                if not self.present or address != 0x76:
+                    raise OSError(19)
+                return bytes(self.registers[start : start + count])
+
+            def writeto_mem(self, address, start, data):
+                self.writes.append((start, data[0]))
+
+        class Machine:
+            Pin = FakePin
+
+        Machine.I2C = I2C
+        bench.board.machine = Machine
+
+        def make(chip=0x60):
+            sensor = Bme280Sensor(
+                bench.board, {"name": "bme280", "bus": 0, "scl": 5, "sda": 4, "address": 0x76}
+            )
+            self.bus.registers[0xD0] = chip
+            self.bus.registers[0x88:0xA0] = struct.pack("<Hhh", *self.T) + struct.pack("<Hhhhhhhhh", *self.P)
+            self.bus.registers[0xA1] = 75
+            self.bus.registers[0xE1:0xE8] = bytes((0x72, 0x01, 0x00, 0x13, 0x29, 0x03, 0x1E))
+            self.bus.registers[0xF7:0xFF] = bytes((0x65, 0x5A, 0xC0, 0x7E, 0xED, 0x00, 0x75, 0x30))
+            return sensor
+
+        return make
+
+    def test_a_bme280_on_the_bus(self, make):
+        sensor = make()
+        assert sensor.prepare() == 12
+        assert self.bus.writes == [(0xF2, 1), (0xF4, 0x25)]
+        reading = sensor.read()
+        assert round(reading["celsius"], 2) == 25.08
+        assert round(reading["pascal"]) == 100653
+        assert 20 < reading["humidity"] < 80
+
+    def test_a_bmp280_has_no_humidity(self, make):
+        sensor = make(0x58)
+        sensor.prepare()
+        assert sorted(sensor.read()) == ["celsius", "pascal"]
+
+    def test_another_chip(self, make):
+        with pytest.raises(OSError, match="chip 0x77"):
+            make(0x77).prepare()
+
+    def test_unplugged_and_plugged_in_again(self, make):
+        sensor = make()
+        sensor.prepare()
+        self.bus.present = False
+        sensor._calibration = None
+        with pytest.raises(OSError):
+            sensor.prepare()
+        self.bus.present = True
+        sensor.prepare()
+        assert sensor.read()["celsius"] > 25

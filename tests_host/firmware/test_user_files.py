@@ -1,0 +1,159 @@
+"""Files that a user puts on the board: services, sensors, main.py. The examples are those of docs/."""
+
+import re
+import socket
+
+import pytest
+from conftest import PATIENCE_S, ROOT
+
+
+def example(name):
+    """The first Python block of a page of the documentation."""
+    return re.search(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL).group(1)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def read_all(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+        return client.makefile("rb").read()
+
+
+def test_the_example_service_is_short_and_runs(board):
+    source = example("services.md")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 22
+    port = free_port()
+    board.configure(device={"name": "greeting-board"})
+    board.write("services/greeter.py", source.replace("7000", str(port)).replace("tick_s = 10", "tick_s = 0.05"))
+    board.start()
+    with board.client() as client:
+        assert client.result("greeter.count") == 0
+        assert read_all(port) == b"Hello from greeting-board\n"
+        assert read_all(port) == b"Hello from greeting-board\n"
+        assert client.result("greeter.count") == 2
+        board.wait_for("greeter: 2 greeted")
+        assert client.result("info")["services"]["greeter"] == "running"
+
+
+def test_the_example_sensor_is_short_and_read(board):
+    source = example("sensors.md")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 10
+    board.write("sensors/soil.py", source)
+    board.start()
+    with board.client() as client:
+        assert client.result("sensor.read", name="soil") == {"moisture": 0}
+        client.login()
+        client.result("gpio.write", pin=26, value=1)
+        assert client.result("sensor.read", name="soil") == {"moisture": 1}
+
+
+SERVICE = """
+class Service:
+    tick_s = 0.01
+    def start(self, app):
+        {start}
+        self.app = app
+        app.methods.add("mine.ping", lambda session: "mine")
+    def network_up(self, connection):
+        {network_up}
+    def tick(self):
+        {tick}
+    def stop(self):
+        print("mine: stopped")
+"""
+
+
+def service(start="pass", network_up="pass", tick="pass"):
+    return SERVICE.format(start=start, network_up=network_up, tick=tick)
+
+
+@pytest.mark.parametrize(
+    "source, shown",
+    [
+        (service(start="1 / 0"), "ZeroDivisionError"),
+        (service(network_up="raise OSError(5)"), "OSError"),
+        (service(tick="nonsense"), "NameError"),
+        ("class Service(", "SyntaxError"),
+        ("Other = 1", "defines no class Service"),
+        ("class Service:\n    def __init__(self):\n        {}['key']", "KeyError"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_service_that_fails_stops_nobody(board, source, shown):
+    board.write("services/mine.py", source)
+    board.write("services/other.py", service().replace("mine.ping", "other.ping"))
+    board.start()
+    with board.client() as client:
+        assert client.result("ping") == "pong"
+        assert client.result("other.ping") == "mine"
+        board.wait_for(shown)
+        assert any(shown in entry["text"] for entry in client.result("log.tail", count=50))
+    board.interrupt()
+    assert board.wait() == 0
+
+
+def test_a_service_that_ticks_into_an_error_is_ticked_no_more(board):
+    board.write("services/mine.py", service(tick="raise ValueError('tock')"))
+    board.start()
+    board.wait_for("10 ticks in a row failed")
+    with board.client() as client:
+        assert client.result("info")["services"]["mine"] == "tick: ValueError: tock"
+
+
+def test_a_file_replaces_a_service_of_the_firmware(board):
+    board.write(
+        "services/telemetry.py",
+        "from firmware.telemetry import Telemetry\n"
+        "class Service(Telemetry):\n"
+        "    def start(self, app):\n"
+        "        super().start(app)\n"
+        "        app.methods.add('mine', lambda session: 'replaced')\n",
+    )
+    board.start()
+    with board.client() as client:
+        assert client.result("mine") == "replaced"
+        assert client.result("telemetry.get")["settings"]["interval_s"] == 0.1
+
+
+def test_services_are_told_that_it_ends(board):
+    board.write("services/mine.py", service())
+    board.start()
+    board.port
+    board.interrupt()
+    assert board.wait() == 0
+    assert "mine: stopped" in board.text
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "class Sensor(", "class Sensor:\n    def read(self):\n        1 / 0"])
+def test_a_sensor_that_fails_stops_nobody(board, source):
+    board.write("sensors/bad.py", source)
+    board.start()
+    board.wait_for("Error")
+    with board.client() as client:
+        assert client.result("sensor.read", name="system")["memory_total"] > 0
+
+
+def test_main_py_is_the_user_s(board):
+    board.write("main.py", "print('my own', __name__)\n")
+    board.start()
+    assert board.wait() == 0
+    assert board.text == "my own __main__\n"
+
+
+def test_main_py_may_start_the_firmware(board):
+    board.write("main.py", "print('before')\nfrom firmware import boot\nboot.run()\n")
+    board.start()
+    with board.client() as client:
+        assert client.result("ping") == "pong"
+    assert board.text.startswith("before\n")
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "import sys; sys.exit(3)", "raise KeyboardInterrupt", "("])
+def test_main_py_that_fails_leaves_the_repl(board, source):
+    board.write("main.py", source)
+    board.start()
+    assert board.wait() == 0
