@@ -1,0 +1,217 @@
+"""Runs servers and the load generator, one comparison at a time, and keeps what was measured."""
+
+import atexit
+import contextlib
+import importlib.util
+import json
+import os
+import resource
+import select
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build" / "bench"
+LOAD = BUILD / "load"
+MICROPYTHON = Path(os.environ.get("MICROPYTHON") or ROOT / "build" / "unix" / "micropython")
+LIBRARY = BUILD / "lib" / str(os.getpid())  # for a copy, so that one run measures one state of the library
+PEER_2024 = os.environ.get("PEER_2024", "")  # where the XAsyncSockets.py of 2024 is, which is not part of this project
+START_SECONDS = 10
+STOP_SECONDS = 60
+PRIORITY = 10
+FROZEN = False  # measure the library frozen into the interpreter instead of the one in lib/
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+
+
+class Skipped(Exception):
+    """This side cannot run here; the message says why."""
+
+
+class Failed(Exception):
+    """A server or the load generator broke; the message says how."""
+
+
+@dataclass
+class Side:
+    """One server of a comparison: the file in servers/, what runs it, and what is special about its load.
+
+    `needs` is a module that must be installed; `library` is the folder where the server finds its XAsyncSockets.py.
+    """
+
+    name: str
+    server: str
+    args: tuple = ()
+    python: bool = False
+    load: dict = field(default_factory=dict)
+    heap: str = ""
+    needs: str = ""
+    library: str = str(LIBRARY)
+
+    def command(self, port):
+        """Return the command line that serves on `port`; raise Skipped where something is missing."""
+        if not self.library:
+            raise Skipped("PEER_2024= does not name its folder")
+        if self.needs and not importlib.util.find_spec(self.needs):
+            raise Skipped(f"module {self.needs} is not installed")
+        if self.python:
+            start = [sys.executable, "-u"]
+        elif not shutil.which(MICROPYTHON):
+            raise Skipped(f"{MICROPYTHON} is not there (make unix, or MICROPYTHON=)")
+        else:
+            start = [str(MICROPYTHON)] + (["-X", f"heapsize={self.heap}"] if self.heap else [])
+        return [*start, str(HERE / "servers" / self.server), str(port), *map(str, self.args)]
+
+    def environment(self):
+        """Return the environment in which the server finds its library: frozen only where that was asked for."""
+        path = ".frozen" if FROZEN else f"{self.library}:.frozen"
+        return {**os.environ, "MICROPYPATH": path, "PYTHONPATH": self.library, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def pinned(core):
+    """Return what a new process does first: stay on `core`, ahead of other work on this machine where that is allowed.
+
+    The system shares a core between sessions first, so each process gets a session of its own and raises that.
+    """
+    def prepare():
+        os.sched_setaffinity(0, {core})
+        os.setsid()
+        with contextlib.suppress(OSError):
+            os.nice(-PRIORITY)
+            Path("/proc/self/autogroup").write_text(str(-PRIORITY))
+    return prepare
+
+
+def free_port():
+    """Return a port that the system chose (a MicroPython socket cannot tell which one it was given)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def prepare(library):
+    """Copy the library from the folder `library`, raise the limit of open files, compile the load generator."""
+    LIBRARY.mkdir(parents=True, exist_ok=True)
+    atexit.register(shutil.rmtree, LIBRARY)
+    shutil.copy(library / "XAsyncSockets.py", LIBRARY)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    source = HERE / "load.c"
+    if LOAD.exists() and LOAD.stat().st_mtime > source.stat().st_mtime:
+        return
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", LOAD, source], check=True)
+
+
+@contextlib.contextmanager
+def serving(side, core=SERVER_CORE, wrapper=()):
+    """Run the server of `side` on `core` for the length of the block; gives the process and its port."""
+    port = free_port()
+    process = subprocess.Popen([*wrapper, *side.command(port)], env=side.environment(), text=True, bufsize=1,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               preexec_fn=pinned(core))
+    try:
+        line = expect_line(process, START_SECONDS * (10 if wrapper else 1))
+        if line != "READY":
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)  # it is about to end: let it say why
+            process.kill()
+            raise Failed("the server did not start: " + last_words(line + "\n" + process.stdout.read()))
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def expect_line(process, seconds):
+    """Return the next line that `process` prints, or "" where none comes in time."""
+    ready, _, _ = select.select([process.stdout], [], [], seconds)
+    return process.stdout.readline().strip() if ready else ""
+
+
+def last_words(output):
+    """Return the end of what a server printed, which is where it says what was wrong."""
+    return "\n".join(output.strip().splitlines()[-4:])
+
+
+def generate(mode, port, pid=0, core=LOAD_CORE, **options):
+    """Run the load generator on `core` and return what it reports."""
+    words = [f"{name}={value}" for name, value in {"port": port, "pid": pid, **options}.items()]
+    done = subprocess.run([LOAD, mode, *words], capture_output=True, text=True, timeout=STOP_SECONDS,
+                          preexec_fn=pinned(core))
+    report = json.loads(done.stdout or '{"error": "no report"}')
+    if "error" in report:
+        raise Failed(f"{mode} {' '.join(words)}: {report['error']}")
+    return report
+
+
+@contextlib.contextmanager
+def excuse(absent, name):
+    """Let the side `name` go wrong in the block: it is noted in `absent` and nobody else suffers."""
+    try:
+        yield
+    except Skipped as reason:
+        absent[name] = {"failed": False, "reason": str(reason)}
+    except (Failed, OSError, ValueError, subprocess.SubprocessError) as reason:
+        absent[name] = {"failed": True, "reason": str(reason)}
+
+
+def compare(row, sides, timing, absent):
+    """Measure one round: all servers wait while the load visits one after the other, `row.slices` times.
+
+    Returns the figures of every side; the slices lie close together, so that what disturbs one disturbs all.
+    """
+    load_core = SERVER_CORE if row.one_core else LOAD_CORE
+    timing = {name: seconds / row.slices for name, seconds in timing.items()}
+    reports = {}
+    with contextlib.ExitStack() as running:
+        servers = {}
+        for side in sides:
+            if side.name not in absent:
+                with excuse(absent, side.name):
+                    servers[side.name] = running.enter_context(serving(side))
+        for side in list(sides) * row.slices:
+            if side.name not in absent:
+                with excuse(absent, side.name):
+                    reports.setdefault(side.name, []).append(
+                        visit(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
+    return {name: figures(found) for name, found in reports.items() if name not in absent}
+
+
+def visit(row, server, options, load_core):
+    """Put one slice of load on a running server; return the report."""
+    process, port = server
+    try:
+        return generate(row.mode, port, process.pid, load_core, **options)
+    except Failed as failure:
+        process.kill()
+        raise Failed(f"{failure} {last_words(process.stdout.read())}") from None
+
+
+def figures(reports):
+    """Return the figures of one side in one round."""
+    total = {name: sum(one[name] for one in reports) for name in reports[0]}
+    messages, seconds = total["messages"], total["seconds"]
+    return {"rate": messages / seconds, "cpu": total["server_cpu"] / messages * 1e6, "lost": total["lost"],
+            "server_busy": total["server_cpu"] / seconds, "load_busy": total["load_cpu"] / seconds}
+
+
+def peak_memory(pid):
+    """Return the highest resident memory of process `pid` so far, in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    return 0
+
+
+def spread(values):
+    """Return median, least and greatest of `values`."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}

@@ -1,0 +1,29 @@
+"""Returns datagrams: a bare recvfrom and sendto loop (MicroPython). PORT [poll]: with it, behind select.poll()."""
+
+import select
+import socket
+import sys
+
+from listening import bound
+
+
+def blocking(sock):
+    """Let recvfrom wait."""
+    while True:
+        data, address = sock.recvfrom(4096)
+        sock.sendto(data, address)
+
+
+def polling(sock):
+    """Wait for several sockets, as a program does that has more than one."""
+    sock.setblocking(False)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    while True:
+        for ready, _ in poll.ipoll():
+            data, address = ready.recvfrom(4096)
+            ready.sendto(data, address)
+
+
+print("READY")
+(polling if len(sys.argv) > 2 else blocking)(bound(int(sys.argv[1]), socket.SOCK_DGRAM))

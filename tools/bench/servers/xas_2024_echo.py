@@ -1,0 +1,33 @@
+"""Echo server of the 2024 implementation (CPython): PORT.
+
+It closes on a message of any other size than the one asked for, and selects with select(): 64 bytes, 1,000 connections.
+"""
+
+import sys
+
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
+
+SIZE = 64
+
+
+def on_data(client, data, _):
+    """Send back what came and wait for more."""
+    client.AsyncSendData(bytes(data))
+    client.AsyncRecvData(SIZE, on_data)
+
+
+def on_accepted(_, client):
+    """Wait for the first message."""
+    client.AsyncRecvData(SIZE, on_data)
+
+
+def main(port):
+    """Listen for ever."""
+    pool = XAsyncSocketsPool()
+    server = XAsyncTCPServer.Create(pool, ("127.0.0.1", port), 256, XBufferSlots(1000, 4096))
+    server.OnClientAccepted = on_accepted
+    print("READY")
+    pool.AsyncWaitEvents()
+
+
+main(int(sys.argv[1]))
