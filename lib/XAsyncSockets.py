@@ -752,31 +752,40 @@ class XAsyncSocketsPool:
         if started is not None:
             started.append(None)
         try:
-            while not self._stopping:
-                self._turn(-1)
+            self._turn(-1, once=False)
         finally:
             self._shut_down()
 
-    def _turn(self, wait_ms):
-        """Wait for events and handle them; returns their number."""
+    def _turn(self, wait_ms, once=True):
+        """
+        Wait for events and handle them, `once` or until the pool stops; returns their number. One long function on
+        purpose: its calls are what a message costs MicroPython, whose functions also take a frame of more than 11
+        words from the heap at every call (py/objfun.c), as `try` with `as` needs one. This one is called once.
+        """
+        count = 0
         self._in_turn = True
         try:
-            if self._calls:
-                self._take_calls()
-            if self._timers:
-                wait_ms = self._fire_timers(wait_ms)
-            if self._due_first is not None:
-                wait_ms = 0
-            if self._changed:
-                self._update_poll_set()
-            if not 0 <= wait_ms < _MAX_WAIT_MS:
-                wait_ms = _MAX_WAIT_MS
-            if self._waker.key is None and wait_ms > _CHIP_WAIT_MS:
-                wait_ms = _CHIP_WAIT_MS
-            count = 0
-            if self._workers is None:
+            while True:
+                limit_ms = wait_ms
+                if self._calls:
+                    self._take_calls()
+                if self._timers:
+                    limit_ms = self._fire_timers(limit_ms)
+                if self._due_first is not None:
+                    limit_ms = 0
+                if self._changed:
+                    self._update_poll_set()
+                if not 0 <= limit_ms < _MAX_WAIT_MS:
+                    limit_ms = _MAX_WAIT_MS
+                if self._waker.key is None and limit_ms > _CHIP_WAIT_MS:
+                    limit_ms = _CHIP_WAIT_MS
+                if self._workers is not None:
+                    count += self._hand_over_ready(limit_ms)
+                    if once or self._stopping:
+                        return count
+                    continue
                 by_key = self._by_key
-                for key, events in self._poller.wait(wait_ms):
+                for key, events in self._poller.wait(limit_ms):
                     try:
                         s = by_key[key]
                     except KeyError:  # closed by a handler of this turn, or the waker
@@ -786,9 +795,6 @@ class XAsyncSocketsPool:
                     n = None
                     try:
                         if events == _IN and s._wants == _DIRECT:
-                            # The hot path, spelt out here, because calls are what a message costs MicroPython, and
-                            # the frame of a function with `try` and `as` comes from the heap (py/objfun.c: what
-                            # exceeds 11 words).
                             scratch = s._scratch
                             n = s._read(scratch.view)
                             if n:
@@ -808,18 +814,21 @@ class XAsyncSocketsPool:
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
-            else:
-                # Copied, because hand_over changes the poll set.
-                for key, events in [(key, events) for key, events in self._poller.wait(wait_ms)]:
-                    s = self._by_key.get(key)
-                    if s is None:
-                        self._not_a_socket(key)
-                    elif not s._busy:
-                        count += 1
-                        self._hand_over(s, events)
-            if self._due_first is not None:
-                count += self._fire_due()
-            return count
+                # The events that are due now, not those that they cause: sockets get their turn in between.
+                s = self._due_first
+                self._due_first = self._due_last = None
+                while s is not None:
+                    following = s._due_next
+                    s._due_next = None
+                    s._due = False
+                    count += 1
+                    try:
+                        s._fire_event()
+                    except Exception as ex:
+                        self._report(s, ex)
+                    s = following
+                if once or self._stopping:
+                    return count
         finally:
             self._in_turn = False
 
@@ -897,7 +906,7 @@ class XAsyncSocketsPool:
                 s._close(XClosedReason.ClosedByHost)
                 self.RemoveAsyncSocket(s)
             while self._due_first is not None:
-                self._fire_due()
+                self._turn(0)
             self._close_poller()
 
     def _busy_workers(self):
@@ -1033,12 +1042,10 @@ class XAsyncSocketsPool:
 
     def _fire_timers(self, wait_ms):
         """Fire what is due and return how long to wait for the next, `wait_ms` at most."""
-        now = self._now()
-        if now >= 0x20000000:
+        if self._now() >= 0x20000000:
             self._set_clock_back()
-            now = 0
         timers = self._timers
-        while timers and timers[0][0] <= now:
+        while timers and timers[0][0] <= self._now():
             due, _, s = heapq.heappop(timers)
             if s._wake != due:
                 self._dead_timers -= 1
@@ -1051,18 +1058,18 @@ class XAsyncSocketsPool:
                 continue
             if left > 0:
                 self._schedule(s)
-                continue
-            self._guard(s, s._expired)
+            else:
+                self._guard(s, s._expired)
         if timers:
-            left = timers[0][0] - now
+            left = timers[0][0] - self._now()
             if not 0 <= wait_ms <= left:
-                return left
+                return max(0, left)
         return wait_ms
 
     # --- events that are due --------------------------------------------------------------------------------
 
     def _post(self, s):
-        """Have s._fire_events() called when no handler runs. By the thread that owns `s`."""
+        """Have s._fire_event() called when no handler runs. By the thread that owns `s`."""
         if s._due:
             return
         s._due = True
@@ -1075,25 +1082,6 @@ class XAsyncSocketsPool:
             self._due_last._due_next = s
         self._due_last = s
 
-    def _fire_due(self):
-        """Fire the events that are due now, not those that they cause: sockets get their turn in between."""
-        s = self._due_first
-        self._due_first = self._due_last = None
-        count = 0
-        while s is not None:
-            following = s._due_next
-            s._due_next = None
-            count += 1
-            if s._busy:  # still due when it comes back
-                pass
-            elif self._workers is not None:
-                self._hand_over(s, 0)
-            else:
-                s._due = False
-                self._guard(s, s._fire_events)
-            s = following
-        return count
-
     # --- buffers and workers --------------------------------------------------------------------------------
 
     def _scratch(self, size):
@@ -1102,6 +1090,28 @@ class XAsyncSocketsPool:
             if scratch is None:
                 scratch = self._scratches[size] = _Scratch(size)
             return scratch
+
+    def _hand_over_ready(self, limit_ms):
+        """A turn with workers; returns the number of sockets that they were given."""
+        count = 0
+        # Copied, because the poll set changes meanwhile.
+        for key, events in [(key, events) for key, events in self._poller.wait(limit_ms)]:
+            s = self._by_key.get(key)
+            if s is None:
+                self._not_a_socket(key)
+            elif not s._busy:
+                count += 1
+                self._hand_over(s, events)
+        s = self._due_first
+        self._due_first = self._due_last = None
+        while s is not None:
+            following = s._due_next
+            s._due_next = None
+            if not s._busy:  # otherwise it is still due when it comes back
+                count += 1
+                self._hand_over(s, 0)
+            s = following
+        return count
 
     def _hand_over(self, s, events):
         """Let a worker serve `s`, which leaves the poll set meanwhile."""
@@ -1210,11 +1220,11 @@ class _Workers:
             s._use_scratches(scratches)
             if events:
                 pool._dispatch(s, events)
-            if s._due:
-                s._due = False
-                s._fire_events()
         except Exception as ex:
             pool._report(s, ex)
+        if s._due:
+            s._due = False
+            pool._guard(s, s._fire_event)
         pool._give_back(s)
         with self._lock:
             self._serving -= 1
@@ -1238,19 +1248,27 @@ class _ForeignPool:
         function(*args)
 
     def _post(self, s):
-        if s.SocketID is None:  # that pool has forgotten it
-            s._fire_events()
-        elif not s._due:
-            s._due = True
+        if s._due:
+            return
+        s._due = True
+        if s.SocketID is not None:
             self.public.NotifyNextReadyForWriting(s, True)
+        else:  # that pool has forgotten it
+            self._fire_events(s)
 
     def _write_interest_done(self, s):
         """Theirs may last until it is taken back."""
-        if s._due:
-            s._due = False
-            s._fire_events()
+        self._fire_events(s)
         if s.SocketID is not None:
             self.public.NotifyNextReadyForWriting(s, s._due or s._has_unsent())
+
+    def _fire_events(self, s):
+        while s._due:
+            s._due = False
+            try:
+                s._fire_event()
+            except Exception as ex:
+                self._report(s, ex)
 
     def _exchange(self, s, wrapped):
         self.public.RemoveAsyncSocket(s)
@@ -1260,6 +1278,8 @@ class _ForeignPool:
 
     def _schedule(self, s):
         """Nothing to do: that pool looks at ExpireTimeSec."""
+
+    _guard = XAsyncSocketsPool._guard
 
     def _report(self, asyncSocket, exception):
         _print_exception(exception)
@@ -1499,31 +1519,19 @@ class XAsyncSocket:
     def _clear(self):
         """Let go of buffers and of what belongs to the application."""
 
-    def _fire_events(self):
-        """Call the handlers of the events that are due: here the last one."""
+    def _fire_event(self):
+        """Call the handler of the event that is due, having posted what is due after it: here the last one."""
         if self._end_reason is None or self.SocketID is not None:
             return
         handler, self.OnClosed = self.OnClosed, None  # exactly once in a socket's life
         if handler is None or not self._tells_end:
             return
         try:
-            try:
-                handler(self, self._end_reason)
-            except TypeError as ex:
-                if not _raised_by_call(ex):
-                    raise
-                handler(self._end_reason)
-        except Exception as ex:
-            self._pool._report(self, ex)
-
-    def _call(self, handler, *args):
-        """Call a handler; what it raises harms nobody."""
-        if handler is None:
-            return
-        try:
-            handler(self, *args)
-        except Exception as ex:
-            self._pool._report(self, ex)
+            handler(self, self._end_reason)
+        except TypeError as ex:
+            if not _raised_by_call(ex):
+                raise
+            handler(self._end_reason)
 
     def _has_unsent(self):
         return False
@@ -1950,7 +1958,7 @@ class XAsyncTCPClient(XAsyncSocket):
             except Exception as ex:
                 self._read_failed(ex)
                 return
-            self._take(n)
+            self._pool._guard(self, self._take, n)
             if not self.IsSSL or self._phase != _OPEN or self._paused or not self._socket.pending():
                 return
 
@@ -1965,12 +1973,6 @@ class XAsyncTCPClient(XAsyncSocket):
         elif n == 0:
             self._peer_closed()
 
-    def _call_data(self, data):
-        try:
-            self._handler(self, data, self._arg)
-        except Exception as ex:
-            self._pool._report(self, ex)
-
     def _received(self, n):
         """`n` more bytes are in `_into`."""
         if self._held is not None:
@@ -1982,7 +1984,15 @@ class XAsyncTCPClient(XAsyncSocket):
             self._window = self._scratch.view
             self._start = self._searched = 0
             self._end = n
-        self._hand_out()
+        self._hand_out_and_keep()
+
+    def _hand_out_and_keep(self):
+        try:
+            self._hand_out()
+        except Exception:  # a handler raised: what it left goes on afterwards
+            self._keep()
+            self._pool._post(self)
+            raise
         self._keep()
 
     def _hand_out(self):
@@ -1997,7 +2007,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 start = self._start
                 self._start = start + self._size if wants == _EXACT else self._end
                 self._wants = _NOTHING
-                self._call_data(self._window[start:self._start])
+                self._handler(self, self._window[start:self._start], self._arg)
             elif wants == _LARGE:
                 n = min(self._end - self._start, len(self._large))
                 self._large[:n] = self._window[self._start:self._start + n]
@@ -2028,7 +2038,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._fail(ex)
                 return False
             self._wants = _NOTHING
-            self._call_data(line)
+            self._handler(self, line, self._arg)
             if self._wants != _LINE:
                 return True
             found = chunk.find(b'\n', found + 1)
@@ -2048,7 +2058,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._large = None
         self._into = self._scratch.view
         self._wants = _NOTHING
-        self._call_data(large)
+        self._handler(self, large, self._arg)
 
     def _keep(self):
         """Keep what no handler took, in the slot's memory, and go on reading as long as there is room."""
@@ -2290,32 +2300,34 @@ class XAsyncTCPClient(XAsyncSocket):
 
     # --- events that are due --------------------------------------------------------------------------------
 
-    def _fire_events(self):
-        if self._sent_handler is not None:
-            self._fire_sent()
-        if self._stalled and 0 < self._wants < _NO_MORE:
-            self._hand_out()
-            self._keep()
-        if self._peer_done and self._end_reason is None:
-            self._end_with_peer()
-        if self._failed:
+    def _fire_event(self):
+        handler = self._sent_handler
+        if handler is not None:
+            arg = self._sent_arg
+            self._next_sent()
+            handler(self, arg)
+        elif self._failed:
             self._failed = False
-            self._call(self.OnFailsToConnect)
-        super()._fire_events()
+            self._pool._post(self)
+            if self.OnFailsToConnect is not None:
+                self.OnFailsToConnect(self)
+        elif self._end_reason is not None:
+            super()._fire_event()
+        else:
+            if self._stalled and _NOTHING < self._wants < _NO_MORE:
+                self._hand_out_and_keep()
+            if self._peer_done and self._end_reason is None:
+                self._end_with_peer()
 
-    def _fire_sent(self):
-        """The completions that are due now; those that they cause wait for the next turn."""
-        completions = [(self._sent_handler, self._sent_arg)] if self._sent is not None else None
-        if completions is None:
-            handler, arg = self._sent_handler, self._sent_arg
+    def _next_sent(self):
+        if self._sent is None:
             self._sent_handler = self._sent_arg = None
-            self._call(handler, arg)
-            return
-        while not self._sent.Empty:
-            completions.append(self._sent.Get())
-        self._sent = self._sent_handler = self._sent_arg = None
-        for handler, arg in completions:
-            self._call(handler, arg)
+        else:
+            self._sent_handler, self._sent_arg = self._sent.Get()
+            if self._sent.Empty:
+                self._sent = None
+        if self._sent_handler is not None or self._stalled or self._failed or self._end_reason is not None:
+            self._pool._post(self)
 
     # --- connecting and TLS ---------------------------------------------------------------------------------
 
@@ -2339,7 +2351,8 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pool.public.NotifyNextReadyForReading(self, True)
         if self._limit_ms is not None:
             self._pool._schedule(self)
-        self._call(self.OnConnected)
+        if self.OnConnected is not None:
+            self._pool._guard(self, self.OnConnected, self)
         if self._end_reason is not None or self._wants == _NO_MORE:
             return
         if n:
@@ -2643,6 +2656,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         else:
             self._read = udpSocket.recvfrom_into
             self._into = memoryview(bytearray(self._size + 1))
+        self._send_to = udpSocket.sendto
         super().__init__(asyncSocketsPool, udpSocket, recvBufSlot, None)
 
     @property
@@ -2663,7 +2677,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         except Exception as ex:
             self._read_failed(ex)
             return
-        self._take(received)
+        self._pool._guard(self, self._take, received)
 
     def _read_failed(self, ex):
         """Nothing there, or an ICMP error about an earlier datagram: a UDP socket lives on."""
@@ -2715,10 +2729,10 @@ class XAsyncUDPDatagram(XAsyncSocket):
     def _try_send(self, datagram, remote_address):
         """True where a send to a known address succeeds at once; the slow way tells why it does not."""
         try:
-            self._socket.sendto(datagram, self._system[remote_address])
-            return True
+            self._send_to(datagram, self._system[remote_address])
         except Exception:
             return False
+        return True
 
     def _send_slowly(self, datagram, remote_address, handler, arg):
         if self._end_reason is not None:
@@ -2746,7 +2760,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             if system_address is None:
                 system_address = self._look_up(remote_address)
             if system_address and not self._queued:
-                self._socket.sendto(datagram, system_address)
+                self._send_to(datagram, system_address)
                 if handler is not None:
                     self._add_event(handler, (arg,))
                 return
@@ -2810,12 +2824,16 @@ class XAsyncUDPDatagram(XAsyncSocket):
         self._events.Put((handler, args))
         self._pool._post(self)
 
-    def _fire_events(self):
-        events, self._events = self._events, None
-        while events is not None and not events.Empty:
-            handler, args = events.Get()
-            self._call(handler, *args)
-        super()._fire_events()
+    def _fire_event(self):
+        events = self._events
+        if events is None:
+            super()._fire_event()
+            return
+        handler, args = events.Get()
+        if events.Empty:
+            self._events = None
+        self._pool._post(self)
+        handler(self, *args)
 
     def _clear(self):
         self._on_recv = self._queue = None
