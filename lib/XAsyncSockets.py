@@ -171,7 +171,7 @@ def _would_block(exception):
 
 def _decode(view, encoding):
     """The text in a memoryview. MicroPython's str() knows UTF-8 only, so Latin-1 is spelt out for it."""
-    if _MICROPYTHON and encoding.upper() in ('LATIN-1', 'LATIN1', 'ISO-8859-1'):
+    if encoding != 'UTF-8' and _MICROPYTHON and encoding.upper() in ('LATIN-1', 'LATIN1', 'ISO-8859-1'):
         return ''.join(chr(byte) for byte in view)
     return str(view, encoding)
 
@@ -1708,7 +1708,9 @@ class XAsyncTCPClient(XAsyncSocket):
     _start = 0                  # else in _held, the slot's memory, which exists only meanwhile
     _end = 0
     _held = None
-    _searched = 0               # where the search for a line's end goes on
+    _searched = 0               # where the search for a line's end goes on, in _chunk, a copy of the window's
+    _chunk = None               # part from _chunk_at on
+    _chunk_at = 0
     _stalled = False            # unread data, or the peer's end, waits for a receive
     _paused = False             # not reading
     _peer_done = False
@@ -1837,42 +1839,51 @@ class XAsyncTCPClient(XAsyncSocket):
         self._want(size, None)
         return True
 
-    def AsyncRecvLine(self, *args, onDataRecv=None, onDataRecvArg=None, timeoutSec=None, lineEncoding='UTF-8',
-                      onLineRecv=None, onLineRecvArg=None):
+    def AsyncRecvLine(self, *args, **options):
         """
-        AsyncRecvLine(onDataRecv=None, onDataRecvArg=None, timeoutSec=None); aliases onLineRecv,
-        onLineRecvArg. Receive one line: f(xAsyncTCPClient, line, onDataRecvArg), with `line` a str without
-        its end, LF or CR LF. `lineEncoding`: its encoding; a first positional str is taken for that, as older
-        programs pass it. A line longer than the buffer, or not of that encoding, closes the connection with
+        AsyncRecvLine(onDataRecv=None, onDataRecvArg=None, timeoutSec=None, *, lineEncoding='UTF-8'); aliases
+        onLineRecv, onLineRecvArg. Receive one line: f(xAsyncTCPClient, line, onDataRecvArg), with `line` a str
+        without its end, LF or CR LF. `lineEncoding`: its encoding; a first positional str is taken for that, as
+        older programs pass it. A line longer than the buffer, or not of that encoding, closes the connection with
         Error. For the rest see AsyncRecvData.
         """
-        handler = onDataRecv if onDataRecv is not None else onLineRecv
-        arg = onDataRecvArg if onDataRecvArg is not None else onLineRecvArg
-        if args:
-            if isinstance(args[0], str):
-                lineEncoding = args[0]
-                args = args[1:]
-            if len(args) > 3:
-                raise XAsyncTCPClientException('AsyncRecvLine: too many arguments')
-            if len(args) > 0:
-                handler = args[0]
-            if len(args) > 1:
-                arg = args[1]
-            if len(args) > 2:
-                timeoutSec = args[2]
-        if not isinstance(lineEncoding, str):
-            raise XAsyncTCPClientException('AsyncRecvLine: "lineEncoding" must be a str, not %r' % (lineEncoding,))
-        if self._wants or _get_ident() != self._owner:
-            return self._receive_slowly(handler, arg, timeoutSec, None, lineEncoding)
+        # Arguments in a tuple, for a frame of 11 words at the most: see XAsyncSocketsPool._turn.
+        n = _len(args)
+        handler = args[0] if n else None
+        if options or n > 3 or self._wants or _type(handler) is _str or _get_ident() != self._owner:
+            return self._receive_line_slowly(args, options)
         if handler is not self._handler:
             self._set_handler(handler)
-        if timeoutSec is not self._timeout_sec:
-            self._set_timeout(timeoutSec)
-        elif timeoutSec is not None:
+        self._arg = args[1] if n > 1 else None
+        n = args[2] if n > 2 else None
+        if n is not self._timeout_sec:
+            self._set_timeout(n)
+        elif n is not None:
             self._tick = _ticks_ms()
-        self._arg = arg
-        self._want(None, lineEncoding)
+        self._want(None, 'UTF-8')
         return True
+
+    def _receive_line_slowly(self, args, options):
+        encoding = 'UTF-8'
+        if args and isinstance(args[0], str):
+            encoding = args[0]
+            args = args[1:]
+        names = ('onDataRecv', 'onDataRecvArg', 'timeoutSec')
+        if len(args) > len(names):
+            raise XAsyncTCPClientException('AsyncRecvLine: too many arguments')
+        given = dict(zip(names, args))
+        for name, value in options.items():
+            name = {'onLineRecv': 'onDataRecv', 'onLineRecvArg': 'onDataRecvArg'}.get(name, name)
+            if name == 'lineEncoding':
+                encoding = value
+            elif name in names:
+                given[name] = value
+            else:
+                raise XAsyncTCPClientException('AsyncRecvLine: there is no argument "%s"' % name)
+        if not isinstance(encoding, str):
+            raise XAsyncTCPClientException('AsyncRecvLine: "lineEncoding" must be a str, not %r' % (encoding,))
+        return self._receive_slowly(given.get('onDataRecv'), given.get('onDataRecvArg'), given.get('timeoutSec'),
+                                    None, encoding)
 
     def _receive_slowly(self, handler, arg, timeout, size, encoding=None):
         """The same from another thread, from a worker, or while no loop runs; and every refusal."""
@@ -2019,34 +2030,49 @@ class XAsyncTCPClient(XAsyncSocket):
     def _hand_out_lines(self):
         """Hand out lines while lines are wanted. False where the next is not whole yet."""
         # Searched as bytes, because MicroPython can search neither a bytearray nor a memoryview.
-        base = self._searched
-        chunk = bytes(self._window[base:self._end])
-        found = chunk.find(b'\n')
-        size = self._recv_slot.Size
-        while found >= 0:
-            start = self._start
-            stop = base + found
-            self._start = self._searched = stop + 1
-            if stop > start and self._window[stop - 1] == 13:
-                stop -= 1
-            try:
-                if stop - start > size:
-                    raise ValueError('the line is longer than the buffer of %d bytes' % size)
-                line = _decode(chunk[start - base:stop - base] if start >= base else self._window[start:stop],
-                               self._encoding)
-            except Exception as ex:  # LookupError or UnicodeError
-                self._fail(ex)
-                return False
+        self._chunk = bytes(self._window[self._searched:self._end])
+        self._chunk_at = self._searched
+        line = self._next_line()
+        while line is not None:
             self._wants = _NOTHING
             self._handler(self, line, self._arg)
             if self._wants != _LINE:
                 return True
-            found = chunk.find(b'\n', found + 1)
-        self._searched = self._end
-        unread = self._end - self._start
-        if unread > size and (unread > size + 1 or self._window[self._end - 1] != 13):
-            self._fail(ValueError('the line is longer than the buffer of %d bytes' % size))
+            line = self._next_line()
+        self._chunk = None
         return False
+
+    def _next_line(self):
+        """The next line, None where it is not whole yet or closes the connection."""
+        found = self._chunk.find(b'\n', self._searched - self._chunk_at)
+        if found >= 0:
+            found += self._chunk_at
+            start = self._start
+            self._start = self._searched = found + 1
+            return self._line(start, found)
+        self._searched = self._end
+        unread = self._end - self._start - self._recv_slot.Size
+        if unread > 1 or unread == 1 and self._window[self._end - 1] != 13:
+            self._fail_line()
+        return None
+
+    def _line(self, start, end):
+        """The line in the window, without a CR at its end."""
+        if end > start and self._window[end - 1] == 13:
+            end -= 1
+        if end - start > self._recv_slot.Size:
+            return self._fail_line()
+        return self._text(self._window[start:end])
+
+    def _text(self, line):
+        try:
+            return _decode(line, self._encoding)
+        except Exception:  # LookupError or UnicodeError
+            pass
+        return self._fail_line('it is not %s' % self._encoding)
+
+    def _fail_line(self, why='it is longer than the buffer'):
+        self._fail(ValueError('a line cannot be received: ' + why))
 
     def _fill_large(self, n):
         """`n` more bytes are in `_large`."""
