@@ -53,7 +53,9 @@ class Interpreter:
 
 def _cpython():
     path = [ROOT / 'lib', HERE, HERE / 'contract']
-    return Interpreter('cpython', [sys.executable, '-s'], {'PYTHONPATH': os.pathsep.join(map(str, path))})
+    return Interpreter('cpython', [sys.executable, '-s'], {
+        'PYTHONPATH': os.pathsep.join(map(str, path)),
+        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python')})
 
 
 def _micropython():

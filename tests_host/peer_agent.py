@@ -10,6 +10,7 @@ Bytes travel as hexadecimal, `-` stands for none. The peers of a control connect
 Run it as `peer_agent.py [ip]`: it prints its port and serves until its standard input ends.
 """
 import asyncio
+import logging
 import os
 import resource
 import socket
@@ -363,7 +364,8 @@ async def main(ip):
         return Session(ip).serve(reader, writer)
 
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda *_: None)     # resets are this program's business
+    loop.set_exception_handler(lambda *_: None)     # resets are what tests ask for
+    logging.disable()
     server = await asyncio.start_server(serve, ip, 0, limit=LINE_LIMIT)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)

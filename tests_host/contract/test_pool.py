@@ -224,6 +224,34 @@ def test_a_handler_that_raises_reaches_on_exception_and_harms_nobody():
     assert link.events.data() == b'3', 'the connection whose handler raised is served as before'
 
 
+def test_a_handler_that_raises_loses_no_bytes():
+    """What came with the line whose handler raised stays, whether the handler had asked for more or not."""
+    for again in (True, False):
+        for outgoing in (False, True):
+            link = Link(outgoing)
+            raised = Recorder()
+            link.pool.OnException = raised.raised
+            lines = []
+
+            def on_line(client, line, arg):
+                lines.append(line)
+                if again:
+                    client.AsyncRecvLine(on_line)
+                raise ValueError(line)
+
+            link.client.AsyncRecvLine(on_line)
+            link.peer.send(b'one\ntwo\nthree\nfo')
+            link.pump(lambda: raised.count('raised') == (3 if again else 1))
+            link.peer.send(b'ur\n')
+            if not again:
+                for number in range(2, 5):
+                    link.client.AsyncRecvLine(on_line)
+                    link.pump(lambda: raised.count('raised') == number)
+            link.pump(lambda: len(lines) == 4)
+            assert lines == ['one', 'two', 'three', 'four'], lines
+            link.end()
+
+
 def test_every_handler_may_raise():
     def bad_two(a, b):
         raise ValueError('two')

@@ -290,14 +290,27 @@ def test_the_old_places_with_a_line_encoding_first():
     assert link.pump_closed() == XClosedReason.Timeout
 
 
-def test_a_line_as_long_as_fits_is_received():
+def test_a_line_as_long_as_the_buffer_is_received():
+    """Its end does not count, and may come apart from it."""
+    line = b'x' * BUFFER_SIZE
     link = Link()
-    for end in (b'\n', b'\r\n'):
-        line = b'x' * (BUFFER_SIZE - len(end))
-        lines = link.read_lines(1)
-        link.peer.send(line + end)
-        link.pump(lambda: lines)
-        assert lines == [line.decode()]
+    for pieces in ([line + b'\n'], [line + b'\r\n'], [line, b'\n'], [line, b'\r\n'], [line + b'\r', b'\n'],
+                   [line[:100], line[100:], b'\r', b'\n'], [b'before\n' + line, b'\r\nafter\n']):
+        want = b''.join(pieces).decode().replace('\r', '').split('\n')[:-1]
+        lines = link.read_lines(len(want))
+        feed(link, pieces)
+        link.pump(lambda: len(lines) == len(want))
+        assert lines == want, pieces
+
+
+def test_a_line_one_longer_than_the_buffer_is_an_error():
+    line = b'x' * (BUFFER_SIZE + 1)
+    for pieces in ([line + b'\n'], [line + b'\r\n'], [line, b'\n'], [line[:-1], line[-1:] + b'\r\n'], [line + b'\r']):
+        link = Link()
+        link.client.AsyncRecvLine(link.events.received)
+        feed(link, pieces)
+        assert link.pump_closed() == XClosedReason.Error
+        assert link.events.count('received') == 0
 
 
 def test_a_line_longer_than_the_buffer_is_an_error_of_its_connection_alone():

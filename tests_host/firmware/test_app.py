@@ -1,10 +1,12 @@
 """The firmware as a whole, in this process: a fake radio, a clock of the test's own, and real sockets."""
 
+import time
+
 import machine
 import pytest
-from conftest import Client, until
 from fake_network import FakeNetwork
 from fakes import FakeClock
+from image import PATIENCE_S, Client
 from influx import parse
 
 from firmware.app import App
@@ -35,14 +37,12 @@ class RunningApp:
         self.app.start()
 
     def turn_until(self, condition):
-        """Let the board live, a second of its time per turn at most, until `condition()` holds."""
-
-        def turned():
+        """Let the board live, a tenth of a second of its time per turn, until `condition()` holds."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
             self.clock.now += 100
-            self.app.turn(2)
-            return condition()
-
-        until(turned)
+            self.app.turn(1)
 
     @property
     def control(self):

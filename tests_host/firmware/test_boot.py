@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from conftest import until
 from fakes import FakeClock
+from image import until
 
 from firmware import boot
 from firmware.board import Board
@@ -54,7 +54,7 @@ class TestImage:
 
     @staticmethod
     def client_of(board, start):
-        from conftest import Client
+        from image import Client
 
         return Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1)))
 

@@ -7,7 +7,7 @@ import struct
 import time
 
 import pytest
-from conftest import Client, until
+from image import Client, until
 
 
 def used_heap(client):

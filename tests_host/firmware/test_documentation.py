@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from conftest import PATIENCE_S, ROOT
+from image import PATIENCE_S, ROOT
 
 from firmware.defaults import SCHEMA
 

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from conftest import PATIENCE_S, ROOT
+from image import PATIENCE_S, ROOT
 
 UNPACKED = ROOT / "build" / "src" / "influxdb" / "bin" / "influxd"
 INFLUXD = os.environ.get("INFLUXD") or (str(UNPACKED) if UNPACKED.exists() else shutil.which("influxd"))

@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from conftest import IMAGE, image_environment
+from image import IMAGE, image_environment
 
 
 def test_a_day_of_telemetry_and_control_leaves_the_heap_flat(tmp_path):

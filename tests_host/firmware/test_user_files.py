@@ -4,7 +4,7 @@ import re
 import socket
 
 import pytest
-from conftest import PATIENCE_S, ROOT
+from image import PATIENCE_S, ROOT
 
 
 def example(name):

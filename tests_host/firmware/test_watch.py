@@ -3,8 +3,8 @@
 import socket
 
 import pytest
-from conftest import until
 from fakes import Bench
+from image import until
 
 from firmware.bringup import Connection
 from firmware.watch import LinkWatch

@@ -1,0 +1,317 @@
+"""Outcomes at the edges of the contract: the ends of closing, of the clock, and of the memory."""
+import errno
+import gc
+
+import doubles
+from harness import (
+    CHIP,
+    MANY,
+    MICROPYTHON,
+    connect_peer,
+    deaf_addr,
+    elapsed_ms,
+    free_addr,
+    needs_host,
+    now_ms,
+    pattern,
+    pump,
+    raises,
+    skip,
+    sleep_ms,
+    udp_peer,
+)
+
+# The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
+
+WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+
+
+def names():
+    """The library and the scenes, as one namespace each."""
+    import scenes
+
+    import XAsyncSockets as library
+    return library, scenes
+
+
+class Counter:
+    """Stands in for the library's millisecond counter: it wraps, and can be put forward."""
+
+    def __init__(self, library, wraps_in_ms=WRAP):
+        self._start = now_ms()
+        self._ahead = WRAP - wraps_in_ms
+        library._ticks_ms = self.now
+        library._ticks_diff = lambda end, begin: ((end - begin + WRAP // 2) & (WRAP - 1)) - WRAP // 2
+
+    def now(self):
+        return (elapsed_ms(self._start) + self._ahead) & (WRAP - 1)
+
+    def put_forward(self, hours):
+        self._ahead += hours * 3600 * 1000
+
+
+# Closing
+
+def test_a_close_with_unread_data_is_no_reset():
+    """A reset could take the last words from the peer."""
+    _, scenes = names()
+    for link in scenes.links():
+        link.peer.send_pattern(1000)
+        link.pump_for(50)
+        link.client.AsyncSendData(b'last words')
+        link.client.Close()
+        link.pump_closed()
+        link.pump(link.peer.ended)
+        assert link.peer.received() == b'last words'
+        assert link.peer.state() == 'eof', 'an orderly end, no reset'
+
+
+def test_a_peer_that_goes_on_reading_is_waited_for():
+    """The time of the hand-over is for a peer that takes nothing, and starts anew when it takes something."""
+    library, scenes = names()
+    library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
+    library.XAsyncTCPClient.LingerSec = 0.4
+    link = scenes.Link(slow=True)
+    link.client.AsyncSendData(pattern(MANY))
+    link.client.Close()
+    start = now_ms()
+    while elapsed_ms(start) < 1000:
+        link.peer.resume()
+        sleep_ms(5)         # it takes what the system holds, while the library gives no more
+        link.peer.pause()
+        link.pump_for(100)
+    assert link.peer.received_count() < MANY, 'the peer was to be slow'
+    link.peer.resume()
+    assert link.pump_closed(limit_sec=20) == library.XClosedReason.ClosedByHost
+    link.pump(link.peer.ended)
+    assert link.peer.received_count() == MANY and link.peer.received_pattern()
+
+
+def test_a_reset_is_noticed_while_only_sending():
+    """After Close(), or after the peer's half-close, nothing is read any more: the write must tell."""
+    library, scenes = names()
+    library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
+    library.XAsyncTCPClient.LingerSec = 60
+    for half_closed in (False, True):
+        for outgoing in (False, True):
+            link = scenes.Link(outgoing, slow=True)
+            link.client.AsyncSendData(pattern(MANY), link.events.sent)
+            if half_closed:
+                link.peer.half_close()
+            else:
+                link.client.Close()
+            link.pump_for(50)
+            assert link.events.events == []
+            link.peer.reset()
+            link.pump_closed()
+            assert link.events.names() == ['closed']
+
+
+# The clock
+
+def test_the_connect_timeout_survives_the_wrap_of_the_counter():
+    library, scenes = names()
+    Counter(library, wraps_in_ms=100)
+    pool = library.XAsyncSocketsPool()
+    events = scenes.Recorder()
+    start = now_ms()
+    events.watch(library.XAsyncTCPClient.Create(pool, deaf_addr(), connectTimeout=0.25))
+    pump(pool, lambda: events.count('closed'))
+    assert 230 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+    assert events.names() == ['failed', 'closed']
+
+
+def test_the_hand_over_of_a_close_survives_the_wrap_of_the_counter():
+    library, scenes = names()
+    library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
+    library.XAsyncTCPClient.LingerSec = 0.25
+    link = scenes.Link(slow=True)
+    Counter(library, wraps_in_ms=100)
+    link.client.AsyncSendData(pattern(MANY))
+    link.client.Close()
+    assert link.pump_closed() == library.XClosedReason.ClosedByHost
+
+
+def test_timeouts_that_overlap_for_weeks():
+    """A timer is always running, so that the pool's clock never starts anew; it must not overflow."""
+    library, scenes = names()
+    counter = Counter(library)
+    link = scenes.Link()
+    others = [link] + [scenes.Link(pool=link.pool) for _ in range(3)]
+    for number, other in enumerate(others):
+        other.client.AsyncRecvLine(timeoutSec=5 * 24 * 3600)
+        link.pump_for(10)
+        counter.put_forward(hours=48)
+        link.pump_for(10)
+        ended = [link.events.count('closed') for link in others]
+        assert ended == ([0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0])[number], (number, ended)
+    for number in (2, 3):
+        counter.put_forward(hours=48)
+        link.pump_for(10)
+        ended = [link.events.count('closed') for link in others]
+        assert ended == ([1, 1, 1, 0], [1, 1, 1, 1])[number - 2], (number, ended)
+    for other in others:
+        assert other.events.reason() == library.XClosedReason.Timeout
+
+
+# Memory
+
+def test_timeouts_of_connections_that_are_gone_hold_no_memory():
+    library, scenes = names()
+    pool = library.XAsyncSocketsPool()
+    clients = scenes.Recorder()
+
+    def on_accepted(server, client):
+        clients.accepted(server, client)
+        client.AsyncRecvLine(timeoutSec=3600)
+
+    server = scenes.serve(pool, on_accepted)
+    for _ in range(100):
+        peer = connect_peer(server.SrvAddr)
+        pump(pool, lambda: clients.events)
+        peer.close()
+        pump(pool, lambda: len(pool.GetAllAsyncSockets()) == 1)
+        del clients.events[:]
+    if MICROPYTHON:
+        skip('MicroPython does not list its objects')
+    gc.collect()
+    held = [thing for thing in gc.get_objects() if isinstance(thing, library.XAsyncTCPClient)]
+    assert len(held) <= 40, '%d of 100 closed connections' % len(held)
+
+
+def test_no_memory_for_a_receive_raises_at_the_call():
+    library, scenes = names()
+    for link in scenes.links():
+        error = raises(library.XAsyncTCPClientException, link.client.AsyncRecvData, 1 << (29 if CHIP else 60),
+                       link.events.received)
+        assert 'size' in str(error), error
+        lines = link.read_lines(1)
+        link.peer.send(b'lives on\n')
+        link.pump(lambda: lines)
+        assert lines == ['lives on']
+
+
+def test_an_accept_that_finds_no_memory_hurts_that_connection_alone():
+    library, scenes = names()
+    short = [True]
+
+    class ShortPool(library.XAsyncSocketsPool):
+        def AddAsyncSocket(self, s):
+            if short and not isinstance(s, library.XAsyncTCPServer):
+                short.clear()
+                raise MemoryError('by the test')
+            return super().AddAsyncSocket(s)
+
+    pool = ShortPool()
+    events = scenes.Recorder()
+    pool.OnException = events.raised
+    server = scenes.serve(pool, events.accepted, recvBufSlots=library.XBufferSlots(1, 50))
+    refused = connect_peer(server.SrvAddr)
+    pump(pool, refused.ended)
+    assert events.names() == ['raised'] and events.values('raised') == [server]
+    peer = connect_peer(server.SrvAddr)
+    pump(pool, lambda: events.count('accepted'))
+    assert peer.state() == 'open', 'the only slot is free again'
+    assert len(pool.GetAllAsyncSockets()) == 2
+
+
+def test_addresses_of_many_receivers_hold_no_memory():
+    if not MICROPYTHON:
+        skip('CPython does not count allocations')
+    library, _ = names()
+    pool = library.XAsyncSocketsPool()
+    udp = library.XAsyncUDPDatagram.Create(pool)
+    ip = udp_peer().addr[0]
+    used = []
+    for start in range(20000, 20800, 200):
+        for port in range(start, start + 200):
+            udp.AsyncSendDatagram(b'x', (ip, port))
+            pool.PollEvents()
+        gc.collect()
+        used.append(gc.mem_alloc())
+    assert used[3] - used[1] < 4000, used
+
+
+def full_udp(number):
+    """A UDP socket whose system queue is full, which is told by that errno, and its recorder."""
+    needs_host()
+    doubles.install()
+    library, scenes = names()
+    send = doubles.Socket.sendto
+    full = [True]
+
+    def sendto(self, *args):
+        if full:
+            raise OSError(number, 'by the test')
+        return send(self, *args)
+
+    doubles.Socket.sendto = sendto
+    library.XAsyncUDPDatagram.SendQueueLimit = 3
+    pool = library.XAsyncSocketsPool()
+    udp = library.XAsyncUDPDatagram.Create(pool, free_addr('udp'))
+    events = scenes.Recorder()
+    udp.OnFailsToSend = events.not_sent
+    return pool, udp, events, full
+
+
+def datagrams_wait(number):
+    pool, udp, events, full = full_udp(number)
+    peer = udp_peer()
+    for name in (b'1', b'2', b'3', b'4', b'5'):
+        udp.AsyncSendDatagram(name, peer.addr, events.sent, name)
+    pump(pool, lambda: len(events.events) == 2)
+    for _ in range(3):
+        pool.PollEvents(5)
+    assert events.values('not_sent') == [b'4', b'5'], events.events
+    assert events.count('sent') == 0
+    full.clear()
+    for name in (b'1', b'2', b'3'):
+        assert pump(pool, peer.receive) == (name, udp.LocalAddr)
+    pump(pool, lambda: events.count('sent') == 3)
+    assert events.values('sent') == [b'1', b'2', b'3']
+    udp.AsyncSendDatagram(b'6', peer.addr)
+    assert pump(pool, peer.receive) == (b'6', udp.LocalAddr)
+
+
+def test_datagrams_wait_for_a_full_system_queue_up_to_the_limit():
+    datagrams_wait(errno.EAGAIN)
+
+
+def test_datagrams_wait_where_a_full_system_queue_is_told_as_on_rp2():
+    datagrams_wait(errno.ENOMEM)
+
+
+# Lines
+
+def test_lines_of_another_encoding():
+    _, scenes = names()
+    for call in (lambda client, on_line: client.AsyncRecvLine(on_line, lineEncoding='latin-1'),
+                 lambda client, on_line: client.AsyncRecvLine('ISO-8859-1', on_line)):
+        for link in scenes.links():
+            call(link.client, link.events.received)
+            link.peer.send(b'caf\xe9\n')
+            link.pump(lambda: link.events.events)
+            assert link.events.events == [('received', 'caf\u00e9', None)], link.events.events
+            lines = link.read_lines(1)
+            link.peer.send('caf\u00e9\n'.encode())
+            link.pump(lambda: lines)
+            assert lines == ['caf\u00e9'], 'each receive has its own encoding'
+
+
+# TLS
+
+def test_unsent_plain_data_when_tls_starts_is_an_error():
+    """It must not be mixed into the handshake; TLS starts from its onDataSent."""
+    if MICROPYTHON:
+        skip('TLS on MicroPython is not there yet')
+    import ssl
+    library, scenes = names()
+    library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
+    link = scenes.Link(slow=True)
+    link.client.AsyncSendData(pattern(MANY))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    raises(library.XAsyncTCPClientException, link.client.StartSSLContext, context, True)
+    assert link.client.IsSSL is False
+    link.peer.resume()
+    link.pump(lambda: link.peer.received_count() == MANY, limit_sec=20)
+    assert link.peer.received_pattern()

@@ -1,0 +1,189 @@
+"""The image as a process, and a client of its control server.
+
+The image is the one that the environment variable MICROPYTHON names, else build/unix/micropython.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [ROOT / "lib", ROOT, ROOT / "boards" / "UNIX" / "modules"]
+IMAGE = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")
+PATIENCE_S = 20
+
+QUIET = {
+    "telemetry": {"broadcast": False, "interval_s": 0.1},
+    "control": {"port": 0, "token": "a token for tests", "requests_per_s": 1000},
+}
+
+
+def merge(base, extra):
+    """`base` with what `extra` adds to its sections."""
+    return {key: {**base.get(key, {}), **extra.get(key, {})} for key in {**base, **extra}}
+
+
+def image_environment(**extra):
+    """The environment for the image: what it has not frozen in, it reads from the sources."""
+    environment = dict(os.environ, **extra)
+    path = [environment.get("MICROPYPATH", ".frozen"), *map(str, SOURCES)]
+    environment["MICROPYPATH"] = ":".join(path)
+    return environment
+
+
+def until(condition):
+    """Wait until `condition()` holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+class Client:
+    """A connection to a control server."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self._file = self.socket.makefile("rb")
+        self._id = 0
+
+    def send(self, line):
+        self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
+
+    def line(self):
+        """The next line, without its end; "" once the board has closed."""
+        return self._file.readline().decode().rstrip("\n")
+
+    def answer(self):
+        return json.loads(self.line())
+
+    def call(self, method, **params):
+        """The whole answer to a request."""
+        self._id += 1
+        self.send(json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}))
+        answer = self.answer()
+        assert answer["id"] == self._id
+        return answer
+
+    def result(self, method, **params):
+        answer = self.call(method, **params)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def error(self, method, **params):
+        answer = self.call(method, **params)
+        assert "error" in answer, answer
+        return answer["error"]
+
+    def login(self, token=QUIET["control"]["token"]):
+        import hmac
+
+        nonce = self.result("auth.challenge")["nonce"]
+        return self.call("auth.login", response=hmac.new(token.encode(), nonce.encode(), "sha256").hexdigest())
+
+    def close(self):
+        self._file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class BoardProcess:
+    """The firmware as a process, in a folder that is the board's filesystem."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.output = []
+        self._changed = threading.Condition()
+        self._process = None
+        self._reader = None
+        self._ended = True
+
+    def configure(self, **sections):
+        self.write("config.json", json.dumps(merge(QUIET, sections)))
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def start(self):
+        if not (self.folder / "config.json").exists():
+            self.configure()
+        self._process = subprocess.Popen(
+            [IMAGE, "-m", "firmware"],
+            cwd=self.folder,
+            env=image_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self, stream):
+        for line in stream:
+            with self._changed:
+                self.output.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def text(self):
+        return "".join(self.output)
+
+    def wait_for(self, pattern, start=0):
+        """The match of `pattern` in what is printed from line `start` on."""
+
+        def found():
+            for line in self.output[start:]:
+                match = re.search(pattern, line)
+                if match:
+                    return match
+            return None
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._ended, PATIENCE_S)
+        match = found()
+        assert match, f"no {pattern!r} in:\n{self.text}"
+        return match
+
+    @property
+    def port(self):
+        return int(self.wait_for(r"^control +TCP [\d.]+:(\d+)").group(1))
+
+    def client(self):
+        return Client(self.port)
+
+    def interrupt(self):
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self):
+        """The exit code, once all that was printed is read."""
+        code = self._process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        return code
+
+    def kill(self):
+        self._process.kill()
+        return self.wait()
+
+    def end(self):
+        if self._process and self._process.poll() is None:
+            self.kill()
+        print(self.text)  # pytest shows it where the test failed

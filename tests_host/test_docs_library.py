@@ -1,0 +1,264 @@
+"""The programs of docs/library.md, each run as it stands by every interpreter, against a real peer.
+
+A block that is marked `<!-- runnable: name -->` is a program; its addresses are replaced, and times to wait.
+"""
+import os
+import queue
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import HERE, ROOT
+
+PAGE = ROOT / 'docs' / 'library.md'
+BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
+PATIENCE_SEC = 10
+TLS_DIR = HERE / 'tls'
+
+programs = {mark: source for mark, source in BLOCK.findall(PAGE.read_text(encoding='utf-8'))}
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port that was free a moment ago."""
+    with socket.socket(type=kind) as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+class Program:
+    """A program of the page while it runs."""
+
+    def __init__(self, interpreter, path, cwd):
+        self._lines = queue.Queue()
+        self._text = []
+        self._process = subprocess.Popen(
+            [*interpreter.command, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, cwd=cwd,
+            env={**os.environ, **interpreter.environment, 'PYTHONUNBUFFERED': '1'})
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        with self._process.stdout as output:
+            for line in output:
+                self._text.append(line)
+                self._lines.put(line.rstrip('\n'))
+        self._lines.put(None)
+
+    def text(self):
+        return ''.join(self._text)
+
+    def line(self):
+        """The next line that it prints; None at its end."""
+        try:
+            return self._lines.get(timeout=PATIENCE_SEC)
+        except queue.Empty:
+            raise AssertionError('it prints no more, after\n' + self.text())
+
+    def rest(self):
+        """The lines that it prints until it ends by itself."""
+        lines = list(iter(self.line, None))
+        assert self._process.wait(PATIENCE_SEC) == 0, self.text()
+        return lines
+
+    def running(self):
+        return self._process.poll() is None
+
+    def stop(self):
+        """End it; none of its handlers may have raised."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert 'Traceback' not in self.text(), self.text()
+
+    def connect(self, port):
+        """A connection to the server that it is, as soon as it listens."""
+        start = time.monotonic()
+        while True:
+            try:
+                return socket.create_connection(('127.0.0.1', port), PATIENCE_SEC)
+            except ConnectionRefusedError:
+                if not self.running() or time.monotonic() - start > PATIENCE_SEC:
+                    raise AssertionError('it does not listen:\n' + self.text())
+                time.sleep(0.02)
+
+
+@pytest.fixture
+def run(interpreter, tmp_path):
+    """run(name, replacement...) starts a program of the page."""
+    started = []
+
+    def start(mark, *replacements, cwd=None):
+        source = programs[mark]
+        for old, new in replacements:
+            assert old in source, '%s is not in the program' % old
+            source = source.replace(old, str(new))
+        path = tmp_path / 'program.py'
+        path.write_text(source, encoding='utf-8')
+        started.append(Program(interpreter, path, cwd or tmp_path))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.stop()
+
+
+@pytest.fixture
+def serve(run):
+    """serve(name, replacement...) starts a program that serves TCP, and returns it and a way to connect."""
+
+    def start(mark, *replacements, **kwargs):
+        port = free_port()
+        program = run(mark, ("'0.0.0.0', 7777", "'127.0.0.1', %d" % port), *replacements, **kwargs)
+        return program, lambda: program.connect(port)
+
+    return start
+
+
+def receive(sock, size):
+    """Exactly so many bytes."""
+    data = b''
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        assert part, 'the connection ended after %r' % data
+        data += part
+    return data
+
+
+def test_every_program_of_the_page_is_run_here():
+    assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'lines', 'own', 'receiver',
+                                'threads', 'tls cpython', 'turns']
+
+
+def test_the_echo_server(serve):
+    assert len(programs['echo'].splitlines()) == 10
+    program, connect = serve('echo')
+    with connect() as one, connect() as two:
+        for sock, data in ((one, b'first'), (two, b'second'), (one, bytes(range(256)) * 100)):
+            sock.sendall(data)
+            assert receive(sock, len(data)) == data
+
+
+def test_lines_and_data(serve):
+    program, connect = serve('lines')
+    with connect() as sock:
+        sock.sendall(b'help\r\ndata 5\n12345data 6\nabc')
+        assert receive(sock, 25) == b'data SIZE, or bye\nthanks\n'
+        assert program.line() == "data 5 b'12345'"
+        sock.sendall(b'defbye\n')
+        assert receive(sock, 11) == b'thanks\nbye\n'
+        assert program.line() == "data 6 b'abcdef'"
+        assert sock.recv(1) == b''
+    assert program.line() == 'closed 127.0.0.1'
+
+
+def test_lines_that_do_not_come(serve):
+    program, connect = serve('lines', ('timeoutSec=60', 'timeoutSec=0.2'))
+    with connect():
+        assert program.line() == 'timeout 127.0.0.1'
+
+
+def test_the_client(run):
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        listener.settimeout(PATIENCE_SEC)
+        program = run('client', ("'192.168.1.10', 7777", "'127.0.0.1', %d" % listener.getsockname()[1]))
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(PATIENCE_SEC)
+            assert receive(sock, 6) == b'hello\n'
+            sock.sendall(b'world\n')
+            assert sock.recv(1) == b''
+    assert program.rest() == ['answer world', 'closed 1']
+
+
+def test_the_client_without_a_server(run):
+    with socket.socket() as bound:      # bound, so that nobody else gets the port, and not listening
+        bound.bind(('127.0.0.1', 0))
+        program = run('client', ("'192.168.1.10', 7777", "'127.0.0.1', %d" % bound.getsockname()[1]))
+        line, = program.rest()
+    assert line.startswith('no connection ') and 'None' not in line
+
+
+def test_the_receiver(run):
+    port = free_port(socket.SOCK_DGRAM)
+    program = run('receiver', ("'0.0.0.0', 8094", "'127.0.0.1', %d" % port))
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.1)
+        for _ in range(100):            # until it is there
+            sock.sendto(b'reading 1', ('127.0.0.1', port))
+            try:
+                assert sock.recvfrom(100) == (b'seen', ('127.0.0.1', port))
+                break
+            except OSError:
+                assert program.running(), program.text()
+    assert program.line() == '127.0.0.1 reading 1'
+
+
+def test_the_broadcaster(run):
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(('127.255.255.255', 0))
+        sock.settimeout(PATIENCE_SEC)
+        addr = "'127.255.255.255', %d" % sock.getsockname()[1]
+        program = run('broadcaster', ("'192.168.1.255', 8094", addr), ('1000', '10'))
+        assert [sock.recv(100) for _ in range(5)] == [b'reading %d' % number for number in range(5)]
+    assert program.rest() == []
+
+
+def test_the_main_loop_of_ones_own(serve):
+    program, connect = serve('turns')
+    with connect() as sock:
+        sock.sendall(b'go on\nstop\n')
+        assert sock.recv(1) == b''
+    assert program.rest() == []
+
+
+def test_the_loop_in_a_thread(serve):
+    program, connect = serve('threads', ('sleep(1)', 'sleep(0.2)'))
+    with connect() as sock:
+        text = b''.join(iter(lambda: sock.recv(100), b''))
+    assert text.startswith(b'welcome\n') and b'1 s\n2 s\n3 s\n' in text
+    assert program.rest() == []
+
+
+def test_tls(serve, interpreter):
+    if interpreter.name != 'cpython':
+        pytest.skip('TLS on MicroPython is not there yet')
+    program, connect = serve('tls cpython', cwd=TLS_DIR)
+    context = ssl.create_default_context(cafile=TLS_DIR / 'server.crt')
+    with connect() as plain, context.wrap_socket(plain, server_hostname='localhost') as sock:
+        sock.sendall(b'hello\n')
+        assert receive(sock, 6) == b'HELLO\n'
+
+
+def test_the_buffers(serve):
+    program, connect = serve('buffers')
+    socks = [connect() for _ in range(4)]
+    try:
+        receive(socks[3], 1024)
+        with connect() as refused:
+            assert refused.recv(1) == b''
+        for sock in socks[:3]:
+            assert receive(sock, 1024000) == bytes(1024000)
+            assert sock.recv(1) == b''
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_a_socket_of_ones_own(run):
+    port = free_port(socket.SOCK_DGRAM)
+    program = run('own', ("'0.0.0.0'", "'127.0.0.1'"), ('8094', port))
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(('127.0.0.1', port))
+        start = time.monotonic()
+        while program.running() and time.monotonic() - start < PATIENCE_SEC:
+            try:
+                sock.send(b'end')
+            except ConnectionRefusedError:
+                pass
+            time.sleep(0.02)
+    assert program.rest() == ['end']
