@@ -59,6 +59,9 @@ _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
 
+# Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP); elsewhere it shows when reading goes on.
+_PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else 0
+
 # MicroPython looks for a builtin among all of a module's names first: what the hot path uses is one of them.
 _len, _str, _type = len, str, type
 
@@ -75,6 +78,7 @@ _CHIP_WAIT_MS = const(20)           # chips have nothing that wakes poll(): anot
 _ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources waits before it tries again
 _LINE_END = const(2)                # the longest end of a line, b'\r\n'
 _HANDSHAKE_MS = const(10000)
+_NEW_MS = const(20)                 # how long a thread may take from Create to its OnConnected = …
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 
@@ -143,7 +147,7 @@ def _error(kind, message, cause=None):
     number = getattr(cause, 'errno', None)
     if cause is not None:
         message += ': %s' % (cause if str(cause) else repr(cause))
-        if number is not None and 'rrno' not in message:
+        if type(number) is int and 'rrno' not in message:
             message += ' (errno %s)' % number
     error = kind(message)
     error.__cause__ = cause
@@ -536,6 +540,7 @@ class XAsyncSocketsPool:
         self._sockets = {}      # by SocketID; under the lock
         self._calls = []        # the mailbox: (socket, function, args) from other threads; under the lock
         self._owner = None      # the thread that may touch what follows: the loop's; set under the lock
+        self._lent = False      # that thread is another one for a moment, because no loop runs
         self._poller = None
         self._waker = None
         self._woken = False
@@ -691,6 +696,7 @@ class XAsyncSocketsPool:
             idle = self._owner is None
             if idle:
                 self._owner = _get_ident()
+                self._lent = True
         if not idle:
             self._wake()
             return
@@ -700,6 +706,7 @@ class XAsyncSocketsPool:
             with self._lock:
                 if not self._calls:
                     self._owner = None
+                    self._lent = False
                     return
 
     def _wake(self):
@@ -741,7 +748,8 @@ class XAsyncSocketsPool:
         try:
             self._open()
             if workers_count:
-                self._workers = _Workers(self, workers_count)
+                workers = _Workers(self, workers_count)
+                self._workers = workers if workers.idents else None  # a port with no thread left
             self._claim()
         except Exception as ex:
             self._close_poller()
@@ -815,18 +823,17 @@ class XAsyncSocketsPool:
                         else:
                             self._report(s, ex)
                 # The events that are due now, not those that they cause: sockets get their turn in between.
-                s = self._due_first
-                self._due_first = self._due_last = None
-                while s is not None:
-                    following = s._due_next
-                    s._due_next = None
+                last = self._due_last
+                while last is not None:
+                    s = self._next_due()
+                    if s is last:
+                        last = None
                     s._due = False
                     count += 1
                     try:
                         s._fire_event()
                     except Exception as ex:
                         self._report(s, ex)
-                    s = following
                 if once or self._stopping:
                     return count
         finally:
@@ -851,6 +858,10 @@ class XAsyncSocketsPool:
             handled = True
             self._set_interest(s, _OUT, 0)  # one-shot
             forget = s.OnReadyForWriting() or forget
+        if events & _PEER_END and s._paused and s._end_reason is None:
+            handled = True
+            self._set_interest(s, _PEER_END, 0)
+            s._peer_ended_unread()
         if events & _FAULT and not handled and s._end_reason is None:
             forget = s.OnExceptionalCondition() or forget
         if forget:
@@ -858,10 +869,14 @@ class XAsyncSocketsPool:
 
     def _claim(self):
         """Make this thread the one that may touch the poll set and, without workers, the sockets."""
-        with self._lock:
-            self._owner = _get_ident()
-            for s in self._sockets.values():
-                s._set_owner(None if self._workers is not None else self._owner)
+        while True:
+            with self._lock:
+                if not self._lent:
+                    self._owner = _get_ident()
+                    for s in self._sockets.values():
+                        s._set_owner(None if self._workers is not None else self._owner)
+                    return
+            _sleep_ms(1)
 
     def _open(self):
         if self._poller is None:
@@ -891,6 +906,7 @@ class XAsyncSocketsPool:
         limit = int(XAsyncTCPClient.LingerSec * 1000)
         try:
             while True:
+                self._take_calls()  # what was sent before the stop goes out
                 for s in self.GetAllAsyncSockets():
                     self._guard(s, s.Close)
                 left = limit - _ticks_diff(_ticks_ms(), started)
@@ -934,7 +950,7 @@ class XAsyncSocketsPool:
                 self._poller.remove(s)
                 continue
             s._listed = False
-            if s.SocketID not in self._sockets or s._busy or s._interest == s._armed:
+            if s._busy or s._interest == s._armed or self.GetAsyncSocketByID(s.SocketID) is not s:
                 continue
             try:
                 if s._key is None:
@@ -1082,6 +1098,14 @@ class XAsyncSocketsPool:
             self._due_last._due_next = s
         self._due_last = s
 
+    def _next_due(self):
+        s = self._due_first
+        self._due_first = s._due_next
+        if self._due_first is None:
+            self._due_last = None
+        s._due_next = None
+        return s
+
     # --- buffers and workers --------------------------------------------------------------------------------
 
     def _scratch(self, size):
@@ -1102,15 +1126,11 @@ class XAsyncSocketsPool:
             elif not s._busy:
                 count += 1
                 self._hand_over(s, events)
-        s = self._due_first
-        self._due_first = self._due_last = None
-        while s is not None:
-            following = s._due_next
-            s._due_next = None
+        while self._due_first is not None:
+            s = self._next_due()
             if not s._busy:  # otherwise it is still due when it comes back
                 count += 1
                 self._hand_over(s, 0)
-            s = following
         return count
 
     def _hand_over(self, s, events):
@@ -1168,8 +1188,8 @@ class _Workers:
                 break
             with self._lock:
                 self._running += 1
-        if not self._running:
-            raise OSError('no thread left for the workers')
+        while len(self.idents) < self._running:
+            _sleep_ms(1)
 
     @property
     def busy(self):
@@ -1270,6 +1290,9 @@ class _ForeignPool:
             except Exception as ex:
                 self._report(s, ex)
 
+    def _set_interest(self, s, bit, value):
+        """That pool knows reading and writing only."""
+
     def _exchange(self, s, wrapped):
         self.public.RemoveAsyncSocket(s)
         s._socket = wrapped
@@ -1339,7 +1362,7 @@ def _next_number():
 # What both the loop's thread and an application's may set first.
 _SHARED = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
            'State', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick', '_limit_ms',
-           '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_on_recv')
+           '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made', '_on_recv')
 
 
 def _new(kind):
@@ -1390,6 +1413,7 @@ class XAsyncSocket:
     _tells_end = True       # OnClosed is to be fired
     _recv_slot = None
     _send_slot = None
+    _paused = False
     _wants = _NOTHING
     _read = None            # ours, with data: _take(_read(_into)) is what OnReadyForReading does; None for TLS
     _into = None
@@ -1698,6 +1722,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _own_timeouts = True
     _host_name = None
     _failed = False             # OnFailsToConnect is due
+    _made = None                # when another thread than the loop's made it
     _deadline_ms = None         # for connecting, the handshake and the end; a receive's timeout is apart from it
     _deadline_tick = 0
     # receiving
@@ -1770,6 +1795,8 @@ class XAsyncTCPClient(XAsyncSocket):
         except Exception as ex:
             cli_socket.close()
             raise _error(fail, 'Create: cannot manage the connection', ex)
+        if client._owner != _get_ident():
+            client._made = _ticks_ms()
         if ms is not None:
             client._set_deadline(ms)
         asyncSocketsPool.NotifyNextReadyForWriting(client, True)
@@ -1952,7 +1979,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         try:
             self._large = memoryview(bytearray(size))
-        except MemoryError as ex:
+        except (MemoryError, OverflowError) as ex:
             raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % size, ex)
         self._size = 0
         self._wants = _LARGE
@@ -2102,7 +2129,9 @@ class XAsyncTCPClient(XAsyncSocket):
             self._resume()
             return
         if self._held is None or self._start:
-            memory = self._recv_slot._working_memory()
+            memory = self._take_memory()
+            if memory is None:
+                return
             memory[:unread] = self._window[self._start:self._end]  # may overlap: both interpreters use memmove
             self._held = self._window = memory
             self._searched -= self._start
@@ -2118,11 +2147,26 @@ class XAsyncTCPClient(XAsyncSocket):
         elif not self._paused:
             self._paused = True
             self._pool.public.NotifyNextReadyForReading(self, False)
+            self._pool._set_interest(self, _PEER_END, _PEER_END)
+
+    def _take_memory(self):
+        try:
+            return self._recv_slot._working_memory()
+        except MemoryError as ex:
+            self._fail(ex)
+            return None
 
     def _resume(self):
         if self._paused and not self._peer_done:
             self._paused = False
+            self._deadline_ms = None
+            self._pool._set_interest(self, _PEER_END, 0)
             self._pool.public.NotifyNextReadyForReading(self, True)
+
+    def _peer_ended_unread(self):
+        """The peer closed behind a full buffer: the application has LingerSec to go on reading."""
+        if self._deadline_ms is None:
+            self._set_deadline(int(self.LingerSec * 1000))
 
     # --- sending --------------------------------------------------------------------------------------------
 
@@ -2304,7 +2348,8 @@ class XAsyncTCPClient(XAsyncSocket):
             if progress and self._deadline_ms is not None:
                 self._set_deadline(self._deadline_ms)
         elif self._phase == _HANDING_OVER:
-            self._close(XClosedReason.ClosedByHost)
+            if not self._queued:  # else another thread's is on its way
+                self._close(XClosedReason.ClosedByHost)
         else:
             self._set_writable(True)
             if self._peer_done:
@@ -2333,6 +2378,9 @@ class XAsyncTCPClient(XAsyncSocket):
             self._next_sent()
             handler(self, arg)
         elif self._failed:
+            if self.OnFailsToConnect is None and self._is_new():
+                self._pool._post(self)
+                return
             self._failed = False
             self._pool._post(self)
             if self.OnFailsToConnect is not None:
@@ -2362,6 +2410,9 @@ class XAsyncTCPClient(XAsyncSocket):
         Writable for the first time: connected, or refused. MicroPython has no getsockopt, and ESP32 reports
         no error (ports/esp32/modsocket.c), so a read tells: it fails where the connection did.
         """
+        if self.OnConnected is None and self._is_new():
+            self._pool.public.NotifyNextReadyForWriting(self, True)
+            return
         try:
             n = self._receive_into(self._into)
         except Exception as ex:
@@ -2385,6 +2436,10 @@ class XAsyncTCPClient(XAsyncSocket):
             self._received(n)
         elif n == 0:
             self._peer_closed()
+
+    def _is_new(self):
+        """Made a moment ago by a thread that may be about to set its handlers."""
+        return self._made is not None and _ticks_diff(_ticks_ms(), self._made) < _NEW_MS
 
     def StartSSL(self, keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None):
         """
@@ -2423,17 +2478,30 @@ class XAsyncTCPClient(XAsyncSocket):
             raise fail('StartSSLContext: TLS has already started')
         if self._phase != _OPEN or self._wants == _NO_MORE:
             raise fail('StartSSLContext: the connection is not open')
-        if self._end > self._start:
-            raise fail('StartSSLContext: %d bytes are unread that the peer sent in plain' % (self._end - self._start))
-        if self._sending is not None:
-            raise fail('StartSSLContext: plain data is unsent; start TLS from its onDataSent')
+        left = self._plain_left()
+        if left is not None:
+            raise fail('StartSSLContext: ' + left)
         if self._holder is not None and self._holder == _get_ident():
             self._start_tls(sslContext, serverSide)
         else:
             self._pool._do(self, self._start_tls, sslContext, serverSide)
         return True
 
+    def _plain_left(self):
+        """What plain data stands in the way of TLS, None where none does."""
+        if self._end > self._start or self._wants == _LARGE and self._size:
+            return 'bytes are unread that the peer sent in plain'
+        if self._sending is not None or self._queued:
+            return 'plain data is unsent; start TLS from its onDataSent'
+        return None
+
     def _start_tls(self, context, server_side):
+        if self._phase != _OPEN:
+            return
+        left = self._plain_left()
+        if left is not None:  # another thread asked, and it came meanwhile
+            self._fail(XAsyncTCPClientException('StartSSLContext: ' + left))
+            return
         try:
             wrapped = context.wrap_socket(self._socket, server_side=server_side, do_handshake_on_connect=False,
                                           server_hostname=None if server_side else self._host_name)
@@ -2495,7 +2563,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _expired(self):
         if self._phase == _HANDING_OVER:
             self._close(XClosedReason.ClosedByHost)
-        elif self._peer_done and self._deadline_ms is not None:
+        elif self._phase == _OPEN and self._deadline_ms is not None:
             self._close(XClosedReason.ClosedByPeer)
         else:
             self._close(XClosedReason.Timeout)
@@ -2518,7 +2586,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return True
 
     def _start_close(self):
-        if self._sending is None or self._phase == _CONNECTING:
+        if not self._queued or self._phase == _CONNECTING:
             self._close(XClosedReason.ClosedByHost)
         elif self._phase == _OPEN:
             self._hand_over()

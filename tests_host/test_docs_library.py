@@ -10,11 +10,12 @@ import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from conftest import HERE, ROOT
 
-PAGE = ROOT / 'docs' / 'library.md'
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / 'docs' / 'library.md'
 BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
 PATIENCE_SEC = 10
 TLS_DIR = HERE / 'tls'

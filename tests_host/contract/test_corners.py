@@ -12,13 +12,16 @@ from harness import (
     elapsed_ms,
     free_addr,
     needs_host,
+    needs_threads,
     now_ms,
     pattern,
     pump,
     raises,
     skip,
     sleep_ms,
+    start_new_thread,
     udp_peer,
+    wait,
 )
 
 # The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
@@ -230,6 +233,29 @@ def test_addresses_of_many_receivers_hold_no_memory():
         gc.collect()
         used.append(gc.mem_alloc())
     assert used[3] - used[1] < 4000, used
+
+
+def test_a_queue_gives_each_object_to_one_thread():
+    needs_threads()
+    library, _ = names()
+    fifo = library.XFiFo()
+    count = 2000 if CHIP else 20000
+    for number in range(count):
+        fifo.Put(number)
+    got = [[], [], []]
+    done = [0, 0, 0]
+
+    def take(thread):
+        try:
+            while True:
+                got[thread].append(fifo.Get())
+        except library.XFiFoException:
+            done[thread] = 1
+
+    for thread in range(3):
+        start_new_thread(take, (thread,))
+    wait(lambda: done == [1, 1, 1], limit_sec=20)
+    assert sorted(got[0] + got[1] + got[2]) == list(range(count))
 
 
 def full_udp(number):
