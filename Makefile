@@ -39,7 +39,7 @@ test-host: $(IMAGE) build/venv/installed build/influxdb.stamp ## the tests on th
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython
 
 bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
-	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(QUICK),--quick)
+	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
 
 lint: build/venv/installed build/typings/installed ## ruff, and a type check against each port
 	$(VENV)/ruff check

@@ -1790,13 +1790,13 @@ class XAsyncTCPClient(XAsyncSocket):
             client = _new(XAsyncTCPClient)
             client._send_slot_size = sendBufLen
             client._host_name = srvAddr[0]
+            if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
+                client._made = _ticks_ms()
             slot = XBufferSlot(size, keepAlloc=False)
             client.__init__(asyncSocketsPool, cli_socket, _readable(address), None, slot, None)
         except Exception as ex:
             cli_socket.close()
             raise _error(fail, 'Create: cannot manage the connection', ex)
-        if client._owner != _get_ident():
-            client._made = _ticks_ms()
         if ms is not None:
             client._set_deadline(ms)
         asyncSocketsPool.NotifyNextReadyForWriting(client, True)
