@@ -59,7 +59,7 @@ _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
 
-# Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP); elsewhere it shows when reading goes on.
+# Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP); elsewhere it shows when that goes on.
 _PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else 0
 
 # MicroPython looks for a builtin among all of a module's names first: what the hot path uses is one of them.
