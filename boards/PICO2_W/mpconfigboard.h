@@ -1,0 +1,2 @@
+#include "boards/RPI_PICO2_W/mpconfigboard.h"
+#include "../rp2/board.h"

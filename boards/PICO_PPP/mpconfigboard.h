@@ -1,0 +1,10 @@
+#define MICROPY_HW_BOARD_NAME               "Raspberry Pi Pico with PPP"
+
+// 768 KiB of the 2 MiB of flash are firmware.
+#define MICROPY_HW_FLASH_STORAGE_BYTES      (1280 * 1024)
+
+#define MICROPY_PY_NETWORK                  (1)
+#define MICROPY_PY_NETWORK_PPP_LWIP         (1)
+#define MICROPY_PY_NETWORK_HOSTNAME_DEFAULT "pico-ppp"
+
+#include "../rp2/board.h"

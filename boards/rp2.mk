@@ -1,0 +1,93 @@
+# Images for the RP2040 and RP2350: make firmware BOARD=PICO_PPP. docs/add-a-board.md explains the boards' folders.
+
+RP2_BOARDS := $(notdir $(patsubst %/mpconfigboard.cmake,%,$(shell grep -l rp2/board.cmake boards/*/mpconfigboard.cmake)))
+
+ifneq ($(filter $(BOARD),$(RP2_BOARDS)),)
+
+OUT := build/$(BOARD)
+VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
+
+# The date in the image is that of the sources, so that the same sources give the same bytes.
+RP2_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),315532800)
+
+# What the linker and the drive of the bootloader have to know (UF2 specification, "Family ID").
+ifneq ($(filter PICO2%,$(BOARD)),)
+UF2_FAMILY := 0xe48bff59
+else
+UF2_FAMILY := 0xe48bff56
+endif
+
+# Debian has the sources for boards that need no driver from elsewhere.
+RP2_DRIVER := $(strip $(if $(wildcard boards/$(BOARD)/driver),$(shell cat boards/$(BOARD)/driver)))
+ifdef MPY_DIR
+RP2_TAG = MICROPY_GIT_TAG=$(shell git -C $(MPY) describe --tags --always --match 'v[1-9].*')
+else
+RP2_TAG = $(MPY_TAG)
+SOURCES += lwip pico-sdk tinyusb
+endif
+
+# PPP needs a patch. It goes into a tree of links to the sources, which stay as they are.
+RP2_PATCHES := $(if $(shell grep PPP_LWIP boards/$(BOARD)/mpconfigboard.h),$(wildcard boards/patches/*.patch))
+RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
+
+# A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
+RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
+
+RP2_FROZEN := $(shell find lib firmware boards/$(BOARD) boards/rp2 -type f ! -path '*__pycache__*')
+
+.PHONY: firmware
+firmware: $(OUT)/SHA256SUMS ## the image of a board, build/<BOARD>/firmware.uf2 (BOARD=PICO_PPP, MPY_DIR=)
+	@cat $(OUT)/size.txt $(OUT)/SHA256SUMS
+
+$(OUT)/SHA256SUMS: $(OUT)/size.txt $(OUT)/firmware.uf2
+	@cd $(OUT) && sha256sum firmware.bin firmware.uf2 > SHA256SUMS
+
+$(OUT)/size.txt: $(OUT)/cmake/firmware.elf boards/rp2/size_report.py
+	@$(PYTHON) boards/rp2/size_report.py $< > $@ || { cat $@; rm $@; exit 1; }
+
+$(OUT)/firmware.uf2: $(OUT)/cmake/firmware.elf
+	@cp $(OUT)/cmake/firmware.bin $(OUT)/firmware.bin
+	@$(PYTHON) $(MPY)/tools/uf2conv.py -c -b 0x10000000 -f $(UF2_FAMILY) -o $@ $(OUT)/firmware.bin > /dev/null
+
+# ninja knows what has changed. A checkout may have changed, too.
+$(OUT)/cmake/firmware.elf: $(OUT)/config.stamp manifest.py $(RP2_FROZEN) $(if $(MPY_DIR),FORCE)
+	+@$(RP2_TAG) $(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
+	@$(RP2_TAG) SOURCE_DATE_EPOCH=$(RP2_EPOCH) MICROPY_MPYCROSS=$(RP2_MPYCROSS) \
+	    cmake --build $(OUT)/cmake
+	@touch $@
+
+$(OUT)/config.stamp: build/programs.arm build/micropython.stamp $(if $(RP2_PATCHES),build/src/patched.stamp) \
+        boards/rp2.mk $(wildcard boards/$(BOARD)/mpconfigboard.*) $(wildcard boards/rp2/*.cmake)
+	@$(if $(RP2_DRIVER),$(if $(MPY_DIR),,$(call RP2_NO_DRIVER)))
+	@$(foreach file,$(RP2_DRIVER) lib/pico-sdk/README.md lib/tinyusb/README.rst lib/lwip/README,\
+	    [ -e $(RP2_MPY)/$(file) ] || [ -z "$(MPY_DIR)" ] || { $(call RP2_NO_SUBMODULE,$(file)); };)
+	@rm -rf $(OUT)
+	@mkdir -p $(OUT)
+	@$(RP2_TAG) MICROPY_MPYCROSS=$(RP2_MPYCROSS) cmake -G Ninja \
+	    -S $(RP2_MPY)/ports/rp2 -B $(OUT)/cmake -DPICO_NO_PICOTOOL=1 -DFIRMWARE_VERSION=$(VERSION) \
+	    -DMICROPY_BOARD=$(BOARD) -DMICROPY_BOARD_DIR=$(CURDIR)/boards/$(BOARD) > $(OUT)/cmake.log 2>&1 \
+	    || { cat $(OUT)/cmake.log; exit 1; }
+	@touch $@
+
+build/src/patched.stamp: build/micropython.stamp $(RP2_PATCHES)
+	@rm -rf build/src/patched && cp -as $(realpath $(MPY)) build/src/patched
+	@for patch in $(abspath $(RP2_PATCHES)); do \
+	    patch -d build/src/patched -p1 --follow-symlinks --quiet < $$patch || { \
+	        echo "$$patch does not fit this MicroPython; it is for the versions that it names." >&2; exit 1; }; done
+	@touch $@
+
+define RP2_NO_DRIVER
+{ echo "$(BOARD) needs $(RP2_DRIVER), which Debian does not have: give a MicroPython checkout with its submodules," \
+    "make firmware BOARD=$(BOARD) MPY_DIR=/path/to/micropython (docs/add-a-board.md: how to get one)" >&2; exit 1; }
+endef
+
+define RP2_NO_SUBMODULE
+echo "MPY_DIR=$(MPY_DIR) lacks $(1); this fetches what it needs:" \
+    "make -C $(MPY_DIR)/ports/rp2 BOARD=$(or $(RP2_UPSTREAM),RPI_PICO_W) submodules" >&2; exit 1
+endef
+
+else ifdef BOARD
+ifeq ($(wildcard boards/$(BOARD)/.),)
+$(error There is no board $(BOARD). The boards: $(notdir $(wildcard boards/[A-Z]*)))
+endif
+endif

@@ -1,0 +1,17 @@
+# What all RP2 boards of this project have in common. Included by their mpconfigboard.cmake.
+
+set(MICROPY_PY_LWIP ON)
+
+# Boards freeze the library and the firmware; MICROPY_FROZEN_MANIFEST on the command line still wins.
+set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
+
+# Our lwipopts.h stands before the port's own, which it includes.
+include_directories(BEFORE ${CMAKE_CURRENT_LIST_DIR}/lwip)
+
+# The version that the REPL's banner shows; boards/rp2.mk gives it.
+if(FIRMWARE_VERSION)
+    list(APPEND MICROPY_DEF_BOARD FIRMWARE_VERSION="${FIRMWARE_VERSION}")
+endif()
+
+# Same sources, same bytes, wherever they lie: no path of the building machine in the image.
+add_compile_options(-ffile-prefix-map=${MICROPY_DIR}=micropython -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)

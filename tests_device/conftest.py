@@ -1,0 +1,171 @@
+"""Tests on a chip: the emulated board, or a real one that DEVICE=/dev/ttyACM0 names.
+
+    device      the board by its serial port; the firmware may have been interrupted
+    board       the emulated board itself, with its switches; a test that needs it is skipped on a real one
+    agent       where the peers of the contract tests are, as (ip, port)
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+from tests_device.device import Device  # noqa: E402
+from tools.emulator.board import Board, BoardError  # noqa: E402
+from tools.emulator.network import NoRights, Tun, enter_private_namespace  # noqa: E402
+
+PORT = os.environ.get("DEVICE")
+IMAGE = Path(os.environ.get("IMAGE") or ROOT / "build" / "PICO_PPP" / "firmware.bin")
+MPY_CROSS = os.environ.get("MPY_CROSS") or ROOT / "build" / "PICO_PPP" / "mpy-cross" / "mpy-cross"
+NEEDS_EMULATOR = "needs the emulated board: a real one has no switches for programs"
+LINK_SEC = 20
+
+network_missing = None  # why the emulated board has no network here
+
+
+def pytest_configure(config):
+    """All sockets of these tests are in a network of their own. Before any thread is started."""
+    global network_missing
+    if PORT:
+        return
+    try:
+        enter_private_namespace()
+        Tun("probe", "10.64.255.1", "10.64.255.2").close()
+    except NoRights as error:
+        if os.environ.get("EXPECT_NETWORK") == "1":
+            raise pytest.UsageError(str(error)) from error
+        network_missing = str(error)
+
+
+def pytest_report_header(config):
+    return f"board: {PORT or f'emulated, {IMAGE}'}" + (f"\nno network: {network_missing}" if network_missing else "")
+
+
+@pytest.fixture(scope="session")
+def emulated_board(tmp_path_factory):
+    log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # what the chip's model complains about
+    board = Board(IMAGE, log=log)
+    try:
+        board.start()
+    except BoardError as error:
+        pytest.exit(str(error), returncode=2)
+    if not network_missing:
+        board.connect_network()
+    yield board
+    board.close()
+    log.close()
+
+
+@pytest.fixture
+def board(request):
+    if PORT:
+        pytest.skip(NEEDS_EMULATOR)
+    return request.getfixturevalue("emulated_board")
+
+
+@pytest.fixture
+def new_board(tmp_path):
+    """Makes further emulated boards, each with a flash of its own."""
+    if PORT:
+        pytest.skip(NEEDS_EMULATOR)
+    boards = []
+
+    def make(number, network=True, **options):
+        board = Board(IMAGE, flash=tmp_path / f"flash{number}.bin", number=number, **options)
+        boards.append(board)
+        board.start()
+        if network and not network_missing:
+            board.connect_network()
+        return board
+
+    yield make
+    for board in boards:
+        board.close()
+
+
+@pytest.fixture(scope="session")
+def device_of_session(request):
+    port = PORT or request.getfixturevalue("emulated_board").port
+    device = Device(port)
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def device(device_of_session):
+    return device_of_session
+
+
+@pytest.fixture
+def networked():
+    """Skips a test that needs the network, where there is none."""
+    if network_missing:
+        pytest.skip(network_missing)
+
+
+@pytest.fixture(scope="session")
+def host_address(request):
+    """This computer's address, as the board sees it."""
+    if not PORT:
+        return request.getfixturevalue("emulated_board").local_address
+    return os.environ.get("HOST_ADDRESS") or pytest.exit(
+        "HOST_ADDRESS= has to name this computer's address in the network of the board.", returncode=2
+    )
+
+
+@pytest.fixture(scope="session")
+def agent(host_address):
+    """(ip, port) of a process that is the other end of the contract tests' connections."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests_host" / "peer_agent.py"), host_address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    yield host_address, int(process.stdout.readline())
+    process.stdin.close()
+    process.wait(timeout=5)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """Compiles a portable module for the board: the chip has not the memory to do it itself."""
+    folder = tmp_path_factory.mktemp("mpy")
+    if not shutil.which(str(MPY_CROSS)):
+        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD=PICO_PPP", returncode=2)
+
+    def compile_module(source):
+        target = folder / f"{source.stem}.mpy"
+        if not target.exists():
+            command = [MPY_CROSS, "-march=armv6m", "-s", source.name, "-o", target, source]
+            subprocess.run(command, check=True)
+        return target.read_bytes()
+
+    return compile_module
+
+
+@pytest.fixture(scope="session")
+def on_device(compiled, device_of_session):
+    """Puts modules onto the board, where its programs can import them."""
+    present = set()
+
+    def provide(*sources):
+        for source in sources:
+            if source not in present:
+                device_of_session.write_file(f"/{source.stem}.mpy", compiled(source))
+                present.add(source)
+
+    return provide
+
+
+@pytest.fixture
+def device_network(device, networked, on_device):
+    """Brings the board's network up for a test that runs its own program, and returns the board's address."""
+    on_device(HERE / "on_device" / "testing_network.py")
+    return device.run("import testing_network; print(testing_network.up())", timeout=LINK_SEC * 2).strip()

@@ -1,0 +1,110 @@
+"""A board under test, reached as any user reaches it: over its serial port, by mpremote's own transport."""
+
+import contextlib
+import os
+import textwrap
+import time
+
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+PORT_TIMEOUT_SEC = 5  # of one read; the transport's own time limits are above it
+BOOT_SEC = 30
+
+
+class DeviceError(AssertionError):
+    """What the board printed when something raised."""
+
+
+class Device:
+    """`port` is that of the board. The REPL is taken with the first command."""
+
+    def __init__(self, port):
+        self.port = port
+        self._transport = None
+
+    def open(self):
+        """Connect, and interrupt whatever runs. The board may still be starting, so this tries more than once."""
+        deadline = time.monotonic() + BOOT_SEC
+        while True:
+            self._transport = SerialTransport(self.port, timeout=PORT_TIMEOUT_SEC)
+            try:
+                with contextlib.redirect_stdout(None):  # mpremote prints what it did not expect
+                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=PORT_TIMEOUT_SEC)
+                return
+            except TransportError:
+                self.close()
+                if time.monotonic() > deadline:
+                    raise
+
+    def close(self):
+        """Let go of the port; the board goes on with what it does."""
+        if self._transport:
+            self._transport.close()
+            self._transport = None
+
+    def soft_reset(self):
+        """A fresh interpreter; neither `boot.py` nor `main.py` of the filesystem runs."""
+        if not self._transport:
+            self.open()
+        self._transport.enter_raw_repl(soft_reset=True, timeout_overall=BOOT_SEC)
+
+    def run_firmware(self):
+        """A soft reset into what the board runs by itself; lets go of the port."""
+        self.soft_reset()
+        self._transport.exit_raw_repl()
+        self._transport.serial.write(b"\x04")
+        self.close()
+
+    def console(self):
+        """What the board has printed that nobody has read."""
+        fd = os.open(self.port, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            return os.read(fd, 65536).decode(errors="replace")
+        except BlockingIOError:
+            return ""
+        finally:
+            os.close(fd)
+
+    def run(self, code, timeout=20):
+        """Execute code on the board and return what it prints; `timeout` seconds may pass without output."""
+        self.start(code)
+        return self.finish(timeout)
+
+    def start(self, code):
+        """Have the board execute code, and do not wait for its end: `finish` does."""
+        if not self._transport:
+            self.open()
+        self._transport.exec_raw_no_follow(textwrap.dedent(code))
+
+    def finish(self, timeout=20):
+        try:
+            output, error = self._transport.follow(timeout)
+        except TransportError as problem:
+            self.close()  # what it does there is unknown; the next command interrupts it
+            raise DeviceError(f"The board did not come to an end within {timeout} s: {problem}") from problem
+        if error:
+            raise DeviceError(f"{output.decode()}\n{error.decode()}")
+        return output.decode().replace("\r\n", "\n")
+
+    def value(self, expression):
+        """The value of an expression on the board."""
+        if not self._transport:
+            self.open()
+        return self._transport.eval(expression)
+
+    def write_file(self, path, content):
+        """Put a file onto the board, unless it is there already."""
+        if not self._transport:
+            self.open()
+        if not self._same_file(path, content):
+            self._transport.fs_writefile(path, content)
+
+    def read_file(self, path):
+        return bytes(self._transport.fs_readfile(path))
+
+    def _same_file(self, path, content):
+        try:
+            return self._transport.fs_stat(path).st_size == len(content) and self.read_file(path) == content
+        except OSError:
+            return False

@@ -1,0 +1,31 @@
+"""Runs on the board: one contract test at a time, as tests_host/run_portable.py does on the computer."""
+
+import gc
+
+import harness
+import testing_network
+
+# One thread: the second core must not use lwIP (docs/emulator.md), and the emulated chip has none.
+harness.THREADS = False
+harness.allocate_lock = harness.start_new_thread = None
+
+
+def configure(agent_ip, agent_port):
+    harness.configure((agent_ip, agent_port), testing_network.up())
+
+
+def run(module, name):
+    outcome, text = harness.run(module, name)
+    print("\n%s %s%s" % (outcome, name, ": " + text if outcome == harness.SKIPPED else ""))
+    if outcome == harness.FAILED:
+        print(text)
+    _tidy_up()
+
+
+def _tidy_up():
+    """What a process's end does on a computer: close all that the test has left open, also with the peers."""
+    if harness._agent is not None:
+        harness._agent._file.close()
+        harness._agent._socket.close()
+        harness._agent = None
+    gc.collect()

@@ -1,0 +1,82 @@
+"""What a board is after its start: our image, complete, and a REPL that can always be had."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOFT_RESETS = 10
+
+
+def source_value(path, name):
+    return re.search(rf"^{name} = ['\"](.+)['\"]", (ROOT / path).read_text(), re.MULTILINE).group(1)
+
+
+def test_the_library_is_frozen_in_its_version(device):
+    output = device.run("import XAsyncSockets; print(XAsyncSockets.__version__, XAsyncSockets.__file__)")
+    assert output.split() == [source_value("lib/XAsyncSockets.py", "__version__"), "XAsyncSockets.py"]
+
+
+def test_the_firmware_is_frozen_in_its_version(device):
+    output = device.run("import firmware; print(firmware.VERSION, firmware.__file__)")
+    assert output.split() == [source_value("firmware/__init__.py", "VERSION"), "firmware/__init__.py"]
+
+
+def test_every_module_of_the_firmware_can_be_imported(device):
+    names = {path.stem for path in (ROOT / "firmware").glob("*.py")} - {"__init__", "__main__", "main"}
+    device.soft_reset()
+    device.run("\n".join(f"import firmware.{name}" for name in sorted(names)))
+
+
+def test_the_banner_has_our_version(device):
+    version = source_value("firmware/__init__.py", "VERSION")
+    assert f"XAsyncSockets {version}, MicroPython v1." in device.value("__import__('sys').version")
+
+
+@pytest.mark.parametrize("name", ["asyncio", "select", "socket", "json", "tls", "_onewire", "framebuf", "rp2"])
+def test_micropythons_own_modules_are_there(device, name):
+    device.run(f"import {name}")
+
+
+def test_native_and_viper_code_runs(device):
+    code = """
+        @micropython.viper
+        def total(count: int) -> int:
+            result = 0
+            for number in range(count):
+                result += number
+            return result
+
+        @micropython.native
+        def doubled(number):
+            return 2 * number
+
+        print(total(100), doubled(21))
+    """
+    assert device.run(code).split() == ["4950", "42"]
+
+
+def test_the_heap_is_what_the_boards_page_promises(device):
+    device.soft_reset()
+    free = int(device.run("import gc; gc.collect(); print(gc.mem_free())"))
+    assert free > 180_000
+
+
+def test_soft_resets_one_after_another(device, device_network):
+    """Each with the network up before: what a reset must take down."""
+    for _ in range(SOFT_RESETS):
+        assert device.run("import testing_network; print(testing_network.up())", timeout=60).strip() == device_network
+        device.soft_reset()
+
+
+def test_the_repl_can_be_had_while_the_firmware_runs(device):
+    device.run_firmware()
+    assert device.run("print('here')").strip() == "here"
+    assert "firmware" in device.run("import sys; print(sys.modules.keys())")
+
+
+def test_the_repl_can_be_had_while_a_program_never_ends(device):
+    device.start("while True: pass")
+    device.close()
+    assert device.run("print('here')").strip() == "here"

@@ -1,0 +1,85 @@
+"""The library's contract (tests_host/contract) on the chip's own lwIP, peers on this computer."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests_device.device import DeviceError
+
+HERE = Path(__file__).resolve().parent
+HOST = HERE.parent / "tests_host"
+FOLDERS = (HERE / "on_device", HOST, HOST / "contract")  # of portable modules
+LIMIT_SEC = 40  # a busy emulator is several times slower than a chip
+
+# What stays on the computer, and why.
+LEFT_OUT = {
+    "test_threads": "the second core cannot use lwIP, and the emulator has one core",
+}
+
+
+def collect():
+    """(module, test) of all portable contract tests."""
+    for path in sorted((HOST / "contract").glob("test_*.py")):
+        source = path.read_text()
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                reason = left_out(path.stem, node.name, ast.get_source_segment(source, node))
+                marks = [pytest.mark.skip(reason=reason)] if reason else []
+                yield pytest.param(path, node.name, id=f"{path.stem}::{node.name}", marks=marks)
+
+
+def left_out(module, name, source):
+    """Why a test does not run on a chip, or None."""
+    if "doubles." in source:
+        return "the chip is the real thing: the stand-ins of doubles.py play it on a computer"
+    return LEFT_OUT.get(module) or LEFT_OUT.get(name)
+
+
+def needed_modules(path):
+    """A module and all of ours that it imports, at whatever place in it."""
+    needed, new = set(), {path}
+    while new:
+        module = new.pop()
+        needed.add(module)
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            files = (folder / f"{name}.py" for name in names for folder in FOLDERS)
+            new |= {file for file in files if file.exists()} - needed
+    return needed
+
+
+class Chip:
+    """The board with the harness on it; an interpreter that a test has spoilt is started anew."""
+
+    def __init__(self, device, agent, provide):
+        self.device = device
+        self.agent = agent
+        self.provide = provide
+        self.is_ready = False
+
+    def run(self, path, name):
+        self.provide(*sorted(needed_modules(HERE / "on_device" / "testing_contract.py") | needed_modules(path)))
+        if not self.is_ready:
+            self.device.soft_reset()
+            self.device.run(f"import testing_contract; testing_contract.configure{self.agent}", timeout=LIMIT_SEC)
+        self.is_ready = False
+        output = self.device.run(f"testing_contract.run({path.stem!r}, {name!r})", timeout=LIMIT_SEC)
+        self.is_ready = "\nFAILED" not in output
+        return output
+
+
+@pytest.fixture(scope="module")
+def chip(device_of_session, agent, on_device):
+    return Chip(device_of_session, agent, on_device)
+
+
+@pytest.mark.parametrize("path, name", collect())
+def test_contract(networked, chip, path, name):
+    output = chip.run(path, name)
+    skipped = f"\nSKIPPED {name}: "
+    if skipped in output:
+        pytest.skip(output.split(skipped)[1].splitlines()[0])
+    if f"\nPASSED {name}" not in output:
+        raise DeviceError(output)

@@ -1,0 +1,73 @@
+"""What a TCP echo costs on the chip, in instructions: ours beside a bare loop and asyncio's streams, same firmware.
+
+The emulator counts exactly. What the chip does while it waits for the next message is in the number, too (lwIP's
+timers, the polling of its sockets), so each side gets its messages back to back, and the smallest of several rounds
+counts. The numbers are printed (make test-device PYTEST_ARGS="-k cost -s").
+"""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ECHOES = 50  # of one round
+ROUNDS = 4
+MOST = {  # times the bare loop, times asyncio's streams; with larger messages PPP and the UART are nearly all of it
+    64: (1.4, 0.95),
+    1000: (1.1, 1.05),
+}
+PORT = 7
+LIMIT_SEC = 60
+
+
+def connect(address):
+    deadline = time.monotonic() + LIMIT_SEC
+    while True:
+        try:
+            connection = socket.create_connection((address, PORT), 5)
+            connection.settimeout(LIMIT_SEC)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def echo(connection, data):
+    connection.sendall(data)
+    received = b""
+    while len(received) < len(data):
+        received += connection.recv(65536)
+    assert received == data
+
+
+def instructions_per_echo(board, device, server, size):
+    """The smallest of some rounds."""
+    device.soft_reset()
+    device.run("import testing_network; testing_network.up()", timeout=LIMIT_SEC)
+    device.start(f"import testing_echo; testing_echo.{server}()")
+    data = bytes(range(250)) * (size // 250) + bytes(size % 250)
+    costs = []
+    with connect(board.address) as connection:
+        echo(connection, data)
+        for _ in range(ROUNDS):
+            before = board.instruction_count
+            for _ in range(ECHOES):
+                echo(connection, data)
+            costs.append((board.instruction_count - before) // ECHOES)
+    device.finish(LIMIT_SEC)
+    return min(costs)
+
+
+@pytest.mark.parametrize("size", MOST)
+def test_cost(networked, board, device, device_network, on_device, size):
+    on_device(HERE / "on_device" / "testing_echo.py")
+    cost = {name: instructions_per_echo(board, device, name, size) for name in ("bare", "ours", "streams")}
+    print(f"\n{size} B: " + ", ".join(f"{name} {count:,} instructions per echo" for name, count in cost.items()))
+    print(f"ours / bare {cost['ours'] / cost['bare']:.2f}, ours / streams {cost['ours'] / cost['streams']:.2f}")
+    most_of_bare, most_of_streams = MOST[size]
+    assert cost["ours"] <= most_of_bare * cost["bare"]
+    assert cost["ours"] <= most_of_streams * cost["streams"]

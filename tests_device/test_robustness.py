@@ -1,0 +1,176 @@
+"""Resets, power cuts, many connections, two boards: what happens to a board in its life."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests_device.device import Device
+from tests_device.test_firmware import ANSWER_SEC, START_SEC, Control, connect
+
+HERE = Path(__file__).resolve().parent
+CONNECTIONS = 1000
+ROUNDS = 10  # of connections, with a look at the heap after each
+AT_A_TIME = 3  # the firmware serves four
+CUTS = 8
+SETTINGS = {"device": {"name": "before"}}
+NEW_SETTINGS = {"device": {"name": "after", "tags": ["room=" + "x" * 50] * 4}}
+
+# Runs on the board: the way in which the firmware writes its configuration.
+SAVE = """
+from firmware.board import Board
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.log import Log
+import json
+config = Config(Board(), Log(Clock()))
+config.load()
+for key, value in json.loads({text!r}).items():
+    for name, item in value.items():
+        config.set(key + "." + name, item)
+config.save()
+print("saved")
+"""
+
+
+def test_a_reset_by_the_button(networked, board, device):
+    device.run_firmware()
+    Control(board.address).close()
+    before = board.stats()["resets"]
+    board.reset()
+    assert board.stats()["resets"] == before + 1
+    control = Control(board.address)
+    assert control.word("ping") == "pong"
+    control.close()
+
+
+def test_a_reset_by_the_watchdog(board, device):
+    device.soft_reset()
+    before = board.stats()["resets"]
+    device.start("import machine; machine.WDT(timeout=1000)\nwhile True: pass")
+    device.close()
+    deadline = time.monotonic() + START_SEC
+    while board.stats()["resets"] == before:
+        assert time.monotonic() < deadline, "the watchdog has not reset the board"
+        time.sleep(0.1)
+    assert device.value("__import__('machine').reset_cause() == __import__('machine').WDT_RESET")
+
+
+def test_files_survive_a_power_cut(new_board):
+    board = new_board(2, network=False)
+    device = Device(board.port)
+    device.soft_reset()
+    device.write_file("/keep.txt", b"kept" * 100)
+    device.close()
+    board.power_cut()
+    board.start()
+    assert device.value("open('/keep.txt').read()") == "kept" * 100
+    device.close()
+
+
+@pytest.mark.parametrize("seed", range(CUTS))
+def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
+    """At any flash operation, in its middle: afterwards there are the old settings or the new ones, whole."""
+    board = new_board(3, network=False)
+    device = Device(board.port)
+    device.soft_reset()
+    device.run(SAVE.format(text=json.dumps(SETTINGS)), timeout=60)
+    operations = board.stats()["flash_operations"]
+    device.soft_reset()
+    device.run(SAVE.format(text=json.dumps(SETTINGS)), timeout=60)
+    per_save = max(1, board.stats()["flash_operations"] - operations)
+    board.cut_power_after(random.Random(seed).randrange(per_save))
+    device.soft_reset()
+    device.start(SAVE.format(text=json.dumps(NEW_SETTINGS)))
+    assert board.wait_power_cut(60), "the configuration was written without touching the flash"
+    device.close()
+    board.start()
+    name = device.run(
+        "from firmware.board import Board; from firmware.clock import Clock; from firmware.config import Config\n"
+        "from firmware.log import Log\n"
+        "config = Config(Board(), Log(Clock())); config.load(); print(config['device']['name'])",
+        timeout=60,
+    ).split()[-1]
+    assert name in ("before", "after")
+    device.close()
+
+
+def test_the_heap_is_flat_over_many_connections(networked, board, device):
+    """Some at a time: what comes before a connection is accepted waits for lwIP's timer of 250 ms."""
+    device.run_firmware()
+    control = Control(board.address)
+    used = []
+    for _ in range(ROUNDS):
+        for _ in range(CONNECTIONS // ROUNDS // AT_A_TIME):
+            ping_over([connect(board.address, ANSWER_SEC) for _ in range(AT_A_TIME)])
+        used.append(control.call("gc")["used"])
+    control.close()
+    assert used[-1] <= used[1] * 1.02, used
+
+
+def ping_over(connections):
+    for connection in connections:
+        connection.sendall(b"ping\n")
+    for connection in connections:
+        assert connection.recv(100).strip() == b"pong"
+        connection.close()
+
+
+def test_two_boards_talk_to_each_other(networked, board, device, new_board, on_device):
+    """The one serves, the other connects, through the forwarding of this computer."""
+    from tools.emulator.network import enable_forwarding
+
+    enable_forwarding()
+    other = new_board(4)
+    second = Device(other.port)
+    on_device(HERE / "on_device" / "testing_network.py")
+    network = device.read_file("/testing_network.mpy")
+    second.soft_reset()
+    second.write_file("/testing_network.mpy", network)
+    device.soft_reset()
+    device.run("import testing_network; testing_network.up()", timeout=60)
+    second.run("import testing_network; testing_network.up()", timeout=60)
+    device.start(SERVE_ONE_LINE)
+    answer = second.run(ASK_ONE_LINE.format(address=board.address), timeout=60)
+    assert answer.split() == ["pong", "10.64.1.2"]
+    assert device.finish(60).split() == ["ping", "10.64.4.2"]
+    second.close()
+
+
+SERVE_ONE_LINE = """
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
+pool = XAsyncSocketsPool()
+def on_line(client, line, arg):
+    print(line, client.CliAddr[0])
+    client.AsyncSendData(b"pong\\n", lambda client, arg: client.Close())
+    client.OnClosed = lambda client, reason: pool.StopWaitEvents()
+server = XAsyncTCPServer.Create(pool, ("0.0.0.0", 7000), 4, XBufferSlots(4, 128))
+server.OnClientAccepted = lambda server, client: client.AsyncRecvLine(on_line)
+pool.AsyncWaitEvents()
+"""
+
+ASK_ONE_LINE = """
+import time
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient
+pool = XAsyncSocketsPool()
+def on_line(client, line, arg):
+    print(line, client.SrvAddr[0])
+    pool.StopWaitEvents()
+def on_connected(client):
+    client.AsyncRecvLine(on_line)
+    client.AsyncSendData(b"ping\\n")
+def dial(client=None):
+    # The other board may not listen yet.
+    if time.ticks_diff(time.ticks_ms(), start) < 20000:
+        time.sleep_ms(100)
+        client = XAsyncTCPClient.Create(pool, ("{address}", 7000), 20)
+        client.OnConnected = on_connected
+        client.OnFailsToConnect = dial
+    else:
+        pool.StopWaitEvents()
+start = time.ticks_ms()
+dial()
+pool.AsyncWaitEvents()
+"""

@@ -1,0 +1,102 @@
+"""`make emulate`: the firmware on an emulated board, its network on this computer, its serial port for mpremote."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from .board import Board, BoardError
+from .network import NoRights, enter_private_namespace
+from .relay import Relay
+
+FOLDER = Path("build/emulator")
+CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
+LINK_SEC = 60
+
+
+def find_network(board):
+    """The best network that this user may make for the board: (interface or None, what to tell about it).
+
+    Before the board is started: a namespace is for a process that has no threads yet.
+    """
+    try:
+        interface = board.make_interface()
+        return interface, f"network    {board.address}, from this computer ({board.local_address})"
+    except NoRights as error:
+        reason = error
+    relay = Relay(CONTROL_PORT)
+    try:
+        enter_private_namespace()
+        interface = board.make_interface()
+    except NoRights:
+        return None, f"network    none. {reason}"
+    relay.start(board.address)
+    return interface, f"network    TCP only: the control server is at 127.0.0.1:{relay.port}. For UDP, too: {reason}"
+
+
+def link_port(board):
+    """A name for the serial port that does not change."""
+    link = FOLDER / "port"
+    link.unlink(missing_ok=True)
+    link.symlink_to(board.port)
+    return link
+
+
+def show_console(board):
+    """Print what the board prints, until another program opens its port; then it is that one's."""
+    fd = os.open(board.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        while True:
+            time.sleep(0.05)
+            try:
+                sys.stdout.write(os.read(fd, 4096).decode(errors="replace").replace("\r", ""))
+                sys.stdout.flush()
+            except BlockingIOError:
+                pass
+    finally:
+        os.close(fd)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make emulate", description=__doc__)
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--console", action="store_true", help="show what the board prints")
+    arguments = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    log = open(FOLDER / "log.txt", "w")
+    board = Board(arguments.image, flash=FOLDER / "flash.bin", drive=FOLDER / "RPI-RP2", log=log)
+    started = time.monotonic()
+    interface, network = find_network(board)
+    board.start()
+    if interface:
+        board.connect_network(interface)
+    print(f"An emulated Raspberry Pi Pico, {arguments.image}; its flash is {board.flash}")
+    print(network)
+    print(f"REPL       mpremote connect {link_port(board)}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
+    if board.link and board.link.wait_up(LINK_SEC):
+        print(f"ready      after {time.monotonic() - started:.1f} s; Ctrl-C here switches the board off", flush=True)
+    try:
+        wait(board, arguments.console)
+    finally:
+        board.close()
+
+
+def wait(board, console):
+    """Until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if console:
+            show_console(board)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BoardError as error:
+        sys.exit(str(error))

@@ -1,0 +1,185 @@
+// The board: a chip with flash, wires, sensors and cables, switched on, reset and run at the pace of real time.
+
+import { Chip } from './chip.mjs';
+import { Pins } from './pins.mjs';
+import { I2cBus } from './sensors/i2c.mjs';
+
+const TURN = 200_000; // instructions until node's other events get their turn
+const SLICE = 20_000; // instructions between two looks at the clock
+const SAMPLE = 499; // the same while a profile is taken; prime, so that it does not follow a loop
+const MAY_RUN_AHEAD = 20_000; // nanoseconds: too short to wait for
+const LONGEST_PAUSE = 50; // milliseconds
+
+const realNanos = () => Number(process.hrtime.bigint());
+
+export class Board {
+  /**
+   * @param options  see Chip
+   * @param hooks    onConsole, onUart as Chip's; onPin(pin, level), onState(state): 'running', 'bootloader'
+   */
+  constructor(options, hooks) {
+    this.options = options;
+    this.hooks = hooks;
+    this.pins = new Pins(hooks.onPin);
+    this.buses = [new I2cBus(), new I2cBus()];
+    this.sensors = {};
+    this.volts = new Map(); // ADC channel: volts
+    this.temperature = 27;
+    this.instructions = 0;
+    this.resets = 0;
+    this.pastNanos = 0; // emulated time before the last reset
+    this.busyNanos = 0; // real time spent in executing
+    this.timer = null;
+    this.profile = null; // program counter: how often it was seen
+  }
+
+  /** Switches the power on. */
+  powerOn() {
+    this.#startChip(null);
+    this.#schedule(0);
+  }
+
+  /** Pulls the chip's RUN pin low for a moment. */
+  reset() {
+    this.resets++;
+    this.#startChip(null);
+    this.timer ? this.#wake() : this.#schedule(0); // in the bootloader nothing is scheduled
+  }
+
+  get nanos() {
+    return this.pastNanos + this.chip.mcu.clock.nanos;
+  }
+
+  writeConsole(bytes) {
+    this.chip.console.write(bytes);
+    this.#wake();
+  }
+
+  writeUart(number, bytes) {
+    this.chip.uarts[number].write(bytes);
+    this.#wake();
+  }
+
+  /** How many bytes for a UART have not reached the chip. */
+  uartBacklog(number) {
+    return this.chip.uarts[number].lineLength;
+  }
+
+  drivePin(pin, level) {
+    this.pins.drive(pin, level);
+    this.#wake();
+  }
+
+  setVoltage(channel, volts) {
+    this.volts.set(channel, volts);
+    this.chip.setVoltage(channel, volts);
+  }
+
+  setTemperature(degrees) {
+    this.temperature = degrees;
+    this.chip.setTemperature(degrees);
+  }
+
+  #startChip(watchdog) {
+    const seed = (this.options.seed + this.resets * 0x9e3779b9) >>> 0;
+    this.pastNanos += this.chip?.mcu.clock.nanos ?? 0;
+    this.chip = new Chip({ ...this.options, seed }, {
+      onConsole: this.hooks.onConsole,
+      onUart: this.hooks.onUart,
+      onReset: () => { this.next = () => this.#restart(); },
+      onBootloader: () => { this.next = () => this.hooks.onState('bootloader'); },
+    });
+    if (watchdog) {
+      this.chip.restoreWatchdog(watchdog);
+    }
+    this.next = null;
+    this.start = realNanos();
+    this.pins.connect(this.chip.mcu);
+    this.buses.forEach((bus, number) => bus.connect(this.chip.mcu.i2c[number]));
+    Object.values(this.sensors).forEach((sensor) => sensor.reset?.(this.chip.mcu.clock));
+    this.volts.forEach((volts, channel) => this.chip.setVoltage(channel, volts));
+    this.chip.setTemperature(this.temperature);
+    this.hooks.onState('running');
+  }
+
+  #restart() {
+    this.resets++;
+    this.#startChip(this.chip.watchdogState);
+    this.#schedule(0);
+  }
+
+  #schedule(milliseconds) {
+    this.timer = milliseconds
+      ? { handle: setTimeout(() => this.#turn(), milliseconds), cancel: clearTimeout }
+      : { handle: setImmediate(() => this.#turn()), cancel: clearImmediate };
+  }
+
+  /** Something has come from outside: no reason to wait for the next alarm. */
+  #wake() {
+    if (this.timer) {
+      this.timer.cancel(this.timer.handle);
+      this.#schedule(0);
+    }
+  }
+
+  /** Executes for a while, and says when to go on. */
+  #turn() {
+    this.timer = null;
+    const started = realNanos();
+    let pause = 0;
+    for (let left = TURN; left > 0 && !pause && !this.chip.stop.requested;) {
+      if (this.chip.mcu.core.waiting) {
+        pause = this.#sleep();
+      } else {
+        const count = this.chip.run(Math.min(left, this.profile ? SAMPLE : SLICE));
+        this.instructions += count;
+        left -= count;
+        this.#sample(count);
+      }
+    }
+    this.chip.uarts.forEach((uart) => uart.flush());
+    this.busyNanos += realNanos() - started;
+    if (this.next) {
+      this.next();
+    } else {
+      this.#keepPace(pause);
+      this.#schedule(Math.min(pause / 1e6, LONGEST_PAUSE));
+    }
+  }
+
+  /** Where the program is: each sample counts for the instructions since the last one. */
+  #sample(count) {
+    if (this.profile) {
+      const { PC } = this.chip.mcu.core;
+      this.profile.set(PC, (this.profile.get(PC) ?? 0) + count);
+    }
+  }
+
+  /**
+   * The core waits. Emulated time goes on to the next alarm, but not ahead of real time; returns the nanoseconds that
+   * are left until then.
+   */
+  #sleep() {
+    const { core, clock } = this.chip.mcu;
+    if (core.interruptsUpdated && core.checkForInterrupts()) {
+      core.waiting = false;
+      return 0;
+    }
+    const behind = realNanos() - this.start - clock.nanos;
+    const next = clock.nextAlarm ? clock.nextAlarm.nanos - clock.nanos : Infinity;
+    if (next > behind && next > MAY_RUN_AHEAD) {
+      return next - Math.max(behind, 0);
+    }
+    this.start += Math.min(behind, 0);
+    clock.tick(next);
+    return 0;
+  }
+
+  /** A busy chip is slower than a real one. The lost time is not made up for: no burst of timers afterwards. */
+  #keepPace(pause) {
+    const behind = realNanos() - this.start - this.chip.mcu.clock.nanos;
+    if (!pause && behind > 0) {
+      this.start += behind;
+    }
+  }
+}

@@ -1,0 +1,272 @@
+"""An emulated board, to be used like a real one: it has a serial port, a network cable, a power switch and a reset pin.
+
+    with Board("build/PICO_PPP/firmware.bin") as board:
+        board.port          # for mpremote or any terminal
+        board.address       # once it has a network: board.connect_network()
+
+Everything that can be done to the board from outside is a method. The chip itself runs in a process of its own
+(main.mjs), which is killed when the power is cut.
+"""
+
+import json
+import os
+import pty
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import tty
+from pathlib import Path
+
+from .link import PppLink
+from .network import Tun
+
+HERE = Path(__file__).resolve().parent
+COMMAND_SEC = 10
+
+
+class BoardError(Exception):
+    """The board, or what it should run on, is not as it should be."""
+
+
+class Board:
+    """One board. `number` tells it from others: its addresses are 10.64.<number>.1 (ours) and .2 (its own)."""
+
+    def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=()):
+        self.image = Path(image)
+        self.number = number
+        self.local_address = f"10.64.{number}.1"
+        self.address = f"10.64.{number}.2"
+        self.link = None
+        self._folder = Path(tempfile.mkdtemp(prefix="board-"))
+        self.flash = Path(flash or self._folder / "flash.bin")
+        self.drive = Path(drive or self._folder / "RPI-RP2")
+        self._seed = seed
+        self._log = log
+        self._options = options
+        self._process = None
+        # The serial port is there before and after the board's process: a program may keep it open.
+        self._console, self._port = pty.openpty()
+        tty.setraw(self._port)
+        self.port = os.ttyname(self._port)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    # --- power and reset
+
+    def start(self):
+        """Switch the power on."""
+        if not self.image.exists():
+            raise BoardError(f"There is no image {self.image}: make firmware BOARD=PICO_PPP")
+        self._uart, uart = socket.socketpair()
+        control, remote_control = socket.socketpair()
+        self._launch(self._console, uart.fileno(), remote_control.fileno())
+        uart.close()
+        remote_control.close()
+        self._control = Control(control)
+
+    def _launch(self, console, uart, control):
+        node = shutil.which("node")
+        if not node or not (HERE / "node_modules" / "rp2040js").exists():
+            raise BoardError("The emulator is not installed: make emulator")
+        command = [node, HERE / "main.mjs", "--image", self.image, "--flash", self.flash, "--drive", self.drive]
+        command += ["--id", str(self.number), *self._options]
+        if self._seed is not None:
+            command += ["--seed", str(self._seed)]
+        for name, fd in (("console", console), ("uart0", uart), ("control", control)):
+            command += [f"--{name}", str(fd)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log or subprocess.DEVNULL,
+            stderr=self._log,
+            pass_fds=(console, uart, control),
+        )
+
+    def power_cut(self):
+        """Switch the power off at once. What is in flash stays; `start` brings the board back."""
+        self._process.kill()
+        self._ended()
+
+    def stop(self):
+        """Switch the power off between two flash operations."""
+        self._process.terminate()
+        self._ended()
+
+    def _ended(self):
+        self._process.wait(COMMAND_SEC)
+        self._process = None
+        if self.link:
+            self.link.close()
+            self.link = None
+        self._control.close()
+        self._uart.close()
+
+    def close(self):
+        """Throw the board away, and its flash where that was nobody's."""
+        if self.is_running:
+            self.power_cut()
+        os.close(self._console)
+        os.close(self._port)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def is_running(self):
+        return self._process is not None
+
+    def reset(self):
+        """Press the reset button (the RUN pin)."""
+        self._control.do("reset")
+
+    def cut_power_after(self, flash_operations):
+        """Let the power fail in the middle of a flash operation: the one after so many others."""
+        self._control.do("cut_power_after", flash_operations=flash_operations)
+
+    def wait_power_cut(self, timeout):
+        """True if the power has failed by then; the board is off."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        self._ended()
+        return True
+
+    # --- network
+
+    def make_interface(self):
+        """This computer's end of the board's network, or that of the namespace that this process is in."""
+        return Tun(f"board{self.number}", self.local_address, self.address)
+
+    def connect_network(self, interface=None):
+        """Plug the network in."""
+        self.link = PppLink(self._uart, interface or self.make_interface(), self.local_address, self.address)
+
+    # --- measuring
+
+    def stats(self):
+        """Counters: instructions, emulated_s, busy_s (of real time), resets, flash_operations."""
+        return self._control.do("stats")
+
+    @property
+    def instruction_count(self):
+        """Instructions that the chip has executed since the power is on; exact, free of noise."""
+        return self.stats()["instructions"]
+
+    def start_profile(self):
+        """From now on, note about every 500 instructions where the program is."""
+        self._control.do("start_profile")
+
+    def stop_profile(self):
+        """{program counter: instructions that were executed around it}; they add up to all of them."""
+        return dict(self._control.do("stop_profile"))
+
+    # --- pins and sensors
+
+    def pin(self, number):
+        """The level of a pin's wire: 0 or 1."""
+        return self._control.do("pin", pin=number)
+
+    def watch_pin(self, number):
+        """From now on, changes of a pin's level are events: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
+        self._control.do("watch_pin", pin=number)
+
+    def drive_pin(self, number, level):
+        """Put a level on a pin from outside; None lets go of it."""
+        self._control.do("drive_pin", pin=number, level=level)
+
+    def press_button(self, number):
+        """A button between a pin and ground; it stays down until `release_button`."""
+        self.drive_pin(number, 0)
+
+    def release_button(self, number):
+        self.drive_pin(number, None)
+
+    def set_temperature(self, degrees):
+        """The chip's own temperature."""
+        self._control.do("temperature", degrees=degrees)
+
+    def set_voltage(self, channel, volts):
+        """The voltage at an ADC input: channel 0 is pin 26, and so on."""
+        self._control.do("voltage", channel=channel, volts=volts)
+
+    def attach_sensor(self, kind, name=None, **where):
+        """Wire a sensor up: "ds18b20" (pin=…), "bme280" (bus=…, address=…)."""
+        self._control.do("attach", sensor=kind, name=name or kind, **where)
+
+    def set_sensor(self, name, **values):
+        """What a sensor measures: temperature, humidity, pressure."""
+        self._control.do("set_sensor", name=name, **values)
+
+    def detach_sensor(self, name):
+        self._control.do("detach", name=name)
+
+    def wait_event(self, timeout, **values):
+        """The next event, not yet waited for, that has these values; None after `timeout` seconds."""
+        return self._control.wait_event(values, timeout)
+
+
+class Control:
+    """The line to the emulator: commands and their answers, and events (control.mjs)."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._number = 0
+        self._changed = threading.Condition()
+        self._answers = {}
+        self._events = []
+        self._is_open = True
+        self._thread = threading.Thread(target=self._read, name="board", daemon=True)
+        self._thread.start()
+
+    def do(self, command, **values):
+        """Give a command, return its result."""
+        with self._changed:
+            self._number += 1
+            number = self._number
+            self._stream.sendall(json.dumps({"id": number, "do": command, **values}).encode() + b"\n")
+            self._changed.wait_for(lambda: number in self._answers or not self._is_open, COMMAND_SEC)
+            answer = self._answers.pop(number, {"error": f"The board did not answer to {command!r}."})
+        if "error" in answer:
+            raise BoardError(answer["error"])
+        return answer["result"]
+
+    def wait_event(self, values, timeout):
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                for event in self._events:
+                    if values.items() <= event.items():
+                        self._events.remove(event)
+                        return event
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._is_open:
+                    return None
+                self._changed.wait(remaining)
+
+    def close(self):
+        self._stream.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._stream.close()
+
+    def _read(self):
+        with self._stream.makefile() as lines:
+            for line in lines:
+                self._take(json.loads(line))
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
+
+    def _take(self, message):
+        with self._changed:
+            if "id" in message:
+                self._answers[message["id"]] = message
+            else:
+                self._events.append(message)
+            self._changed.notify_all()

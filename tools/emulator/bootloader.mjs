@@ -1,0 +1,84 @@
+// The chip's USB bootloader: a drive that takes a UF2 file (RP2040 datasheet, section 2.8.4). The drive is a folder.
+//
+// The protocol of the real one, as far as files go: two files that tell what it is, a file of 512-byte blocks that is
+// copied to it, each block checked on its own, and the board starts when the last one has come.
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+const BLOCK = 512;
+const MAGIC = [0x0a324655, 0x9e5d5157, 0x0ab16f30]; // UF2 specification: at 0, 4 and 508
+const NOT_MAIN_FLASH = 1 << 0;
+const FAMILY_PRESENT = 1 << 13;
+const FAMILY_RP2040 = 0xe48bff56;
+const FLASH_START = 0x10000000;
+const LOOK_EVERY = 50; // milliseconds
+
+const INFO = 'UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n';
+
+export class Bootloader {
+  /**
+   * @param folder  stands for the drive RPI-RP2
+   * @param flash   what is programmed
+   * @param onDone  called when a whole file has been programmed
+   */
+  constructor(folder, flash, onDone) {
+    this.folder = folder;
+    this.flash = flash;
+    this.onDone = onDone;
+    this.timer = null;
+  }
+
+  /** The drive appears. */
+  start() {
+    fs.mkdirSync(this.folder, { recursive: true });
+    fs.writeFileSync(path.join(this.folder, 'INFO_UF2.TXT'), INFO);
+    fs.writeFileSync(path.join(this.folder, 'INDEX.HTM'), '');
+    this.offsets = new Map(); // file: bytes taken
+    this.blocks = new Set();
+    this.timer = setInterval(() => this.#look(), LOOK_EVERY);
+  }
+
+  /** The drive is gone, if it was there. */
+  stop() {
+    if (!this.timer) {
+      return;
+    }
+    clearInterval(this.timer);
+    this.timer = null;
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #look() {
+    const files = fs.readdirSync(this.folder).filter((name) => /\.uf2$/i.test(name));
+    if (files.some((name) => this.#take(path.join(this.folder, name)))) {
+      this.stop();
+      this.onDone();
+    }
+  }
+
+  /** Programs the blocks that a file has grown by; true after the last one. */
+  #take(file) {
+    const bytes = fs.readFileSync(file);
+    let offset = this.offsets.get(file) ?? 0;
+    for (; offset + BLOCK <= bytes.length; offset += BLOCK) {
+      if (this.#program(bytes.subarray(offset, offset + BLOCK))) {
+        return true;
+      }
+    }
+    this.offsets.set(file, offset);
+    return false;
+  }
+
+  #program(block) {
+    const [flags, address, size, number, count, family] = [8, 12, 16, 20, 24, 28].map((at) => block.readUInt32LE(at));
+    const isValid = [0, 4, 508].every((at, index) => block.readUInt32LE(at) === MAGIC[index])
+      && !(flags & NOT_MAIN_FLASH) && flags & FAMILY_PRESENT && family === FAMILY_RP2040 && address >= FLASH_START;
+    if (!isValid) {
+      return false; // the real one ignores it, too
+    }
+    this.flash.writeImage(block.subarray(32, 32 + size), address - FLASH_START);
+    this.blocks.add(number);
+    return this.blocks.size === count;
+  }
+}

@@ -1,0 +1,126 @@
+// The board's flash chip: what is in it stays in a file, as it is at any moment. So a process that is killed is a board
+// whose power is cut.
+
+import fs from 'node:fs';
+import { BasePeripheral } from 'rp2040js';
+
+export const FLASH_SIZE = 2 * 1024 * 1024;
+const ADDRESS_SPACE = 16 * 1024 * 1024; // what rp2040js maps
+
+export class Flash {
+  /** @param path  the file; without one everything is forgotten at the end */
+  constructor(path) {
+    this.bytes = new Uint8Array(ADDRESS_SPACE).fill(0xff);
+    this.file = null;
+    this.operations = 0;
+    this.cut = null;
+    if (path) {
+      this.#open(path);
+    }
+  }
+
+  #open(path) {
+    if (fs.existsSync(path)) {
+      this.bytes.set(fs.readFileSync(path).subarray(0, FLASH_SIZE));
+      this.file = fs.openSync(path, 'r+');
+    } else {
+      this.file = fs.openSync(path, 'w+');
+      this.#save(0, FLASH_SIZE);
+    }
+  }
+
+  /** Makes this the flash of a chip. */
+  install(mcu) {
+    mcu.flash = this.bytes;
+    mcu.flash16 = new Uint16Array(this.bytes.buffer);
+    mcu.flashView = new DataView(this.bytes.buffer);
+  }
+
+  /** Writes a firmware image, whatever was there; the rest stays. */
+  writeImage(image, offset = 0) {
+    this.bytes.set(image, offset);
+    this.#save(offset, image.length);
+  }
+
+  /** Sets bytes to 0xff, as the chip's erase command. */
+  erase(offset, size) {
+    this.#operate(offset, size, (end) => this.bytes.fill(0xff, offset, end));
+  }
+
+  /** Clears bits, as the chip's program command: it cannot set any. */
+  program(offset, data) {
+    this.#operate(offset, data.length, (end) => {
+      for (let i = offset; i < end; i++) {
+        this.bytes[i] &= data[i - offset];
+      }
+    });
+  }
+
+  /** Cuts the power in the middle of the operation after the next `operations` ones. */
+  cutPowerAfter(operations, onCut) {
+    this.cut = { at: this.operations + operations, onCut };
+  }
+
+  #operate(offset, size, change) {
+    const isCut = this.cut?.at === this.operations++;
+    const done = isCut ? size >> 1 : size;
+    change(offset + done);
+    this.#save(offset, done);
+    if (isCut) {
+      this.cut.onCut();
+    }
+  }
+
+  #save(offset, size) {
+    if (this.file !== null) {
+      fs.writeSync(this.file, this.bytes, offset, size, offset);
+    }
+  }
+}
+
+const READ_UNIQUE_ID = 0x4b; // Winbond W25Q16JV datasheet, section 8.2.20: 4 dummy bytes, then 8 of the number
+const DUMMY_BYTES = 4;
+const ID_BYTES = 8;
+const DATA = 0x60;
+
+/**
+ * The flash chip's serial interface, as far as a program speaks to it: reading its serial number, which is also the
+ * board's (machine.unique_id()). rp2040js' model gives all boards the same one.
+ */
+export class FlashInterface extends BasePeripheral {
+  /**
+   * @param original  rp2040js' model, for everything else
+   * @param id        the board's number
+   */
+  constructor(mcu, original, id) {
+    super(mcu, 'SSI');
+    this.original = original;
+    this.answer = Buffer.alloc(1 + DUMMY_BYTES + ID_BYTES);
+    this.answer.writeUInt32BE(0xe6616000, 1 + DUMMY_BYTES);
+    this.answer.writeUInt32BE(id >>> 0, 1 + DUMMY_BYTES + 4);
+    this.position = null; // in the answer, while there is one
+    this.queue = [];
+  }
+
+  writeUint32(offset, value) {
+    if (offset !== DATA) {
+      this.original.writeUint32(offset, value);
+      return;
+    }
+    if (this.position === null && value === READ_UNIQUE_ID) {
+      this.position = 0;
+    }
+    if (this.position === null) {
+      this.original.writeUint32(offset, value);
+      return;
+    }
+    this.queue.push(this.answer[this.position++]);
+    if (this.position === this.answer.length) {
+      this.position = null;
+    }
+  }
+
+  readUint32(offset) {
+    return offset === DATA && this.queue.length ? this.queue.shift() : this.original.readUint32(offset);
+  }
+}

@@ -1,0 +1,155 @@
+// Runs one board. tools/emulator/board.py starts this and holds the other ends of the file descriptors.
+//
+//   node main.mjs --image firmware.bin [--flash FILE] [--drive FOLDER] [--id N] [--seed N]
+//                 [--console FD] [--uart0 FD] [--uart1 FD] [--control FD] [--plain] [--verbose]
+//
+// Without --console, the board's serial port is this terminal.
+
+import fs from 'node:fs';
+import net from 'node:net';
+import tty from 'node:tty';
+import { parseArgs } from 'node:util';
+
+import { Board } from './board.mjs';
+import { Bootloader } from './bootloader.mjs';
+import { Control } from './control.mjs';
+import { Flash } from './flash.mjs';
+
+const LARGEST_BACKLOG = 64 * 1024; // bytes for a UART; more wait in the socket
+const LARGEST_OUTPUT = 64 * 1024; // bytes from the serial port that nobody has read; more are lost, as on the chip
+const RETRY_MS = 2;
+
+const { values: options } = parseArgs({
+  options: {
+    image: { type: 'string' },
+    flash: { type: 'string' },
+    drive: { type: 'string' },
+    id: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Date.now()) },
+    console: { type: 'string' },
+    uart0: { type: 'string' },
+    uart1: { type: 'string' },
+    control: { type: 'string' },
+    plain: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+
+/** The serial port's other end: a pseudo-terminal, whose reader may be away for any time. */
+class Terminal {
+  constructor(fd) {
+    this.output = fd ?? 1;
+    this.input = fd === undefined ? process.stdin : new tty.ReadStream(fd);
+    this.waiting = [];
+    this.size = 0;
+    this.input.on('error', () => {}); // nobody holds the other end
+    if (fd === undefined && process.stdin.isTTY) {
+      process.stdin.setRawMode(true);
+    }
+  }
+
+  write(bytes) {
+    if (this.size + bytes.length <= LARGEST_OUTPUT) {
+      this.waiting.push(bytes);
+      this.size += bytes.length;
+    }
+    this.#drain();
+  }
+
+  #drain() {
+    while (this.waiting.length) {
+      const written = this.#writeNow(this.waiting[0]);
+      if (!written) {
+        this.timer ??= setTimeout(() => {
+          this.timer = null;
+          this.#drain();
+        }, RETRY_MS);
+        return;
+      }
+      this.size -= written;
+      this.waiting[0] = this.waiting[0].subarray(written);
+      if (!this.waiting[0].length) {
+        this.waiting.shift();
+      }
+    }
+  }
+
+  #writeNow(bytes) {
+    try {
+      return fs.writeSync(this.output, bytes);
+    } catch (error) {
+      if (error.code === 'EAGAIN') {
+        return 0;
+      }
+      throw error;
+    }
+  }
+}
+
+/** A UART's other end. */
+function connectUart(board, number, fd) {
+  const cable = new net.Socket({ fd });
+  cable.on('data', (bytes) => {
+    board.writeUart(number, bytes);
+    if (board.uartBacklog(number) > LARGEST_BACKLOG) {
+      cable.pause();
+      setTimeout(() => cable.resume(), RETRY_MS);
+    }
+  });
+  cable.on('error', () => {});
+  return cable;
+}
+
+function powerOff() {
+  process.exit(0);
+}
+
+function openControl() {
+  if (options.control === undefined) {
+    return null;
+  }
+  const stream = new net.Socket({ fd: Number(options.control) });
+  stream.on('close', powerOff); // who started the board is gone
+  return new Control(stream, powerOff);
+}
+
+const flash = new Flash(options.flash);
+if (options.image) {
+  flash.writeImage(fs.readFileSync(options.image));
+}
+const control = openControl();
+const terminal = new Terminal(options.console === undefined ? undefined : Number(options.console));
+const cables = [];
+const bootloader = options.drive ? new Bootloader(options.drive, flash, () => board.powerOn()) : null;
+
+const board = new Board({
+  flash,
+  id: Number(options.id),
+  seed: Number(options.seed),
+  plain: options.plain,
+  verbose: options.verbose,
+}, {
+  onConsole: (bytes) => terminal.write(bytes),
+  onUart: (number, bytes) => cables[number]?.write(bytes),
+  onPin: (pin, level) => control?.pinChanged(pin, level),
+  onState: (state) => {
+    control?.tell({ event: 'state', state });
+    if (state === 'bootloader') {
+      bootloader?.start();
+    } else {
+      bootloader?.stop();
+    }
+  },
+});
+
+control?.connect(board);
+terminal.input.on('data', (bytes) => board.writeConsole(bytes));
+for (const number of [0, 1]) {
+  const fd = options[`uart${number}`];
+  if (fd !== undefined) {
+    cables[number] = connectUart(board, number, Number(fd));
+  }
+}
+process.on('SIGTERM', powerOff);
+process.on('SIGINT', powerOff);
+board.powerOn();

