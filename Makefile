@@ -18,6 +18,9 @@ IMAGE := unix
 PROGRAMS := build/programs.python+compiler
 endif
 
+# Bytecode beside the sources would touch their folders, and with them what is frozen.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
+
 .PHONY: help run test test-host unix bench lint clean FORCE
 .NOTPARALLEL:
 
