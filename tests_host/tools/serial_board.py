@@ -1,0 +1,123 @@
+"""A board at a serial port: a pseudo-terminal with MicroPython's raw REPL, as mpremote speaks it.
+
+The code runs in the real interpreter (the UNIX image), its files are on the littlefs that a Pico has, in memory.
+"""
+
+import ast
+import os
+import pty
+import subprocess
+import termios
+import threading
+import tty
+
+from image import IMAGE
+
+_RUNNER = """
+import sys, vfs
+
+class Flash:
+    def __init__(self):
+        self.data = bytearray(64 * 4096)
+    def readblocks(self, block, into, offset=0):
+        start = block * 4096 + offset
+        into[:] = self.data[start : start + len(into)]
+    def writeblocks(self, block, data, offset=0):
+        start = block * 4096 + offset
+        self.data[start : start + len(data)] = data
+    def ioctl(self, request, argument):
+        return {4: 64, 5: 4096, 6: 0}.get(request)
+
+flash = Flash()
+vfs.VfsLfs2.mkfs(flash)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(flash), "/")
+scope = {}
+while True:
+    code = sys.stdin.read(int(sys.stdin.readline()))
+    failure = ""
+    try:
+        exec(code, scope)
+    except Exception as error:
+        failure = "Traceback (most recent call last):\\r\\n%s: %s" % (type(error).__name__, error)
+    print("\\x04" + failure, end="\\x04")
+"""
+
+
+class SerialBoard:
+    """`port` is what mpremote opens; `fails_at` is code that ends in an error instead of being run."""
+
+    def __init__(self):
+        self.fails_at = None
+        self.ran = []
+        self.restarts = 0
+        self._restarted = threading.Event()
+        self._fd, self._inner = pty.openpty()
+        tty.setraw(self._inner, termios.TCSANOW)
+        self.port = os.ttyname(self._inner)
+        command = [IMAGE, "-c", _RUNNER]
+        self._interpreter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        received = b""
+        raw = False
+        try:
+            while True:
+                received += os.read(self._fd, 4096)
+                while True:
+                    if received.startswith(b"\x05A\x01"):  # the faster way to send code: not here
+                        received = received[3:]
+                        os.write(self._fd, b"R\x00")
+                    elif b"\x01" in received:
+                        received = received.partition(b"\x01")[2]
+                        raw = True
+                        os.write(self._fd, b"raw REPL; CTRL-B to exit\r\n>")
+                    elif raw and received.startswith(b"\r\x02"):
+                        received = received[2:]
+                        raw = False
+                    elif b"\x04" in received:
+                        code, _, received = received.partition(b"\x04")
+                        if raw:
+                            os.write(self._fd, b"OK" + self._run(code.decode()) + b">")
+                        else:
+                            self.restarts += 1
+                            self._restarted.set()
+                    else:
+                        break
+        except OSError:  # closed
+            pass
+
+    def _run(self, code):
+        self.ran.append(code)
+        if self.fails_at and self.fails_at in code:
+            return b"\x04Traceback (most recent call last):\r\nOSError: [Errno 28] ENOSPC\r\n\x04"
+        return self._execute(code)
+
+    def _execute(self, code):
+        text = code.encode()
+        self._interpreter.stdin.write(b"%d\n" % len(text) + text)
+        self._interpreter.stdin.flush()
+        output = b""
+        while output.count(b"\x04") < 2:
+            output += self._interpreter.stdout.read1(4096)
+        return output
+
+    def write(self, name, text):
+        """Put a file onto its filesystem. Not while mpremote is connected."""
+        self._execute(f"with open({name!r}, 'w') as file: file.write({text!r})")
+
+    def files(self):
+        """{name: text} of its filesystem. Not while mpremote is connected."""
+        output = self._execute("import os\nprint({name: open(name).read() for name in os.listdir('/')})")
+        return ast.literal_eval(output.partition(b"\x04")[0].decode())
+
+    def wait_for_restart(self, seconds):
+        """True once the board was told to start its program anew."""
+        return self._restarted.wait(seconds)
+
+    def close(self):
+        self._interpreter.kill()
+        self._interpreter.communicate()
+        os.close(self._inner)
+        os.close(self._fd)

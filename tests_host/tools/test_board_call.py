@@ -1,0 +1,175 @@
+"""`call`: one method of a real board, with and without the token, and everything that can be in the way."""
+
+import json
+import socket
+import threading
+
+import pytest
+from image import QUIET, until
+
+from tools.board.client import ControlClient, parse_host
+from tools.board.errors import BoardError, UsageError
+
+TOKEN = QUIET["control"]["token"]
+
+
+@pytest.fixture
+def host(board):
+    board.start()
+    return f"127.0.0.1:{board.port}"
+
+
+def test_the_result_is_printed_as_json(tool, host):
+    assert tool("call", host, "ping").wait() == (0, '"pong"\n', "")
+    code, output, _ = tool("call", host, "info").wait()
+    assert code == 0
+    assert json.loads(output)["board"] == "UNIX"
+
+
+def test_a_pin_is_set_and_read(tool, host, tmp_path):
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN + "\n")
+    for value in (1, 0, 1):
+        assert tool("call", host, "gpio.write", "pin=7", f"value={value}", "--token", TOKEN).wait()[0] == 0
+        assert tool("call", host, "gpio.read", "pin=7").wait() == (0, f"{value}\n", "")
+    assert tool("call", host, "gpio.write", "--token-file", secret, "pin=7", "value=0").wait()[0] == 0
+    assert tool("call", host, "gpio.read", "7").wait()[1] == "0\n"
+    assert tool("call", host, "gpio.write", "7", "1", BOARD_TOKEN=TOKEN).wait()[0] == 0
+    assert tool("call", host, "gpio.read", "7").wait()[1] == "1\n"
+
+
+def test_values_are_json_or_text(tool, host):
+    set_tags = tool("call", host, "config.set", "key=device.tags", 'value=["room=a b", "x=1"]', "--token", TOKEN)
+    assert set_tags.wait()[0] == 0
+    assert json.loads(tool("call", host, "config.get", "key=device.tags").wait()[1]) == ["room=a b", "x=1"]
+
+
+def test_without_the_token_it_says_how_to_give_it(tool, host):
+    code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1").wait()
+    assert (code, output) == (1, "")
+    assert "-32001" in errors and "BOARD_TOKEN" in errors and errors.count("\n") == 1
+
+
+def test_a_wrong_token_opens_nothing(tool, host):
+    code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
+    assert (code, output) == (1, "")
+    assert errors == "board: the board says: wrong: try again in 1 s (-32001)\n"
+    assert tool("call", host, "gpio.read", "pin=7").wait()[1] == "0\n"
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["nope"], "no method 'nope'; help lists them (-32601)"),
+        (["gpio.read"], "parameter 'pin' is missing"),
+        (["gpio.read", "pin=300"], "invalid pin (-32602)"),
+    ],
+)
+def test_what_the_board_refuses_is_told_in_its_words(tool, host, words, said):
+    code, output, errors = tool("call", host, *words).wait()
+    assert (code, output) == (1, "")
+    assert said in errors and errors.count("\n") == 1
+
+
+def closed_port():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+def test_a_refused_port(tool):
+    port = closed_port()
+    code, _, errors = tool("call", f"127.0.0.1:{port}", "ping").wait()
+    assert code == 3
+    assert errors == f"board: 127.0.0.1:{port} cannot be reached: Connection refused\n"
+
+
+def test_an_unknown_host(tool):
+    code, _, errors = tool("call", "no-such-board.invalid", "ping").wait()
+    assert code == 3
+    assert "no host named 'no-such-board.invalid'" in errors
+
+
+def serve_once(reply):
+    """A server that answers its first line with `reply`, or with silence for None: its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with listener, listener.accept()[0] as client:
+            client.recv(1000)
+            if reply is not None:
+                client.sendall(reply)
+                client.shutdown(socket.SHUT_WR)
+            while client.recv(1000):  # until the tool has gone
+                pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "reply, said",
+    [
+        (None, "did not answer within 0.3 s"),
+        (b"", "closed the connection before it answered (it hung up)"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "is no control server: it sent 'HTTP/1.1 400 Bad Request'"),
+        (b"[1]\n", "is no control server"),
+        (b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32003, "message": "full"}}\n', "full (-32003)"),
+    ],
+)
+def test_a_server_that_is_no_board(tool, reply, said):
+    host = f"127.0.0.1:{serve_once(reply)}"
+    code, output, errors = tool("call", host, "ping", "--timeout", "0.3").wait()
+    assert code == (1 if "-32003" in said else 3)
+    assert output == ""
+    assert said in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["call", "x"], ["call", "a:b", "ping"], ["call", "x", "ping", "1", "a=1"], [], ["call", "x", "y", "--no"]]
+)
+def test_a_command_that_makes_no_sense(tool, words):
+    assert tool(*words).wait()[0] == 2
+
+
+def test_ctrl_c_ends_a_call_that_waits(tool):
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener:
+        waiting = tool("call", f"127.0.0.1:{listener.getsockname()[1]}", "ping", "--timeout", "60")
+        client, _ = listener.accept()
+        with client:
+            assert b"ping" in client.recv(1000)
+            waiting.interrupt()
+            assert waiting.wait() == (130, "", "")
+
+
+def test_it_connects_and_logs_in_again_after_the_board_has_closed(board):
+    board.configure(control={"port": 0, "token": TOKEN, "idle_s": 1})
+    board.start()
+    with ControlClient(f"127.0.0.1:{board.port}", TOKEN) as client:
+        assert client.call("gpio.write", {"pin": 3, "value": 1}) is True
+        until(lambda: client.poll(20) or not client.connected)
+        assert client.call("gpio.write", {"pin": 3, "value": 0}) is True
+        assert client.call("gpio.read", {"pin": 3}) == 0
+        with pytest.raises(BoardError, match="-32601"):
+            client.call("nope")
+
+
+def test_notifications_are_told_between_the_answers(board):
+    board.start()
+    told = []
+    with ControlClient(f"127.0.0.1:{board.port}") as client:
+        client.on_notification = lambda method, params: told.append((method, params))
+        client.call("telemetry.subscribe")
+        until(lambda: client.poll(20) or len(told) >= 3)
+        assert client.call("ping") == "pong"
+    assert {method for method, _ in told} == {"telemetry"}
+    assert all("heap" in params["readings"] for _, params in told)
+
+
+def test_hosts():
+    assert parse_host("attic") == ("attic", 8095)
+    assert parse_host("192.0.2.2:1") == ("192.0.2.2", 1)
+    for wrong in ("", ":1", "a:", "a:0", "a:65536", "a:1:2"):
+        with pytest.raises(UsageError):
+            parse_host(wrong)

@@ -1,0 +1,113 @@
+"""`provision`: the file is checked as the board checks it, and written in one step by mpremote's own transport."""
+
+import json
+
+import pytest
+from image import PATIENCE_S
+from serial_board import SerialBoard
+
+GOOD = json.dumps({"device": {"name": "attic"}, "control": {"token": "a secret of tests"}})
+OLD = '{"device": {"name": "old"}}'
+
+
+@pytest.mark.parametrize("text", ["{}", GOOD])
+def test_a_good_file(tool, tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    assert tool("provision", "--check", path).wait() == (0, f"{path}: good\n", "")
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ('{"device": {"name": "attic"},}', "line 1, column"),
+        ('{"telemetry": {"interval_s": "fast"}}', "telemetry.interval_s: 'fast' is not a number from 0.1 to 86400"),
+        ('{"telemetri": {}}', "telemetri: 'this key' is not known here"),
+        ('{"control": {"token": "zebra"}}', "control.token: '***' is not empty, or a secret of 8 to 64 bytes"),
+        ("[]", "configuration: [] is not an object"),
+        (b'{"device": {"name": "\xff"}}', "not UTF-8"),
+        ("{}" + " " * 20000, "20002 bytes are more than the 16384"),
+        ("", "line 1, column 1"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_fault(tool, tmp_path, text, said):
+    path = tmp_path / "config.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, output, errors = tool("provision", "--check", path).wait()
+    assert (code, output) == (1, "")
+    assert f"{path}: {said}" in errors and errors.count("\n") == 1
+    assert "zebra" not in errors
+
+
+def test_a_file_that_is_not_there(tool, tmp_path):
+    code, _, errors = tool("provision", "--check", tmp_path / "none.json").wait()
+    assert code == 2
+    assert "No such file" in errors
+
+
+def test_a_port_that_is_not_there(tool, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(GOOD)
+    code, _, errors = tool("provision", tmp_path / "no-port", path).wait()
+    assert code == 3
+    assert "There is no port" in errors
+
+
+def test_neither_port_nor_check(tool):
+    assert tool("provision").wait()[0] == 2
+
+
+@pytest.fixture
+def serial_board():
+    board = SerialBoard()
+    yield board
+    board.close()
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "new.json"
+    path.write_text(GOOD)
+    return path
+
+
+def test_it_is_written_beside_the_old_one_and_renamed_over_it(tool, serial_board, config):
+    serial_board.write("config.json", OLD)
+    code, output, errors = tool("provision", serial_board.port, config).wait()
+    assert (code, errors) == (0, "")
+    assert "written and read back" in output
+    assert serial_board.files() == {"config.json": GOOD}
+    opened = [code for code in serial_board.ran if "'wb'" in code]
+    assert opened and all("/config.json.new" in code for code in opened)
+    assert serial_board.wait_for_restart(PATIENCE_S)
+
+
+def test_the_first_file_of_a_board(tool, serial_board, config):
+    assert tool("provision", serial_board.port, config).wait()[0] == 0
+    assert serial_board.files() == {"config.json": GOOD}
+
+
+def test_what_is_there_already_is_not_written(tool, serial_board, config):
+    serial_board.write("config.json", GOOD)
+    code, output, _ = tool("provision", serial_board.port, config).wait()
+    assert code == 0
+    assert "there already" in output
+    assert not [code for code in serial_board.ran if "'wb'" in code]
+
+
+@pytest.mark.parametrize("step", ["'wb'", "w(b", "os.rename"])
+def test_a_write_that_fails_leaves_the_old_one(tool, serial_board, config, step):
+    serial_board.write("config.json", OLD)
+    serial_board.fails_at = step
+    code, _, errors = tool("provision", serial_board.port, config).wait()
+    assert code == 1
+    assert errors.startswith("board: ") and errors.count("\n") == 1
+    assert serial_board.files()["config.json"] == OLD
+
+
+def test_a_bad_file_does_not_reach_the_board(tool, serial_board, config):
+    config.write_text('{"telemetry": {"port": 0}}')
+    code, _, errors = tool("provision", serial_board.port, config).wait()
+    assert code == 1
+    assert "telemetry.port" in errors
+    assert not serial_board.ran

@@ -1,0 +1,193 @@
+"""`discover` and `watch`: what real boards broadcast, and what is lost on the way."""
+
+import csv
+import json
+import re
+import socket
+
+import pytest
+from image import PATIENCE_S, QUIET
+
+
+def broadcast_to(board, port, **device):
+    """Start a board that broadcasts to this port on the computer's own network."""
+    settings = {**QUIET["telemetry"], "broadcast": True, "port": port}
+    board.configure(telemetry=settings, device={"name": "attic", **device})
+    board.start()
+
+
+def collect_at(board, port):
+    """Start a board that sends to this port by the loopback interface."""
+    settings = {**QUIET["telemetry"], "collectors": [f"127.0.0.1:{port}"]}
+    board.configure(telemetry=settings, device={"name": "cellar"})
+    board.start()
+
+
+def send(port, *datagrams):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram if isinstance(datagram, bytes) else datagram.encode(), ("127.0.0.1", port))
+
+
+def line(seq, uptime=100, device="fake", **readings):
+    fields = "".join(f"{name}={value}," for name, value in readings.items())
+    return f"board,device={device} {fields}seq={seq}i,uptime={uptime}i\n"
+
+
+def test_json_has_one_object_per_broadcast(tool, board):
+    watching = tool("watch", "--json", "--count", "5", "--port", "0")
+    broadcast_to(board, watching.port(), tags=["room=back yard"])
+    code, output, _ = watching.wait()
+    assert code == 0
+    records = [json.loads(text) for text in output.splitlines()]
+    assert len(records) == 5
+    first = records[0]["seq"]
+    assert [record["seq"] for record in records] == list(range(first, first + 5))
+    for record in records:
+        assert record["device"] == "attic"
+        assert record["tags"] == {"device": "attic", "room": "back yard"}
+        assert record["lost"] == 0
+        assert record["readings"]["heap_free"] > 0
+        assert record["readings"]["system_memory_total"] > 0
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"])
+
+
+def test_csv_has_a_heading_and_one_row_per_datagram(tool, board):
+    watching = tool("watch", "--csv", "--count", "3", "--port", "0")
+    collect_at(board, watching.port())
+    code, output, _ = watching.wait()
+    assert code == 0
+    rows = list(csv.DictReader(output.splitlines()))
+    assert len(rows) == 3
+    assert {row["device"] for row in rows} == {"cellar"}
+    assert {row["address"] for row in rows} == {"127.0.0.1"}
+    assert all(int(row["heap_free"]) > 0 for row in rows)
+    assert int(rows[2]["seq"]) == int(rows[0]["seq"]) + 2
+
+
+def test_csv_with_columns_of_ones_own(tool):
+    watching = tool("watch", "--csv", "--columns", "b,none", "--count", "2", "--port", "0")
+    send(watching.port(), line(1, a=1.5, b=2.5), line(2, b='"x, y"'))
+    code, output, errors = watching.wait()
+    assert (code, errors) == (0, "")
+    assert [row[6:] for row in csv.reader(output.splitlines())] == [["b", "none"], ["2.5", ""], ["x, y", ""]]
+
+
+def test_csv_tells_which_reading_has_no_column(tool):
+    watching = tool("watch", "--csv", "--count", "3", "--port", "0")
+    send(watching.port(), line(1, a=1), line(2, a=1, late=2), line(3, a=1, late=2))
+    code, output, errors = watching.wait()
+    assert code == 0
+    assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1.0"], ["1.0"], ["1.0"]]
+    assert errors.count("no column for late") == 1
+
+
+def test_in_a_pipe_it_is_plain_text(tool, board):
+    watching = tool("watch", "--count", "2", "--port", "0", FORCE_COLOR="", TERM="xterm")
+    collect_at(board, watching.port())
+    code, output, _ = watching.wait()
+    assert code == 0
+    for text in output.splitlines():
+        assert re.fullmatch(r"\d\d:\d\d:\d\d cellar 127\.0\.0\.1 seq=\d+ uptime=\d+ lost=0( \w+=[\d.e+-]+)+", text)
+
+
+def test_loss_is_counted_and_late_or_double_datagrams_are_not_lost(tool):
+    watching = tool("watch", "--json", "--count", "8", "--port", "0")
+    send(
+        watching.port(),
+        line(10),
+        line(11),
+        line(15),  # 12, 13 and 14 are missing
+        line(13),  # late
+        line(15),  # double: no record
+        line(16),
+        b"\xff\xfe",
+        "no telemetry",
+        "board,device=\x1b[2J seq=1i,uptime=1i\n",
+        line(0, uptime=1),  # it has started again
+        line(3, uptime=2),  # 1 and 2 are missing
+        line(7, device="other"),
+    )
+    code, output, errors = watching.wait()
+    assert code == 0
+    records = [json.loads(text) for text in output.splitlines()]
+    seen = [(record["device"], record["seq"], record["lost"]) for record in records]
+    assert seen == [
+        ("fake", 10, 0),
+        ("fake", 11, 0),
+        ("fake", 15, 3),
+        ("fake", 13, 2),
+        ("fake", 16, 2),
+        ("fake", 0, 2),
+        ("fake", 3, 4),
+        ("other", 7, 0),
+    ]
+    assert "3 datagrams were no telemetry" in errors
+
+
+def test_one_board_of_several(tool):
+    watching = tool("watch", "--json", "--device", "b", "--count", "1", "--port", "0")
+    send(watching.port(), line(1, device="a"), line(2, device="b"))
+    code, output, _ = watching.wait()
+    assert code == 0
+    assert [json.loads(text)["seq"] for text in output.splitlines()] == [2]
+
+
+def test_the_table_in_a_terminal(terminal, board):
+    watching = terminal("watch", "--port", "0")
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    collect_at(board, port)
+    watching.wait_for("cellar +heap_free +[0-9]+ +[0-9]+ +[0-9]+ +[▁-█]{3}")
+    watching.wait_for("lost 0")
+    watching.type("\x03")
+    code, _ = watching.wait()
+    assert code == 0
+
+
+def test_ctrl_c_ends_a_stream(tool, board):
+    watching = tool("watch", "--json", "--port", "0")
+    collect_at(board, watching.port())
+    assert json.loads(watching.line())["device"] == "cellar"
+    watching.interrupt()
+    assert watching.wait()[0] == 0
+
+
+def test_nobody_is_heard(tool):
+    code, output, errors = tool("watch", "--seconds", "0.3", "--json", "--port", "0").wait()
+    assert (code, output) == (3, "")
+    assert "nothing was heard on UDP port" in errors
+
+
+def test_discover_lists_each_board_once(tool, board):
+    discovering = tool("discover", "--seconds", PATIENCE_S, "--count", "2", "--json", "--port", "0")
+    port = discovering.port()
+    broadcast_to(board, port)
+    send(port, line(1, device="other", a=1), line(2, device="other", a=1))
+    code, output, _ = discovering.wait()
+    assert code == 0
+    found = {about["device"]: about for about in map(json.loads, output.splitlines())}
+    assert set(found) == {"attic", "other"} and output.count("\n") == 2
+    assert "heap_free" in found["attic"]["readings"]
+    assert found["other"] == {"device": "other", "address": "127.0.0.1", "uptime": 100, "readings": ["a"]}
+
+
+def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
+    discovering = tool("discover", "--seconds", "0.5", "--port", "0")
+    send(discovering.port(), "hello")
+    code, output, errors = discovering.wait()
+    assert (code, output) == (3, "")
+    assert "no board was heard" in errors and "1 datagrams were no telemetry" in errors and "firewall" in errors
+
+
+def test_a_port_that_another_program_has(tool):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("0.0.0.0", 0))
+        port = holder.getsockname()[1]
+        code, _, errors = tool("watch", "--port", port).wait()
+    assert code == 3
+    assert errors == f"board: UDP port {port} cannot be used: another program has it\n"
+
+
+@pytest.mark.parametrize("words", [["--port", "x"], ["--seconds", "-1"], ["--count", "0"], ["--csv", "--json"]])
+def test_wrong_options(tool, words):
+    assert tool("watch", *words).wait()[0] == 2

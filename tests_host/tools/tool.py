@@ -1,0 +1,130 @@
+"""The tool as a process: with pipes, as a program sees it, and in a terminal, as a person does."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from image import PATIENCE_S, ROOT
+
+COMMAND = [sys.executable, str(ROOT / "tools" / "board")]
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def environment(**extra):
+    """This one without a token; LINES and COLUMNS would be taken for a terminal's."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
+    return {**kept, **extra}
+
+
+class Tool:
+    """One run with pipes."""
+
+    def __init__(self, *words, stdin="", **variables):
+        self._process = subprocess.Popen(
+            [*COMMAND, *map(str, words)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(**variables),
+            text=True,
+        )
+        self._stdin = stdin
+
+    def port(self):
+        """The UDP port, once it listens there."""
+        line = self._process.stderr.readline()
+        match = re.search(r"listening on UDP port (\d+)", line)
+        assert match, line + self._process.stderr.read()
+        return int(match.group(1))
+
+    def line(self):
+        """The next line of the output, as soon as it is there."""
+        return self._process.stdout.readline()
+
+    def interrupt(self):
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self):
+        """(exit code, rest of the output, rest of the errors)"""
+        output, errors = self._process.communicate(self._stdin, timeout=PATIENCE_S)
+        assert "Traceback" not in errors, errors
+        return self._process.returncode, output, errors
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            stream.close()
+        self._process.wait()
+
+
+class Terminal:
+    """One run in a terminal of 40 lines and 110 columns."""
+
+    def __init__(self, *words, home):
+        self._fd, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+        self._process = subprocess.Popen(
+            [*COMMAND, *map(str, words)],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=environment(TERM="xterm", HOME=str(home), XDG_STATE_HOME=str(home)),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(inner)
+        self._output = ""
+        self._read = 0  # so much of it has been waited for
+
+    def type(self, text):
+        os.write(self._fd, text.encode())
+
+    def wait_for(self, pattern):
+        """The match of `pattern` in what is shown after the match before, without the escape sequences."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            shown = _ESCAPE.sub("", self._output)
+            match = re.compile(pattern).search(shown, self._read)
+            if match:
+                self._read = match.end()
+                return match
+            left = end - time.monotonic()
+            assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
+
+    def _take(self, seconds):
+        """Read what comes; False at the end."""
+        if not select.select([self._fd], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self._fd, 65536).decode(errors="replace")
+        except OSError:  # nobody has it open any more
+            return False
+        if "\x1b[6n" in data:  # where is the cursor?
+            os.write(self._fd, b"\x1b[1;1R")
+        self._output += data
+        return bool(data)
+
+    def wait(self):
+        """(exit code, all that was shown)"""
+        end = time.monotonic() + PATIENCE_S
+        while self._take(max(0, end - time.monotonic())):
+            assert time.monotonic() < end, f"no end of:\n{self._output}"
+        code = self._process.wait(PATIENCE_S)
+        shown = _ESCAPE.sub("", self._output)
+        assert "Traceback" not in shown, shown
+        return code, shown
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._fd)

@@ -1,0 +1,167 @@
+"""The command line."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from tools.board import listener
+from tools.board.client import DEFAULT_PORT, ControlClient
+from tools.board.errors import INTERRUPTED, OK, ToolError, UsageError
+from tools.board.params import from_words
+from tools.board.watch import discover, watch
+
+TOKEN_VARIABLE = "BOARD_TOKEN"
+_DISCOVER_S = 6  # a little more than the firmware's interval
+
+_EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command is wrong,
+3 the board cannot be reached or nothing was heard, 130 Ctrl-C"""
+
+
+def _seconds(text):
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _port(text):
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise ValueError
+    return value
+
+
+_seconds.__name__, _count.__name__, _port.__name__ = "number of seconds", "count", "port"  # for argparse's errors
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="board",
+        description="Talk to boards that run the firmware.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    finding = commands.add_parser("discover", help="list the boards that broadcast here")
+    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="how long (default: %(default)s)")
+    finding.add_argument("--count", type=_count, help="end after so many boards")
+    finding.add_argument("--json", action="store_true", dest="as_json", help="one object per board")
+
+    watching = commands.add_parser("watch", help="show the boards' readings as they come")
+    watching.add_argument("--seconds", type=_seconds, help="how long (default: until Ctrl-C)")
+    watching.add_argument("--count", type=_count, help="end after so many datagrams")
+    watching.add_argument("--device", help="only the board of this name")
+    form = watching.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one row per datagram")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="one object per datagram")
+    watching.add_argument("--columns", help="for --csv: the readings to have, with commas between")
+    for command in (finding, watching):
+        command.add_argument("--port", type=_port, default=listener.DEFAULT_PORT, help="UDP (default: %(default)s)")
+
+    calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
+    calling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
+    calling.add_argument("method", metavar="METHOD", help="help lists them")
+    calling.add_argument("params", metavar="key=value", nargs="*", help="a value is JSON, or else text")
+    shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
+    shelling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
+    for command in (calling, shelling):
+        token = command.add_mutually_exclusive_group()
+        token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
+        token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
+        command.add_argument("--timeout", type=_seconds, default=5, help="seconds per answer (default: %(default)s)")
+
+    provisioning = commands.add_parser("provision", help="write a checked config.json to a board's filesystem")
+    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one there is")
+    provisioning.add_argument("file", metavar="FILE", nargs="?", default="config.json", help="(default: %(default)s)")
+    provisioning.add_argument("--check", metavar="FILE", help="only check this file")
+    return parser
+
+
+def _parse(words):
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    if rest and arguments.command == "call" and not any(word.startswith("-") for word in rest):
+        arguments.params += rest  # behind an option, where argparse expects none
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
+
+
+def _token(arguments):
+    if not arguments.token_file:
+        return arguments.token or os.environ.get(TOKEN_VARIABLE)
+    try:
+        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{arguments.token_file}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _client(arguments):
+    return ControlClient(arguments.host, _token(arguments), arguments.timeout)
+
+
+def _discover(arguments):
+    discover(arguments.port, arguments.seconds, arguments.count, arguments.as_json)
+
+
+def _watch(arguments):
+    columns = arguments.columns.split(",") if arguments.columns else None
+    try:
+        watch(arguments.port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
+    except KeyboardInterrupt:
+        pass  # the way to end it
+
+
+def _call(arguments):
+    params = from_words(arguments.params)
+    with _client(arguments) as client:
+        print(json.dumps(client.call(arguments.method, params)))
+
+
+def _shell(arguments):
+    from tools.board.shell import shell  # prompt_toolkit takes its time
+
+    with _client(arguments) as client:
+        return shell(client)
+
+
+def _provision(arguments):
+    from tools.board.provision import check, provision  # and so does mpremote
+
+    if arguments.check:
+        check(arguments.check)
+        print(f"{arguments.check}: good")
+    elif arguments.serial:
+        provision(arguments.serial, arguments.file)
+    else:
+        raise UsageError("provision needs the board's serial PORT (or auto), or --check FILE")
+
+
+_COMMANDS = {"discover": _discover, "watch": _watch, "call": _call, "shell": _shell, "provision": _provision}
+
+
+def main(words=None):
+    """Run one command; the exit code."""
+    arguments = _parse(words)
+    try:
+        code = _COMMANDS[arguments.command](arguments) or OK
+        sys.stdout.flush()
+        return code
+    except ToolError as error:
+        print(f"board: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK

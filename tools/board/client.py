@@ -1,0 +1,193 @@
+"""A client of a board's control server: newline-delimited JSON-RPC on the library's pool, one call at a time."""
+
+import hashlib
+import hmac
+import json
+import socket
+import time
+from collections import deque
+
+from tools.board.errors import BoardError, Unreachable, UsageError
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
+
+DEFAULT_PORT = 8095
+ACCESS_DENIED = -32001
+_LONGEST_ANSWER = 1024 * 1024  # bytes
+
+
+def parse_host(text):
+    """(host, port) of "host" or "host:port". Raises UsageError."""
+    host, colon, port = text.partition(":")
+    if not host or (colon and not (port.isdigit() and 0 < int(port) < 65536)):
+        raise UsageError(f"{text!r} is no board: write name or name:port, as 192.168.1.20:{DEFAULT_PORT}")
+    return host, int(port) if colon else DEFAULT_PORT
+
+
+class ControlClient:
+    """One board. It connects when something is called, again where the connection has ended meanwhile, and logs in
+    with the token once the board asks for that."""
+
+    def __init__(self, host, token=None, timeout_s=5.0):
+        self.address = parse_host(host)
+        self.on_notification = None  # f(method, params)
+        self._token = token
+        self._timeout_s = timeout_s
+        self._pool = XAsyncSocketsPool()
+        self._connection = None
+        self._connected = False
+        self._ended = None  # why, once the connection is no more
+        self._lines = deque()
+        self._last_id = 0
+
+    def __str__(self):
+        return "{}:{}".format(*self.address)
+
+    def close(self):
+        """End the connection."""
+        self._pool.StopWaitEvents()
+
+    @property
+    def connected(self):
+        """True while there is a connection."""
+        return self._connection is not None and self._connected
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # --- calls
+
+    def call(self, method, params=None):
+        """The result of a method. Raises BoardError or Unreachable."""
+        try:
+            return self._call(method, params)
+        except BoardError as error:
+            if error.code != ACCESS_DENIED or method.startswith("auth."):
+                raise
+            if not self._token:
+                raise BoardError(error.code, f"{error.args[0]}; the token: --token-file or BOARD_TOKEN") from None
+        self._log_in()
+        return self._call(method, params)
+
+    def _log_in(self):
+        nonce = self._call("auth.challenge")["nonce"]
+        response = hmac.new(self._token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
+        self._call("auth.login", {"response": response})
+
+    def _call(self, method, params=None):
+        self.poll(0)
+        if not self._connection:
+            self._connect()
+        self._last_id += 1
+        request = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params or {}}
+        self._connection.AsyncSendData(json.dumps(request).encode() + b"\n")
+        return self._answer(time.monotonic() + self._timeout_s)
+
+    def _answer(self, deadline):
+        while True:
+            while self._lines:
+                answer = self._take(self._lines.popleft())
+                if answer is not None:
+                    return _result(answer)
+            if not self._connection:
+                raise Unreachable(f"{self} closed the connection before it answered ({self._ended})")
+            if not self._wait(deadline):
+                self._forget_connection()  # a late answer must not be taken for the next one
+                raise Unreachable(f"{self} did not answer within {self._timeout_s:g} s")
+
+    # --- lines from the board
+
+    def poll(self, timeout_ms):
+        """Serve the connection for a while: notifications are told, and its end is noticed."""
+        self._pool.PollEvents(timeout_ms)
+        waiting, self._lines = self._lines, deque()
+        for line in waiting:
+            self._take(line)
+
+    def _take(self, line):
+        """The answer to the request of now, or None for anything else."""
+        try:
+            message = json.loads(line)
+            if "method" in message:
+                if self.on_notification:
+                    self.on_notification(message["method"], message.get("params"))
+                return None
+            is_answer = message["id"] == self._last_id or message["id"] is None and "error" in message
+            return message if is_answer else None
+        except (ValueError, TypeError, KeyError):
+            raise Unreachable(f"{self} is no control server: it sent {line[:60]!r}") from None
+
+    # --- the connection
+
+    def _connect(self):
+        self._lines.clear()
+        self._ended = None
+        self._connected = False
+        timeout_s = self._timeout_s
+        connection = XAsyncTCPClient.Create(self._pool, self.address, timeout_s, recvbufLen=_LONGEST_ANSWER)
+        if connection is None:
+            raise Unreachable(self._why_not_started())
+        self._connection = connection
+        connection.OnConnected = self._on_connected
+        connection.OnFailsToConnect = self._on_fails_to_connect
+        connection.OnClosed = self._on_closed
+        deadline = time.monotonic() + timeout_s + 1  # the library's own timeout comes first
+        while self._connection and not self._connected:
+            if not self._wait(deadline):
+                break
+        if not self._connected:
+            self._forget_connection()
+            raise Unreachable(f"{self} cannot be reached: {self._ended}")
+
+    def _why_not_started(self):
+        try:
+            socket.getaddrinfo(*self.address)
+        except OSError:
+            return f"there is no host named {self.address[0]!r}; 'discover' lists the boards that can be heard"
+        return f"{self} cannot be reached: no network leads there"
+
+    def _wait(self, deadline):
+        """One turn of the pool; False when the time is over."""
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            return False
+        self._pool.PollEvents(max(1, int(left_s * 1000)))
+        return True
+
+    def _on_connected(self, connection):
+        self._connected = True
+        connection.AsyncRecvLine(self._on_line)
+
+    def _on_fails_to_connect(self, connection):
+        if connection is self._connection:
+            error = connection.CloseError
+            # What the library raises is wrapped: the system's words are what a person knows.
+            while error is not None and error.__cause__ is not None:
+                error = error.__cause__
+            reason = getattr(error, "strerror", None) or (error and str(error))
+            self._ended = reason or f"no answer within {self._timeout_s:g} s"
+            self._connection = None
+
+    def _on_line(self, connection, line, _arg):
+        if connection is self._connection:
+            self._lines.append(line)
+        connection.AsyncRecvLine(self._on_line)
+
+    def _on_closed(self, connection, reason):
+        if connection is self._connection:
+            by_board = reason == XClosedReason.ClosedByPeer
+            self._ended = "it hung up" if by_board else str(connection.CloseError or "it is closed")
+            self._connection = None
+
+    def _forget_connection(self):
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.Close()
+
+
+def _result(answer):
+    if "error" in answer:
+        raise BoardError(answer["error"].get("code"), answer["error"].get("message", "no reason given"))
+    return answer["result"]

@@ -1,0 +1,95 @@
+"""Records as lines of text: for a person, as JSON, as CSV. Each writer's `line(record, board)` is one record."""
+
+import csv
+import datetime
+import io
+import json
+import sys
+
+
+def number(value):
+    """A reading as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def duration(seconds):
+    """Seconds as a person reads them."""
+    if not isinstance(seconds, int):
+        return "?"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _time(record):
+    moment = datetime.datetime.fromtimestamp(record.arrived, datetime.timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Plain:
+    """Words with spaces between."""
+
+    def line(self, record, board):
+        """One record."""
+        clock = datetime.datetime.fromtimestamp(record.arrived).strftime("%H:%M:%S")
+        readings = (f"{name}={number(value)}" for name, value in record.readings.items())
+        head = f"{clock} {record.device} {record.address} seq={record.seq} uptime={record.uptime} lost={board.lost}"
+        return " ".join([head, *readings])
+
+
+class Json:
+    """One object per line."""
+
+    def line(self, record, board):
+        """One record."""
+        return json.dumps(
+            {
+                "time": _time(record),
+                "address": record.address,
+                "measurement": record.measurement,
+                "device": record.device,
+                "tags": record.tags,
+                "seq": record.seq,
+                "uptime": record.uptime,
+                "lost": board.lost,
+                "readings": record.readings,
+            }
+        )
+
+
+class Csv:
+    """A heading, then a row per record. The readings that have a column are those that were asked for, else those of
+    the first record."""
+
+    HEAD = ("time", "device", "address", "seq", "uptime", "lost")
+
+    def __init__(self, columns=None):
+        self._columns = columns
+        self._chosen = bool(columns)
+        self._started = False
+        self._left_out = set()
+
+    def line(self, record, board):
+        """One record; the first one with the heading."""
+        rows = []
+        if not self._started:
+            self._started = True
+            self._columns = self._columns or list(record.readings)
+            rows.append([*self.HEAD, *self._columns])
+        if not self._chosen:
+            self._tell_left_out(record)
+        head = [_time(record), record.device, record.address, record.seq, record.uptime, board.lost]
+        rows.append(head + [record.readings.get(name, "") for name in self._columns])
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().rstrip("\n")
+
+    def _tell_left_out(self, record):
+        new = set(record.readings) - set(self._columns) - self._left_out
+        if new:
+            self._left_out |= new
+            names = ", ".join(sorted(new))
+            print(f"board: no column for {names} (--columns chooses)", file=sys.stderr)

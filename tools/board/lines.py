@@ -1,0 +1,36 @@
+"""InfluxDB's line protocol, read: the other side of firmware/line_protocol.py."""
+
+import re
+
+_KEY = r"(?:[^\\ ,=\n]|\\.)+"
+_VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^ ,"\n]+)'
+_TAG = re.compile(rf",({_KEY})=({_KEY})")
+_FIELD = re.compile(rf"({_KEY})=({_VALUE})")
+# A time at the end, which our boards never send, is allowed: others may send one.
+_LINE = re.compile(
+    rf"(?P<measurement>(?:[^\\ ,\n]|\\.)+)(?P<tags>(?:,{_KEY}={_KEY})*)"
+    rf" (?P<fields>{_KEY}={_VALUE}(?:,{_KEY}={_VALUE})*)(?: -?\d+)?\n?"
+)
+_BOOLEANS = {"t": True, "true": True, "f": False, "false": False}
+
+
+def _plain(text):
+    return re.sub(r"\\([ ,=])", r"\1", text)
+
+
+def _value(text):
+    if text.startswith('"'):
+        return re.sub(r'\\(["\\])', r"\1", text[1:-1])
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    return int(text[:-1]) if text.endswith("i") else float(text)
+
+
+def parse(line):
+    """(measurement, tags, fields). Raises ValueError where it is no such line."""
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise ValueError(f"not InfluxDB's line protocol: {line[:60]!r}")
+    tags = {_plain(key): _plain(value) for key, value in _TAG.findall(match["tags"])}
+    fields = {_plain(key): _value(value) for key, value in _FIELD.findall(match["fields"])}
+    return _plain(match["measurement"]), tags, fields
