@@ -12,6 +12,7 @@ Run it as `peer_agent.py [ip]`: it prints its port and serves until its standard
 import asyncio
 import logging
 import os
+import random
 import resource
 import socket
 import ssl
@@ -20,6 +21,7 @@ import sys
 
 TLS_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'tls')
 CONNECT_LIMIT_SEC = 10
+FREE_PORTS = 20000, 32000    # below the range that systems take ports from by themselves
 LINE_LIMIT = 4 * 1024 * 1024
 
 
@@ -180,10 +182,15 @@ class Session:
     # Ports and addresses
 
     async def do_free(self, kind):
-        """A port that was free a moment ago."""
-        with socket.socket(type=socket.SOCK_DGRAM if kind == 'udp' else socket.SOCK_STREAM) as sock:
-            sock.bind(('', 0))
-            return sock.getsockname()[1]
+        """A port that was free a moment ago; not one that the system may give to the next connection."""
+        while True:
+            port = random.randrange(*FREE_PORTS)
+            with socket.socket(type=socket.SOCK_DGRAM if kind == 'udp' else socket.SOCK_STREAM) as sock:
+                try:
+                    sock.bind(('', port))
+                    return port
+                except OSError:
+                    continue
 
     async def do_refusing(self):
         """A port that refuses connections: bound, so that nobody else gets it, and not listening."""
