@@ -555,6 +555,7 @@ class XAsyncSocketsPool:
         self._scratches = {}
         self._workers = None
         self._processing = False
+        self._threaded = False  # the loop runs in a thread of ours
         self._stopping = False
         self._in_turn = False
         self.public = self      # whose four hooks our sockets call; see _ForeignPool
@@ -585,6 +586,7 @@ class XAsyncSocketsPool:
                 return
             self._processing = True
             self._stopping = False
+        self._threaded = threadsCount > 0
         if not threadsCount:
             self._run(0, None)
             return
@@ -657,6 +659,8 @@ class XAsyncSocketsPool:
                 return False
             self._sockets[number] = asyncSocket
             asyncSocket._set_owner(None if self._workers is not None else self._owner)
+            if self._threaded:
+                _set_all(asyncSocket)
         self._set_interest(asyncSocket, 0, 0)
         return True
 
@@ -875,6 +879,8 @@ class XAsyncSocketsPool:
                     self._owner = _get_ident()
                     for s in self._sockets.values():
                         s._set_owner(None if self._workers is not None else self._owner)
+                        if self._threaded:
+                            _set_all(s)
                     return
             _sleep_ms(1)
 
@@ -1363,6 +1369,19 @@ def _next_number():
 _SHARED = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
            'State', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick', '_limit_ms',
            '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made', '_on_recv')
+
+# The others that are set later, for sockets of a loop that runs in threads.
+_SET_LATER = ('_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg', '_queue',
+              '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end', '_held',
+              '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding', '_arming',
+              '_send_slot_size', '_send_slot', '_host_name', '_events', '_into', 'IsSSL', 'DroppedCount')
+
+
+def _set_all(s):
+    """Give a socket all its attributes: see _new."""
+    for name in _SHARED + _SET_LATER:
+        if hasattr(type(s), name):
+            setattr(s, name, getattr(s, name))
 
 
 def _new(kind):
