@@ -49,7 +49,7 @@ check_arm() {
 }
 
 check_node() {
-    if ! node -e 'process.exit(process.versions.node.split(".")[0] < 18)' 2>/dev/null; then
+    if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
         lacks "Node.js 18 or later" nodejs
     fi
     command -v npm >/dev/null || lacks npm npm
