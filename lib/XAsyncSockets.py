@@ -113,7 +113,11 @@ try:
     from _thread import allocate_lock as _allocate_lock
     from _thread import get_ident as _get_ident
     from _thread import start_new_thread as _start_thread
+    # Two threads may run at once and nothing guards a dict: RP2 and unix (MicroPython 1.28 tells, py/modsys.c).
+    _UNGUARDED = _MICROPYTHON and getattr(sys.implementation, '_thread', 'unsafe') == 'unsafe'
 except ImportError:  # a port without threads: one thread, so nothing to lock
+    _UNGUARDED = False
+
     class _NoLock:
         def __enter__(self):
             return self
@@ -128,6 +132,9 @@ except ImportError:  # a port without threads: one thread, so nothing to lock
 
     def _start_thread(function, args):
         raise OSError('this port of MicroPython has no threads')
+
+
+_MAIN_THREAD = _get_ident()  # whose program imported this
 
 
 def _sleep_ms(ms):
@@ -555,7 +562,7 @@ class XAsyncSocketsPool:
         self._scratches = {}
         self._workers = None
         self._processing = False
-        self._threaded = False  # the loop runs in a thread of ours
+        self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = False
         self._in_turn = False
         self.public = self      # whose four hooks our sockets call; see _ForeignPool
@@ -586,7 +593,7 @@ class XAsyncSocketsPool:
                 return
             self._processing = True
             self._stopping = False
-        self._threaded = threadsCount > 0
+        self._threaded = _UNGUARDED and (threadsCount > 0 or _get_ident() != _MAIN_THREAD)
         if not threadsCount:
             self._run(0, None)
             return
@@ -701,6 +708,9 @@ class XAsyncSocketsPool:
             if idle:
                 self._owner = _get_ident()
                 self._lent = True
+            elif _UNGUARDED and not self._threaded:
+                self._threaded = True
+                self._calls.append((None, self._set_all_sockets, ()))
         if not idle:
             self._wake()
             return
@@ -712,6 +722,11 @@ class XAsyncSocketsPool:
                     self._owner = None
                     self._lent = False
                     return
+
+    def _set_all_sockets(self):
+        with self._lock:
+            for s in self._sockets.values():
+                _set_all(s)
 
     def _wake(self):
         waker = self._waker
@@ -1365,34 +1380,31 @@ def _next_number():
         return _last_number
 
 
-# What both the loop's thread and an application's may set first.
-_SHARED = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
-           'State', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick', '_limit_ms',
-           '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made', '_on_recv')
-
-# The others that are set later, for sockets of a loop that runs in threads.
-_SET_LATER = ('_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg', '_queue',
+# What is set after a socket is made.
+_SET_LATER = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError', 'State',
+              'IsSSL', 'DroppedCount', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick',
+              '_limit_ms', '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made', '_on_recv',
+              '_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg', '_queue',
               '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end', '_held',
               '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding', '_arming',
-              '_send_slot_size', '_send_slot', '_host_name', '_events', '_into', 'IsSSL', 'DroppedCount')
+              '_send_slot_size', '_recv_slot', '_send_slot', '_host_name', '_events', '_scratch', '_into')
 
 
 def _set_all(s):
-    """Give a socket all its attributes: see _new."""
-    for name in _SHARED + _SET_LATER:
+    """
+    Give a socket that threads may share all its attributes: where nothing guards a dict, no thread may add to it
+    while another one looks something up. Other sockets are spared the memory.
+    """
+    for name in _SET_LATER:
         if hasattr(type(s), name):
             setattr(s, name, getattr(s, name))
 
 
 def _new(kind):
-    """
-    An instance whose attributes are all there, for sockets that any thread may create: without a global
-    interpreter lock, a thread must not add an attribute while another one looks for one.
-    """
+    """An instance for the application, any of whose threads may go on to use it: see _set_all."""
     s = object.__new__(kind)
-    for name in _SHARED:
-        if hasattr(kind, name):
-            setattr(s, name, getattr(kind, name))
+    if _UNGUARDED:
+        _set_all(s)
     return s
 
 
@@ -1768,6 +1780,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _sent_arg = None
     _sent = None
     _send_slot_size = None
+    _scratch = None
     _arming = False             # another thread's receive is on its way to the loop
 
     @staticmethod

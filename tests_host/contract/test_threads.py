@@ -1,11 +1,14 @@
 """The loop in threads: 0, 1 and 4, calls from foreign threads, stopping from everywhere."""
 from harness import (
+    MICROPYTHON,
     connect_peer,
     elapsed_ms,
     free_addr,
     listen_peer,
     needs_threads,
     now_ms,
+    pattern,
+    skip,
     sleep_ms,
     start_new_thread,
     udp_peer,
@@ -386,3 +389,69 @@ def test_a_pool_runs_again_after_a_stop():
         peer.echo(10, 10)
         wait(lambda: peer.echoed() == 10)
         stop(pool)
+
+
+def test_sockets_that_threads_share_do_not_grow():
+    """Where nothing guards a dict (unix, RP2), a thread must not add to one while another looks something up."""
+    if not MICROPYTHON:
+        skip('CPython guards its dicts')
+    needs_threads()
+
+    def in_own_thread(pool):
+        start_new_thread(pool.AsyncWaitEvents, ())
+        wait(lambda: pool.WaitEventsProcessing)
+
+    def called_from_another_thread(pool):
+        """The loop runs in the main thread (here: by turns), and another one has made itself known."""
+        start_new_thread(XAsyncTCPClient.Create, (pool, listen_peer().addr))
+
+    for kind in (in_own_thread, called_from_another_thread):
+        pool = XAsyncSocketsPool()
+        pool.PollEvents()
+        kind(pool)
+        turn = sleep_ms if kind is in_own_thread else pool.PollEvents
+        sizes = {}
+
+        def on_line(client, line, arg):
+            client.AsyncSendData(pattern(30000), on_sent)
+            client.AsyncRecvData(2000, on_data, None, 10)
+
+        def on_data(client, data, arg):
+            client.AsyncRecvLine(on_line, None, 20)
+
+        def on_sent(client, arg):
+            done.append(client)
+
+        def on_accepted(server, client):
+            sizes[client] = len(client.__dict__)
+            client.AsyncRecvLine(on_line)
+
+        done = []
+        for _ in range(50):
+            turn(1)
+        server = serve(pool, on_accepted)
+        client = XAsyncTCPClient.Create(pool, server.SrvAddr)
+        udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), 256)
+        sizes[client], sizes[udp], sizes[server] = len(client.__dict__), len(udp.__dict__), len(server.__dict__)
+        received = Recorder()
+        udp.OnRecv = received.datagram
+        client.AsyncRecvData(30000, received.received)
+        client.AsyncSendData(b'li')
+        for part in (b'ne\n', pattern(1999), b'x', b'line\n', pattern(1000), pattern(1000)):
+            client.AsyncSendData(part, on_sent)
+            udp.AsyncSendDatagram(part[:256], udp.LocalAddr, on_sent)
+            for _ in range(10):
+                turn(2)
+        for _ in range(1000):
+            if len(done) >= 14 and received.count('datagram') == 6:
+                break
+            turn(5)
+        assert len(done) >= 14 and received.count('datagram') == 6, (len(done), received.names())
+        client.Close()
+        for _ in range(20):
+            turn(5)
+        assert len(sizes) == 4
+        for s, size in sizes.items():
+            assert len(s.__dict__) == size, (kind.__name__, type(s), size, len(s.__dict__))
+        if kind is in_own_thread:
+            stop(pool)
