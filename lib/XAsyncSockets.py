@@ -1381,13 +1381,13 @@ def _next_number():
 
 
 # What is set after a socket is made.
-_SET_LATER = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError', 'State',
-              'IsSSL', 'DroppedCount', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake', '_tick',
-              '_limit_ms', '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made', '_on_recv',
-              '_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg', '_queue',
-              '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end', '_held',
-              '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding', '_arming',
-              '_send_slot_size', '_recv_slot', '_send_slot', '_host_name', '_events', '_scratch', '_into')
+_SET_LATER = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
+              'State', 'IsSSL', 'DroppedCount', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake',
+              '_tick', '_limit_ms', '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made',
+              '_on_recv', '_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg',
+              '_queue', '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end',
+              '_held', '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding',
+              '_arming', '_send_slot_size', '_recv_slot', '_send_slot', '_host_name', '_events', '_scratch', '_into')
 
 
 def _set_all(s):
