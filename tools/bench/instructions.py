@@ -1,10 +1,9 @@
-"""Counts the instructions that a server executes for one TCP message: no clock, hence no noise.
+"""Counts the instructions that a server executes for one piece of work: no clock, hence no noise.
 
-Valgrind's callgrind counts what the process executes itself (not the kernel). Two runs that differ only in the number
-of messages are subtracted, so start-up, accept and exit drop out. With `--profile` the difference is shown per C
-function.
+Valgrind's callgrind counts what the process executes itself (not the kernel). Two runs that differ only in the amount
+of work are subtracted, so start-up and exit drop out. With `--profile` the difference is shown per C function.
 
-    python tools/bench/instructions.py [--count 2000] [--conns 1] [--size 64] [--profile] [SIDE ...]
+    python tools/bench/instructions.py [--work echo] [--count 2000] [--conns 1] [--profile] [SIDE ...]
 """
 
 import argparse
@@ -14,27 +13,53 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import runner
 from rows import ASYNCIO, BARE, OURS
 from runner import Failed, Side, Skipped
 
-SIDES = {
-    "bare": Side(BARE, "mp_bare_echo.py"),
-    "ours": Side(OURS, "xas_echo.py", (256,)),
-    "timeout": Side(OURS + ", timeout", "xas_echo.py", (256, 30)),
-    "asyncio": Side(ASYNCIO, "mp_asyncio_echo.py"),
+BULK = 4096  # bytes of a piece of bulk data
+
+
+@dataclass
+class Work:
+    """What is counted per piece: the mode and the options of the load, and the sides that do it."""
+
+    mode: str
+    piece: str
+    sides: dict
+    load: dict = field(default_factory=dict)
+
+
+ECHO = {"bare": Side(BARE, "mp_bare_echo.py"), "ours": Side(OURS, "xas_echo.py", (256,)),
+        "timeout": Side(OURS + ", timeout", "xas_echo.py", (256, 30)), "asyncio": Side(ASYNCIO, "mp_asyncio_echo.py")}
+WORKS = {
+    "echo": Work("echo", "message", ECHO),
+    "lines": Work("lines", "line", {"asyncio": Side(ASYNCIO, "mp_asyncio_lines.py"),
+                                    "ours": Side(OURS, "xas_lines.py", (64,))}, {"size": 40, "depth": 16}),
+    "udp": Work("udp", "datagram", {"bare": Side(BARE, "mp_bare_udp.py", ("poll",)), "ours": Side(OURS, "xas_udp.py")},
+                {"depth": 16}),
+    "upload": Work("upload", f"{BULK} B", {"bare": Side(BARE, "mp_bare_upload.py"),
+                                           "ours": Side(OURS, "xas_upload.py")}),
+    "download": Work("download", f"{BULK} B", {"bare": Side(BARE, "mp_bare_download.py"),
+                                               "ours": Side(OURS, "xas_download.py")}),
+    "churn": Work("churn", "connection", ECHO),
 }
 
 
-def profile(side, count, load):
-    """Serve `count` messages under callgrind; return the instructions of each C function and its calls."""
+def profile(side, work, count, load):
+    """Have `count` pieces served under callgrind; return the instructions of each C function and its calls."""
+    amount = {"count": count}
+    if work.mode in ("upload", "download"):
+        amount = {"bytes": count * BULK}
+        side = replace(side, args=(count * BULK,))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         wrapper = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", f"--log-file={folder}/log"]
         with runner.serving(side, wrapper=wrapper) as (process, port):
-            runner.generate("echo", port, count=count, **load)
+            runner.generate(work.mode, port, **work.load, **amount, **load)
             process.send_signal(signal.SIGTERM)
             process.wait(60)
         return parse(out.read_text())
@@ -63,42 +88,46 @@ def parse(text):
     return costs, calls
 
 
-def per_message(side, count, conns=1, size=64):
-    """Return the instructions per message, and for each C function those of its own and its calls."""
-    load = {"conns": conns, "size": size}
-    half = profile(side, count // 2, load)
-    whole = profile(side, count, load)
-    for more, less in zip(whole, half):
-        more.subtract(less)
-    messages = count - count // 2
-    costs, calls = whole
-    functions = {name: (cost / messages, calls[name] / messages) for name, cost in costs.items()}
-    return sum(costs.values()) / messages, functions
+def per_piece(side, work, count, **load):
+    """Return the instructions per piece of work, and for each C function those of its own and its calls."""
+    less = profile(side, work, count // 2, load)
+    more = profile(side, work, count, load)
+    for whole, half in zip(more, less):
+        whole.subtract(half)
+    pieces = count - count // 2
+    costs, calls = more
+    functions = {name: (cost / pieces, calls[name] / pieces) for name, cost in costs.items()}
+    return sum(costs.values()) / pieces, functions
 
 
 def main():
     """Count for the sides asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sides", nargs="*", metavar="SIDE", help=" ".join(SIDES), default=["bare", "ours"])
+    parser.add_argument("sides", nargs="*", metavar="SIDE", help="those of the work; by default all")
+    parser.add_argument("--work", choices=WORKS, default="echo")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--conns", type=int, default=1)
-    parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--library", metavar="FOLDER", type=Path, default=runner.ROOT / "lib")
+    parser.add_argument("--frozen", action="store_true", help="the library that is frozen into MicroPython, not lib/")
     parser.add_argument("--profile", action="store_true", help="per C function, where the interpreter has its symbols")
     options = parser.parse_args()
+    work = WORKS[options.work]
+    unknown = set(options.sides) - set(work.sides)
+    if unknown:
+        parser.error(f"--work {options.work} has the sides {' '.join(work.sides)}, not {' '.join(unknown)}")
     if not shutil.which("valgrind"):
         sys.exit("SKIPPED: valgrind is not installed")
+    runner.FROZEN = options.frozen
     runner.prepare(options.library)
     base = 0
-    for name in options.sides:
-        side = SIDES[name]
+    for side in [work.sides[name] for name in options.sides or work.sides]:
         try:
-            total, functions = per_message(side, options.count, options.conns, options.size)
+            total, functions = per_piece(side, work, options.count, conns=options.conns)
         except (Skipped, Failed) as reason:
             print(f"{side.name:24} skipped: {reason}")
             continue
         base = base or total
-        print(f"{side.name:24} {total:10,.1f} instructions per message   {total / base:5.2f} x the first")
+        print(f"{side.name:24} {total:10,.1f} instructions per {work.piece}   {total / base:5.2f} x the first")
         if options.profile:
             for function, (cost, calls) in sorted(functions.items(), key=lambda item: -item[1][0])[:25]:
                 print(f"    {cost:10,.1f} in {calls:7.2f} calls  {function}")

@@ -25,5 +25,6 @@ def polling(sock):
             ready.sendto(data, address)
 
 
+sock = bound(int(sys.argv[1]), socket.SOCK_DGRAM)
 print("READY")
-(polling if len(sys.argv) > 2 else blocking)(bound(int(sys.argv[1]), socket.SOCK_DGRAM))
+(polling if len(sys.argv) > 2 else blocking)(sock)

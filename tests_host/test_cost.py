@@ -1,0 +1,52 @@
+"""What a piece of work costs MicroPython: instructions, which no clock and no other load can disturb.
+
+Valgrind counts them. The unit is what a bare loop (poll, readinto, send) takes for one message on the same interpreter,
+so that other compilers give about the same numbers. Allocations and changes of the poll set per message are in
+contract/test_steady_state.py; speed is in `make bench`.
+"""
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import INTERPRETERS, ROOT
+
+sys.path.insert(0, str(ROOT / 'tools' / 'bench'))
+import instructions  # noqa: E402
+import runner  # noqa: E402
+
+# The most that each may cost, in messages of the bare loop: about a sixth more than it did when this was written.
+LIMITS = {'echo': 8.5, 'lines': 26, 'udp': 24, 'upload': 8, 'download': 29, 'churn': 205}
+
+
+@pytest.fixture(scope='module')
+def bench():
+    """The servers of the benchmark, ready to run."""
+    micropython = INTERPRETERS[1]
+    if micropython.missing:
+        pytest.skip(micropython.missing)
+    for program in ('valgrind', 'gcc'):
+        if not shutil.which(program):
+            pytest.skip('%s is not installed' % program)
+    runner.MICROPYTHON = Path(micropython.command[0])
+    runner.FROZEN = micropython.frozen
+    runner.prepare(ROOT / 'lib')
+
+
+def cost(work, side, count):
+    """Instructions for one piece of work."""
+    work = instructions.WORKS[work]
+    return instructions.per_piece(work.sides[side], work, count, conns=4)[0]
+
+
+@pytest.fixture(scope='module')
+def bare_message(bench):
+    """Instructions of the bare loop for one message."""
+    return cost('echo', 'bare', 400)
+
+
+@pytest.mark.parametrize('work', LIMITS)
+def test_instructions(bare_message, work):
+    spent = cost(work, 'ours', 200) / bare_message
+    assert spent <= LIMITS[work], '%s costs as much as %.1f messages of the bare loop (%d instructions), limit %s' % (
+        work, spent, bare_message, LIMITS[work])
