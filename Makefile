@@ -18,10 +18,12 @@ IMAGE := unix
 PROGRAMS := build/programs.python+compiler
 endif
 
+SOAK_MINUTES ?= 30
+
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host unix bench lint clean FORCE
+.PHONY: help run test test-host unix bench soak lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -43,6 +45,9 @@ unix: build/unix/micropython ## the image for this computer, build/unix/micropyt
 
 bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
+
+soak: $(IMAGE) build/venv/installed ## millions of messages and random faults (SOAK_MINUTES=30)
+	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/soak --minutes $(SOAK_MINUTES)
 
 lint: build/venv/installed build/typings/installed ## ruff, and a type check against each port
 	$(VENV)/ruff check
