@@ -135,4 +135,4 @@ build/typings/installed: requirements-typings.txt build/venv/installed
 
 # --- boards
 
-include $(wildcard boards/rp2.mk tools/emulator/emulator.mk)
+include $(wildcard boards/rp2.mk boards/esp32.mk tools/emulator/emulator.mk)

@@ -36,7 +36,7 @@ RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 RP2_FROZEN := $(shell find lib firmware boards/$(BOARD) boards/rp2 -type f ! -path '*__pycache__*')
 
 .PHONY: firmware
-firmware: $(OUT)/SHA256SUMS ## the image of a board, build/<BOARD>/firmware.uf2 (BOARD=PICO_PPP, MPY_DIR=)
+firmware: $(OUT)/SHA256SUMS ## the image of a board, in build/<BOARD>/ (BOARD=PICO_PPP, MPY_DIR=)
 	@cat $(OUT)/size.txt $(OUT)/SHA256SUMS
 
 $(OUT)/SHA256SUMS: $(OUT)/size.txt $(OUT)/firmware.uf2

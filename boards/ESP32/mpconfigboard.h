@@ -1,0 +1,2 @@
+#include "boards/ESP32_GENERIC/mpconfigboard.h"
+#include "../esp32/board.h"

@@ -1,0 +1,60 @@
+# Images for the ESP32 family: make firmware BOARD=ESP32_S3 MPY_DIR=micropython. docs/esp32.md explains the ways.
+
+ESP32_BOARDS := $(notdir $(patsubst %/mpconfigboard.cmake,%,$(shell grep -l esp32/board.cmake boards/*/mpconfigboard.cmake)))
+
+ifneq ($(filter $(BOARD),$(ESP32_BOARDS)),)
+
+OUT := build/$(BOARD)
+VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
+ESP32_IDF_PY := $(shell command -v idf.py)
+ESP32_DOCKER = $(shell for program in docker podman; do \
+    $$program info > /dev/null 2>&1 && { echo $$program; break; }; done)
+
+# Espressif's container (the one that mpbuild takes), of the release that this MicroPython is tested with.
+ESP32_IDF = $(shell sed -n 's/^IDF_\(NEWEST_\)\?VER=//p' $(MPY)/tools/ci.sh | tail -n 1)
+ESP32_CONTAINER = espressif/idf:$(or $(ESP32_IDF),v5.2.2)
+
+# A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
+ESP32_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
+
+.PHONY: firmware image
+
+# ESP-IDF's own build knows what has changed.
+firmware: boards/esp32.mk
+ifndef MPY_DIR
+	@$(call ESP32_SAY,The image of $(BOARD) needs a MicroPython checkout with its submodules: MPY_DIR=micropython.)
+else ifdef IDF_PATH
+	+@$(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
+	+@$(if $(ESP32_IDF_PY),,. "$(IDF_PATH)/export.sh" > /dev/null &&) MICROPY_MPYCROSS=$(ESP32_MPYCROSS) \
+	    $(MAKE) --no-print-directory -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) \
+	    BUILD=$(CURDIR)/$(OUT)/idf CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION) submodules all
+	@cp $(OUT)/idf/firmware.bin $(OUT)/firmware.bin
+	@cp $(OUT)/idf/micropython.bin $(OUT)/update.bin
+	@cd $(OUT) && sha256sum firmware.bin update.bin | tee SHA256SUMS
+else ifneq ($(ESP32_DOCKER),)
+	@echo "No IDF_PATH: building in the container $(ESP32_CONTAINER)"
+	@$(ESP32_DOCKER) run --rm --user $(shell id -u):$(shell id -g) -e HOME=/tmp \
+	    -e GIT_CONFIG_COUNT=1 -e GIT_CONFIG_KEY_0=safe.directory -e GIT_CONFIG_VALUE_0='*' \
+	    -v "$(CURDIR):$(CURDIR)" -v "$(MPY):$(MPY)" -w "$(CURDIR)" $(ESP32_CONTAINER) \
+	    make firmware BOARD=$(BOARD) MPY_DIR="$(MPY)"
+else
+	@$(call ESP32_SAY,The image of $(BOARD) is built with ESP-IDF $(patsubst espressif/idf:%,%,$(ESP32_CONTAINER)): \
+	    neither IDF_PATH is set nor does docker or podman run here.)
+endif
+
+define ESP32_SAY
+{ echo "$(strip $(1))" \
+    "Any one of these does it:"; \
+  echo "  without a toolchain: make image BOARD=$(BOARD) BASE=<a .bin file from micropython.org/download>"; \
+  echo "  with ESP-IDF:        . <esp-idf>/export.sh; make firmware BOARD=$(BOARD) MPY_DIR=micropython"; \
+  echo "  with a container:    start docker or podman; make firmware BOARD=$(BOARD) MPY_DIR=micropython"; \
+  echo "  the checkout:        git clone --branch v1.25.0 https://github.com/micropython/micropython"; \
+  echo "docs/esp32.md explains them."; \
+} >&2; exit 1
+endef
+
+image: build/venv/installed ## an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)
+	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)
+	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
+
+endif

@@ -1,0 +1,25 @@
+# What all ESP32 boards of this project have in common. Included by their mpconfigboard.cmake, after MicroPython's own.
+
+# Boards freeze the library and the firmware; MICROPY_FROZEN_MANIFEST on the command line still wins.
+set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
+
+# ESP-IDF takes the partition table from MicroPython's folder, unless its path is a whole one.
+if(NOT PARTITIONS)
+    set(PARTITIONS partitions-4MiB.csv)
+endif()
+file(WRITE ${CMAKE_BINARY_DIR}/sdkconfig.partitions
+    "CONFIG_PARTITION_TABLE_CUSTOM_FILENAME=\"${CMAKE_CURRENT_LIST_DIR}/${PARTITIONS}\"\n")
+
+# The last word on an option wins.
+list(APPEND SDKCONFIG_DEFAULTS
+    ${CMAKE_CURRENT_LIST_DIR}/sdkconfig.board
+    ${CMAKE_BINARY_DIR}/sdkconfig.partitions
+)
+if(EXISTS ${MICROPY_BOARD_DIR}/sdkconfig.board)
+    list(APPEND SDKCONFIG_DEFAULTS ${MICROPY_BOARD_DIR}/sdkconfig.board)
+endif()
+
+# The version that the REPL's banner shows; boards/esp32.mk gives it.
+if(FIRMWARE_VERSION)
+    list(APPEND MICROPY_DEF_BOARD FIRMWARE_VERSION="${FIRMWARE_VERSION}")
+endif()
