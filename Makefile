@@ -19,11 +19,12 @@ PROGRAMS := build/programs.python+compiler
 endif
 
 SOAK_MINUTES ?= 30
+FUZZ_SECONDS ?= 60
 
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host unix bench soak lint clean FORCE
+.PHONY: help run test test-host unix bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -48,6 +49,9 @@ bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
 
 soak: $(IMAGE) build/venv/installed ## millions of messages and random faults (SOAK_MINUTES=30)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/soak --minutes $(SOAK_MINUTES)
+
+fuzz: build/venv/fuzz ## coverage-guided fuzzing of the firmware's parsers (FUZZ_SECONDS=60)
+	$(VENV)/python tests_host/fuzz --seconds $(FUZZ_SECONDS)
 
 lint: build/venv/installed build/typings/installed ## ruff, and a type check against each port
 	$(VENV)/ruff check
@@ -116,6 +120,12 @@ build/venv/installed: requirements.txt | $(PROGRAMS)
 build/venv/bench: tools/bench/requirements.txt build/venv/installed
 	@echo "Installing the packages of tools/bench/requirements.txt into build/venv"
 	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/bench/requirements.txt
+	@touch $@
+
+build/venv/fuzz: tests_host/fuzz/requirements.txt build/venv/installed
+	@echo "Installing the packages of tests_host/fuzz/requirements.txt into build/venv"
+	@$(VENV)/python -m pip install --disable-pip-version-check --only-binary :all: -r tests_host/fuzz/requirements.txt || \
+	    { echo "make fuzz needs atheris, which has no wheel for this Python. The property tests need none."; exit 1; }
 	@touch $@
 
 # The database that takes our telemetry in a test; without it, that test says so and is skipped.

@@ -29,6 +29,13 @@ def _read(path):
         return file.read()
 
 
+def _is_whole(text):
+    """False for JSON that breaks off: MicroPython's parser takes what there is of it (extmod/modjson.c)."""
+    pieces = text.replace("\\\\", "").replace('\\"', "").split('"')
+    outside = "".join(pieces[index] for index in range(0, len(pieces), 2))
+    return outside.count("{") == outside.count("}") and outside.count("[") == outside.count("]")
+
+
 def write_whole(path, text):
     """Replace a file so that after a power failure there is the old one or the new one, never half of one."""
     new_path = path + ".new"
@@ -104,6 +111,8 @@ class Config:
                 return None
             try:
                 given = json.loads(text)
+                if not _is_whole(text):
+                    raise ValueError
             except ValueError:
                 raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
             self._use(given, name)

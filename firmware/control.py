@@ -1,7 +1,8 @@
 """The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
 
 A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
-are JSON. Every limit answers with an error that says which, and touches only the connection that hit it.
+are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
+a place for ever that others want, unless logged in: see `_place_for`.
 """
 
 import json
@@ -10,6 +11,7 @@ from firmware.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
 from firmware.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
+    INTERNAL_ERROR,
     LINE_TOO_LONG,
     TOO_MANY_CLIENTS,
     TOO_MANY_REQUESTS,
@@ -25,6 +27,7 @@ _BACKLOG = 4
 _BURST_S = 2  # so many seconds' requests may come at once
 _REFUSALS = 8  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = 8  # not yet taken by the client: no more is read from it before they are
+_HOLD_S = 60  # that a client keeps its place when all are taken, if it has not logged in
 _RETRY_MS = 5000  # until a port that was in use is tried again
 
 
@@ -43,6 +46,7 @@ class Session:
         self._skipped = 0
         self._credit_ms = 1000 * _BURST_S
         self._credited_at = self._app.clock.uptime_ms()
+        self._calls = 0  # for the line at hand
         self._refusals = 0
         self._nonce = None
         self._nonce_at = 0
@@ -50,8 +54,10 @@ class Session:
         self.address = client.CliAddr[0]
         self.authenticated = False
         self.closed = False
+        self.leaving = False
+        self.since = self.alive_at = self._app.clock.uptime()
         client.OnClosed = self._on_closed
-        self._idle.start(self._settings["idle_s"] * 1000)
+        self._is_alive()
         self._receive()
 
     @property
@@ -85,13 +91,14 @@ class Session:
         if self._skipping:
             self._skipping = False
             return
-        self._idle.start(self._settings["idle_s"] * 1000)
+        self._is_alive()
         try:
             text = str(memoryview(self._line)[:used], "utf-8").strip()
         except UnicodeError:
             text = "\0"  # no JSON either: it is answered as such
         if not text:
             return
+        self._calls = 0
         if self._within_rate():
             self._refusals = 0
             self._send(self._reply(text, self._call))
@@ -100,6 +107,10 @@ class Session:
             self._send(self._reply(text, self._refuse))
             if self._refusals >= _REFUSALS:
                 self.close()
+
+    def _is_alive(self):
+        self.alive_at = self._app.clock.uptime()
+        self._idle.start(self._settings["idle_s"] * 1000)
 
     def _send(self, text):
         """Queue a line for the client. One that never reads its answers is closed by the library's own limit."""
@@ -119,7 +130,7 @@ class Session:
     def notify(self, text):
         """Queue a notification, or leave it out while the client is slow in reading."""
         if self._ahead < _ANSWERS_AHEAD:
-            self._idle.start(self._settings["idle_s"] * 1000)
+            self._is_alive()
             self._send(text)
         else:
             self._skipped += 1
@@ -135,6 +146,7 @@ class Session:
     def close(self):
         """End the connection; what was queued still goes out."""
         if not self.closed:
+            self.leaving = True
             self._client.Close()
 
     def _on_closed(self, _client, _reason):
@@ -173,11 +185,18 @@ class Session:
 
     def _reply(self, text, call):
         word = text.split(None, 1)[0]
-        if word in self._app.methods:
-            return _reply_plain(word, text[len(word) :], call)
-        return answer(text, call)
+        try:
+            if word in self._app.methods:
+                return _reply_plain(word, text[len(word) :], call)
+            return answer(text, call)
+        except Exception as error:  # no memory for the answer, or for what was asked
+            self._app.log.warning("control", f"{self.address}: {describe(error)}")
+            return encode_error(None, INTERNAL_ERROR, describe(error))
 
     def _call(self, method, params):
+        self._calls += 1
+        if self._calls > 1 and not self._within_rate():  # each request of a batch counts
+            self._refuse(method, params)
         return self._app.methods.call(self, method, params)
 
     # --- access
@@ -312,11 +331,29 @@ class ControlServer:
         return len(self._sessions)
 
     def _on_client(self, _listener, client):
-        full = len(self._sessions) >= self.app.config["control"]["clients"]
         session = Session(self, client)
         self._sessions.append(session)
-        if full:
-            session.refuse(TOO_MANY_CLIENTS, f"at most {len(self._sessions) - 1} clients at a time")
+        most = self.app.config["control"]["clients"]
+        if sum(not one.leaving for one in self._sessions) > most:
+            loser = self._place_for(session) or session
+            loser.refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
+
+    def _place_for(self, newcomer):
+        """The session that has to make room for another client, or None. Never one that has logged in.
+
+        An address that holds two places more than the newcomer's gives one of them, its oldest. Otherwise it is who
+        was silent longest, of those that have had their place for a while.
+        """
+        held = {}
+        for session in self._sessions:
+            if session is not newcomer and not session.leaving and not session.authenticated:
+                held.setdefault(session.address, []).append(session)
+        most = max(held.values(), key=len) if held else []
+        if len(most) > len(held.get(newcomer.address, ())) + 1:
+            return most[0]
+        until = self.app.clock.uptime() - _HOLD_S
+        old = [session for sessions in held.values() for session in sessions if session.since <= until]
+        return min(old, key=lambda session: session.alive_at) if old else None
 
     def forget(self, session):
         """A session that is closed."""

@@ -39,7 +39,9 @@ def encode_notification(method, params):
 
 
 def _is_identity(value):
-    return value is None or isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return value - value == 0  # 1e999 is infinite, which JSON cannot say
+    return value is None or isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _answer_one(request, call):

@@ -117,6 +117,7 @@ class Telemetry:
 
     def _subscribe(self, session):
         if session not in self._subscribers:
+            self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
             self._subscribers.append(session)
         return f"a telemetry notification every {self._settings['interval_s']} s"
 
@@ -138,9 +139,12 @@ class Telemetry:
         if self._subscribers:
             self._notify(readings)
 
+    def _forget_closed(self):
+        self._subscribers = [session for session in self._subscribers if not session.closed]
+
     def _notify(self, readings):
         """Tell the subscribers; one that has gone away is one no more."""
-        self._subscribers = [session for session in self._subscribers if not session.closed]
+        self._forget_closed()
         report = {
             "device": self._app.device,
             "seq": self._seq,

@@ -276,3 +276,88 @@ class TestLimits:
         for client in clients:
             client.Close()
         assert bench.server.clients == 0 and not bench.timers.waiting
+
+    def test_each_request_of_a_batch_counts(self, make):
+        bench = make(requests_per_s=10)
+        client = bench.connect()
+        batch = json.dumps([{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(16)])
+        for granted in (16, 4):
+            client.sent.clear()
+            client.receive(batch.encode() + b"\n")
+            answers = json.loads(client.sent[0])
+            assert [answer.get("result") for answer in answers].count("pong") == granted
+            assert {answer["error"]["code"] for answer in answers if "error" in answer} <= {-32002}
+
+    @pytest.mark.parametrize("line", [b"greedy\n", b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'])
+    def test_no_memory_for_an_answer_is_told_and_the_client_goes_on(self, make, monkeypatch, line):
+        bench = make()
+
+        def no_memory(*_):
+            raise MemoryError("allocating 20000 bytes")
+
+        bench.methods.add("greedy", lambda session: "ok")
+        client = bench.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr("firmware.control._plain", no_memory)
+            patch.setattr("firmware.control.answer", no_memory)
+            client.receive(line)
+        assert json.loads(client.sent[0])["error"]["code"] == -32603
+        assert ask(client)["result"] == "pong"
+
+
+class TestPlaces:
+    """Who wants in when all places are taken."""
+
+    @pytest.fixture
+    def bench(self, make):
+        return make(clients=4, token=TOKEN, idle_s=300)
+
+    def come(self, bench, address, ticks=0):
+        client = FakeClient()
+        client.CliAddr = (address, 40000)
+        bench.server._on_client(None, client)
+        return client
+
+    def test_one_address_cannot_keep_the_others_out(self, bench):
+        hostile = [self.come(bench, "192.0.2.66") for _ in range(10)]
+        assert [client.closed for client in hostile] == [False] * 4 + [True] * 6
+        honest = [self.come(bench, f"192.0.2.{number}") for number in (1, 2, 3)]
+        assert not any(client.closed for client in honest)
+        assert [client.closed for client in hostile[:4]] == [True, True, True, False]
+        assert json.loads(hostile[0].sent[-1])["error"]["code"] == -32003
+        assert self.come(bench, "192.0.2.66").closed
+
+    def test_addresses_that_hold_one_place_each_keep_it_for_a_minute(self, bench):
+        early = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
+        bench.advance(59)
+        assert self.come(bench, "192.0.2.99").closed
+        bench.advance(2)
+        assert ask(early[0])["result"] == "pong"
+        assert not self.come(bench, "192.0.2.99").closed
+        assert [client.closed for client in early] == [False, True, False, False]
+
+    def test_asking_all_the_time_holds_no_place_for_ever(self, bench):
+        """Even a peer that pings on every connection, from many addresses."""
+        hostile = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
+        for _ in range(61):
+            bench.advance(1)
+            for client in hostile:
+                ask(client)
+        assert not self.come(bench, "192.0.2.99").closed
+        assert [client.closed for client in hostile].count(True) == 1
+
+    def test_who_has_logged_in_stays(self, bench):
+        kept = [self.come(bench, "192.0.2.77") for _ in range(4)]
+        for client in kept:
+            ask(client, "auth.login", response=answer_challenge(client))
+        bench.advance(200)
+        assert self.come(bench, "192.0.2.99").closed
+        assert not any(client.closed for client in kept)
+
+    def test_a_client_that_makes_room_takes_its_last_answers_along(self, bench):
+        """Its connection may linger; it is no client any more, and the newcomer is one."""
+        hostile = [self.come(bench, "192.0.2.66") for _ in range(4)]
+        hostile[0].Close = lambda: None
+        honest = self.come(bench, "192.0.2.1")
+        assert bench.server.clients == 5 and not honest.closed
+        assert not self.come(bench, "192.0.2.2").closed

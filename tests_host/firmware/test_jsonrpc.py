@@ -58,7 +58,7 @@ def test_the_id_comes_back_as_it_was(methods, identity):
     assert ask(methods, request("echo", [1], identity))["id"] == identity
 
 
-@pytest.mark.parametrize("identity", [[], {}, True])
+@pytest.mark.parametrize("identity", [[], {}, True, float("inf"), float("nan")])
 def test_an_id_that_is_none(methods, identity):
     assert code(ask(methods, request("echo", [1], identity))) == (-32600, None)
 

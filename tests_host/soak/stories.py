@@ -312,8 +312,8 @@ class Stories:
     async def story_silence(self, link):
         ms = random.randint(50, 1500)
         loop = asyncio.get_running_loop()
-        await link.say(b'timeout %d\n' % ms)
         start = loop.time()
+        await link.say(b'timeout %d\n' % ms)
         await link.expect_end()
         if loop.time() - start < ms / 1000 - 0.02:
             raise Unexpected('a timeout of %d ms after %.0f ms' % (ms, 1000 * (loop.time() - start)))

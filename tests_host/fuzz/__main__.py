@@ -1,0 +1,60 @@
+"""Coverage-guided fuzzing, for as long as told: `python tests_host/fuzz --seconds 60 [--only TARGET]`.
+
+atheris changes inputs so that they reach code which no input has reached before. An input that breaks a promise of
+targets.py ends the run, and lies in build/fuzz/: put it into corpus/<target>/, where the tests find it, and mend the
+code.
+"""
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[1:1] = [str(ROOT / 'lib'), str(ROOT), str(ROOT / 'boards' / 'UNIX' / 'modules')]
+
+WORDS = ('"jsonrpc":"2.0"', '"method":"', '"params":', '"id":', 'auth.login', 'auth.challenge', 'config.get',
+         'gpio.read', 'log.tail', 'telemetry.subscribe', 'pin=', '1e999', '\\ud800', '"wifi":{"networks":[',
+         '"control":{', '|', '\\=')
+
+
+def fuzz(target, seconds):
+    """In a process of its own, which atheris ends. Returns True where nothing was found."""
+    work = ROOT / 'build' / 'fuzz' / target
+    work.mkdir(parents=True, exist_ok=True)
+    words = work.parent / 'words'
+    words.write_text(''.join('"%s"\n' % word.replace('\\', '\\\\').replace('"', '\\"') for word in WORDS))
+    print('fuzzing %s for %d s' % (target, seconds), flush=True)
+    done = subprocess.run(
+        [sys.executable, __file__, '--inside', target, '-max_total_time=%d' % seconds, '-dict=%s' % words,
+         '-artifact_prefix=%s/found-%s-' % (work.parent, target), '-max_len=4096', '-verbosity=0',
+         '-print_final_stats=1', str(work), *map(str, (HERE / 'corpus').glob(target))],
+        env={**os.environ, 'FUZZ_FOLDER': str(work.parent)})
+    return done.returncode == 0
+
+
+def inside(target):
+    import atheris
+    with atheris.instrument_imports(include=['firmware', 'json']):
+        from targets import TARGETS
+    run = TARGETS[target]
+    atheris.Setup(sys.argv, run)
+    atheris.Fuzz()
+
+
+def main():
+    if sys.argv[1:2] == ['--inside']:
+        target = sys.argv.pop(2)
+        del sys.argv[1]
+        inside(target)
+    parser = argparse.ArgumentParser(description='Coverage-guided fuzzing.')
+    parser.add_argument('--seconds', type=int, default=60, help='of each target')
+    parser.add_argument('--only')
+    options = parser.parse_args()
+    targets = [options.only] if options.only else ['control', 'config', 'telemetry']
+    return 0 if all([fuzz(target, options.seconds) for target in targets]) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

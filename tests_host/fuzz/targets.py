@@ -1,0 +1,242 @@
+"""What is fuzzed: each target takes any bytes and raises where something is not as promised.
+
+The same functions run three ways, on CPython and on MicroPython: with inputs that hypothesis makes (test_targets.py),
+with those that once found something (corpus/), and for as long as one likes with those that atheris finds by the
+coverage (`make fuzz`).
+"""
+import json
+import os
+
+from firmware.app import App
+from firmware.board import Board
+from firmware.clock import Clock
+from firmware.config import FILE, LAST_GOOD_FILE, Config
+from firmware.control import Session
+from firmware.defaults import SCHEMA
+from firmware.line_protocol import encode
+from firmware.log import Log
+
+TOKEN = 'the-token-of-the-fuzzed-board'
+PASSWORD = 'the-wifi-password'
+WRITES = ('gpio.write', 'gpio.mode', 'pwm.set', 'config.set', 'config.save', 'config.reset', 'telemetry.set', 'reboot',
+          'safe_mode')
+FOLDER = os.getenv('FUZZ_FOLDER') or '/tmp'
+
+
+class Broken(Exception):
+    """A promise is."""
+
+
+def promise(holds, what, *about):
+    if not holds:
+        raise Broken('%s: %r' % (what, about))
+
+
+class StillClock(Clock):
+    """Time that goes on only when told."""
+
+    def __init__(self):
+        self.now = (1 << 30) - 500      # the counter is about to wrap
+        super().__init__()
+
+    def ticks(self):
+        return self.now % (1 << 30)
+
+
+class Client:
+    """A connection to the control server, without a network."""
+
+    CliAddr = ('192.0.2.77', 40000)
+    OnClosed = None
+
+    def __init__(self):
+        self.sent = []
+        self.receiver = None
+        self.closed = False
+
+    def AsyncRecvData(self, size, onDataRecv):
+        promise(self.receiver is None and not self.closed, 'a receive at a time')
+        self.receiver = onDataRecv
+
+    def AsyncSendData(self, data, onDataSent):
+        promise(not self.closed, 'nothing is sent after the close')
+        self.sent.append(bytes(data))
+        self._deliver = onDataSent
+
+    def Close(self):
+        if not self.closed:
+            self.closed = True
+            self.OnClosed(self, 1)
+
+    def receive(self, data):
+        receiver, self.receiver = self.receiver, None
+        told = len(self.sent)
+        receiver(self, memoryview(data), None)
+        for _ in range(len(self.sent) - told):
+            if not self.closed:
+                self._deliver(self, None)
+
+
+def make_app(**settings):
+    """The firmware with all its methods, a token and a Wi-Fi password, and no network."""
+    clock = StillClock()
+    log = Log(clock, console=False)
+    board = Board(files=FOLDER)
+    config = Config(board, log)
+    config.set('control.token', TOKEN)
+    config.set('wifi.networks', [{'ssid': 'home', 'password': PASSWORD}])
+    for key, value in settings.items():
+        config.set('control.' + key, value)
+    app = App(board, config, log, clock)
+    app._load()
+    app.services.start()
+    return app
+
+
+_app = None
+
+
+def control(data):
+    """Any bytes, in any pieces, from a client that has not logged in; the first byte says how they are cut."""
+    global _app
+    if _app is None:
+        _app = make_app(requests_per_s=10000)
+    app = _app
+    server = app.services.get('control')
+    client = Client()
+    session = Session(server, client)
+    server._sessions.append(session)
+    try:
+        _converse(app, session, client, data)
+    finally:
+        client.Close()
+    promise(server.clients == 0, 'nothing is left of it')
+    promise(session._idle not in app.timers.waiting, 'nor a timer')
+
+
+def _converse(app, session, client, data):
+    before = json.dumps(app.config._given)
+    size = data[0] + 1 if data else 1
+    for start in range(1, len(data), size):
+        client.receive(data[start:start + size])
+        if client.closed:
+            break
+        promise(client.receiver is not None, 'it goes on receiving')
+    answers = b''.join(client.sent)
+    promise(not session.authenticated, 'nobody is let in')
+    promise(TOKEN.encode() not in answers and PASSWORD.encode() not in answers, 'secrets stay secret', answers)
+    promise(json.dumps(app.config._given) == before, 'the configuration stays')
+    promise(app.outcome is None, 'it runs on')
+    for answer in client.sent:
+        promise(answer.endswith(b'\n'), 'an answer is whole', answer)
+        if answer.startswith(b'{'):
+            promise(json.loads(answer)['jsonrpc'] == '2.0', 'an answer is JSON-RPC', answer)
+        elif answer.startswith(b'['):
+            promise(all(one['jsonrpc'] == '2.0' for one in json.loads(answer)), 'a batch is JSON-RPC', answer)
+
+
+def config(data):
+    """Any bytes as config.json: the board boots, with all values there are, and says what was wrong."""
+    clock = StillClock()
+    board = Board(files=FOLDER)
+    with open(board.path(FILE), 'wb') as file:
+        file.write(data)
+    log = Log(clock, console=False)
+    loaded = Config(board, log)
+    try:
+        loaded.load()
+        promise(loaded.source in (FILE, 'defaults'), 'a source', loaded.source)
+        promise((loaded.source == FILE) == (not loaded.faults), 'it is used, or named', loaded.faults)
+        values = json.loads(json.dumps(loaded._values))
+        promise(SCHEMA.fill(values) == SCHEMA.fill(loaded._values), 'all values are there and allowed')
+        promise('***' not in json.dumps(loaded._values), 'what hides a secret is none')
+        loaded.get()
+        return loaded.source
+    finally:
+        for name in (FILE, LAST_GOOD_FILE):
+            if board.has_file(name):
+                os.remove(board.path(name))
+
+
+def telemetry(data):
+    """Any text in every place of a measurement: one line, which reads back as it was meant."""
+    try:
+        text = str(data, 'utf-8')
+    except UnicodeError:
+        return None
+    parts = text.split('|')
+    name, tag_key, tag, key, value = (parts + [''] * 5)[:5]
+    if not name or not tag_key or not key:
+        return None
+    line = encode(name, {tag_key: tag}, {key: value, 'n': 1} if key != 'n' else {'n': 1})
+    promise(line.endswith(b'\n') and line.count(b'\n') == 1, 'one line', line)
+    measurement, tags, fields = read_line(str(line, 'utf-8')[:-1])
+    promise(len(tags) == (1 if tag else 0), 'as many tags', line, tags)
+    promise(len(fields) == (2 if key != 'n' else 1), 'as many fields', line, fields)
+    promise(fields['n'] == '1i', 'a field stays what it is', line)
+    promise(measurement == as_written(name) and tags == ({as_written(tag_key): as_written(tag)} if tag else {}),
+            'names and tags', line, measurement, tags)
+    if key != 'n':
+        promise(fields[as_written(key)] == one_line(value), 'the value', line, fields)
+    return line
+
+
+def one_line(text):
+    return text.replace('\r', ' ').replace('\n', ' ')
+
+
+def as_written(text):
+    """The form that a name has: no line ends, and a slash for a backslash that would escape what follows it."""
+    text = one_line(text)
+    for special in ',= ':
+        text = text.replace('\\' + special, '/' + special)
+    return text[:-1] + '/' if text.endswith('\\') else text
+
+
+def read_line(line):
+    """A line of the protocol, read character by character as InfluxDB does: (measurement, tags, fields)."""
+    at = 0
+
+    def name(stops):
+        nonlocal at
+        text = ''
+        while at < len(line) and line[at] not in stops:
+            if line[at] == '\\' and at + 1 < len(line) and line[at + 1] in ',= ':
+                at += 1
+            text += line[at]
+            at += 1
+        return text
+
+    def value():
+        nonlocal at
+        if line[at] != '"':
+            return name(', ')
+        text = ''
+        at += 1
+        while line[at] != '"':
+            if line[at] == '\\' and line[at + 1] in '\\"':
+                at += 1
+            text += line[at]
+            at += 1
+        at += 1
+        return text
+
+    measurement = name(', ')
+    tags = {}
+    while line[at] == ',':
+        at += 1
+        key = name('=')
+        at += 1
+        tags[key] = name(', ')
+    promise(line[at] == ' ', 'a space before the fields', line)
+    fields = {}
+    while at < len(line):
+        at += 1
+        key = name('=')
+        at += 1
+        fields[key] = value()
+        promise(at == len(line) or line[at] == ',', 'a comma between fields', line, at)
+    return measurement, tags, fields
+
+
+TARGETS = {'control': control, 'config': config, 'telemetry': telemetry}
