@@ -12,6 +12,7 @@ _MODE_SERVER = 4
 _SECONDS_1900_TO_1970 = 2208988800
 _SECONDS_1970_TO_2000 = 946684800
 _FIRST_RETRY_S = 5
+_RETRY_AFTER_LOOKUP_S = 60  # that failed: it may have held up everything else for seconds
 _LONGEST_RETRY_S = 3600
 _AGAIN_S = 86400
 
@@ -83,14 +84,23 @@ class NetworkTime:
 
     def _ask(self):
         self._close()
-        self._timer.start(self._retry_s * 1000)
-        self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
         self._mark = os.urandom(8)
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
         self._socket.OnRecv = self._on_answer
-        # The lookup of a name waits for the name server: once at each start of the network, not in the rhythm.
+        self._socket.OnFailsToSend = self._on_unsent
+        # The lookup of a name waits for the name server (lwIP: 7 s for each that is silent), so the time until the
+        # next one counts from its end.
         host, _, port = self._app.config["network"]["ntp"].partition(":")
         self._socket.AsyncSendDatagram(request(self._mark), (host, int(port or _PORT)))
+        self._wait_longer()
+
+    def _wait_longer(self):
+        self._timer.start(self._retry_s * 1000)
+        self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
+
+    def _on_unsent(self, _socket, _datagram, _target):
+        self._retry_s = max(self._retry_s, _RETRY_AFTER_LOOKUP_S)
+        self._wait_longer()
 
     def _on_answer(self, _socket, _address, datagram):
         seconds = parse(datagram, self._mark)

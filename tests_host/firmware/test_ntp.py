@@ -1,11 +1,15 @@
 """The time from the network: firmware/ntp.py."""
 
+import socket
 import struct
 import time
+from types import SimpleNamespace
 
 import pytest
+from fakes import Bench
 
-from firmware.ntp import moment, parse, request
+from firmware.ntp import NetworkTime, moment, parse, request
+from XAsyncSockets import XAsyncSocketsPool
 
 MARK = b"12345678"
 
@@ -51,3 +55,34 @@ def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
     gmtime = time.gmtime
     monkeypatch.setattr("firmware.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
+
+
+LOOKUP_S = 7  # what lwIP waits for a name server that is silent
+
+
+def test_a_silent_name_server_does_not_hold_up_the_board_again_and_again(tmp_path, monkeypatch):
+    """Each lookup of a name stops everything for seconds: the board has to have time between them."""
+    bench = Bench(tmp_path)
+    lookups = []
+    getaddrinfo = socket.getaddrinfo
+
+    def look_up(host, *rest):
+        if host != "pool.ntp.org":
+            return getaddrinfo(host, *rest)
+        lookups.append(bench.clock.uptime())
+        bench.clock.now += LOOKUP_S * 1000
+        raise socket.gaierror(-2, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    pool = XAsyncSocketsPool()
+    service = NetworkTime()
+    service.start(SimpleNamespace(pool=pool, timers=bench.timers, config=bench.config, board=bench.board))
+    service.network_up(None)
+    for _ in range(1200):
+        bench.advance(0.5)
+        pool.PollEvents(0)
+    service.stop()
+    pool.StopWaitEvents()
+    pauses = [later - earlier - LOOKUP_S for earlier, later in zip(lookups, lookups[1:])]
+    assert len(lookups) >= 3 and min(pauses) >= 55, pauses
+    assert pauses == sorted(pauses)
