@@ -1,10 +1,11 @@
-"""Tests on a chip: the emulated board, or a real one that DEVICE=/dev/ttyACM0 names.
+"""Tests on a chip: the emulated board (BOARD=PICO_PPP or PICO_W), or a real one that DEVICE=/dev/ttyACM0 names.
 
     device      the board by its serial port; the firmware may have been interrupted
     board       the emulated board itself, with its switches; a test that needs it is skipped on a real one
     agent       where the peers of the contract tests are, as (ip, port)
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,12 +19,23 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 from tests_device.device import Device  # noqa: E402
+from tools.emulator.air import Air  # noqa: E402
 from tools.emulator.board import Board, BoardError  # noqa: E402
-from tools.emulator.network import NoRights, Tun, enter_private_namespace  # noqa: E402
+from tools.emulator.lan import Lan  # noqa: E402
+from tools.emulator.network import NoRights, Tap, Tun, enter_private_namespace  # noqa: E402
+from tools.emulator.pico_w import KEY, SSID, PicoW  # noqa: E402
 
 PORT = os.environ.get("DEVICE")
-IMAGE = Path(os.environ.get("IMAGE") or ROOT / "build" / "PICO_PPP" / "firmware.bin")
-MPY_CROSS = os.environ.get("MPY_CROSS") or ROOT / "build" / "PICO_PPP" / "mpy-cross" / "mpy-cross"
+KIND = os.environ.get("BOARD") or "PICO_PPP"
+BUILT = ROOT / "build" / KIND
+IMAGE = Path(os.environ.get("IMAGE") or BUILT / "firmware.bin")
+if KIND == "PICO_W":
+    IMAGE = Path(os.environ.get("PICO_W_UF2") or BUILT / "firmware.uf2")
+MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"
+NO_PICO_W = (
+    f"There is no image {IMAGE} of a Pico W, whose driver Debian does not have: make firmware BOARD=PICO_W MPY_DIR=…, "
+    "or PICO_W_UF2=/path/to/firmware.uf2"
+)
 NEEDS_EMULATOR = "needs the emulated board: a real one has no switches for programs"
 LINK_SEC = 20
 
@@ -45,19 +57,53 @@ def pytest_configure(config):
 
 
 def pytest_report_header(config):
-    return f"board: {PORT or f'emulated, {IMAGE}'}" + (f"\nno network: {network_missing}" if network_missing else "")
+    board = PORT or f"emulated {KIND}, {IMAGE}"
+    return f"board: {board}" + (f"\nno network: {network_missing}" if network_missing else "")
 
 
 @pytest.fixture(scope="session")
-def emulated_board(tmp_path_factory):
+def air():
+    """The air that Pico Ws are in, with one network that leads to this computer."""
+    lan = Lan()
+    if not network_missing:
+        lan.connect(Tap("air", lan.host_address, str(lan.network.netmask)))
+    air = Air(lan)
+    air.add(SSID, KEY)
+    yield air
+    lan.close()
+
+
+@pytest.fixture(scope="session")
+def make_board(request):
+    """Makes an emulated board of the kind that the tests are to run on."""
+    if KIND != "PICO_W":
+        return lambda **options: Board(IMAGE, **options)
+    if not IMAGE.exists():
+        pytest.skip(NO_PICO_W)
+    air = request.getfixturevalue("air")
+    return lambda **options: PicoW(IMAGE, air, **options)
+
+
+def give_settings(board):
+    """What the board has to know of its network."""
+    if board.settings:
+        device = Device(board.port)
+        device.soft_reset()
+        device.write_file("/config.json", json.dumps(board.settings).encode())
+        device.close()
+
+
+@pytest.fixture(scope="session")
+def emulated_board(tmp_path_factory, make_board):
     log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # what the chip's model complains about
-    board = Board(IMAGE, log=log)
+    board = make_board(log=log)
     try:
         board.start()
     except BoardError as error:
         pytest.exit(str(error), returncode=2)
     if not network_missing:
         board.connect_network()
+    give_settings(board)
     yield board
     board.close()
     log.close()
@@ -71,18 +117,19 @@ def board(request):
 
 
 @pytest.fixture
-def new_board(tmp_path):
+def new_board(tmp_path, make_board):
     """Makes further emulated boards, each with a flash of its own."""
     if PORT:
         pytest.skip(NEEDS_EMULATOR)
     boards = []
 
     def make(number, network=True, **options):
-        board = Board(IMAGE, flash=tmp_path / f"flash{number}.bin", number=number, **options)
+        board = make_board(flash=tmp_path / f"flash{number}.bin", number=number, **options)
         boards.append(board)
         board.start()
         if network and not network_missing:
             board.connect_network()
+            give_settings(board)
         return board
 
     yield make
@@ -138,7 +185,7 @@ def compiled(tmp_path_factory):
     """Compiles a portable module for the board: the chip has not the memory to do it itself."""
     folder = tmp_path_factory.mktemp("mpy")
     if not shutil.which(str(MPY_CROSS)):
-        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD=PICO_PPP", returncode=2)
+        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD={KIND}", returncode=2)
 
     def compile_module(source):
         target = folder / f"{source.stem}.mpy"

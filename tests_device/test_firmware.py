@@ -7,11 +7,13 @@ import time
 
 import pytest
 
+from tests_device.conftest import KIND
+
 CONTROL_PORT = 8095
 START_SEC = 40  # boot, network, services; an emulator on a busy computer takes its time
 ANSWER_SEC = 20
 TOKEN = "opensesame"
-LED = 25
+OUTPUT = 16
 
 
 class Control:
@@ -66,6 +68,7 @@ def firmware(networked, board, device):
     """The firmware runs, with nothing but its defaults."""
     device.soft_reset()
     device.run(FORGET)
+    device.write_file("/config.json", json.dumps(board.settings).encode())
     device.run_firmware()
     yield board
     print(device.console())  # shown where a test has failed
@@ -82,12 +85,13 @@ def control(firmware):
 def test_the_control_server_answers(control):
     assert control.word("ping") == "pong"
     facts = control.call("info")
-    assert facts["board"] == "PICO_PPP" and facts["network"] == "up" and facts["safe_mode"] is None
+    assert facts["board"] == KIND and facts["network"] == "up" and facts["safe_mode"] is None
 
 
-def restart_with(device, settings):
+def restart_with(board, device, settings):
     """The firmware, started anew with these settings."""
-    device.write_file("/config.json", json.dumps(settings).encode())
+    board_settings = {**board.settings, **settings}
+    device.write_file("/config.json", json.dumps(board_settings).encode())
     device.run_firmware()
 
 
@@ -97,9 +101,10 @@ def test_telemetry_arrives(firmware, device):
         receiver.settimeout(START_SEC)
         collector = f"{firmware.local_address}:{receiver.getsockname()[1]}"
         firmware.set_temperature(31.0)
-        restart_with(device, {"telemetry": {"interval_s": 0.5, "broadcast": False, "collectors": [collector]}})
+        telemetry = {"interval_s": 0.5, "broadcast": False, "collectors": [collector]}
+        restart_with(firmware, device, {"telemetry": telemetry})
         lines = receiver.recv(2000).decode()
-    name = f"pico-ppp-{firmware.number:06x}"
+    name = f"{KIND.lower().replace('_', '-')}-{firmware.number:06x}"
     assert all(f",device={name}," in line or f",device={name} " in line for line in lines.splitlines()), lines
     assert "chip_celsius=3" in lines or "celsius=3" in lines, lines
 
@@ -111,7 +116,7 @@ def test_wired_sensors_are_read(firmware, device):
     firmware.attach_sensor("bme280", bus=0)
     firmware.set_sensor("bme280", temperature=23.4, humidity=56.0, pressure=987.6)
     sensors = {"ds18b20": [{"pin": 15}], "bme280": [{"bus": 0, "sda": 4, "scl": 5}]}
-    restart_with(device, {"sensors": sensors, "telemetry": {"interval_s": 0.5}})
+    restart_with(firmware, device, {"sensors": sensors, "telemetry": {"interval_s": 0.5}})
     control = Control(firmware.address)
     assert reading(control, "ds18b20")["celsius"] == pytest.approx(-12.5, abs=0.1)
     climate = reading(control, "bme280")
@@ -133,17 +138,17 @@ def reading(control, name):
 
 
 def test_a_pin_is_switched_by_who_knows_the_token(firmware, device):
-    restart_with(device, {"control": {"token": TOKEN}})
+    restart_with(firmware, device, {"control": {"token": TOKEN}})
     control = Control(firmware.address)
     nonce = control.call("auth.challenge")
     nonce = nonce["nonce"] if isinstance(nonce, dict) else nonce
     control.call("auth.login", response=hmac.new(TOKEN.encode(), nonce.encode(), "sha256").hexdigest())
-    firmware.watch_pin(LED)
-    control.call("gpio.mode", pin=LED, mode="out")
+    firmware.watch_pin(OUTPUT)
+    control.call("gpio.mode", pin=OUTPUT, mode="out")
     for level in (1, 0, 1):
-        control.call("gpio.write", pin=LED, value=level)
-        assert firmware.wait_event(5, event="pin", pin=LED, level=level)
-        assert firmware.pin(LED) == control.call("gpio.read", pin=LED) == level
+        control.call("gpio.write", pin=OUTPUT, value=level)
+        assert firmware.wait_event(5, event="pin", pin=OUTPUT, level=level)
+        assert firmware.pin(OUTPUT) == control.call("gpio.read", pin=OUTPUT) == level
     control.close()
 
 

@@ -1,8 +1,12 @@
 // The board: a chip with flash, wires, sensors and cables, switched on, reset and run at the pace of real time.
 
 import { Chip } from './chip.mjs';
+import { shortenDelays } from './delays.mjs';
+import { RandomNumbers } from './entropy.mjs';
 import { Pins } from './pins.mjs';
 import { I2cBus } from './sensors/i2c.mjs';
+import { Cyw43439 } from './wifi/cyw43439.mjs';
+import { PIN, connect as connectWifi } from './wifi/wiring.mjs';
 
 const TURN = 200_000; // instructions until node's other events get their turn
 const SLICE = 20_000; // instructions between two looks at the clock
@@ -14,8 +18,9 @@ const realNanos = () => Number(process.hrtime.bigint());
 
 export class Board {
   /**
-   * @param options  see Chip
-   * @param hooks    onConsole, onUart as Chip's; onPin(pin, level), onState(state): 'running', 'bootloader'
+   * @param options  see Chip; hasWifi: it is a Pico W; speed: of its time, as many times that of real time
+   * @param hooks    onConsole, onUart as Chip's; onPin(pin, level), onState(state): 'running', 'bootloader';
+   *                 onRadio and onWifi for what Cyw43439 calls onThing, onStation and onAccessPoint
    */
   constructor(options, hooks) {
     this.options = options;
@@ -31,6 +36,33 @@ export class Board {
     this.busyNanos = 0; // real time spent in executing
     this.timer = null;
     this.profile = null; // program counter: how often it was seen
+    this.wifi = options.hasWifi ? this.#makeWifi() : null;
+  }
+
+  #makeWifi() {
+    const number = this.options.id.toString(16).padStart(6, '0').match(/../g);
+    const random = new RandomNumbers(this.options.seed);
+    let gpio = 0;
+    return new Cyw43439({
+      mac: ['28', 'cd', 'c1', ...number].join(':'), // Raspberry Pi's
+      clock: {
+        now: () => this.nanos / 1e6,
+        after: (milliseconds, action) => this.chip.mcu.clock.createAlarm(action).schedule(milliseconds * 1e6),
+      },
+      random: () => random.next(),
+      hooks: {
+        onHostWake: this.pins.leaveToBus(PIN.DATA),
+        onGpio: (levels) => {
+          [0, 1, 2].filter((pin) => ((gpio ^ levels) >> pin) & 1).forEach((pin) => {
+            this.hooks.onPin(`WL_GPIO${pin}`, (levels >> pin) & 1);
+          });
+          gpio = levels;
+        },
+        onThing: this.hooks.onRadio,
+        onStation: (state) => this.hooks.onWifi(state),
+        onAccessPoint: (beacon) => this.hooks.onWifi({ access_point: beacon }),
+      },
+    });
   }
 
   /** Switches the power on. */
@@ -57,6 +89,36 @@ export class Board {
 
   writeUart(number, bytes) {
     this.chip.uarts[number].write(bytes);
+    this.#wake();
+  }
+
+  receiveRadio(thing) {
+    this.wifi.receive(thing);
+    this.#wake();
+  }
+
+  /** What the Wi-Fi chip is at, for the control connection. */
+  get wifiState() {
+    const { station, accessPoint, air } = this.wifi;
+    return {
+      ssid: station.isUp ? station.network.ssid : null,
+      bssid: station.isUp ? station.network.bssid : null,
+      access_point: accessPoint.isUp ? accessPoint.beacon : null,
+      stations: [...accessPoint.stations.keys()],
+      lost: air.lost,
+    };
+  }
+
+  /** The level of a pin of the chip (a number), or of the Wi-Fi chip (`WL_GPIO0`, the LED). */
+  pinLevel(pin) {
+    const number = /^WL_GPIO([012])$/.exec(pin)?.[1];
+    return number && this.wifi ? (this.wifi.gpio >> number) & 1 : this.pins.level(pin);
+  }
+
+  /** From now on its time goes `speed` times as fast as real time, as far as this computer can. */
+  setSpeed(speed) {
+    this.options.speed = speed;
+    this.start = this.#now() - this.chip.mcu.clock.nanos;
     this.#wake();
   }
 
@@ -93,12 +155,17 @@ export class Board {
       this.chip.restoreWatchdog(watchdog);
     }
     this.next = null;
-    this.start = realNanos();
+    this.start = this.#now();
     this.pins.connect(this.chip.mcu);
     this.buses.forEach((bus, number) => bus.connect(this.chip.mcu.i2c[number]));
     Object.values(this.sensors).forEach((sensor) => sensor.reset?.(this.chip.mcu.clock));
     this.volts.forEach((volts, channel) => this.chip.setVoltage(channel, volts));
     this.chip.setTemperature(this.temperature);
+    if (this.wifi) {
+      this.wifi.setPower(false); // its pin has let go
+      connectWifi(this.chip.mcu, this.wifi);
+      shortenDelays(this.chip.mcu);
+    }
     this.hooks.onState('running');
   }
 
@@ -143,7 +210,7 @@ export class Board {
       this.next();
     } else {
       this.#keepPace(pause);
-      this.#schedule(Math.min(pause / 1e6, LONGEST_PAUSE));
+      this.#schedule(Math.min(pause / 1e6 / this.options.speed, LONGEST_PAUSE));
     }
   }
 
@@ -165,19 +232,27 @@ export class Board {
       core.waiting = false;
       return 0;
     }
-    const behind = realNanos() - this.start - clock.nanos;
+    let behind = this.#now() - this.start - clock.nanos;
+    if (behind < 0) { // shortened delays: real time has not to catch up
+      this.start += behind;
+      behind = 0;
+    }
     const next = clock.nextAlarm ? clock.nextAlarm.nanos - clock.nanos : Infinity;
     if (next > behind && next > MAY_RUN_AHEAD) {
-      return next - Math.max(behind, 0);
+      return next - behind;
     }
-    this.start += Math.min(behind, 0);
     clock.tick(next);
     return 0;
   }
 
+  /** Real time, as fast as the board's is to go. */
+  #now() {
+    return realNanos() * this.options.speed;
+  }
+
   /** A busy chip is slower than a real one. The lost time is not made up for: no burst of timers afterwards. */
   #keepPace(pause) {
-    const behind = realNanos() - this.start - this.chip.mcu.clock.nanos;
+    const behind = this.#now() - this.start - this.chip.mcu.clock.nanos;
     if (!pause && behind > 0) {
       this.start += behind;
     }

@@ -34,6 +34,10 @@ class BoardError(Exception):
 class Board:
     """One board. `number` tells it from others: its addresses are 10.64.<number>.1 (ours) and .2 (its own)."""
 
+    KIND = "PICO_PPP"
+    CABLE = "uart0"  # what leads to its network
+    settings = {}  # that it needs for its network (docs/configuration.md)
+
     def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=()):
         self.image = Path(image)
         self.number = number
@@ -64,15 +68,18 @@ class Board:
     def start(self):
         """Switch the power on."""
         if not self.image.exists():
-            raise BoardError(f"There is no image {self.image}: make firmware BOARD=PICO_PPP")
-        self._uart, uart = socket.socketpair()
+            raise BoardError(f"There is no image {self.image}: make firmware BOARD={self.KIND}")
+        self._cable, cable = socket.socketpair()
         control, remote_control = socket.socketpair()
-        self._launch(self._console, uart.fileno(), remote_control.fileno())
-        uart.close()
+        self._launch(self._console, cable.fileno(), remote_control.fileno())
+        cable.close()
         remote_control.close()
-        self._control = Control(control)
+        self._control = Control(control, self._happened)
 
-    def _launch(self, console, uart, control):
+    def _happened(self, event):
+        """The board tells something; called in a thread of its own."""
+
+    def _launch(self, console, cable, control):
         node = shutil.which("node")
         if not node or not (HERE / "node_modules" / "rp2040js").exists():
             raise BoardError("The emulator is not installed: make emulator")
@@ -80,14 +87,14 @@ class Board:
         command += ["--id", str(self.number), *self._options]
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
-        for name, fd in (("console", console), ("uart0", uart), ("control", control)):
+        for name, fd in (("console", console), (self.CABLE, cable), ("control", control)):
             command += [f"--{name}", str(fd)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=self._log or subprocess.DEVNULL,
             stderr=self._log,
-            pass_fds=(console, uart, control),
+            pass_fds=(console, cable, control),
         )
 
     def power_cut(self):
@@ -107,7 +114,7 @@ class Board:
             self.link.close()
             self.link = None
         self._control.close()
-        self._uart.close()
+        self._cable.close()
 
     def close(self):
         """Throw the board away, and its flash where that was nobody's."""
@@ -146,9 +153,13 @@ class Board:
 
     def connect_network(self, interface=None):
         """Plug the network in."""
-        self.link = PppLink(self._uart, interface or self.make_interface(), self.local_address, self.address)
+        self.link = PppLink(self._cable, interface or self.make_interface(), self.local_address, self.address)
 
     # --- measuring
+
+    def set_speed(self, speed):
+        """Let its time pass so many times as fast as real time, as far as this computer can."""
+        self._control.do("speed", speed=speed)
 
     def stats(self):
         """Counters: instructions, emulated_s, busy_s (of real time), resets, flash_operations."""
@@ -215,8 +226,9 @@ class Board:
 class Control:
     """The line to the emulator: commands and their answers, and events (control.mjs)."""
 
-    def __init__(self, stream):
+    def __init__(self, stream, on_event=None):
         self._stream = stream
+        self._on_event = on_event
         self._number = 0
         self._changed = threading.Condition()
         self._answers = {}
@@ -264,6 +276,8 @@ class Control:
             self._changed.notify_all()
 
     def _take(self, message):
+        if self._on_event and "event" in message:
+            self._on_event(message)
         with self._changed:
             if "id" in message:
                 self._answers[message["id"]] = message

@@ -6,12 +6,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-const BLOCK = 512;
-const MAGIC = [0x0a324655, 0x9e5d5157, 0x0ab16f30]; // UF2 specification: at 0, 4 and 508
-const NOT_MAIN_FLASH = 1 << 0;
-const FAMILY_PRESENT = 1 << 13;
-const FAMILY_RP2040 = 0xe48bff56;
-const FLASH_START = 0x10000000;
+import { BLOCK, parseBlock } from './uf2.mjs';
+
 const LOOK_EVERY = 50; // milliseconds
 
 const INFO = 'UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n';
@@ -70,15 +66,13 @@ export class Bootloader {
     return false;
   }
 
-  #program(block) {
-    const [flags, address, size, number, count, family] = [8, 12, 16, 20, 24, 28].map((at) => block.readUInt32LE(at));
-    const isValid = [0, 4, 508].every((at, index) => block.readUInt32LE(at) === MAGIC[index])
-      && !(flags & NOT_MAIN_FLASH) && flags & FAMILY_PRESENT && family === FAMILY_RP2040 && address >= FLASH_START;
-    if (!isValid) {
+  #program(bytes) {
+    const block = parseBlock(bytes);
+    if (!block) {
       return false; // the real one ignores it, too
     }
-    this.flash.writeImage(block.subarray(32, 32 + size), address - FLASH_START);
-    this.blocks.add(number);
-    return this.blocks.size === count;
+    this.flash.writeImage(block.data, block.offset);
+    this.blocks.add(block.number);
+    return this.blocks.size === block.count;
   }
 }

@@ -67,7 +67,7 @@ export class Control {
       },
       reset: () => board.reset(),
       cut_power_after: ({ flash_operations: count }) => board.options.flash.cutPowerAfter(count, this.powerOff),
-      pin: ({ pin }) => board.pins.level(pin) ?? null,
+      pin: ({ pin }) => board.pinLevel(pin) ?? null,
       drive_pin: ({ pin, level }) => board.drivePin(pin, level),
       watch_pin: ({ pin }) => { this.watched.add(pin); },
       voltage: ({ channel, volts }) => board.setVoltage(channel, volts),
@@ -75,6 +75,10 @@ export class Control {
       attach: ({ sensor, name, ...where }) => this.#attach(sensor, name ?? sensor, where),
       set_sensor: ({ name, ...values }) => board.sensors[name].set(values),
       detach: ({ name }) => this.#detach(name),
+      speed: ({ speed }) => board.setSpeed(speed),
+      air: (changes) => board.wifi.air.change(changes),
+      deauthenticate: ({ reason }) => board.wifi.station.deauthenticate(reason),
+      wifi: () => board.wifiState,
     };
   }
 

@@ -4,6 +4,8 @@
 import fs from 'node:fs';
 import { BasePeripheral } from 'rp2040js';
 
+import { isUf2, parseFile } from './uf2.mjs';
+
 export const FLASH_SIZE = 2 * 1024 * 1024;
 const ADDRESS_SPACE = 16 * 1024 * 1024; // what rp2040js maps
 
@@ -40,6 +42,12 @@ export class Flash {
   writeImage(image, offset = 0) {
     this.bytes.set(image, offset);
     this.#save(offset, image.length);
+  }
+
+  /** Writes an image file: a UF2 file, or what the flash is to begin with. */
+  writeFile(bytes) {
+    const blocks = isUf2(bytes) ? parseFile(bytes) : [{ offset: 0, data: bytes }];
+    blocks.forEach(({ offset, data }) => this.writeImage(data, offset));
   }
 
   /** Sets bytes to 0xff, as the chip's erase command. */

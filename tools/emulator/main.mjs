@@ -1,9 +1,9 @@
 // Runs one board. tools/emulator/board.py starts this and holds the other ends of the file descriptors.
 //
-//   node main.mjs --image firmware.bin [--flash FILE] [--drive FOLDER] [--id N] [--seed N]
-//                 [--console FD] [--uart0 FD] [--uart1 FD] [--control FD] [--plain] [--verbose]
+//   node main.mjs --image FILE [--flash FILE] [--drive FOLDER] [--id N] [--seed N]
+//                 [--console FD] [--uart0 FD] [--uart1 FD] [--radio FD] [--control FD] [--speed N] [--plain] [--verbose]
 //
-// Without --console, the board's serial port is this terminal.
+// Without --console, the board's serial port is this terminal. With --radio it is a Pico W, and that is the air.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -14,6 +14,7 @@ import { Board } from './board.mjs';
 import { Bootloader } from './bootloader.mjs';
 import { Control } from './control.mjs';
 import { Flash } from './flash.mjs';
+import { Decoder, encode } from './wifi/stream.mjs';
 
 const LARGEST_BACKLOG = 64 * 1024; // bytes for a UART; more wait in the socket
 const LARGEST_OUTPUT = 64 * 1024; // bytes from the serial port that nobody has read; more are lost, as on the chip
@@ -29,7 +30,9 @@ const { values: options } = parseArgs({
     console: { type: 'string' },
     uart0: { type: 'string' },
     uart1: { type: 'string' },
+    radio: { type: 'string' },
     control: { type: 'string' },
+    speed: { type: 'string', default: '1' },
     plain: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -100,6 +103,15 @@ function connectUart(board, number, fd) {
   return cable;
 }
 
+/** What the antenna receives and sends. */
+function connectRadio(board, fd) {
+  const stream = new net.Socket({ fd });
+  const decoder = new Decoder();
+  stream.on('data', (bytes) => decoder.feed(bytes).forEach((thing) => board.receiveRadio(thing)));
+  stream.on('error', () => {});
+  return stream;
+}
+
 function powerOff() {
   process.exit(0);
 }
@@ -115,23 +127,28 @@ function openControl() {
 
 const flash = new Flash(options.flash);
 if (options.image) {
-  flash.writeImage(fs.readFileSync(options.image));
+  flash.writeFile(fs.readFileSync(options.image));
 }
 const control = openControl();
 const terminal = new Terminal(options.console === undefined ? undefined : Number(options.console));
 const cables = [];
+let radio = null;
 const bootloader = options.drive ? new Bootloader(options.drive, flash, () => board.powerOn()) : null;
 
 const board = new Board({
   flash,
   id: Number(options.id),
   seed: Number(options.seed),
+  hasWifi: options.radio !== undefined,
+  speed: Number(options.speed),
   plain: options.plain,
   verbose: options.verbose,
 }, {
   onConsole: (bytes) => terminal.write(bytes),
   onUart: (number, bytes) => cables[number]?.write(bytes),
   onPin: (pin, level) => control?.pinChanged(pin, level),
+  onRadio: (thing) => radio?.write(encode(thing)),
+  onWifi: (state) => control?.tell({ event: 'wifi', ...state }),
   onState: (state) => {
     control?.tell({ event: 'state', state });
     if (state === 'bootloader') {
@@ -149,6 +166,9 @@ for (const number of [0, 1]) {
   if (fd !== undefined) {
     cables[number] = connectUart(board, number, Number(fd));
   }
+}
+if (options.radio !== undefined) {
+  radio = connectRadio(board, Number(options.radio));
 }
 process.on('SIGTERM', powerOff);
 process.on('SIGINT', powerOff);

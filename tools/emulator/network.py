@@ -12,7 +12,7 @@ import struct
 
 TUN_DEVICE = "/dev/net/tun"
 TUNSETIFF = 0x400454CA
-IFF_TUN, IFF_NO_PI, IFF_UP = 0x0001, 0x1000, 0x0001
+IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_UP = 0x0001, 0x0002, 0x1000, 0x0001
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFDSTADDR, SIOCSIFNETMASK, SIOCSIFMTU = 0x8914, 0x8916, 0x8918, 0x891C, 0x8922
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 
@@ -71,23 +71,14 @@ class Tun:
     """An interface whose packets come here instead of going to a cable."""
 
     def __init__(self, name, local, remote, mtu=1500):
-        try:
-            self.fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK)
-        except OSError as error:
-            raise NoRights(_tun_advice(error)) from error
-        try:
-            fcntl.ioctl(self.fd, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
-            _configure(
-                name,
-                (SIOCSIFADDR, _address(local)),
-                (SIOCSIFDSTADDR, _address(remote)),
-                (SIOCSIFNETMASK, _address("255.255.255.255")),
-                (SIOCSIFMTU, struct.pack("i", mtu)),
-                (SIOCSIFFLAGS, struct.pack("h", IFF_UP)),
-            )
-        except OSError as error:
-            os.close(self.fd)
-            raise NoRights(_tun_advice(error)) from error
+        self.fd = _open_interface(
+            name,
+            IFF_TUN,
+            (SIOCSIFADDR, _address(local)),
+            (SIOCSIFDSTADDR, _address(remote)),
+            (SIOCSIFNETMASK, _address("255.255.255.255")),
+            (SIOCSIFMTU, struct.pack("i", mtu)),
+        )
 
     def read(self):
         """The next IPv4 packet that the computer sends, or None."""
@@ -107,6 +98,52 @@ class Tun:
 
     def close(self):
         os.close(self.fd)
+
+
+class Tap:
+    """An Ethernet interface of this computer in a virtual network (lan.py)."""
+
+    def __init__(self, name, address, netmask):
+        self.fd = _open_interface(
+            name, IFF_TAP, (SIOCSIFADDR, _address(address)), (SIOCSIFNETMASK, _address(netmask))
+        )
+
+    def start(self, lan):
+        self._lan = lan
+        lan.loop.watch(self.fd, self._read)
+
+    def _read(self):
+        try:
+            self._lan.receive(os.read(self.fd, 65536), None)
+        except BlockingIOError:
+            pass
+
+    def send(self, frame, _port):
+        """A frame for the computer. One that it does not take is lost, as on any network."""
+        try:
+            os.write(self.fd, frame)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EAGAIN, errno.EIO):
+                raise
+
+    def close(self):
+        self._lan.loop.forget(self.fd)
+        os.close(self.fd)
+
+
+def _open_interface(name, kind, *settings):
+    """A new interface, with these settings, switched on; its file descriptor."""
+    try:
+        fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise NoRights(_tun_advice(error)) from error
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH", name.encode(), kind | IFF_NO_PI))
+        _configure(name, *settings, (SIOCSIFFLAGS, struct.pack("h", IFF_UP)))
+    except OSError as error:
+        os.close(fd)
+        raise NoRights(_tun_advice(error)) from error
+    return fd
 
 
 def _tun_advice(error):

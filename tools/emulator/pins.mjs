@@ -13,6 +13,7 @@ export class Pins {
     this.onChange = onChange;
     this.outside = new Map(); // pin: level
     this.levels = [];
+    this.busPins = new Set();
     this.listeners = new Map(); // pin: function of the level the chip drives (1, 0, or null)
   }
 
@@ -43,6 +44,15 @@ export class Pins {
     this.listeners.set(number, listener);
   }
 
+  /**
+   * Leaves a pin to a bus, of which only the level from outside is known, not who drives it.
+   * @returns a function that sets that level
+   */
+  leaveToBus(number) {
+    this.busPins.add(number);
+    return (level) => this.gpio[number].setInputValue(level);
+  }
+
   level(number) {
     return this.levels[number];
   }
@@ -58,6 +68,9 @@ export class Pins {
   }
 
   #update(number) {
+    if (this.busPins.has(number)) {
+      return;
+    }
     const pulled = this.gpio[number].value === InputPullUp ? 1 : 0;
     const level = this.#driven(number) ?? this.outside.get(number) ?? pulled;
     if (this.gpio[number].rawInputValue !== !!level) {

@@ -9,7 +9,7 @@ import { Flash } from '../flash.mjs';
 const [image, interpreter, count] = process.argv.slice(2);
 const nothing = () => {};
 const flash = new Flash();
-flash.writeImage(fs.readFileSync(image));
+flash.writeFile(fs.readFileSync(image));
 const chip = new Chip({ flash, id: 1, seed: 1, plain: interpreter === 'plain' }, {
   onConsole: nothing, onUart: nothing, onReset: nothing, onBootloader: nothing,
 });

@@ -1,0 +1,185 @@
+"""The air between boards with Wi-Fi: access points, boards that hear them, and what happens to them.
+
+    air = Air(lan)
+    home = air.add("home", key="correct horse")
+    home.change(on=False)
+    air.set_conditions(loss=0.1, delay_ms=20)
+    air.deauthenticate()
+
+Behind all access points of an Air is one Lan. A board may open a network of its own: the others hear it, and what they
+send there reaches that board.
+"""
+
+import struct
+
+FRAME, ASSOCIATED, LEFT = 0, 1, 2  # wifi/air.mjs
+LENGTH = 4
+HEADER = 7
+SECURITIES = ("open", "wpa", "wpa2", "wpa3")
+
+
+class AirError(Exception):
+    """What was asked for cannot be; one sentence for the user."""
+
+
+class AccessPoint:
+    """One access point."""
+
+    def __init__(self, air, bssid, ssid, key, security, channel, rssi):
+        self._air = air
+        self.bssid = bssid
+        self.ssid = ssid
+        self.key = key
+        self.security = security or ("wpa2" if key else "open")
+        self.channel = channel
+        self.rssi = rssi
+        self.on = True
+        if self.security not in SECURITIES:
+            raise AirError(f"{self.security!r} is no security of a network: one of {', '.join(SECURITIES)}.")
+        if (self.security == "open") != (not key):
+            raise AirError(f"The network {ssid!r} is {self.security}, and {'has' if key else 'has no'} key.")
+
+    def change(self, **changes):
+        """Change `on`, `key`, `rssi` (dBm), `channel`."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self._air.publish()
+
+    def beacon(self):
+        """What is heard of it (wifi/air.mjs)."""
+        names = ("ssid", "bssid", "key", "security", "channel", "rssi")
+        return {name: getattr(self, name) for name in names}
+
+
+class Air:
+    """Everything that is on the air, in one place."""
+
+    def __init__(self, lan):
+        self.lan = lan
+        self.access_points = []
+        self.radios = []
+        self._conditions = {"loss": 0.0, "delay": 0.0}
+
+    def add(self, ssid, key="", security=None, channel=6, rssi=-50):
+        """Switch on an access point."""
+        bssid = f"02:00:00:00:10:{len(self.access_points) + 1:02x}"
+        access_point = AccessPoint(self, bssid, ssid, key, security, channel, rssi)
+        self.access_points.append(access_point)
+        self.publish()
+        return access_point
+
+    def of(self, ssid):
+        """The access points of that name."""
+        found = [one for one in self.access_points if one.ssid == ssid]
+        if not found:
+            known = ", ".join(sorted({one.ssid for one in self.access_points})) or "none"
+            raise AirError(f"There is no network {ssid!r}; there are: {known}.")
+        return found
+
+    def set_conditions(self, loss=None, delay_ms=None):
+        """The part of the frames that is lost, 0 to 1, and how long each takes more, one way."""
+        if loss is not None:
+            self._conditions["loss"] = loss
+        if delay_ms is not None:
+            self._conditions["delay"] = delay_ms
+        self.publish()
+
+    @property
+    def conditions(self):
+        """{"loss": part, "delay": milliseconds}"""
+        return dict(self._conditions)
+
+    def deauthenticate(self, reason=3):
+        """Send all stations away; reason 3: the access point is leaving (IEEE 802.11, table 9-49)."""
+        for radio in self.radios:
+            radio.command("deauthenticate", reason=reason)
+
+    def attach(self, stream, command):
+        """A board: its antenna's stream, and how it is given commands."""
+        radio = Radio(self, stream, command)
+        self.radios.append(radio)
+        self.lan.add(radio)
+        self.lan.loop.watch(stream, radio.read)
+        self.publish()
+        return radio
+
+    def publish(self):
+        """Let every board hear what there is now."""
+        for radio in list(self.radios):
+            heard = [one.beacon() for one in self.access_points if one.on]
+            heard += [other.beacon for other in self.radios if other.beacon and other is not radio]
+            radio.command("air", accessPoints=heard, **self._conditions)
+
+    def detach(self, radio):
+        if radio in self.radios:
+            self.radios.remove(radio)
+            self.lan.remove(radio)
+            self.lan.loop.forget(radio.stream)
+            if radio.beacon:
+                self.publish()
+
+    def route(self, radio, kind, bssid, payload):
+        """What a board has sent goes to the LAN, or to the boards in the network of a board."""
+        if any(one.bssid == bssid for one in self.access_points):
+            radio.bssid = bssid if kind != LEFT else None
+            if kind == FRAME:
+                self.lan.receive(payload, radio)
+            return
+        if not (radio.beacon and radio.beacon["bssid"] == bssid):
+            radio.bssid = bssid if kind != LEFT else None
+        for other in self.radios:
+            is_its_own = other.beacon is not None and other.beacon["bssid"] == bssid
+            if other is not radio and (is_its_own or kind == FRAME and other.bssid == bssid):
+                other.send(kind, bssid, payload)
+
+
+class Radio:
+    """A board's antenna: a port of the LAN while the board is in one of its networks."""
+
+    def __init__(self, air, stream, command):
+        self._air = air
+        self._rest = b""
+        self._command = command
+        self.stream = stream
+        self.bssid = None  # the access point whose network it is in
+        self.beacon = None  # of the board's own network
+
+    def command(self, name, **values):
+        """Tell the board's chip something; a board that is gone does not mind."""
+        try:
+            self._command(name, **values)
+        except OSError:
+            pass
+
+    def deliver(self, frame):
+        """From the LAN."""
+        if any(one.bssid == self.bssid for one in self._air.access_points):
+            self.send(FRAME, self.bssid, frame)
+
+    def send(self, kind, bssid, payload):
+        """To the board."""
+        head = struct.pack(">IB6s", HEADER + len(payload), kind, bytes.fromhex(bssid.replace(":", "")))
+        try:
+            self.stream.sendall(head + payload)
+        except OSError:
+            pass  # it is switched off
+
+    def read(self):
+        """The board has sent something."""
+        try:
+            data = self.stream.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._air.detach(self)
+            return
+        data = self._rest + data
+        at = 0
+        while len(data) - at >= LENGTH:
+            end = at + LENGTH + int.from_bytes(data[at : at + LENGTH], "big")
+            if end > len(data):
+                break
+            bssid = data[at + LENGTH + 1 : at + LENGTH + HEADER].hex(":")
+            self._air.route(self, data[at + LENGTH], bssid, data[at + LENGTH + HEADER : end])
+            at = end
+        self._rest = data[at:]

@@ -1,0 +1,89 @@
+"""A DHCP server (RFC 2131) for the boards of a virtual network, on Ethernet frames.
+
+Who gets which address follows from the last byte of the board's MAC address, unless `fixed` says otherwise.
+"""
+
+import ipaddress
+import struct
+
+SERVER_MAC = b"\x02\x00\x00\x00\x00\x43"
+BROADCAST_MAC = b"\xff" * 6
+ETHERTYPE_IP = b"\x08\x00"
+UDP = 17
+SERVER_PORT, CLIENT_PORT = 67, 68
+COOKIE = b"\x63\x82\x53\x63"
+DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
+MASK, ROUTER, REQUESTED, LEASE, KIND, SERVER = 1, 3, 50, 51, 53, 54
+FIRST_HOST = 10
+
+
+class DhcpServer:
+    """`network` is an ipaddress.IPv4Network, whose first address is the computer's."""
+
+    def __init__(self, network, lease_sec=3600):
+        self.network = network
+        self.lease_sec = lease_sec
+        self.answers = True  # False: it is dead
+        self.fixed = {}  # MAC address: what it gets instead
+        self.leases = {}  # MAC address: what it has
+        self.requests = 0  # heard, also while dead
+
+    def address(self, mac):
+        """What a board with this MAC address gets."""
+        return self.fixed.get(mac) or self.network[FIRST_HOST + mac[-1]]
+
+    def answer(self, frame):
+        """The frame that answers this one; None for none; False where it is none for a DHCP server."""
+        if frame[12:14] != ETHERTYPE_IP or frame[23] != UDP:
+            return False
+        payload = 14 + (frame[14] & 0x0F) * 4
+        if int.from_bytes(frame[payload + 2 : payload + 4], "big") != SERVER_PORT:
+            return False
+        self.requests += 1
+        return self._answer(frame[payload + 8 :]) if self.answers else None
+
+    def _answer(self, message):
+        transaction, mac = message[4:8], message[28:34]
+        options = dict(_options(message[240:]))
+        kind = options.get(KIND, b"\0")[0]
+        if kind not in (DISCOVER, REQUEST):
+            return None
+        address = self.address(mac)
+        wanted = options.get(REQUESTED) or message[12:16]  # a renewal has it in the header
+        if kind == REQUEST and wanted != address.packed:
+            return self._frame(mac, transaction, bytes(4), NAK, ())
+        if kind == REQUEST:
+            self.leases[mac] = address
+        terms = (
+            (LEASE, struct.pack(">I", self.lease_sec)),
+            (MASK, self.network.netmask.packed),
+            (ROUTER, self.network[1].packed),
+        )
+        return self._frame(mac, transaction, address.packed, OFFER if kind == DISCOVER else ACK, terms)
+
+    def _frame(self, mac, transaction, address, kind, terms):
+        server = self.network[1].packed
+        options = ((KIND, bytes((kind,))), (SERVER, server), *terms)
+        message = struct.pack(">BBBB4sHH", 2, 1, 6, 0, transaction, 0, 0x8000)
+        message += bytes(4) + address + server + bytes(4)
+        message += mac.ljust(16, b"\0") + bytes(192) + COOKIE
+        message += b"".join(bytes((name, len(value))) + value for name, value in options) + b"\xff"
+        datagram = struct.pack(">HHHH", SERVER_PORT, CLIENT_PORT, 8 + len(message), 0) + message
+        return mac + SERVER_MAC + ETHERTYPE_IP + _ip_header(server, len(datagram)) + datagram
+
+
+def _options(data):
+    while data and data[0] != 0xFF:
+        if data[0] == 0:  # padding
+            data = data[1:]
+            continue
+        yield data[0], data[2 : 2 + data[1]]
+        data = data[2 + data[1] :]
+
+
+def _ip_header(source, length):
+    everybody = ipaddress.IPv4Address("255.255.255.255").packed
+    header = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, UDP, 0, source, everybody)
+    total = sum(struct.unpack(">10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    return header[:10] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + header[12:]

@@ -1,0 +1,129 @@
+"""The network of boards without any rights on this computer: passt (passt.top) turns frames into sockets.
+
+Each board has a passt of its own, and an address of this computer's loopback network that ends like the board's own:
+the board 10.65.0.11 answers at 127.65.0.11. What a board broadcasts over UDP comes from there, too, to 127.0.0.1; and
+a board reaches this computer at the first address of its network.
+"""
+
+import ipaddress
+import shutil
+import socket
+import subprocess
+
+from .network import NoRights
+
+PROGRAM = "passt"
+LOOPBACK = ipaddress.IPv4Network("127.65.0.0/24")
+ETHERTYPE_ARP, ETHERTYPE_IP = b"\x08\x06", b"\x08\x00"
+UDP = 17
+LENGTH = 4
+
+
+class Passt:
+    """An uplink of a Lan (lan.py). `ports`: of the boards, which TCP clients of this computer may want."""
+
+    def __init__(self, ports):
+        self._program = shutil.which(PROGRAM)
+        if not self._program:
+            raise NoRights("There is no passt here, which would do without rights: apt-get install passt")
+        self._ports = ports
+        self._guests = {}  # port of the LAN: Guest
+        self._lan = None
+
+    def start(self, lan):
+        self._lan = lan
+
+    def send(self, frame, port):
+        guest = self._guests.get(port)
+        if not guest or not guest.is_for(frame):
+            address = self._lan.dhcp.address(frame[6:12])
+            guest = self._guests[port] = self._replace(guest, frame[6:12], address, port)
+        if frame[12:14] == ETHERTYPE_ARP and self._lan.owns(frame[38:42]):
+            return  # it asks for another board; passt would answer, too
+        if frame[0] & 1 and frame[12:14] == ETHERTYPE_IP:
+            guest.broadcast(frame)
+        else:
+            guest.send(frame)
+
+    def _replace(self, guest, mac, address, port):
+        if guest:
+            guest.close()
+        return Guest(self._program, self._lan, mac, address, self._ports)
+
+    def close(self):
+        for guest in self._guests.values():
+            guest.close()
+
+
+class Guest:
+    """One board's passt."""
+
+    def __init__(self, program, lan, mac, address, ports):
+        self._lan = lan
+        self._mac = mac
+        self._address = address
+        self._rest = b""
+        self._stream, theirs = socket.socketpair()
+        local = loopback(address)
+        command = [program, "--foreground", "--quiet", "--fd", str(theirs.fileno()), "--no-dhcp", "--ipv4-only"]
+        command += ["--address", str(address), "--netmask", str(lan.network.netmask)]
+        command += ["--gateway", lan.host_address, "--mac-addr", f"02:00:00:00:11:{address.packed[-1]:02x}"]
+        for port in ports:
+            command += ["--tcp-ports", f"{local}/{port}"]
+        self._process = subprocess.Popen(
+            command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        theirs.close()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((local, 0))
+        lan.loop.watch(self._stream, self._read)
+
+    def is_for(self, frame):
+        return frame[6:12] == self._mac and self._lan.dhcp.address(self._mac) == self._address
+
+    def send(self, frame):
+        try:
+            self._stream.sendall(len(frame).to_bytes(LENGTH, "big") + frame)
+        except OSError:
+            pass  # passt has ended: the board has no way out
+
+    def broadcast(self, frame):
+        """Hand a broadcast datagram to who listens on this computer."""
+        payload = 14 + (frame[14] & 0x0F) * 4
+        if frame[23] != UDP or frame[0] != 0xFF:
+            return
+        port = int.from_bytes(frame[payload + 2 : payload + 4], "big")
+        length = int.from_bytes(frame[payload + 4 : payload + 6], "big")
+        try:
+            self._socket.sendto(frame[payload + 8 : payload + length], ("127.0.0.1", port))
+        except OSError:
+            pass  # nobody listens
+
+    def close(self):
+        self._lan.loop.forget(self._stream)
+        self._stream.close()
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def _read(self):
+        try:
+            data = self._stream.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._lan.loop.forget(self._stream)
+            return
+        self._rest += data
+        while len(self._rest) >= LENGTH:
+            end = LENGTH + int.from_bytes(self._rest[:LENGTH], "big")
+            if len(self._rest) < end:
+                return
+            self._lan.receive(self._rest[LENGTH:end], None)
+            self._rest = self._rest[end:]
+
+
+def loopback(address):
+    """Where a board with that address is reached on this computer."""
+    return str(LOOPBACK[ipaddress.IPv4Address(address).packed[-1]])

@@ -1,0 +1,106 @@
+"""An emulated Pico W: a board whose network is the Wi-Fi of an Air.
+
+    with PicoW("build/PICO_W/firmware.uf2", air) as board:
+        board.link.wait_up(30)      # it is in a network
+        board.link.hang_up()        # the access point sends it away
+"""
+
+import threading
+import time
+
+from .board import Board, BoardError
+
+SSID = "home"
+KEY = "correct horse"
+
+
+class PicoW(Board):
+    """One board. Its address follows from its `number`, in the Air's LAN."""
+
+    KIND = "PICO_W"
+    CABLE = "radio"
+    settings = {"wifi": {"networks": [{"ssid": SSID, "password": KEY}]}}
+
+    def __init__(self, image, air, number=1, **options):
+        super().__init__(image, number=number, **options)
+        self.air = air
+        self.mac = bytes((0x28, 0xCD, 0xC1)) + number.to_bytes(3, "big")  # as the chip's maker gives them
+        self.local_address = air.lan.host_address
+
+    @property
+    def address(self):
+        """What its network's DHCP server gives it."""
+        return str(self.air.lan.dhcp.address(self.mac))
+
+    @address.setter
+    def address(self, _):
+        """Board sets one; ours is the DHCP server's."""
+
+    def start(self):
+        super().start()
+        self.link = WifiLink(self)
+
+    def connect_network(self, interface=None):
+        """There is nothing to plug in: the air is everywhere."""
+
+    def wifi(self):
+        """What the Wi-Fi chip is at: ssid, bssid, access_point (its own), stations (in that), lost (frames)."""
+        return self._control.do("wifi")
+
+    def radio_command(self, name, **values):
+        try:
+            self._control.do(name, **values)
+        except BoardError:
+            pass  # switched off meanwhile
+
+    def _happened(self, event):
+        if event["event"] == "wifi" and self.link:
+            self.link.happened(event)
+
+
+class WifiLink:
+    """The board's Wi-Fi, seen from outside."""
+
+    def __init__(self, board):
+        self._board = board
+        self._changed = threading.Condition()
+        self._is_up = False
+        self.joined = 0  # how often it has come up
+        self.radio = board.air.attach(board._cable, board.radio_command)
+
+    def happened(self, event):
+        air = self._board.air
+        if "access_point" in event:
+            beacon = event["access_point"]
+            self.radio.beacon = beacon and {**beacon, "rssi": -40}
+            air.lan.loop.call(air.publish)
+            return
+        with self._changed:
+            self._is_up = event["link"] == "up"
+            self.joined += self._is_up
+            self._changed.notify_all()
+
+    def wait_up(self, timeout):
+        """True as soon as the board is in a network; False after `timeout` seconds."""
+        return self._wait(lambda: self._is_up, timeout)
+
+    def wait_down(self, timeout):
+        return self._wait(lambda: not self._is_up, timeout)
+
+    def wait_joined(self, times, timeout):
+        """True as soon as it has come up so many times."""
+        return self._wait(lambda: self.joined >= times, timeout)
+
+    def _wait(self, condition, timeout):
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def hang_up(self):
+        """The access point sends the station away."""
+        before = self.joined
+        self._board.radio_command("deauthenticate", reason=3)
+        self.wait_joined(before, time.monotonic())
+
+    def close(self):
+        """The board is off: nobody hears it any more."""
+        self._board.air.lan.loop.call(lambda: self._board.air.detach(self.radio))
