@@ -29,6 +29,7 @@ MIT licence. Documentation: docs/library.md
 import errno
 import gc
 import heapq
+import io
 import select
 import socket
 import sys
@@ -46,7 +47,10 @@ except ImportError:
     def const(value):
         return value
 
-_MICROPYTHON = sys.implementation.name == 'micropython'
+# A constant, so that MicroPython's compiler leaves out what only CPython needs.
+_MICROPYTHON = const(1)
+if sys.implementation.name != 'micropython':
+    globals()['_MICROPYTHON'] = 0
 
 # The unix port's socket module gives addresses as opaque bytes; every other one as tuples (ports/unix/modsocket.c).
 _OPAQUE_ADDRESSES = hasattr(socket, 'sockaddr')
@@ -77,7 +81,6 @@ _MAX_WAIT_MS = const(200000000)     # a turn at least every 2.3 days keeps the p
 _CHIP_WAIT_MS = const(20)           # chips have nothing that wakes poll(): another thread's call waits this long
 _ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources waits before it tries again
 _LINE_END = const(2)                # the longest end of a line, b'\r\n'
-_HANDSHAKE_MS = const(10000)
 _NEW_MS = const(20)                 # how long a thread may take from Create to its OnConnected = …
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
@@ -167,7 +170,6 @@ def _raised_by_call(exception):
     """
     if not _MICROPYTHON:
         return exception.__traceback__.tb_next is None
-    import io
     text = io.StringIO()
     sys.print_exception(exception, text)
     return text.getvalue().count('  File ') <= 1
@@ -175,9 +177,7 @@ def _raised_by_call(exception):
 
 def _would_block(exception):
     """True where an exception of recv or send only says: not now."""
-    if isinstance(exception, OSError) and exception.errno in _WOULD_BLOCK:
-        return True
-    return not _MICROPYTHON and type(exception).__name__ in ('SSLWantReadError', 'SSLWantWriteError')
+    return isinstance(exception, OSError) and exception.errno in _WOULD_BLOCK
 
 
 def _decode(view, encoding):
@@ -321,6 +321,250 @@ class _Waker:
             self._receiver.close()
             self._sender.close()
             self.key = self._receiver = self._sender = None
+
+
+# TLS on a connected socket: one interface for what the interpreters have.
+#
+#   receive(into), send(data)   as readinto and write of a MicroPython socket: None for "not now", 0 the peer's end.
+#                               They do the handshake, too. They raise what CloseError is to tell.
+#   blocked                     what the last of these waits for, _IN or _OUT; 0 where it can go on at once
+#   open                        True once the handshake is known to be over; is_open() finds out, for good
+#   truncated                   True where the peer's end came without close_notify: somebody may have cut off the rest
+#   say_goodbye()               sends close_notify, False where that has to wait for _OUT
+#   socket, close()             the system socket from now on, and the end of what TLS holds beside it
+
+_CUT_OFF = 'TLS: the peer ended without close_notify, what it sent may not be all'
+_GONE = 'the peer closed the connection'
+
+if _MICROPYTHON:
+    # The alerts by which a peer refuses a handshake (RFC 8446, 6.2); mbedTLS only says that there was one.
+    _ALERTS = {40: 'no common cipher or version', 42: 'bad certificate', 43: 'unsupported certificate',
+               44: 'certificate revoked', 45: 'certificate expired', 46: 'certificate not accepted',
+               48: 'unknown authority', 70: 'no common version', 71: 'no cipher that is secure enough',
+               112: 'unknown host name', 116: 'certificate required'}
+
+    # mbedTLS's errors and the system's whose own text, if the port has it, does not tell a person what is wrong.
+    _TLS_ERRORS = {-0x6e00: 'no common cipher', -0x6e80: 'no common version', -0x7480: 'the peer shows no certificate',
+                   -0x7200: 'what the peer sends is not TLS', -0x7180: 'a record was damaged',
+                   -0x7280: _GONE, -errno.ECONNRESET: _GONE, -32: _GONE}
+
+    class _TLS(io.IOBase):
+        """
+        mbedTLS reads and writes the system socket by way of this object, which notes what the tls module does not
+        tell (extmod/modtls_mbedtls.c): the direction it waits for, close_notify or not, the peer's alert.
+        """
+
+        def __init__(self, sock, context, server_side, host_name):
+            self.socket = sock
+            self.blocked = 0
+            self.open = self.truncated = self.more = False
+            self._read = sock.readinto
+            self._write = sock.write
+            self._over = self._asking = False
+            self._alert = self._failure = None
+            # An IP address is no name to be indicated (RFC 6066, 3), but it can be verified.
+            if host_name and not context.verify_mode and (':' in host_name or host_name.replace('.', '').isdigit()):
+                host_name = None
+            self._tls = context.wrap_socket(self, server_side=server_side, do_handshake_on_connect=False,
+                                            server_hostname=None if server_side else host_name)
+
+        # --- for mbedTLS; an exception must not pass through it
+
+        def readinto(self, into):
+            if self._asking:
+                return 0
+            try:
+                n = self._read(into)
+            except OSError as ex:
+                return -ex.errno
+            if n is None:
+                self.blocked = _IN
+            elif n == 0:
+                self.truncated = True
+            elif n == 2:
+                self._alert = into[1]
+            return n
+
+        def write(self, data):
+            try:
+                n = self._write(data)
+            except OSError as ex:
+                return -ex.errno
+            if n is None:
+                self.blocked = _OUT
+            return n
+
+        def ioctl(self, request, arg):
+            return 0
+
+        # --- for the connection
+
+        def receive(self, into):
+            if self._over:
+                return 0
+            self.blocked = 0
+            try:
+                n = self._tls.readinto(into)
+            except Exception as ex:
+                raise self._failed(ex)
+            if n is not None:
+                self.open = True
+                # Short, and not for the socket's sake: the end. Asked again, TLS would wait for what follows that.
+                self._over = n < len(into) and not self.blocked
+            return n
+
+        def send(self, data):
+            self.blocked = 0
+            try:
+                n = self._tls.write(data)
+            except TypeError:
+                raise
+            except Exception as ex:
+                raise self._failed(ex)
+            if n:
+                self.open = True
+            return n
+
+        def is_open(self):
+            """
+            The tls module does not tell when the handshake is over. So let the socket seem at its end: that is an
+            error for a handshake, and for good, but nothing to a reader between two records.
+            """
+            if not self.open:
+                self._asking = True
+                try:
+                    self.open = self._tls.readinto(bytearray(1)) == 0
+                except Exception:
+                    pass
+                self._asking = False
+            return self.open
+
+        def _failed(self, ex):
+            """The exception that tells a person why; the same when asked again."""
+            if self._failure is None:
+                number = ex.errno if isinstance(ex, OSError) else None
+                if type(number) is not int:
+                    why = str(ex).strip()  # ValueError, what is wrong with the certificate
+                elif number == -0x7780:
+                    why = 'refused by the peer: %s (alert %s)' % (_ALERTS.get(self._alert, 'failure'), self._alert)
+                else:  # the system's come as they are in a handshake, negative later
+                    why = _TLS_ERRORS.get(-abs(number)) or '%s (mbedTLS -0x%x)' % (ex, abs(number))
+                self._failure = _error(XAsyncTCPClientException, 'TLS: ' + why)
+                self._failure.__cause__ = ex
+            return self._failure
+
+        def say_goodbye(self):
+            """MicroPython cannot send close_notify."""
+            return True
+
+        def close(self):
+            self._tls.close()
+
+    def _der(path, label):
+        """The blocks of that label in a PEM file, or the file. Few ports have mbedTLS's own PEM parser."""
+        from binascii import a2b_base64
+        with open(path, 'rb') as file:
+            content = file.read()
+        blocks = []
+        for block in content.split(b'-----BEGIN ')[1:]:
+            name, _, block = block.partition(b'-----')
+            if name.endswith(label):
+                blocks.append(a2b_base64(block.partition(b'-----')[0]))
+        return blocks or [content]
+
+    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname):
+        """An SSLContext; the host name is checked where a certificate is."""
+        import tls
+        context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if server_side else tls.PROTOCOL_TLS_CLIENT)
+        context.verify_mode = cert_reqs  # type: ignore[attr-defined]
+        if certfile:
+            context.load_cert_chain(_der(certfile, b'CERTIFICATE')[0], _der(keyfile or certfile, b'PRIVATE KEY')[0])
+        if ca_certs:
+            for certificate in _der(ca_certs, b'CERTIFICATE'):
+                context.load_verify_locations(certificate)
+        return context
+else:
+    class _TLS:
+        def __init__(self, sock, context, server_side, host_name):
+            import ssl
+            self.blocked = 0
+            self.open = self.truncated = self.more = False
+            self._failure = None
+            with _state_lock:
+                # Python has OpenSSL take a cut off stream for one that ended. A connection copies the options.
+                options = context.options
+                context.options = options & ~getattr(ssl, 'OP_IGNORE_UNEXPECTED_EOF', 0)
+                try:
+                    self.socket = context.wrap_socket(
+                        sock, server_side=server_side, do_handshake_on_connect=False, suppress_ragged_eofs=False,
+                        server_hostname=None if server_side else host_name or None)
+                finally:
+                    context.options = options
+
+        def receive(self, into):
+            n = self._call(self.socket.recv_into, into)
+            if n and not self.socket.pending():
+                self.blocked = _IN
+            return n
+
+        def send(self, data):
+            return self._call(self.socket.send, data) if len(data) else 0
+
+        def _call(self, function, argument):
+            self.blocked = 0
+            try:
+                if not self.open:
+                    self.socket.do_handshake()
+                    self.open = True
+                return function(argument)
+            except OSError as ex:
+                name = type(ex).__name__
+                if name == 'SSLWantReadError':
+                    self.blocked = _IN
+                elif name == 'SSLWantWriteError':
+                    self.blocked = _OUT
+                elif name == 'SSLEOFError' and self.open and function == self.socket.recv_into:
+                    self.truncated = True
+                    return 0
+                else:
+                    raise self._failed(ex)
+            return None
+
+        def _failed(self, ex):
+            if self._failure is None:
+                why = getattr(ex, 'verify_message', None) or getattr(ex, 'reason', None) or str(ex)
+                if type(ex).__name__ in ('SSLEOFError', 'ConnectionResetError', 'BrokenPipeError'):
+                    why = _GONE
+                elif why.isupper():  # OpenSSL's name of the error
+                    why = why.lower().replace('_', ' ')
+                self._failure = _error(XAsyncTCPClientException, 'TLS: %s' % why)
+                self._failure.__cause__ = ex
+            return self._failure
+
+        def is_open(self):
+            return self.open
+
+        def say_goodbye(self):
+            try:
+                self.socket.unwrap()
+            except Exception as ex:
+                return type(ex).__name__ != 'SSLWantWriteError'
+            return True
+
+        def close(self):
+            """The system socket holds all there is."""
+
+    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname):
+        import ssl
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = cert_reqs
+        context.check_hostname = check_hostname and cert_reqs == ssl.CERT_REQUIRED
+        if certfile:
+            context.load_cert_chain(certfile, keyfile)
+        if ca_certs:
+            context.load_verify_locations(ca_certs)
+        return context
 
 
 # ============================================================================
@@ -1387,7 +1631,8 @@ _SET_LATER = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'O
               '_on_recv', '_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg',
               '_queue', '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end',
               '_held', '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding',
-              '_arming', '_send_slot_size', '_recv_slot', '_send_slot', '_host_name', '_events', '_scratch', '_into')
+              '_arming', '_send_slot_size', '_recv_slot', '_send_slot', '_tls', '_host_name', '_events', '_scratch',
+              '_into')
 
 
 def _set_all(s):
@@ -1716,6 +1961,9 @@ class XAsyncTCPClientException(Exception):
     """An error of XAsyncTCPClient."""
 
 
+_PLAIN_UNREAD = 'bytes are unread that the peer sent in plain'
+
+
 def _ignore(*_):
     """The handler of a receive that has none."""
 
@@ -1739,11 +1987,13 @@ class XAsyncTCPClient(XAsyncSocket):
 
     Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent.
     LingerSec: seconds that an end waits, for a peer that takes nothing of what is to be handed over, or for
-    an application that leaves unread what a peer sent before it closed.
+    an application that leaves unread what a peer sent before it closed. HandshakeSec: seconds that a TLS handshake
+    may take.
     """
 
     SendQueueLimit = _SEND_QUEUE_LIMIT
     LingerSec = 5
+    HandshakeSec = 10
 
     OnConnected = None
     OnFailsToConnect = None
@@ -1751,6 +2001,7 @@ class XAsyncTCPClient(XAsyncSocket):
     CloseError = None
 
     _own_timeouts = True
+    _tls = None
     _host_name = None
     _failed = False             # OnFailsToConnect is due
     _made = None                # when another thread than the loop's made it
@@ -1862,9 +2113,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _use_socket(self, sock):
         """Where CPython's recv_into raises to say "not now", MicroPython's readinto returns None."""
-        self._socket = sock
-        self._receive_into = sock.readinto if _MICROPYTHON else sock.recv_into
-        self._read = None if self.IsSSL else self._receive_into
+        self._receive_into = self._read = sock.readinto if _MICROPYTHON else sock.recv_into
         # write() is send() that returns None where send() raises to say "not now" (py/stream.c)
         self._write = sock.write if _MICROPYTHON else sock.send
 
@@ -2021,16 +2270,16 @@ class XAsyncTCPClient(XAsyncSocket):
     # --- receiving: what arrives ----------------------------------------------------------------------------
 
     def OnReadyForReading(self):
-        """Read once and hand out what is wanted; all that TLS has decrypted, which poll() does not see."""
-        while True:
-            try:
-                n = self._receive_into(self._into)
-            except Exception as ex:
-                self._read_failed(ex)
-                return
-            self._pool._guard(self, self._take, n)
-            if not self.IsSSL or self._phase != _OPEN or self._paused or not self._socket.pending():
-                return
+        """Read once and hand out what is wanted."""
+        if self._tls is not None:
+            self._serve_tls()
+            return
+        try:
+            n = self._receive_into(self._into)
+        except Exception as ex:
+            self._read_failed(ex)
+            return
+        self._pool._guard(self, self._take, n)
 
     def _read_failed(self, ex):
         if not _would_block(ex):
@@ -2194,6 +2443,8 @@ class XAsyncTCPClient(XAsyncSocket):
             self._deadline_ms = None
             self._pool._set_interest(self, _PEER_END, 0)
             self._pool.public.NotifyNextReadyForReading(self, True)
+            if self._tls is not None:
+                self._go_on_with_tls()
 
     def _peer_ended_unread(self):
         """The peer closed behind a full buffer: the application has LingerSec to go on reading."""
@@ -2332,7 +2583,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._sending = view
         self._sending_handler = handler
         self._sending_arg = arg
-        if self._phase >= _OPEN:
+        if self._phase != _CONNECTING:
             self._pool.public.NotifyNextReadyForWriting(self, True)
 
     @staticmethod
@@ -2346,12 +2597,12 @@ class XAsyncTCPClient(XAsyncSocket):
             raise _error(XAsyncTCPClientException, 'AsyncSendData: "data" must be bytes or another buffer', ex)
 
     def OnReadyForWriting(self):
-        """Go on with connecting, with the handshake, or with what waits to be sent."""
+        """Go on with connecting, with TLS, or with what waits to be sent."""
         if self._phase == _CONNECTING:
             self._connected()
-        elif self._phase == _HANDSHAKING:
-            self._handshake()
-        if self._sending is not None and self._phase in (_OPEN, _HANDING_OVER):
+        elif self._tls is not None:
+            self._serve_tls()
+        if self._sending is not None and self._tls is None and self._phase in (_OPEN, _HANDING_OVER):
             self._send_waiting()
         self._pool._write_interest_done(self)
 
@@ -2376,19 +2627,22 @@ class XAsyncTCPClient(XAsyncSocket):
             else:
                 self._sending, self._sending_handler, self._sending_arg = self._queue.Get()
         if self._sending is not None:
-            self._pool.public.NotifyNextReadyForWriting(self, True)
+            if self._has_unsent():
+                self._pool.public.NotifyNextReadyForWriting(self, True)
             if progress and self._deadline_ms is not None:
                 self._set_deadline(self._deadline_ms)
         elif self._phase == _HANDING_OVER:
-            if not self._queued:  # else another thread's is on its way
-                self._close(XClosedReason.ClosedByHost)
+            self._handed_over()
         else:
             self._set_writable(True)
             if self._peer_done:
                 self._pool._post(self)
 
     def _has_unsent(self):
-        return self._sending is not None
+        """True where something waits for the system socket to be writable."""
+        if self._tls is None:
+            return self._sending is not None
+        return self._tls.blocked == _OUT or self._sending is not None and not self._tls.blocked
 
     def _add_sent(self, handler, arg):
         """A send is complete: its handler is due."""
@@ -2424,6 +2678,8 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._hand_out_and_keep()
             if self._peer_done and self._end_reason is None:
                 self._end_with_peer()
+            elif self._tls is not None and self._tls.more and self._end_reason is None:
+                self._serve_tls()
 
     def _next_sent(self):
         if self._sent is None:
@@ -2432,7 +2688,8 @@ class XAsyncTCPClient(XAsyncSocket):
             self._sent_handler, self._sent_arg = self._sent.Get()
             if self._sent.Empty:
                 self._sent = None
-        if self._sent_handler is not None or self._stalled or self._failed or self._end_reason is not None:
+        if self._sent_handler is not None or self._stalled or self._failed or self._end_reason is not None \
+                or self._tls is not None and self._tls.more:
             self._pool._post(self)
 
     # --- connecting and TLS ---------------------------------------------------------------------------------
@@ -2464,7 +2721,9 @@ class XAsyncTCPClient(XAsyncSocket):
             self._pool._guard(self, self.OnConnected, self)
         if self._end_reason is not None or self._wants == _NO_MORE:
             return
-        if n:
+        if n and self._tls is not None:
+            self._fail(XAsyncTCPClientException('StartSSLContext: ' + _PLAIN_UNREAD))
+        elif n:
             self._received(n)
         elif n == 0:
             self._peer_closed()
@@ -2478,17 +2737,8 @@ class XAsyncTCPClient(XAsyncSocket):
         Start TLS the old way, with arguments of the former ssl.wrap_socket; StartSSLContext is recommended.
         Returns True. Raises XAsyncTCPClientException.
         """
-        if _MICROPYTHON:
-            raise XAsyncTCPClientException('StartSSL: this version has TLS on CPython only')
         try:
-            import ssl
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = cert_reqs
-            if certfile:
-                context.load_cert_chain(certfile, keyfile)
-            if ca_certs:
-                context.load_verify_locations(ca_certs)
+            context = _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, self._host_name is not None)
         except Exception as ex:
             raise _error(XAsyncTCPClientException, 'StartSSL: the key or a certificate cannot be used', ex)
         return self.StartSSLContext(context, server_side)
@@ -2502,8 +2752,6 @@ class XAsyncTCPClient(XAsyncSocket):
         is unread (it could have been injected) or unsent.
         """
         fail = XAsyncTCPClientException
-        if _MICROPYTHON:
-            raise fail('StartSSLContext: this version has TLS on CPython only')
         if not hasattr(sslContext, 'wrap_socket'):
             raise fail('StartSSLContext: "sslContext" must be an ssl.SSLContext, not %r' % (sslContext,))
         if self.IsSSL:
@@ -2522,7 +2770,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _plain_left(self):
         """What plain data stands in the way of TLS, None where none does."""
         if self._end > self._start or self._wants == _LARGE and self._size:
-            return 'bytes are unread that the peer sent in plain'
+            return _PLAIN_UNREAD
         if self._sending is not None or self._queued:
             return 'plain data is unsent; start TLS from its onDataSent'
         return None
@@ -2535,48 +2783,67 @@ class XAsyncTCPClient(XAsyncSocket):
             self._fail(XAsyncTCPClientException('StartSSLContext: ' + left))
             return
         try:
-            wrapped = context.wrap_socket(self._socket, server_side=server_side, do_handshake_on_connect=False,
-                                          server_hostname=None if server_side else self._host_name)
+            tls = _TLS(self._socket, context, server_side, self._host_name)
         except Exception as ex:
-            self._fail(ex)
+            self._fail(_error(XAsyncTCPClientException, 'StartSSLContext: TLS cannot start', ex))
             return
-        self._pool._exchange(self, wrapped)
+        if tls.socket is not self._socket:
+            self._pool._exchange(self, tls.socket)
+        self._tls = tls
         self.IsSSL = True
         self._straight = False
         if self._wants == _DIRECT:
             self._wants = _SOME
-        self._use_socket(wrapped)
+        self._receive_into = tls.receive
+        self._read = None
+        self._write = tls.send
         self._phase = _HANDSHAKING
         self._set_writable(False)
-        self._receive_into = self._handshake_read
-        self._set_deadline(_HANDSHAKE_MS)
-        self._handshake()
+        self._set_deadline(int(self.HandshakeSec * 1000))
+        self._serve_tls()
 
-    def _handshake_read(self, into):
-        """Stands in for recv_into until the handshake is done."""
-        self._handshake()
-        return self._receive_into(into) if self._phase == _OPEN else None
-
-    def _handshake(self):
-        try:
-            self._socket.do_handshake()
-        except Exception as ex:
-            if type(ex).__name__ == 'SSLWantWriteError':
-                self._pool.public.NotifyNextReadyForWriting(self, True)
-            elif not _would_block(ex):
+    def _serve_tls(self):
+        """
+        Read once, then send what waits, whichever of both the system socket is ready for: TLS may have to write
+        before it can read, and the other way round.
+        """
+        tls = self._tls
+        tls.more = False
+        if self._phase == _HANDSHAKING or self._phase == _OPEN and not self._paused:
+            try:
+                n = tls.receive(self._into)
+            except Exception as ex:
                 self._fail(ex)
-            return
+                return
+            if n and not tls.blocked:
+                self._go_on_with_tls()
+            if self._phase == _HANDSHAKING and tls.open:
+                self._secured()
+            self._pool._guard(self, self._take, n)
+        if self._sending is not None:
+            self._send_waiting()
+            if self._phase == _HANDSHAKING and tls.open:
+                self._secured()
+        elif self._phase == _HANDING_OVER:
+            self._handed_over()
+        if self._phase != _CLOSED and self._has_unsent():
+            self._pool.public.NotifyNextReadyForWriting(self, True)
+
+    def _go_on_with_tls(self):
+        """TLS holds data which poll() does not see: read on, when the other sockets have had their turn."""
+        self._tls.more = True
+        self._pool._post(self)
+
+    def _secured(self):
+        """The handshake is over."""
         self._deadline_ms = None
         self._phase = _OPEN
-        self._use_socket(self._socket)
         if self._limit_ms is not None:
             self._pool._do(self, self._pool._schedule, self)
         if self._sending is None:
             self._set_writable(True)
-            return
-        self._pool.public.NotifyNextReadyForWriting(self, True)
         if self._wants == _NO_MORE:  # closed by the application meanwhile
-            self._hand_over()
+            self._start_close()
 
     # --- timeouts -------------------------------------------------------------------------------------------
 
@@ -2586,13 +2853,20 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pool._do(self, self._pool._schedule, self)
 
     def _left_ms(self):
-        if self._deadline_ms is not None:
-            return self._deadline_ms - _ticks_diff(_ticks_ms(), self._deadline_tick)
-        if self._limit_ms is not None and 0 < self._wants < _NO_MORE:
-            return self._limit_ms - _ticks_diff(_ticks_ms(), self._tick)
-        return None
+        limit = self._limit_ms if self._wants < _NO_MORE else None
+        if limit is not None and self._wants:
+            limit -= _ticks_diff(_ticks_ms(), self._tick)
+        if self._deadline_ms is None:
+            return limit if self._wants else None
+        left = self._deadline_ms - _ticks_diff(_ticks_ms(), self._deadline_tick)
+        return min(left, limit) if limit is not None and self._phase == _HANDSHAKING else left
 
     def _expired(self):
+        if self._phase == _HANDSHAKING:
+            if _ticks_diff(_ticks_ms(), self._deadline_tick) >= self._deadline_ms and self._tls.is_open():
+                self._secured()
+                return
+            self.CloseError = XAsyncTCPClientException('TLS: the handshake took too long')
         if self._phase == _HANDING_OVER:
             self._close(XClosedReason.ClosedByHost)
         elif self._phase == _OPEN and self._deadline_ms is not None:
@@ -2618,7 +2892,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return True
 
     def _start_close(self):
-        if not self._queued or self._phase == _CONNECTING:
+        if self._phase == _CONNECTING or not self._queued and (self._phase != _OPEN or self._goodbye_said()):
             self._close(XClosedReason.ClosedByHost)
         elif self._phase == _OPEN:
             self._hand_over()
@@ -2629,11 +2903,24 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pool.public.NotifyNextReadyForReading(self, False)
         self._set_deadline(int(self.LingerSec * 1000))
 
+    def _handed_over(self):
+        if not self._queued and self._goodbye_said():  # queued: another thread's is on its way
+            self._close(XClosedReason.ClosedByHost)
+
+    def _goodbye_said(self):
+        """False where close_notify waits for the system socket to be writable."""
+        if self._tls is None or self._tls.say_goodbye():
+            return True
+        self._pool.public.NotifyNextReadyForWriting(self, True)
+        return False
+
     def _close(self, closedReason=XClosedReason.Error, triggerOnClosed=True):
         with _state_lock:
             self._wants = _NO_MORE
         if self._phase == _CONNECTING and self._end_reason is None:
             self._failed = True
+        if closedReason == XClosedReason.ClosedByPeer and self.CloseError is not None:
+            closedReason = XClosedReason.Error
         return super()._close(closedReason, triggerOnClosed)
 
     def _fail(self, ex):
@@ -2653,6 +2940,8 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _peer_closed(self):
         """The peer sends no more; it may still take what is queued."""
+        if self._tls is not None and self._tls.truncated:
+            self.CloseError = XAsyncTCPClientException(_CUT_OFF)
         self._peer_done = self._paused = self._stalled = True
         self._straight = False
         self._pool.public.NotifyNextReadyForReading(self, False)
@@ -2670,22 +2959,22 @@ class XAsyncTCPClient(XAsyncSocket):
         A close with data unread would be a reset (RFC 9293, 3.6.1), which can take our last words from the
         peer.
         """
-        if self._end_reason != XClosedReason.ClosedByHost or self._phase <= _HANDSHAKING:
+        if self._phase <= _HANDSHAKING:
             return
         try:
-            for _ in range(16):
-                if not self._receive_into(self._scratch.view):
-                    break
+            if self._end_reason == XClosedReason.ClosedByHost:
+                for _ in range(16):
+                    if not self._receive_into(self._scratch.view):
+                        break
         except Exception:
             pass
-        if self.IsSSL:
-            try:
-                self._socket.unwrap()  # close_notify
-            except Exception:
-                pass
+        if self._tls is not None and self._end_reason != XClosedReason.Error:
+            self._tls.say_goodbye()
 
     def _clear(self):
         self._phase = _CLOSED
+        if self._tls is not None:
+            self._tls.close()
         self._set_writable(False)
         self._stalled = False
         self._handler = _ignore

@@ -27,6 +27,8 @@ PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 MANY = 40000 if CHIP else 300000    # bytes that no system takes at once from a connection with a slow reader
 SLOW = 4096                         # the receive buffer of a slow reader
 
+TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
+
 _CHUNK = 256 if CHIP else 16384     # bytes that one control line carries
 
 _agent_addr = None
@@ -323,9 +325,14 @@ class Peer:
         """End the connection with a TCP reset."""
         _ask('reset', self._number)
 
-    def start_tls(self, side):
-        """Begin TLS as 'client' or 'server'; the state becomes secure, or failed:why."""
-        _ask('tls', self._number, side)
+    def cut_off(self):
+        """End a TLS connection without saying so in TLS."""
+        _ask('cut_off', self._number)
+
+    def start_tls(self, side, certificate='server', ciphers='-'):
+        """Begin TLS as 'client' or 'server', with that certificate for its own or for the authority, and those ciphers
+        of TLS 1.2, where given; the state becomes secure, or failed:why."""
+        _ask('tls', self._number, side, certificate, ciphers)
 
 
 class Listener:

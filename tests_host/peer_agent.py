@@ -291,14 +291,25 @@ class Session:
     async def do_reset(self, number):
         self._thing(number).reset()
 
-    async def do_tls(self, number, side):
+    async def do_cut_off(self, number):
+        """End the sending without close_notify, by a second handle of the socket."""
+        peer = self._thing(number)
+        with socket.socket(fileno=os.dup(peer.transport.get_extra_info('socket').fileno())) as sock:
+            sock.shutdown(socket.SHUT_WR)
+
+    async def do_tls(self, number, side, certificate, ciphers):
         """Turn a connection to TLS, after which it sends and receives as before; the state tells how it went."""
         peer = self._thing(number)
+        certificate = os.path.join(TLS_DIR, certificate + '.crt')
         if side == 'server':
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(os.path.join(TLS_DIR, 'server.crt'), os.path.join(TLS_DIR, 'server.key'))
+            context.load_cert_chain(certificate, os.path.join(TLS_DIR, 'server.key'))
         else:
-            context = ssl.create_default_context(cafile=os.path.join(TLS_DIR, 'server.crt'))
+            context = ssl.create_default_context(cafile=certificate)
+        context.options &= ~getattr(ssl, 'OP_IGNORE_UNEXPECTED_EOF', 0)
+        if ciphers != '-':
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
         loop = asyncio.get_running_loop()
         peer.transport.pause_reading()
 

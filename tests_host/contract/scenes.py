@@ -1,7 +1,9 @@
 """Pools, servers and connections as most contract tests need them, and a recorder of their events."""
 from harness import (
+    MICROPYTHON,
     SLOW,
     THREADS,
+    TLS_FOLDER,
     allocate_lock,
     connect_peer,
     free_addr,
@@ -167,6 +169,48 @@ def links(**kwargs):
         link = Link(outgoing, **kwargs)
         yield link
         link.end()
+
+
+# TLS: certificates in tests_host/tls, all of them with the key `server.key`.
+
+def certificate(name='server'):
+    """Path of a certificate: `server` is good for localhost and 127.0.0.1, and its own authority."""
+    return '%s/%s.crt' % (TLS_FOLDER, name)
+
+
+KEY = TLS_FOLDER + '/server.key'
+
+
+def _der(path):
+    """MicroPython's mbedTLS reads no PEM."""
+    from binascii import a2b_base64
+    with open(path) as file:
+        return a2b_base64(''.join([line for line in file.read().split('\n') if not line.startswith('-')]))
+
+
+def server_context(name='server'):
+    if MICROPYTHON:
+        import tls
+        context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(_der(certificate(name)), _der(KEY))
+    else:
+        import ssl
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate(name), KEY)
+    return context
+
+
+def client_context(authority='server'):
+    """One that asks for certificates of that authority, and with them for the right host name."""
+    if MICROPYTHON:
+        import tls
+        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(_der(certificate(authority)))
+    else:
+        import ssl
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(certificate(authority))
+    return context
 
 
 def module():

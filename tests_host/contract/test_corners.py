@@ -328,15 +328,11 @@ def test_lines_of_another_encoding():
 
 def test_unsent_plain_data_when_tls_starts_is_an_error():
     """It must not be mixed into the handshake; TLS starts from its onDataSent."""
-    if MICROPYTHON:
-        skip('TLS on MicroPython is not there yet')
-    import ssl
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     link = scenes.Link(slow=True)
     link.client.AsyncSendData(pattern(MANY))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    raises(library.XAsyncTCPClientException, link.client.StartSSLContext, context, True)
+    raises(library.XAsyncTCPClientException, link.client.StartSSLContext, scenes.server_context(), True)
     assert link.client.IsSSL is False
     link.peer.resume()
     link.pump(lambda: link.peer.received_count() == MANY, limit_sec=20)

@@ -536,14 +536,8 @@ def test_d33_a_queue_may_be_cleared_while_others_put():
 
 
 def test_d34_a_slow_tls_handshake_holds_nobody_up():
-    if MICROPYTHON:
-        skip('TLS on MicroPython is not there yet')
-    import os
-    import ssl
     _, scenes = names()
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tls')
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(os.path.join(folder, 'server.crt'), os.path.join(folder, 'server.key'))
+    context = scenes.server_context()
     link = scenes.Link()
     other = scenes.Link(pool=link.pool)
     assert link.client.StartSSLContext(context, True) is True

@@ -1,31 +1,18 @@
 """Faults of the library, each as the test that it fails."""
-import os
 
 from harness import (
-    MICROPYTHON,
     listen_peer,
     needs_threads,
     pattern,
     raises,
     refusing_addr,
-    skip,
     sleep_ms,
     start_new_thread,
     wait,
 )
-from scenes import BUFFER_SIZE, Link, Recorder, links, module
+from scenes import BUFFER_SIZE, Link, Recorder, links, module, server_context
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
-
-
-def server_context():
-    if MICROPYTHON:
-        skip('TLS on MicroPython is not there yet')
-    import ssl
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tls')
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(os.path.join(folder, 'server.crt'), os.path.join(folder, 'server.key'))
-    return context
 
 
 def test_tls_does_not_start_in_the_middle_of_a_large_receive():
