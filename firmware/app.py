@@ -10,6 +10,7 @@ from firmware.console import Console
 from firmware.control import ControlServer
 from firmware.links import guarded, make_fallback, make_links
 from firmware.methods import Methods
+from firmware.names import Names
 from firmware.ntp import NetworkTime
 from firmware.pins import Pins
 from firmware.sensors import SensorHub
@@ -26,7 +27,8 @@ class App:
     """Everything a service may need:
 
     board, config, log, clock, timers, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), services, device (its name), random (a function: 0 to 1), safe_reason (None, or why safe mode)
+    network), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
+    or why safe mode)
     """
 
     def __init__(self, board, config, log, clock, safe_reason=None, random=random.random):
@@ -43,6 +45,7 @@ class App:
         self.methods = Methods(log)
         self.sensors = SensorHub(clock, self.timers, log)
         self.bringup = self._make_bringup()
+        self.names = Names(board.network, self.pool, clock, self.timers, log)
         self.services = ServiceSet(self)
         self.outcome = None  # why the loop ended
 
@@ -63,6 +66,7 @@ class App:
             self.log.warning("boot", f"safe mode: {self.safe_reason}")
         self._load()
         self.services.start()
+        self.bringup.listen(self.names)
         self.bringup.listen(self.services)
         guarded(getattr(self.board.network, "hostname", str), self.device)
         self.bringup.start()

@@ -12,7 +12,8 @@ _MODE_SERVER = 4
 _SECONDS_1900_TO_1970 = 2208988800
 _SECONDS_1970_TO_2000 = 946684800
 _FIRST_RETRY_S = 5
-_RETRY_AFTER_LOOKUP_S = 60  # that failed: it may have held up everything else for seconds
+_RETRY_AFTER_LOOKUP_S = 60  # by the system, that failed: it may have held up everything else for seconds
+_NAME_MS = 500  # until it is asked again whether the server's address is known by now
 _LONGEST_RETRY_S = 3600
 _AGAIN_S = 86400
 
@@ -84,14 +85,16 @@ class NetworkTime:
 
     def _ask(self):
         self._close()
+        host, _, port = self._app.config["network"]["ntp"].partition(":")
+        address = self._app.names.address(host)
+        if not address:
+            self._timer.start(_NAME_MS)
+            return
         self._mark = os.urandom(8)
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
         self._socket.OnRecv = self._on_answer
         self._socket.OnFailsToSend = self._on_unsent
-        # The lookup of a name waits for the name server (lwIP: 7 s for each that is silent), so the time until the
-        # next one counts from its end.
-        host, _, port = self._app.config["network"]["ntp"].partition(":")
-        self._socket.AsyncSendDatagram(request(self._mark), (host, int(port or _PORT)))
+        self._socket.AsyncSendDatagram(request(self._mark), (address, int(port or _PORT)))
         self._wait_longer()
 
     def _wait_longer(self):

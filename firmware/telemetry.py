@@ -11,7 +11,7 @@ from XAsyncSockets import XAsyncUDPDatagram
 
 LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two
 _RESERVED_FOR_COUNTERS = 40  # ",seq=…i,uptime=…i" and the line end
-_PAUSE_S = 60  # after a name could not be looked up: every lookup holds up everything else
+_PAUSE_S = 60  # after a computer could not look a name up: every lookup holds up everything else
 _INFLUX_PORT = 8089  # InfluxDB's own for line protocol over UDP
 _SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
 
@@ -173,8 +173,11 @@ class Telemetry:
         uptime = self._app.clock.uptime()
         datagram = f"{self._head} {fields}{separator}seq={self._seq}i,uptime={uptime}i\n".encode()
         self._seq += 1
-        for target in self.targets():
-            if self._failed.get(target, 0) <= uptime:
+        for host, port in self.targets():
+            target = (self._app.names.address(host), port)
+            if not target[0]:  # not yet, or not at all: the names' service says why
+                self._unsent += 1
+            elif self._failed.get(target, 0) <= uptime:
                 self._socket.AsyncSendDatagram(datagram, target)
 
     def _count_unsent(self, _socket, _datagram, target):

@@ -1,5 +1,6 @@
 """The firmware as a whole, in this process: a fake radio, a clock of the test's own, and real sockets."""
 
+import socket
 import time
 
 import machine
@@ -176,8 +177,6 @@ def test_too_many_readings_go_into_several_lines(start, collector):
 
 
 def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monkeypatch):
-    import socket
-
     lookups = []
     getaddrinfo = socket.getaddrinfo
 
@@ -196,3 +195,21 @@ def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monke
     assert 2 <= len(lookups) <= 3
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert texts.count("collector.invalid:9 cannot be reached") == 1
+
+
+def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
+    """Where the port tells its name server, as chips do, nothing ever waits for getaddrinfo()."""
+    getaddrinfo = socket.getaddrinfo
+
+    def of_addresses(host, *args, **options):
+        assert host.replace(".", "").isdigit(), "it would wait for the name server"
+        return getaddrinfo(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_addresses)
+    monkeypatch.setattr(FakeNetwork, "ipconfig", lambda network, name: "127.0.0.1", raising=False)
+    names = {"telemetry__collectors": ["collector.invalid:9"], "network__ntp": "time.invalid"}
+    running = start(telemetry__interval_s=1, **names)
+    running.turn_until(lambda: running.app.services.get("telemetry")._seq >= 30)
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    assert {f"{name}: 127.0.0.1 does not answer" for name in ("collector.invalid", "time.invalid")} <= set(texts)
+    assert not any("would wait" in text for text in texts)

@@ -1,0 +1,173 @@
+"""Host names to addresses without waiting: questions to the network's name server (RFC 1035), or by mDNS (RFC 6762).
+
+getaddrinfo() waits for the name server, and with it all else, the watchdog, too: RP2 asks a silent one for 10 s and
+more. It is used only where the port does not tell who the name server is, on a computer.
+"""
+
+import os
+
+from firmware.schema import is_address
+from XAsyncSockets import XAsyncUDPDatagram
+
+_PORT = 53
+_NOBODY = "0.0.0.0"
+_MULTICAST = ("224.0.0.251", 5353)  # whoever has the name answers: RFC 6762, section 5.1
+_ONE_QUESTION = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"  # recursion desired
+_A_IN = b"\x00\x01\x00\x01"
+_HEADER = 12
+_IS_ANSWER = 0x80
+_POINTER = 0xC0
+_TRIES_MS = (1000, 2000, 4000)  # how long each question waits for its answer
+_SHORTEST_LIFE_S = 60
+_LONGEST_LIFE_S = 3600
+_PAUSE_S = 60  # after a name could not be looked up
+_MOST = 16  # names that are remembered
+
+
+def question(mark, host):
+    """The datagram that asks for an address of `host`; its answer has to begin with `mark`, 2 bytes."""
+    name = b""
+    for label in host.rstrip(".").encode().split(b"."):
+        name += bytes((len(label),)) + label
+    return mark + _ONE_QUESTION + name + b"\x00" + _A_IN
+
+
+def parse(datagram, mark):
+    """(address, seconds it is good for) in the answer to `mark`'s question, (None, 0) if it has none.
+
+    None for what is no answer to it.
+    """
+    if len(datagram) < _HEADER or datagram[:2] != mark or not datagram[2] & _IS_ANSWER:
+        return None
+    try:
+        at = _HEADER
+        for _ in range(_number(datagram, 4, 2)):
+            at = _skip_name(datagram, at) + 4
+        for _ in range(_number(datagram, 6, 2)):
+            at = _skip_name(datagram, at)
+            length = _number(datagram, at + 8, 2)
+            if datagram[at : at + 2] + bytes((datagram[at + 2] & 0x7F, datagram[at + 3])) == _A_IN and length == 4:
+                address = ".".join(str(datagram[at + 10 + index]) for index in range(4))
+                return address, _number(datagram, at + 4, 4)
+            at += 10 + length
+    except IndexError:  # it is cut off
+        pass
+    return None, 0
+
+
+def _number(datagram, at, size):
+    return int.from_bytes(datagram[at : at + size], "big")
+
+
+def _skip_name(datagram, at):
+    """Where the name at `at` ends: behind a zero, or behind a pointer to its rest."""
+    while 0 < datagram[at] < _POINTER:
+        at += 1 + datagram[at]
+    return at + (2 if datagram[at] else 1)
+
+
+class Names:
+    """The names that somebody asks for, each looked up in the background."""
+
+    def __init__(self, network, pool, clock, timers, log):
+        self.network = network
+        self.pool = pool
+        self.clock = clock
+        self.timers = timers
+        self.log = log
+        self._known = {}
+
+    def address(self, host):
+        """The address of `host`, at once; None while it is not known, which begins to look it up.
+
+        Where only the port can look names up, that is the name itself.
+        """
+        if is_address(host) or not hasattr(self.network, "ipconfig"):
+            return host
+        name = self._known.get(host)
+        if name is None:
+            if len(self._known) >= _MOST:
+                self._forget()
+            name = self._known[host] = _Name(self, host)
+        name.look_up()
+        return name.address
+
+    def network_up(self, _connection):
+        """Another network may have other answers, or one where there was none."""
+        self._forget()
+
+    def network_down(self, _reason):
+        """There is nobody to ask."""
+        self._forget()
+
+    def _forget(self):
+        for name in self._known.values():
+            name.stop()
+        self._known = {}
+
+
+class _Name:
+    """A host name, what is known of it, and the question that is on its way."""
+
+    def __init__(self, names, host):
+        self.address = None
+        self._names = names
+        self._host = host
+        self._believed_until = 0  # uptime
+        self._server = None
+        self._socket = None
+        self._mark = b""
+        self._tries = 0
+        self._timer = names.timers.timer(self._ask)
+
+    def look_up(self):
+        """Begin to ask, unless the last answer is still good or a question on its way."""
+        if self._socket or self._believed_until > self._names.clock.uptime():
+            return
+        server = self._names.network.ipconfig("dns")
+        self._server = _MULTICAST if self._host.endswith(".local") else (server, _PORT)
+        if not is_address(self._server[0]) or self._server[0] == _NOBODY:
+            self._fail("there is no name server")
+            return
+        self._socket = XAsyncUDPDatagram.Create(self._names.pool, ("0.0.0.0", 0), recvbufLen=512)
+        self._socket.OnRecv = self._on_answer
+        self._tries = 0
+        self._ask()
+
+    def stop(self):
+        """Ask no more."""
+        self._timer.stop()
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _ask(self):
+        if self._tries == len(_TRIES_MS):
+            self._fail(f"{self._server[0]} does not answer")
+            return
+        self._timer.start(_TRIES_MS[self._tries])
+        self._tries += 1
+        self._mark = os.urandom(2)
+        self._socket.AsyncSendDatagram(question(self._mark, self._host), self._server)
+
+    def _on_answer(self, _socket, sender, datagram):
+        if sender[0] != self._server[0] and self._server != _MULTICAST:
+            return
+        found = parse(bytes(datagram), self._mark)
+        if not found:
+            return
+        address, life_s = found
+        if address is None:
+            self._fail("unknown")
+            return
+        self.address = address
+        self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
+
+    def _fail(self, reason):
+        """Go on with the address that was good, if there was one: a name server may be silent for a while."""
+        self._names.log.warning("names", f"{self._host}: {reason}")
+        self._believe(_PAUSE_S)
+
+    def _believe(self, seconds):
+        self.stop()
+        self._believed_until = self._names.clock.uptime() + seconds

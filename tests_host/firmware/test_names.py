@@ -1,0 +1,213 @@
+"""Host names to addresses without waiting: firmware/names.py, against a name server of the tests' own."""
+
+import random
+import socket
+import struct
+import time
+
+import pytest
+from fakes import Bench
+from image import PATIENCE_S
+
+from firmware import names
+from XAsyncSockets import XAsyncSocketsPool
+
+HOST = "time.example.org"
+MARK = b"\x12\x34"
+POINTER = b"\xc0\x0c"  # to the question's name
+ALIAS = b"\x01a\xc0\x11"  # a.example.org
+LIFE_S = 300
+
+
+def record(address=None, kind=1, family=1, name=POINTER, data=None, life_s=LIFE_S):
+    data = socket.inet_aton(address) if address else data
+    return name + struct.pack(">HHIH", kind, family, life_s, len(data)) + data
+
+
+def answer(asked, *records, flags=0x8180):
+    return asked[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + asked[12:] + b"".join(records)
+
+
+ASKED = names.question(MARK, HOST)
+
+
+def test_the_question_is_that_of_the_specification():
+    assert ASKED == MARK + bytes.fromhex("0100 0001 0000 0000 0000") + b"\x04time\x07example\x03org\0\0\x01\0\x01"
+    assert names.question(MARK, HOST + ".") == ASKED
+
+
+@pytest.mark.parametrize("datagram, found", [
+    (answer(ASKED, record("192.0.2.7")), ("192.0.2.7", LIFE_S)),
+    (answer(ASKED, record(data=ALIAS, kind=5), record("192.0.2.8", name=ALIAS)), ("192.0.2.8", LIFE_S)),
+    (answer(ASKED, record("192.0.2.9", family=0x8001)), ("192.0.2.9", LIFE_S)),
+    (answer(ASKED, record(data=bytes(16), kind=28)), (None, 0)),
+    (answer(ASKED, flags=0x8183), (None, 0)),
+    (answer(ASKED, record("192.0.2.7"))[:-1], (None, 0)),
+    (b"\x43\x21" + answer(ASKED, record("192.0.2.7"))[2:], None),
+    (ASKED, None),
+    (b"", None),
+])  # fmt: skip
+def test_what_an_answer_says(datagram, found):
+    assert names.parse(datagram, MARK) == found
+
+
+def test_nonsense_is_no_address_and_raises_nothing():
+    source = random.Random(1)
+    whole = answer(ASKED, record("192.0.2.7"), record("192.0.2.8"))
+    for _ in range(3000):
+        datagram = bytearray(whole[: source.randrange(len(whole) + 1)])
+        for _ in range(source.randrange(4)):
+            if datagram:
+                datagram[source.randrange(len(datagram))] = source.randrange(256)
+        found = names.parse(bytes(datagram), MARK)
+        assert found is None or found[0] is None or found[0].count(".") == 3
+
+
+class Network:
+    """A `network` module that knows its name server."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def ipconfig(self, name):
+        assert name == "dns"
+        return self.server
+
+
+class Resolver(Bench):
+    """The board's part, and a name server on this computer."""
+
+    def __init__(self, folder, monkeypatch):
+        super().__init__(folder)
+        self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.server.bind(("127.0.0.1", 0))
+        self.server.settimeout(PATIENCE_S)
+        monkeypatch.setattr(names, "_PORT", self.server.getsockname()[1])
+        self.pool = XAsyncSocketsPool()
+        self.network = Network("127.0.0.1")
+        self.names = names.Names(self.network, self.pool, self.clock, self.timers, self.log)
+
+    def serve(self, *records, flags=0x8180):
+        """Answer the question that has come, and let the board take the answer."""
+        asked, address = self.server.recvfrom(1000)
+        self.server.sendto(answer(asked, *records, flags=flags), address)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.pool.PollEvents(10):
+            assert time.monotonic() < deadline
+        return asked
+
+    def questions(self):
+        """How many have come meanwhile."""
+        self.server.setblocking(False)
+        count = 0
+        try:
+            while self.server.recv(1000):
+                count += 1
+        except BlockingIOError:
+            self.server.settimeout(PATIENCE_S)
+            return count
+
+    def close(self):
+        self.names.network_down("over")
+        self.pool.StopWaitEvents()
+        self.server.close()
+
+
+@pytest.fixture
+def resolver(tmp_path, monkeypatch):
+    resolver = Resolver(tmp_path, monkeypatch)
+    yield resolver
+    resolver.close()
+
+
+def test_a_name_is_known_once_the_server_has_answered(resolver):
+    assert resolver.names.address(HOST) is None
+    resolver.serve(record("192.0.2.7"))
+    assert resolver.names.address(HOST) == "192.0.2.7"
+    assert not resolver.pool.GetAllAsyncSockets() and not resolver.timers.waiting
+
+
+def test_an_address_is_its_own(resolver):
+    assert resolver.names.address("192.0.2.1") == "192.0.2.1"
+    assert not resolver.questions()
+
+
+def test_the_same_question_is_not_asked_twice_at_a_time(resolver):
+    for _ in range(5):
+        assert resolver.names.address(HOST) is None
+    assert resolver.questions() == 1
+
+
+def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(resolver):
+    started = time.monotonic()
+    assert resolver.names.address(HOST) is None
+    resolver.advance(8)
+    assert resolver.questions() == 3
+    assert resolver.names.address(HOST) is None and not resolver.questions()
+    assert [text for text in resolver.texts() if HOST in text] == [f"{HOST}: 127.0.0.1 does not answer"]
+    resolver.advance(60)
+    assert resolver.names.address(HOST) is None and resolver.questions() == 1
+    assert time.monotonic() - started < 5, "it has waited for the server"
+
+
+def test_an_unknown_name_is_known_to_be_unknown(resolver):
+    resolver.names.address(HOST)
+    resolver.serve(flags=0x8183)
+    assert resolver.names.address(HOST) is None and not resolver.questions()
+    assert f"{HOST}: unknown" in resolver.texts()
+
+
+def test_an_address_is_looked_up_again_in_its_time_and_serves_until_then(resolver):
+    resolver.names.address(HOST)
+    resolver.serve(record("192.0.2.7"))
+    resolver.advance(LIFE_S - 1, 1000)
+    assert resolver.names.address(HOST) == "192.0.2.7" and not resolver.questions()
+    resolver.advance(2)
+    assert resolver.names.address(HOST) == "192.0.2.7"
+    resolver.serve(record("192.0.2.8"))
+    assert resolver.names.address(HOST) == "192.0.2.8"
+
+
+def test_another_network_is_asked_anew(resolver):
+    resolver.names.address(HOST)
+    resolver.serve(record("192.0.2.7"))
+    resolver.names.network_down("lost")
+    resolver.names.network_up(None)
+    assert resolver.names.address(HOST) is None
+    assert resolver.questions() == 1
+
+
+def test_an_answer_from_somebody_else_is_not_taken(resolver):
+    resolver.names.address(HOST)
+    asked, address = resolver.server.recvfrom(1000)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        stranger.sendto(answer(asked, record("192.0.2.66")), address)
+        resolver.pool.PollEvents(1000)
+    assert resolver.names.address(HOST) is None
+
+
+def test_without_a_name_server_there_is_a_reason(resolver):
+    resolver.network.server = "0.0.0.0"
+    assert resolver.names.address(HOST) is None
+    assert f"{HOST}: there is no name server" in resolver.texts()
+
+
+def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch):
+    monkeypatch.setattr(names, "_MULTICAST", resolver.server.getsockname())
+    resolver.network.server = "0.0.0.0"
+    assert resolver.names.address("influx.local") is None
+    asked = resolver.serve(record("192.0.2.7", family=0x8001), flags=0x8400)
+    assert b"\x06influx\x05local\0" in asked
+    assert resolver.names.address("influx.local") == "192.0.2.7"
+
+
+def test_where_only_the_system_can_look_names_up_it_does(resolver):
+    resolver.names.network = object()
+    assert resolver.names.address(HOST) == HOST
+
+
+def test_names_are_not_remembered_without_end(resolver):
+    for number in range(100):
+        resolver.names.address(f"host{number}.example.org")
+    assert len(resolver.pool.GetAllAsyncSockets()) <= 16
