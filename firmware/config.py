@@ -44,12 +44,8 @@ def write_whole(path, text):
         file.flush()
     if hasattr(os, "sync"):
         os.sync()
-    try:
-        os.rename(new_path, path)
-    except OSError:
-        # FAT does not rename over a file. Between these two lines there is none: the last good copy holds then.
-        os.remove(path)
-        os.rename(new_path, path)
+    # FAT removes the old one first (extmod/vfs_fat.c). Should the power fail there, the last good copy holds.
+    os.rename(new_path, path)
 
 
 def _place(values, key):

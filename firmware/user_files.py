@@ -1,5 +1,7 @@
 """The user's own files on the board: programs, and classes that are picked up from a folder."""
 
+import sys
+
 
 def run_file(path, name):
     """Run a Python file as module `name`; returns what it defined. Raises what it raises."""
@@ -11,17 +13,34 @@ def run_file(path, name):
 
 
 def load_classes(board, folder, class_name, log):
-    """[(file's name without .py, class)] of the files in `folder`; one that fails is reported and left out."""
+    """[(file's name without its end, class)] of the .py and .mpy files in `folder`.
+
+    One that fails is reported and left out. Of two files with the same name, the .py counts.
+    """
     classes = []
-    for file_name in board.folder(folder):
-        if not file_name.endswith(".py"):
+    files = board.folder(folder)
+    for file_name in files:
+        stem, _, kind = file_name.rpartition(".")
+        if kind != "py" and (kind != "mpy" or stem + ".py" in files):
             continue
-        stem = file_name[:-3]
         try:
-            names = run_file(board.path(f"{folder}/{file_name}"), f"{folder}.{stem}")
-            classes.append((stem, names[class_name]))
-        except KeyError:
-            log.error(folder, f"{file_name} defines no class {class_name}")
+            if kind == "py":
+                found = run_file(board.path(f"{folder}/{file_name}"), f"{folder}.{stem}").get(class_name)
+            else:
+                found = getattr(_import_compiled(board, folder, stem), class_name, None)
+            if found:
+                classes.append((stem, found))
+            else:
+                log.error(folder, f"{file_name} defines no class {class_name}")
         except Exception as error:
             log.error(folder, file_name, error)
     return classes
+
+
+def _import_compiled(board, folder, stem):
+    """The module of a .mpy file, which only an import can load: as one of a package, so that no other is meant."""
+    sys.path.insert(0, board.files)
+    try:
+        return __import__(f"{folder}.{stem}", None, None, (stem,))
+    finally:
+        sys.path.remove(board.files)

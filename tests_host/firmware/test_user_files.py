@@ -2,9 +2,12 @@
 
 import re
 import socket
+import subprocess
 
 import pytest
 from image import PATIENCE_S, ROOT
+
+MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # beside the image of this repository
 
 
 def example(name):
@@ -37,6 +40,48 @@ def test_the_example_service_is_short_and_runs(board):
         assert client.result("greeter.count") == 2
         board.wait_for("greeter: 2 greeted")
         assert client.result("info")["services"]["greeter"] == "running"
+
+
+@pytest.fixture
+def compile_file(board):
+    """f(name, source): a compiled file on the board."""
+    if not MPY_CROSS.exists():
+        pytest.skip("There is no mpy-cross: make unix builds one.")
+
+    def compile_file(name, source):
+        board.write(name + ".py", source)
+        path = board.folder / name
+        subprocess.run([MPY_CROSS, path.with_suffix(".py"), "-o", path.with_suffix(".mpy")], check=True)
+        path.with_suffix(".py").unlink()
+
+    return compile_file
+
+
+@pytest.mark.parametrize("name", ["mine", "time"])  # one of the interpreter's own modules has the second name
+def test_a_compiled_service_runs(board, compile_file, name):
+    compile_file(f"services/{name}", service())
+    board.start()
+    with board.client() as client:
+        assert client.result("mine.ping") == "mine"
+        assert client.result("info")["services"][name] == "running"
+
+
+def test_of_two_files_of_a_name_the_source_counts(board, compile_file):
+    compile_file("services/mine", service().replace('"mine"', '"compiled"'))
+    board.write("services/mine.py", service())
+    board.start()
+    with board.client() as client:
+        assert client.result("mine.ping") == "mine"
+
+
+@pytest.mark.parametrize("content", [b"M\x01\x00\x1f", b"nonsense", b""])
+def test_a_compiled_file_of_another_release_stops_nobody(board, content):
+    (board.folder / "services").mkdir()
+    (board.folder / "services" / "mine.mpy").write_bytes(content)
+    board.start()
+    board.wait_for("services: error: mine.mpy: ValueError")
+    with board.client() as client:
+        assert client.result("ping") == "pong"
 
 
 def test_the_example_sensor_is_short_and_read(board):

@@ -1,6 +1,7 @@
 """A board at a serial port: a pseudo-terminal with MicroPython's raw REPL, as mpremote speaks it.
 
-The code runs in the real interpreter (the UNIX image), its files are on the littlefs that a Pico has, in memory.
+The code runs in the real interpreter (the UNIX image), its files are in memory: on the littlefs that a Pico has, or
+on FAT.
 """
 
 import ast
@@ -20,18 +21,20 @@ class Flash:
     def __init__(self):
         self.data = bytearray(64 * 4096)
     def readblocks(self, block, into, offset=0):
-        start = block * 4096 + offset
+        start = block * block_size + offset
         into[:] = self.data[start : start + len(into)]
     def writeblocks(self, block, data, offset=0):
-        start = block * 4096 + offset
+        start = block * block_size + offset
         self.data[start : start + len(data)] = data
     def ioctl(self, request, argument):
-        return {4: 64, 5: 4096, 6: 0}.get(request)
+        return {4: len(self.data) // block_size, 5: block_size, 6: 0}.get(request)
 
+filesystem = getattr(vfs, sys.argv[1])
+block_size = 512 if filesystem is vfs.VfsFat else 4096
 flash = Flash()
-vfs.VfsLfs2.mkfs(flash)
+filesystem.mkfs(flash)
 vfs.umount("/")
-vfs.mount(vfs.VfsLfs2(flash), "/")
+vfs.mount(filesystem(flash), "/")
 scope = {}
 while True:
     code = sys.stdin.read(int(sys.stdin.readline()))
@@ -47,7 +50,7 @@ while True:
 class SerialBoard:
     """`port` is what mpremote opens; `fails_at` is code that ends in an error instead of being run."""
 
-    def __init__(self):
+    def __init__(self, filesystem="VfsLfs2"):
         self.fails_at = None
         self.ran = []
         self.restarts = 0
@@ -55,7 +58,7 @@ class SerialBoard:
         self._fd, self._inner = pty.openpty()
         tty.setraw(self._inner, termios.TCSANOW)
         self.port = os.ttyname(self._inner)
-        command = [IMAGE, "-c", _RUNNER]
+        command = [IMAGE, "-c", _RUNNER, filesystem]
         self._interpreter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._serve, daemon=True).start()
 

@@ -57,9 +57,9 @@ def test_neither_port_nor_check(tool):
     assert tool("provision").wait()[0] == 2
 
 
-@pytest.fixture
-def serial_board():
-    board = SerialBoard()
+@pytest.fixture(params=["VfsLfs2", "VfsFat"])
+def serial_board(request):
+    board = SerialBoard(request.param)
     yield board
     board.close()
 

@@ -18,7 +18,6 @@ ANSWER_SEC = 20
 RUN_SEC = 60  # without a word; checksums take their time
 MOUNTS = "/proc/mounts"
 
-
 class BoardProblem(Exception):
     """What stands in the way, in one sentence for the user."""
 
@@ -105,14 +104,19 @@ class Connection:
             return None
 
     def replace_file(self, path, content):
-        """Write a file under another name first: there is always the old one or the new one, whole."""
+        """Write a file under another name, `path`.new, first: there is always the old one or the new one, whole.
+
+        On littlefs the new one takes the old one's place in one step. FAT removes the old one first
+        (extmod/vfs_fat.c): should the power fail there, the new one is whole under its first name.
+        """
         new = path + ".new"
         try:
             self._transport.fs_writefile(new, content)
             self.run(f"import os; os.rename({new!r}, {path!r})")
-        except OSError as error:
+        except (OSError, BoardProblem) as error:
             self.run(f"import os\ntry: os.remove({new!r})\nexcept OSError: pass")
-            raise BoardProblem(f"{path} cannot be written to the board: {error.strerror or error}.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise BoardProblem(f"{path} cannot be written to the board: {reason}.") from error
 
     def soft_reset(self):
         """Let the board start its programs anew, and let go of it."""
