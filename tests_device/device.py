@@ -101,6 +101,8 @@ class Device:
             self._transport.fs_writefile(path, content)
 
     def read_file(self, path):
+        if not self._transport:
+            self.open()
         return bytes(self._transport.fs_readfile(path))
 
     def _same_file(self, path, content):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import socket
 import time
 from pathlib import Path
 
@@ -115,6 +116,9 @@ def ping_over(connections):
         connection.sendall(b"ping\n")
     for connection in connections:
         assert connection.recv(100).strip() == b"pong"
+        connection.shutdown(socket.SHUT_WR)
+    for connection in connections:
+        assert connection.recv(100) == b"", "the board has not closed its side"
         connection.close()
 
 

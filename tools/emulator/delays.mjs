@@ -1,22 +1,28 @@
 // Delays that a program spends polling the microsecond timer, as the Wi-Fi driver does while its chip starts: they end
 // after fewer instructions, at the same emulated time. An alarm is never skipped.
+//
+// Such a loop reads the timer in a rhythm of its own; a new loop, or an interrupt, breaks it. So delays too short to
+// matter, as those of the 1-Wire bus, stay exact.
 
 const TIMER = 0x40054; // as rp2040js numbers its peripherals
 const TIMELR = 0x0c;
 const TIMERAWL = 0x28;
-const POLLS = 256; // in a row, until it is a delay
-const AT_ONCE = 4000; // nanoseconds between two polls of one loop
-const STEP = 10_000; // nanoseconds
+const POLLS = 256; // in the same rhythm, until it is a delay
+const STEP = 4000; // nanoseconds
+const ROUNDING = 0.001;
 
 export function shortenDelays({ peripherals, clock }) {
   const timer = peripherals[TIMER];
   const { readUint32 } = Object.getPrototypeOf(timer);
   let last = 0;
+  let rhythm = 0;
   let polls = 0;
   timer.readUint32 = (offset) => {
     if (offset === TIMERAWL || offset === TIMELR) {
       const now = clock.nanosCounter;
-      polls = now - last < AT_ONCE ? polls + 1 : 0;
+      const gap = now - last;
+      polls = Math.abs(gap - rhythm) < ROUNDING ? polls + 1 : 0;
+      rhythm = gap;
       if (polls > POLLS) {
         clock.nanosCounter = Math.max(now, Math.min(now + STEP, clock.nextAlarm?.nanos ?? Infinity));
       }

@@ -2,8 +2,9 @@
 
 EMULATOR := tools/emulator/node_modules/.package-lock.json
 EMULATED := build/PICO_PPP/firmware.bin
+PICO_W_IMAGE := $(or $(UF2),$(PICO_W_UF2),build/PICO_W/firmware.uf2)
 
-.PHONY: emulator emulate test-device flash deploy config
+.PHONY: emulator emulate fleet test-device flash deploy config pico-w
 
 emulator: $(EMULATOR)
 
@@ -14,12 +15,26 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 $(EMULATED):
 	@$(MAKE) --no-print-directory firmware BOARD=PICO_PPP
 
-emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## run the firmware on an emulated board, until Ctrl-C
+ifeq ($(BOARD),PICO_W)
+emulate: pico-w
+	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE)
+else
+emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## run it on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
 	@$(VENV)/python -m tools.emulator --image $(EMULATED)
+endif
+
+fleet: pico-w ## run it on N emulated Pico Ws in one Wi-Fi, until Ctrl-C (N=20, UF2=)
+	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE) --count $(or $(N),5)
+
+# Who cannot make a network interface gets a network by passt. The image is built where MPY_DIR= says from what.
+MAY_MAKE_INTERFACES := $(shell [ "$$(id -u)" = 0 ] && [ -c /dev/net/tun ] && echo yes)
+pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/venv/installed
+	@$(if $(MPY_DIR),$(if $(UF2),,$(MAKE) --no-print-directory firmware BOARD=PICO_W MPY_DIR=$(MPY_DIR)))
 
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
-test-device: $(if $(DEVICE),,$(EMULATED) $(EMULATOR)) build/venv/installed ## the tests on a chip (DEVICE=, PYTEST_ARGS=)
-	@DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest tests_device $(PYTEST_ARGS)
+# On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> if it is not to be the built one.
+test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
+	@BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest tests_device $(PYTEST_ARGS)
 
 flash: build/venv/installed $(if $(IMAGE_FILE),,firmware) ## write a board's image onto it (BOARD=, PORT=)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT))

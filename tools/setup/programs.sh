@@ -5,6 +5,7 @@
 #   programs.sh python compiler   and a C compiler: the build of an image
 #   programs.sh arm               a compiler for the RP2040: the build of a board's image
 #   programs.sh node              Node.js: the emulated board
+#   programs.sh passt             its network, for users without the rights to make one
 #
 # Programs that work are taken as they are, on any system. What is missing comes from the machine's own
 # package manager, where that is apt and the user is root. In POSIX shell because Python may be what is missing.
@@ -53,6 +54,10 @@ check_node() {
         lacks "Node.js 18 or later" nodejs
     fi
     command -v npm >/dev/null || lacks npm npm
+}
+
+check_passt() {
+    command -v passt >/dev/null || lacks passt passt
 }
 
 check() {

@@ -1,0 +1,180 @@
+"""`make fleet N=20` and `make emulate BOARD=PICO_W`: emulated Pico Ws in one Wi-Fi, and a console for their air."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tools.flash.ports import BoardProblem, Connection
+from tools.flash.uf2 import Uf2
+
+from .air import Air
+from .board import BoardError
+from .console import CommandError, Console
+from .lan import Lan
+from .network import NoRights, Tap
+from .passt import Passt, loopback
+from .pico_w import KEY, SSID, PicoW
+
+FOLDER = Path("build/emulator/pico-w")
+CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
+LINK_SEC = 60
+MOST_BOARDS = 200
+CONFIG = "/config.json"
+# There is no name server in this network; without an answer a lookup holds a board up for seconds.
+SETTINGS = {**PicoW.settings, "network": {"ntp": ""}}
+
+
+def connect(lan):
+    """The best way to this computer that this user may have: (a function of a board: where it is, what to tell)."""
+    try:
+        lan.connect(Tap("boards", lan.host_address, str(lan.network.netmask)))
+        return lambda board: board.address, f"{lan.network}, this computer is {lan.host_address}"
+    except NoRights as error:
+        reasons = [str(error)]
+    try:
+        lan.connect(Passt([CONTROL_PORT]))
+        return lambda board: loopback(board.address), f"by passt; for boards this computer is {lan.host_address}"
+    except NoRights as error:
+        reasons.append(str(error))
+    return lambda board: None, "none leads to this computer. " + " ".join(reasons)
+
+
+def check_image(path):
+    if not path.exists():
+        raise BoardError(
+            f"There is no image {path}. Build it: make firmware BOARD=PICO_W MPY_DIR=/path/to/micropython "
+            "(docs/add-a-board.md), or give any other one: UF2=/path/to/image.uf2"
+        )
+    if path.suffix.lower() == ".uf2":
+        try:
+            chip = Uf2(path).chip
+        except ValueError as error:
+            raise BoardError(str(error)) from error
+        if chip != "rp2040":
+            raise BoardError(f"{path} is for {chip or 'an unknown chip'}; a Pico W has an RP2040.")
+
+
+def flash_of(number):
+    return FOLDER / str(number) / "flash.bin"
+
+
+def prepare(make_board, numbers):
+    """Gives new boards their settings. One does it over its serial port, the others get a copy of its flash."""
+    new = [number for number in numbers if not flash_of(number).exists()]
+    if not new:
+        return
+    for number in new:
+        flash_of(number).parent.mkdir(parents=True, exist_ok=True)
+    first = make_board(new[0])
+    try:
+        first.start()
+        with Connection(first.port) as connection:
+            connection.replace_file(CONFIG, json.dumps(SETTINGS).encode())
+    except BaseException:
+        first.close()
+        flash_of(new[0]).unlink(missing_ok=True)
+        raise
+    first.close()
+    for number in new[1:]:
+        shutil.copyfile(flash_of(new[0]), flash_of(number))
+
+
+def link_port(board, number):
+    """A name for the serial port that does not change."""
+    link = FOLDER / str(number) / "port"
+    link.unlink(missing_ok=True)
+    link.symlink_to(board.port)
+    return link
+
+
+def wait_all(boards, since):
+    """Tells how many boards are in the network."""
+    deadline = since + LINK_SEC
+    up = [board for board in boards.values() if board.link.wait_up(max(0, deadline - time.monotonic()))]
+    return f"{len(up)} of {len(boards)} in the network after {time.monotonic() - since:.1f} s"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make fleet", description=__doc__)
+    parser.add_argument("--image", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=1)
+    arguments = parser.parse_args()
+    if not 1 <= arguments.count <= MOST_BOARDS:
+        parser.error(f"{arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
+    check_image(arguments.image)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    boards = {}
+    lan = Lan()
+    try:
+        run(arguments, lan, boards)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        for board in boards.values():
+            board.close()
+        lan.close()
+
+
+def run(arguments, lan, boards):
+    where, network = connect(lan)
+    air = Air(lan)
+    air.add(SSID, KEY)
+    log = open(FOLDER / "log.txt", "w")
+    numbers = range(1, arguments.count + 1)
+
+    def make_board(number):
+        drive = FOLDER / str(number) / "RPI-RP2"
+        return PicoW(arguments.image, air, number, flash=flash_of(number), drive=drive, log=log)
+
+    prepare(make_board, numbers)
+    started = time.monotonic()
+    for number in numbers:
+        boards[number] = make_board(number)
+        boards[number].start()
+    plural = f"{arguments.count} emulated Pico Ws" if arguments.count > 1 else "An emulated Pico W"
+    print(f"{plural}, {arguments.image}; what they keep is below {FOLDER}")
+    print(f"network    {network}")
+    for number, board in boards.items():
+        link = link_port(board, number)
+        place = where(board)
+        control = f"control {place}:{CONTROL_PORT}   " if place else ""
+        print(f"board {number:3}  {control}REPL: mpremote connect {link}")
+    if where(boards[1]):
+        print("readings   build/venv/bin/python tools/board watch")
+    print(f"ready      {wait_all(boards, started)}; help lists commands, Ctrl-C switches everything off", flush=True)
+    talk(Console(air, boards))
+
+
+def talk(console):
+    """Commands from the terminal, until its end; without one, until Ctrl-C."""
+    is_terminal = os.isatty(0)
+    while True:
+        if is_terminal:
+            print("air> ", end="", flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            break
+        try:
+            answer = console.execute(line)
+        except CommandError as error:
+            answer = str(error)
+        if answer is None:
+            return
+        if answer:
+            print(answer, flush=True)
+    if not is_terminal:
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BoardError, BoardProblem) as error:
+        sys.exit(str(error))
