@@ -33,6 +33,10 @@ class Console:
         control = self._app.services.get("control")
         if not control or not control.port:
             return
+        if control.secure:
+            address = f"{connection.address}:{control.port}"
+            print(f"control    TLS {address}\n  tools/board call {address} info --pin CERTIFICATE")
+            return
         print(f"control    TCP {connection.address}:{control.port}")
         print("  " + _call_command(connection.address, control.port, "info"))
         request = '{\\"jsonrpc\\": \\"2.0\\", \\"id\\": 1, \\"method\\": \\"sensor.read\\"}'

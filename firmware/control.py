@@ -2,10 +2,11 @@
 
 A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
 are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
-a place for ever that others want, unless logged in: see `_place_for`.
+a place for ever that others want, unless logged in: see `_place_for`. With a certificate on the board it is all TLS.
 """
 
 import json
+import os
 
 from firmware.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
 from firmware.jsonrpc import (
@@ -20,7 +21,7 @@ from firmware.jsonrpc import (
     encode_error,
 )
 from firmware.log import describe
-from XAsyncSockets import XAsyncTCPServer, XBufferSlots
+from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots
 
 _SLOT_BYTES = 512
 _BACKLOG = 4
@@ -42,6 +43,7 @@ class Session:
         self._used = 0
         self._skipping = False  # to the end of a line that was too long
         self._receiving = False
+        self._heard = False
         self._ahead = 0
         self._skipped = 0
         self._credit_ms = 1000 * _BURST_S
@@ -73,6 +75,7 @@ class Session:
 
     def _on_data(self, _client, data, _arg):
         self._receiving = False
+        self._heard = True
         for byte in data:
             if byte == 10:
                 self._end_of_line()
@@ -149,8 +152,10 @@ class Session:
             self.leaving = True
             self._client.Close()
 
-    def _on_closed(self, _client, _reason):
+    def _on_closed(self, client, _reason):
         self.closed = True
+        if client.CloseError and not self._heard:  # in the handshake: the only one whom it can be told is the log
+            self._app.log.warning("control", f"{self.address}: {client.CloseError}")
         self._idle.stop()
         self._server.forget(self)
 
@@ -268,6 +273,19 @@ def _plain_item(item):
     return item if isinstance(item, str) else json.dumps(item)
 
 
+def _tls_context(settings):
+    """What TLS needs, or None on a board without a certificate. Raises where it has one that cannot be used: a board
+    that was made secure must not speak plainly because of a damaged file."""
+    certificate = settings["certificate"]
+    if not certificate:
+        return None
+    try:
+        os.stat(certificate)
+    except OSError:
+        return None
+    return XAsyncTCPClient.CreateSSLContext(settings["key"], certificate, server_side=True)
+
+
 class ControlServer:
     """The service that listens, and holds the sessions."""
 
@@ -278,6 +296,7 @@ class ControlServer:
         self.gate = None
         self._retry = None
         self._listener = None
+        self._tls = None  # its SSLContext
         self._sessions = []
 
     def start(self, app):
@@ -311,6 +330,7 @@ class ControlServer:
         # One slot more than clients, so that one too many can be told so.
         slots = XBufferSlots(settings["clients"] + 1, _SLOT_BYTES, keepAlloc=True)
         try:
+            self._tls = _tls_context(settings)
             self._listener = XAsyncTCPServer.Create(
                 self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=_BACKLOG, recvBufSlots=slots
             )
@@ -319,6 +339,11 @@ class ControlServer:
             self._retry.start(_RETRY_MS)
             return
         self._listener.OnClientAccepted = self._on_client
+
+    @property
+    def secure(self):
+        """True where it speaks TLS."""
+        return self._tls is not None
 
     @property
     def port(self):
@@ -331,6 +356,8 @@ class ControlServer:
         return len(self._sessions)
 
     def _on_client(self, _listener, client):
+        if self._tls:
+            client.StartSSLContext(self._tls, serverSide=True)
         session = Session(self, client)
         self._sessions.append(session)
         most = self.app.config["control"]["clients"]

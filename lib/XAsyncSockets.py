@@ -472,8 +472,7 @@ if _MICROPYTHON:
                 blocks.append(a2b_base64(block.partition(b'-----')[0]))
         return blocks or [content]
 
-    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname):
-        """An SSLContext; the host name is checked where a certificate is."""
+    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, _check_hostname):
         import tls
         context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if server_side else tls.PROTOCOL_TLS_CLIENT)
         context.verify_mode = cert_reqs  # type: ignore[attr-defined]
@@ -2732,15 +2731,27 @@ class XAsyncTCPClient(XAsyncSocket):
         """Made a moment ago by a thread that may be about to set its handlers."""
         return self._made is not None and _ticks_diff(_ticks_ms(), self._made) < _NEW_MS
 
-    def StartSSL(self, keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None):
+    @staticmethod
+    def CreateSSLContext(keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None,
+                         check_hostname=True):
         """
-        Start TLS the old way, with arguments of the former ssl.wrap_socket; StartSSLContext is recommended.
-        Returns True. Raises XAsyncTCPClientException.
+        An SSLContext for StartSSLContext, made in the same way on both interpreters: paths of PEM (on MicroPython
+        also DER) files, `cert_reqs` 0, 1 or 2 for ssl.CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED. Where it is 2, a
+        client checks the host name, too; on CPython `check_hostname` False leaves that out. Raises
+        XAsyncTCPClientException where a file cannot be used.
         """
         try:
-            context = _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, self._host_name is not None)
+            return _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname)
         except Exception as ex:
-            raise _error(XAsyncTCPClientException, 'StartSSL: the key or a certificate cannot be used', ex)
+            raise _error(XAsyncTCPClientException, 'the key or a certificate cannot be used', ex)
+
+    def StartSSL(self, keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None):
+        """
+        Start TLS the old way, with arguments of the former ssl.wrap_socket; StartSSLContext is recommended, because
+        this reads the files for each connection anew. Returns True. Raises XAsyncTCPClientException.
+        """
+        context = self.CreateSSLContext(keyfile, certfile, server_side, cert_reqs, ca_certs,
+                                        self._host_name is not None)
         return self.StartSSLContext(context, server_side)
 
     def StartSSLContext(self, sslContext, serverSide=False):

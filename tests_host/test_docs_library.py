@@ -132,7 +132,7 @@ def receive(sock, size):
 
 def test_every_program_of_the_page_is_run_here():
     assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'lines', 'own', 'receiver',
-                                'threads', 'tls cpython', 'turns']
+                                'threads', 'tls', 'tls client', 'turns']
 
 
 def test_the_echo_server(serve):
@@ -225,14 +225,14 @@ def test_the_loop_in_a_thread(serve):
     assert program.rest() == []
 
 
-def test_tls(serve, interpreter):
-    if interpreter.name != 'cpython':
-        pytest.skip('TLS on MicroPython is not there yet')
-    program, connect = serve('tls cpython', cwd=TLS_DIR)
+def test_tls(serve, run):
+    program, connect = serve('tls', cwd=TLS_DIR)
     context = ssl.create_default_context(cafile=TLS_DIR / 'server.crt')
     with connect() as plain, context.wrap_socket(plain, server_hostname='localhost') as sock:
         sock.sendall(b'hello\n')
         assert receive(sock, 6) == b'HELLO\n'
+        client = run('tls client', ('7777', sock.getpeername()[1]), cwd=TLS_DIR)
+        assert client.rest() == ['answer HELLO', 'closed 1 None']
 
 
 def test_the_buffers(serve):

@@ -18,7 +18,8 @@ MEMBERS = {
                     'OnReadyForWriting OnExceptionalCondition',
     'XAsyncTCPServer': 'Create OnClientAccepted',
     'XAsyncTCPClient': 'Create AsyncRecvLine AsyncRecvData AsyncSendData AsyncSendSendingBuffer StartSSL '
-                       'StartSSLContext IsSSL OnFailsToConnect OnConnected SendQueueLimit LingerSec',
+                       'StartSSLContext CreateSSLContext IsSSL OnFailsToConnect OnConnected SendQueueLimit LingerSec '
+                       'HandshakeSec',
     'XAsyncUDPDatagram': 'Create AsyncSendDatagram OnRecv OnFailsToSend',
     'XBufferSlot': 'Available Size Buffer',
     'XBufferSlots': 'GetAvailableSlot SlotsCount SlotsSize Slots',

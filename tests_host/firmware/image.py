@@ -48,8 +48,10 @@ def until(condition):
 class Client:
     """A connection to a control server."""
 
-    def __init__(self, port):
+    def __init__(self, port, ssl_context=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        if ssl_context:
+            self.socket = ssl_context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._file = self.socket.makefile("rb")
         self._id = 0
 

@@ -16,6 +16,7 @@ class FakeClient:
     """A connection that shows what the session sends; `deliver()` is what the network does for sent data."""
 
     CliAddr = ("192.0.2.77", 40000)
+    CloseError = None
 
     def __init__(self):
         self.sent = []

@@ -15,6 +15,7 @@ _fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_fixtures)
 board = _fixtures.board
 
+from serial_board import SerialBoard  # noqa: E402
 from tool import Terminal, Tool  # noqa: E402
 
 
@@ -44,3 +45,10 @@ def terminal(tmp_path):
     yield start
     for process in started:
         process.end()
+
+
+@pytest.fixture(params=["VfsLfs2", "VfsFat"])
+def serial_board(request):
+    board = SerialBoard(request.param)
+    yield board
+    board.close()

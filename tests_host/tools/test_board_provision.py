@@ -4,7 +4,6 @@ import json
 
 import pytest
 from image import PATIENCE_S
-from serial_board import SerialBoard
 
 GOOD = json.dumps({"device": {"name": "attic"}, "control": {"token": "a secret of tests"}})
 OLD = '{"device": {"name": "old"}}'
@@ -55,13 +54,6 @@ def test_a_port_that_is_not_there(tool, tmp_path):
 
 def test_neither_port_nor_check(tool):
     assert tool("provision").wait()[0] == 2
-
-
-@pytest.fixture(params=["VfsLfs2", "VfsFat"])
-def serial_board(request):
-    board = SerialBoard(request.param)
-    yield board
-    board.close()
 
 
 @pytest.fixture

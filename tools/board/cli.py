@@ -13,6 +13,7 @@ from tools.board.params import from_words
 from tools.board.watch import discover, watch
 
 TOKEN_VARIABLE = "BOARD_TOKEN"
+PIN_VARIABLE = "BOARD_PIN"
 _DISCOVER_S = 6  # a little more than the firmware's interval
 
 _EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command is wrong,
@@ -78,7 +79,20 @@ def _parser():
         token = command.add_mutually_exclusive_group()
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
         token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
+        command.add_argument(
+            "--pin",
+            metavar="FILE",
+            default=os.environ.get(PIN_VARIABLE),
+            help=f"the board's certificate: talk TLS, to this board only (default: ${PIN_VARIABLE})",
+        )
         command.add_argument("--timeout", type=_seconds, default=5, help="seconds per answer (default: %(default)s)")
+
+    certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
+    certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
+    certifying.add_argument("address", metavar="ADDRESS", nargs="*", help="more names and addresses it is reached by")
+    certifying.add_argument("--days", type=_count, default=3650, help="how long it is good (default: %(default)s)")
+    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to (default: here)")
+    certifying.add_argument("--serial", metavar="PORT", help="write both to the board at this serial port")
 
     provisioning = commands.add_parser("provision", help="write a checked config.json to a board's filesystem")
     provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one there is")
@@ -107,7 +121,7 @@ def _token(arguments):
 
 
 def _client(arguments):
-    return ControlClient(arguments.host, _token(arguments), arguments.timeout)
+    return ControlClient(arguments.host, _token(arguments), arguments.timeout, arguments.pin)
 
 
 def _discover(arguments):
@@ -147,7 +161,20 @@ def _provision(arguments):
         raise UsageError("provision needs the board's serial PORT (or auto), or --check FILE")
 
 
-_COMMANDS = {"discover": _discover, "watch": _watch, "call": _call, "shell": _shell, "provision": _provision}
+def _certificate(arguments):
+    from tools.board.certificate import certify
+
+    certify(arguments.name, arguments.address, arguments.days, arguments.folder, arguments.serial)
+
+
+_COMMANDS = {
+    "discover": _discover,
+    "watch": _watch,
+    "call": _call,
+    "shell": _shell,
+    "certificate": _certificate,
+    "provision": _provision,
+}
 
 
 def main(words=None):

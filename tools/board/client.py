@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 import time
 from collections import deque
 
@@ -23,18 +24,33 @@ def parse_host(text):
     return host, int(port) if colon else DEFAULT_PORT
 
 
+def pinned(path):
+    """An SSLContext that accepts the certificate in the file `path` and no other. Raises UsageError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # which board it is, the certificate itself says
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:  # also ssl.SSLError
+        raise UsageError(f"{path}: {error.strerror if error.filename else 'no certificate is in there'}") from None
+    return context
+
+
 class ControlClient:
     """One board. It connects when something is called, again where the connection has ended meanwhile, and logs in
     with the token once the board asks for that."""
 
-    def __init__(self, host, token=None, timeout_s=5.0):
+    def __init__(self, host, token=None, timeout_s=5.0, pin=None):
+        """`pin`: a file with the board's certificate; the connection is TLS then."""
         self.address = parse_host(host)
+        self._pin = pin
+        self._context = pinned(pin) if pin else None
         self.on_notification = None  # f(method, params)
         self._token = token
         self._timeout_s = timeout_s
         self._pool = XAsyncSocketsPool()
         self._connection = None
         self._connected = False
+        self._heard = False  # anything, on this connection
         self._ended = None  # why, once the connection is no more
         self._lines = deque()
         self._last_id = 0
@@ -124,7 +140,7 @@ class ControlClient:
     def _connect(self):
         self._lines.clear()
         self._ended = None
-        self._connected = False
+        self._connected = self._heard = False
         timeout_s = self._timeout_s
         connection = XAsyncTCPClient.Create(self._pool, self.address, timeout_s, recvbufLen=_LONGEST_ANSWER)
         if connection is None:
@@ -137,7 +153,7 @@ class ControlClient:
         while self._connection and not self._connected:
             if not self._wait(deadline):
                 break
-        if not self._connected:
+        if not self._connected or not self._connection:  # TLS may have ended it at once
             self._forget_connection()
             raise Unreachable(f"{self} cannot be reached: {self._ended}")
 
@@ -158,6 +174,8 @@ class ControlClient:
 
     def _on_connected(self, connection):
         self._connected = True
+        if self._context:
+            connection.StartSSLContext(self._context)
         connection.AsyncRecvLine(self._on_line)
 
     def _on_fails_to_connect(self, connection):
@@ -172,14 +190,23 @@ class ControlClient:
 
     def _on_line(self, connection, line, _arg):
         if connection is self._connection:
+            self._heard = True
             self._lines.append(line)
         connection.AsyncRecvLine(self._on_line)
 
     def _on_closed(self, connection, reason):
         if connection is self._connection:
-            by_board = reason == XClosedReason.ClosedByPeer
-            self._ended = "it hung up" if by_board else str(connection.CloseError or "it is closed")
+            self._ended = self._why_ended(connection, reason)
             self._connection = None
+
+    def _why_ended(self, connection, reason):
+        error = connection.CloseError
+        if isinstance(error and error.__cause__, ssl.SSLCertVerificationError):
+            return f"its certificate is not the one in {self._pin}: {error.__cause__.verify_message}"
+        if self._context and error:
+            return f"{error}; without a certificate on the board, leave --pin out"
+        why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
+        return why if self._heard or self._context else why + "; a board with a certificate wants --pin"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None

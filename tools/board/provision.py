@@ -34,9 +34,12 @@ def check(path):
 
 
 def provision(port, path, say=print):
-    """Check a file, write it to the board in one step, read it back, and start the board with it."""
-    content = check(path)
-    target = "/" + FILE
+    """Check a configuration, write it to the board, and start the board with it."""
+    write({FILE: check(path)}, port, say)
+
+
+def write(files, port, say=print):
+    """Write files, {name: content}, to the board each in one step, read them back, and start the board with them."""
     try:
         name = find_port(None if port == "auto" else port)
         connection = Connection(name)
@@ -44,13 +47,19 @@ def provision(port, path, say=print):
         raise Unreachable(str(problem)) from None
     with connection as board:
         try:
-            if board.read_file(target) == content:
-                say(f"{name}: {FILE} is there already; nothing was written")
-            else:
-                board.replace_file(target, content)
-                if board.read_file(target) != content:
-                    raise ToolError(f"{name}: what is on the board is not what was sent: run this once more")
-                say(f"{name}: {FILE} is written and read back, {len(content)} bytes; the board starts with it")
+            for file, content in files.items():
+                _write(board, name, file, content, say)
             board.soft_reset()
         except BoardProblem as problem:
             raise ToolError(f"{name}: {problem}") from None
+
+
+def _write(board, name, file, content, say):
+    target = "/" + file
+    if board.read_file(target) == content:
+        say(f"{name}: {file} is there already; nothing was written")
+        return
+    board.replace_file(target, content)
+    if board.read_file(target) != content:
+        raise ToolError(f"{name}: what is on the board is not what was sent: run this once more")
+    say(f"{name}: {file} is written and read back, {len(content)} bytes; the board starts with it")

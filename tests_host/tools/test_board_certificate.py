@@ -1,0 +1,143 @@
+"""`certificate` and `--pin`: a board made secure, and everything that can be in the way."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+
+import pytest
+from image import PATIENCE_S, QUIET, Client
+
+TOKEN = QUIET["control"]["token"]
+
+
+def make(tool, folder, name="kitchen"):
+    """(certificate, key), made by the tool."""
+    code, output, errors = tool("certificate", name, "127.0.0.1", "--folder", folder).wait()
+    assert (code, errors) == (0, ""), errors
+    assert "certificate.pem and key.pem" in output
+    return folder / (name + ".crt"), folder / (name + ".key")
+
+
+def secure_port(board):
+    board.start()
+    return int(board.wait_for(r"^control +TLS [\d.]+:(\d+)").group(1))
+
+
+@pytest.fixture
+def certificate(tool, board, tmp_path):
+    """The certificate of `board`, which has it and its key before it starts."""
+    certificate, key = make(tool, tmp_path)
+    board.write("certificate.pem", certificate.read_text())
+    board.write("key.pem", key.read_text())
+    return certificate
+
+
+@pytest.fixture
+def host(board, certificate):
+    return f"127.0.0.1:{secure_port(board)}"
+
+
+def test_calls_and_a_login(tool, host, certificate):
+    assert tool("call", host, "ping", "--pin", certificate).wait() == (0, '"pong"\n', "")
+    assert tool("call", host, "gpio.write", "7", "1", "--token", TOKEN, BOARD_PIN=str(certificate)).wait()[0] == 0
+    code, output, _ = tool("call", host, "help", "--pin", certificate).wait()
+    assert code == 0 and "gpio.write" in json.dumps(json.loads(output))
+
+
+def test_the_prompt(tool, host, certificate):
+    shell = tool("shell", host, "--pin", certificate, stdin="ping\ngpio.read pin=2\n")
+    assert shell.wait() == (0, "pong\n0\n", "")
+
+
+def test_another_board_of_the_same_name_is_refused(tool, host, tmp_path):
+    (tmp_path / "other").mkdir()
+    other, _ = make(tool, tmp_path / "other")
+    code, output, errors = tool("call", host, "ping", "--pin", other).wait()
+    assert (code, output) == (3, "")
+    assert "its certificate is not the one in " + str(other) in errors and errors.count("\n") == 1
+
+
+def test_what_is_plain_is_not_answered(tool, host):
+    code, output, errors = tool("call", host, "ping").wait()
+    assert (code, output) == (3, "") and "--pin" in errors
+
+
+def test_a_pin_for_a_board_without_a_certificate(tool, board, tmp_path):
+    certificate, _ = make(tool, tmp_path)
+    board.start()
+    code, output, errors = tool("call", f"127.0.0.1:{board.port}", "ping", "--pin", certificate).wait()
+    assert (code, output) == (3, "") and "--pin" in errors
+
+
+def test_one_client_too_many_is_told_so(board, certificate):
+    board.configure(control={"clients": 1})
+    port = secure_port(board)
+    context = ssl.create_default_context(cafile=str(certificate))
+    with Client(port, context) as one:
+        assert one.result("ping") == "pong"
+        with Client(port, context) as two:
+            assert two.answer()["error"]["code"] == -32003
+            assert two.line() == ""
+        assert one.result("ping") == "pong"
+
+
+def test_a_slow_handshake_holds_nobody_up(board, host, certificate):
+    address = host.split(":")
+    with socket.create_connection(address) as slow:
+        slow.sendall(b"\x16\x03\x01\x02")
+        with Client(int(address[1]), ssl.create_default_context(cafile=str(certificate))) as client:
+            assert client.result("ping") == "pong"
+
+
+def test_openssl_talks_to_the_board(host, certificate):
+    words = ["-connect", host, "-CAfile", certificate, "-verify_return_error", "-verify_ip", "127.0.0.1", "-quiet"]
+    openssl = subprocess.Popen(["openssl", "s_client", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        openssl.stdin.write(b"ping\n")
+        openssl.stdin.flush()
+        assert openssl.stdout.readline() == b"pong\n"
+    finally:
+        openssl.kill()
+        openssl.communicate(timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("damage", ["certificate.pem", "key.pem"])
+def test_a_damaged_file_makes_no_plain_server(board, certificate, damage):
+    board.write(damage, "-----BEGIN NONSENSE-----\n")
+    board.start()
+    board.wait_for(r"control: error: .*the key or a certificate cannot be used")
+    assert "control    T" not in board.text
+
+
+def test_files_that_are_there_are_kept(tool, tmp_path):
+    certificate, key = make(tool, tmp_path)
+    assert os.stat(key).st_mode & 0o77 == 0
+    before = certificate.read_bytes(), key.read_bytes()
+    code, _, errors = tool("certificate", "kitchen", "--folder", tmp_path).wait()
+    assert code == 1 and "nothing was made" in errors
+    certificate.unlink()
+    assert tool("certificate", "kitchen", "--folder", tmp_path).wait()[0] == 1
+    assert not certificate.exists() and key.read_bytes() == before[1]
+
+
+def test_wrong_words(tool, tmp_path):
+    code, _, errors = tool("certificate", "kitchen", "--folder", tmp_path / "nowhere").wait()
+    assert code == 2 and "nowhere" in errors
+    for pin in (tmp_path / "nothing", tmp_path):
+        code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", pin).wait()
+        assert code == 2 and str(pin) in errors
+    (tmp_path / "empty").write_text("no certificate\n")
+    code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", tmp_path / "empty").wait()
+    assert code == 2 and "no certificate is in there" in errors
+
+
+def test_both_files_go_to_a_board_over_its_serial_port(tool, serial_board, tmp_path):
+    for said in ("is written and read back", "is there already"):
+        code, output, _ = tool("certificate", "kitchen", "--folder", tmp_path, "--serial", serial_board.port).wait()
+        assert code == 0 and output.count(said) == 2, output
+    assert serial_board.files() == {
+        "certificate.pem": (tmp_path / "kitchen.crt").read_text(),
+        "key.pem": (tmp_path / "kitchen.key").read_text(),
+    }
