@@ -67,7 +67,7 @@ _FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
 _PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else 0
 
 # MicroPython looks for a builtin among all of a module's names first: what the hot path uses is one of them.
-_len, _str, _type = len, str, type
+_callable, _len, _str, _type = callable, len, str, type
 
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
 
@@ -83,6 +83,8 @@ _ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources
 _LINE_END = const(2)                # the longest end of a line, b'\r\n'
 _NEW_MS = const(20)                 # how long a thread may take from Create to its OnConnected = …
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
+_AT_ONCE = const(15)                # a power of 2 minus 1: reads of one socket, or events that events cause, at a time
+_PATIENCE = const(-32)              # how often not to read at once again after there was nothing more
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 
 if _MICROPYTHON:
@@ -740,6 +742,7 @@ class _Scratch:
     """
 
     def __init__(self, size):
+        self.size = size
         self.view = memoryview(bytearray(size))
         self.cut = None
         self.length = -1
@@ -771,6 +774,10 @@ _EXACT = const(3)       # _size bytes, which the buffer can hold
 _LINE = const(4)
 _LARGE = const(5)       # more than the buffer can hold: into memory of its own, _size bytes of which have arrived
 _NO_MORE = const(6)     # nothing ever: the application closed it, or it is closed
+
+# What is due to a socket: its _due, 0 for nothing.
+_ONE_SENT = const(1)    # nothing but _sent_handler
+_EVENTS = const(2)      # _fire_event tells
 
 
 class XAsyncSocketsPoolException(Exception):
@@ -1032,7 +1039,7 @@ class XAsyncSocketsPool:
         purpose: its calls are what a message costs MicroPython, whose functions also take a frame of more than 11
         words from the heap at every call (py/objfun.c), as `try` with `as` needs one. This one is called once.
         """
-        count = 0
+        count = ahead = 0
         self._in_turn = True
         try:
             while True:
@@ -1067,11 +1074,22 @@ class XAsyncSocketsPool:
                         if events == _IN and s._wants == _DIRECT:
                             scratch = s._scratch
                             n = s._read(scratch.view)
-                            if n:
+                            while n:
                                 if n != scratch.length:
                                     scratch.take(n)
                                 s._wants = _NOTHING
                                 s._handler(s, scratch.cut, s._arg)
+                                # A full buffer: more may have arrived. Where that holds, reading at once is cheaper
+                                # than to ask poll(), where it does not, dearer.
+                                if n != scratch.size or s._wants != _DIRECT:
+                                    break
+                                ahead += 1
+                                if ahead <= 0 or not ahead & _AT_ONCE:
+                                    break
+                                n = None
+                                n = s._read(scratch.view)
+                                if not n:
+                                    ahead = _PATIENCE
                             else:
                                 s._take(n)
                         elif events == _IN and s._read is not None:
@@ -1084,16 +1102,26 @@ class XAsyncSocketsPool:
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
-                # The events that are due now, not those that they cause: sockets get their turn in between.
+                # The events that are due now and a few of those that they cause; then sockets get their turn.
                 last = self._due_last
-                while last is not None:
+                caused = _AT_ONCE
+                while caused and self._due_first is not None:
                     s = self._next_due()
-                    if s is last:
+                    if last is None:
+                        caused -= 1
+                    elif s is last:
                         last = None
-                    s._due = False
                     count += 1
+                    n = s._due
+                    s._due = 0
                     try:
-                        s._fire_event()
+                        if n == _ONE_SENT:
+                            n = s._sent_arg
+                            key = s._sent_handler
+                            s._sent_handler = s._sent_arg = None
+                            key(s, n)
+                        else:
+                            s._fire_event()
                     except Exception as ex:
                         self._report(s, ex)
                 if once or self._stopping:
@@ -1348,14 +1376,14 @@ class XAsyncSocketsPool:
 
     # --- events that are due --------------------------------------------------------------------------------
 
-    def _post(self, s):
+    def _post(self, s, due=_EVENTS):
         """Have s._fire_event() called when no handler runs. By the thread that owns `s`."""
         if s._due:
+            s._due = _EVENTS
             return
-        s._due = True
-        if s._busy:  # its worker sees to it
+        s._due = due
+        if self._workers is not None and s._busy:  # its worker sees to it
             return
-        s._due_next = None
         if self._due_last is None:
             self._due_first = s
         else:
@@ -1364,10 +1392,11 @@ class XAsyncSocketsPool:
 
     def _next_due(self):
         s = self._due_first
-        self._due_first = s._due_next
-        if self._due_first is None:
+        following = self._due_first = s._due_next
+        if following is None:
             self._due_last = None
-        s._due_next = None
+        else:
+            s._due_next = None
         return s
 
     # --- buffers and workers --------------------------------------------------------------------------------
@@ -1429,7 +1458,7 @@ class XAsyncSocketsPool:
             self._changed.append(s)
         self._schedule(s)
         if s._due:
-            s._due = False
+            s._due = 0
             self._post(s)
 
 
@@ -1507,7 +1536,7 @@ class _Workers:
         except Exception as ex:
             pool._report(s, ex)
         if s._due:
-            s._due = False
+            s._due = 0
             pool._guard(s, s._fire_event)
         pool._give_back(s)
         with self._lock:
@@ -1531,10 +1560,10 @@ class _ForeignPool:
     def _do(self, asyncSocket, function, *args):
         function(*args)
 
-    def _post(self, s):
+    def _post(self, s, due=_EVENTS):
         if s._due:
             return
-        s._due = True
+        s._due = due
         if s.SocketID is not None:
             self.public.NotifyNextReadyForWriting(s, True)
         else:  # that pool has forgotten it
@@ -1544,11 +1573,11 @@ class _ForeignPool:
         """Theirs may last until it is taken back."""
         self._fire_events(s)
         if s.SocketID is not None:
-            self.public.NotifyNextReadyForWriting(s, s._due or s._has_unsent())
+            self.public.NotifyNextReadyForWriting(s, s._due > 0 or s._has_unsent())
 
     def _fire_events(self, s):
         while s._due:
-            s._due = False
+            s._due = 0
             try:
                 s._fire_event()
             except Exception as ex:
@@ -1675,7 +1704,7 @@ class XAsyncSocket:
     _armed = -1             # as the poll set has them
     _listed = False         # in the pool's list of changes
     _owner = None           # the thread that may use the socket with no more ado
-    _due = False            # in the pool's chain of events
+    _due = 0                # in the pool's chain of events
     _due_next = None
     _busy = False           # with a worker, so not the loop's now
     _holder = None          # that worker's thread
@@ -2460,7 +2489,7 @@ class XAsyncTCPClient(XAsyncSocket):
         and, with nothing of `data` queued, where more than SendQueueLimit bytes would wait; data that finds
         the queue empty is always taken.
         """
-        if onDataSent is not None:
+        if onDataSent is not None and not _callable(onDataSent):
             _check_handler('AsyncSendData', 'onDataSent', onDataSent, XAsyncTCPClientException)
         if _type(data) is _str:
             raise XAsyncTCPClientException('AsyncSendData: "data" must be bytes or another buffer, not a str')
@@ -2648,10 +2677,11 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._sent_handler is None:
             self._sent_handler = handler
             self._sent_arg = arg
-        else:
-            if self._sent is None:
-                self._sent = XFiFo()
-            self._sent.Put((handler, arg))
+            self._pool._post(self, _ONE_SENT)
+            return
+        if self._sent is None:
+            self._sent = XFiFo()
+        self._sent.Put((handler, arg))
         self._pool._post(self)
 
     # --- events that are due --------------------------------------------------------------------------------
