@@ -62,6 +62,7 @@ _ON_CHIP = _MICROPYTHON and sys.platform not in ('linux', 'darwin', 'win32')
 _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
+_EVENT_BITS = const(0x3fff)
 
 # Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP); elsewhere it shows when that goes on.
 _PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else 0
@@ -184,7 +185,7 @@ def _would_block(exception):
 
 def _decode(view, encoding):
     """The text in a memoryview. MicroPython's str() knows UTF-8 only, so Latin-1 is spelt out for it."""
-    if encoding != 'UTF-8' and _MICROPYTHON and encoding.upper() in ('LATIN-1', 'LATIN1', 'ISO-8859-1'):
+    if _MICROPYTHON and encoding.upper() in ('LATIN-1', 'LATIN1', 'ISO-8859-1'):
         return ''.join(chr(byte) for byte in view)
     return str(view, encoding)
 
@@ -244,9 +245,16 @@ def _set_option(sock, level, name, number):
         pass
 
 
+_IPPROTO_TCP = getattr(socket, 'IPPROTO_TCP', 6)
+_TCP_NODELAY = getattr(socket, 'TCP_NODELAY', 1)
+
+
 def _no_delay(sock):
     """Send small messages at once (RFC 896 delays them)."""
-    _set_option(sock, getattr(socket, 'IPPROTO_TCP', 6), 'TCP_NODELAY', 1)
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    except OSError:
+        pass
 
 
 class _Poller:
@@ -656,7 +664,8 @@ class XBufferSlot:
             return
         self._available = value
         if value:
-            self._forget_memory()
+            if not self._keep:
+                self._memory = self._view = None
             if self._slots is not None:
                 self._slots._returned(self)
 
@@ -778,6 +787,11 @@ _NO_MORE = const(6)     # nothing ever: the application closed it, or it is clos
 # What is due to a socket: its _due, 0 for nothing.
 _ONE_SENT = const(1)    # nothing but _sent_handler
 _EVENTS = const(2)      # _fire_event tells
+
+# What is kept beside the events of interest: its _interest.
+_MANAGED = const(0x4000)    # the poll set has it, or will have
+_LISTED = const(0x8000)     # it is in the pool's list of changes
+_POLLED = const(0x10000)    # the poll set has it, by its key: the system socket on MicroPython, its number on CPython
 
 
 class XAsyncSocketsPoolException(Exception):
@@ -909,41 +923,40 @@ class XAsyncSocketsPool:
 
     def AddAsyncSocket(self, asyncSocket):
         """Manage a socket, and watch it for failure. False where it is managed already."""
-        self._check_socket('AddAsyncSocket', asyncSocket)
-        number = asyncSocket.SocketID
+        if not isinstance(asyncSocket, XAsyncSocket):
+            _check_socket('AddAsyncSocket', asyncSocket)
         with self._lock:
-            if number is None or number in self._sockets:
+            if asyncSocket.SocketID is None or asyncSocket.SocketID in self._sockets:
                 return False
-            self._sockets[number] = asyncSocket
-            asyncSocket._set_owner(None if self._workers is not None else self._owner)
+            self._sockets[asyncSocket.SocketID] = asyncSocket
+            asyncSocket._owner = None if self._workers is not None else self._owner
             if self._threaded:
                 _set_all(asyncSocket)
-        self._set_interest(asyncSocket, 0, 0)
+        self._set_interest(asyncSocket, _MANAGED, _MANAGED)
         return True
 
     def RemoveAsyncSocket(self, asyncSocket):
         """Forget a socket without closing it. False where it is not managed."""
-        self._check_socket('RemoveAsyncSocket', asyncSocket)
+        if not isinstance(asyncSocket, XAsyncSocket):
+            _check_socket('RemoveAsyncSocket', asyncSocket)
         with self._lock:
             if self._sockets.pop(asyncSocket.SocketID, None) is None:
                 return False
-        self._do(asyncSocket, self._forget, asyncSocket)
+        if _get_ident() == asyncSocket._owner:
+            self._forget(asyncSocket)
+        else:
+            self._do(asyncSocket, self._forget, asyncSocket)
         return True
 
     def NotifyNextReadyForReading(self, asyncSocket, notify):
         """Call OnReadyForReading whenever the socket is readable, until told `notify` False."""
-        self._check_socket('NotifyNextReadyForReading', asyncSocket)
+        _check_socket('NotifyNextReadyForReading', asyncSocket)
         self._set_interest(asyncSocket, _IN, _IN if notify else 0)
 
     def NotifyNextReadyForWriting(self, asyncSocket, notify):
         """Call OnReadyForWriting once, as soon as the socket is writable."""
-        self._check_socket('NotifyNextReadyForWriting', asyncSocket)
+        _check_socket('NotifyNextReadyForWriting', asyncSocket)
         self._set_interest(asyncSocket, _OUT, _OUT if notify else 0)
-
-    @staticmethod
-    def _check_socket(where, asyncSocket):
-        if not isinstance(asyncSocket, XAsyncSocket):
-            raise XAsyncSocketsPoolException('%s: "asyncSocket" must be an XAsyncSocket' % where)
 
     # --- who may touch what ---------------------------------------------------------------------------------
 
@@ -1092,13 +1105,14 @@ class XAsyncSocketsPool:
                                     ahead = _PATIENCE
                             else:
                                 s._take(n)
-                        elif events == _IN and s._read is not None:
-                            n = s._read(s._into)
+                        elif events == _IN and s._straight:
+                            n = s._read(s._scratch.view)
                             s._take(n)
                         else:
                             self._dispatch(s, events)
                     except Exception as ex:
-                        if n is None and events == _IN and s._read is not None:
+                        if n is None and events == _IN and s._straight:
+                            ahead = _PATIENCE
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
@@ -1106,7 +1120,12 @@ class XAsyncSocketsPool:
                 last = self._due_last
                 caused = _AT_ONCE
                 while caused and self._due_first is not None:
-                    s = self._next_due()
+                    s = self._due_first
+                    key = self._due_first = s._due_next
+                    if key is None:
+                        self._due_last = None
+                    else:
+                        s._due_next = None
                     if last is None:
                         caused -= 1
                     elif s is last:
@@ -1164,7 +1183,7 @@ class XAsyncSocketsPool:
                 if not self._lent:
                     self._owner = _get_ident()
                     for s in self._sockets.values():
-                        s._set_owner(None if self._workers is not None else self._owner)
+                        s._owner = None if self._workers is not None else self._owner
                         if self._threaded:
                             _set_all(s)
                     return
@@ -1183,8 +1202,7 @@ class XAsyncSocketsPool:
             self._poller = self._waker = self._owner = None
             self._woken = False
         for s in self._by_key.values():
-            s._key = None
-            s._armed = -1
+            s._interest &= ~(_MANAGED | _POLLED)
         self._by_key.clear()
         if poller is not None:
             waker.close()
@@ -1227,11 +1245,13 @@ class XAsyncSocketsPool:
         if _get_ident() != self._owner and s._holder != _get_ident():
             self._do(s, self._set_interest, s, bit, value)
             return
-        s._interest = s._interest & ~bit | value
-        if s._interest != s._armed and not s._listed and not s._busy:
-            s._listed = True
-            self._changed.append(s)
-        if s._wake is None and not s._own_timeouts:
+        bit = s._interest & ~bit | value
+        if bit != s._interest:
+            if not bit & _LISTED and (self._workers is None or not s._busy):
+                bit |= _LISTED
+                self._changed.append(s)
+            s._interest = bit
+        if not s._own_timeouts and s._wake is None:
             self._schedule(s)
 
     def _update_poll_set(self):
@@ -1241,19 +1261,19 @@ class XAsyncSocketsPool:
             if not isinstance(s, XAsyncSocket):  # a key to remove: see _forget
                 self._poller.remove(s)
                 continue
-            s._listed = False
-            if s._busy or s._interest == s._armed or self.GetAsyncSocketByID(s.SocketID) is not s:
+            s._interest &= ~_LISTED
+            if not s._interest & _MANAGED or self._workers is not None and s._busy:
                 continue
             try:
-                if s._key is None:
-                    key = s.GetSocketObj()
-                    key = key if _MICROPYTHON else key.fileno()
-                    self._poller.add(key, s._interest)
-                    s._key = key
-                    self._by_key[key] = s
-                else:
-                    self._poller.change(s._key, s._interest)
-                s._armed = s._interest
+                if s._interest & _POLLED:
+                    self._poller.change(s._socket if _MICROPYTHON else s._key, s._interest & _EVENT_BITS)
+                    continue
+                key = s._socket
+                if not _MICROPYTHON:
+                    key = s._key = key.fileno()
+                self._poller.add(key, s._interest & _EVENT_BITS)
+                s._interest |= _POLLED
+                self._by_key[key] = s
             except Exception as ex:
                 self._report(s, ex)
                 s._close(XClosedReason.Error)
@@ -1263,18 +1283,21 @@ class XAsyncSocketsPool:
         Take a socket out of the poll set: at once on CPython, where its number may come again at the next
         open.
         """
-        key = s._key
         if s._wake is not None:
             s._wake = None
             self._dead_timers += 1
-        s._armed = -1
-        if key is None:
+        polled = s._interest & _POLLED
+        s._interest &= ~(_MANAGED | _POLLED)
+        if not polled:
             return
-        s._key = None
+        key = s._socket if _MICROPYTHON else s._key
         self._by_key.pop(key, None)
         if _MICROPYTHON:
             self._changed.append(key)
-            return
+        else:
+            self._remove_now(key)
+
+    def _remove_now(self, key):
         try:
             self._poller.remove(key)
         except (OSError, ValueError, KeyError):  # its owner closed the system socket first
@@ -1287,7 +1310,7 @@ class XAsyncSocketsPool:
         """`wrapped` takes the place of the system socket of `s`: TLS."""
         self._forget(s)
         s._socket = wrapped
-        self._set_interest(s, _OUT, 0)
+        self._set_interest(s, _MANAGED | _OUT, _MANAGED)
 
     # --- timers ---------------------------------------------------------------------------------------------
 
@@ -1430,11 +1453,11 @@ class XAsyncSocketsPool:
         """Let a worker serve `s`, which leaves the poll set meanwhile."""
         s._busy = True
         s._waiting = []
-        if s._key is not None:
-            self._by_key.pop(s._key)
-            self._poller.remove(s._key)
-            s._key = None
-            s._armed = -1
+        if s._interest & _POLLED:
+            key = s._socket if _MICROPYTHON else s._key
+            s._interest &= ~_POLLED
+            self._by_key.pop(key)
+            self._poller.remove(key)
         self._workers.serve(s, events)
 
     def _give_back(self, s):
@@ -1453,8 +1476,8 @@ class XAsyncSocketsPool:
             s._release()
         for function, args in waiting:
             self._guard(s, function, *args)
-        if s.SocketID is not None and not s._listed:
-            s._listed = True
+        if s._interest & _MANAGED and not s._interest & _LISTED:
+            s._interest |= _LISTED
             self._changed.append(s)
         self._schedule(s)
         if s._due:
@@ -1557,6 +1580,16 @@ class _ForeignPool:
 
     _scratch = XAsyncSocketsPool._scratch
 
+    def AddAsyncSocket(self, s):
+        s._owner = self._owner
+        try:
+            self.public.AddAsyncSocket(s)
+        except Exception as ex:
+            raise _error(XAsyncSocketException, 'XAsyncSocket: "asyncSocketsPool" does not take the socket', ex)
+
+    def RemoveAsyncSocket(self, s):
+        self.public.RemoveAsyncSocket(s)
+
     def _do(self, asyncSocket, function, *args):
         function(*args)
 
@@ -1584,7 +1617,10 @@ class _ForeignPool:
                 self._report(s, ex)
 
     def _set_interest(self, s, bit, value):
-        """That pool knows reading and writing only."""
+        if bit == _IN:
+            self.public.NotifyNextReadyForReading(s, value > 0)
+        elif bit == _OUT:
+            self.public.NotifyNextReadyForWriting(s, value > 0)
 
     def _exchange(self, s, wrapped):
         self.public.RemoveAsyncSocket(s)
@@ -1623,6 +1659,11 @@ def _check_handler(where, name, handler, kind):
         raise kind('%s: "%s" must be callable or None, not %r' % (where, name, handler))
 
 
+def _check_socket(where, asyncSocket):
+    if not isinstance(asyncSocket, XAsyncSocket):
+        raise XAsyncSocketsPoolException('%s: "asyncSocket" must be an XAsyncSocket' % where)
+
+
 def _check_pool(where, pool, kind):
     for name in ('AddAsyncSocket', 'RemoveAsyncSocket', 'NotifyNextReadyForReading', 'NotifyNextReadyForWriting'):
         if not hasattr(pool, name):
@@ -1654,13 +1695,12 @@ def _next_number():
 
 # What is set after a socket is made.
 _SET_LATER = ('OnClosed', 'OnConnected', 'OnFailsToConnect', 'OnFailsToSend', 'OnClientAccepted', 'CloseError',
-              'State', 'IsSSL', 'DroppedCount', '_key', '_interest', '_armed', '_listed', '_due', '_due_next', '_wake',
+              'State', 'IsSSL', 'DroppedCount', '_key', '_interest', '_due', '_due_next', '_wake',
               '_tick', '_limit_ms', '_deadline_ms', '_deadline_tick', '_end_reason', '_tells_end', '_failed', '_made',
               '_on_recv', '_busy', '_holder', '_waiting', '_owner', '_sending', '_sending_handler', '_sending_arg',
               '_queue', '_queued', '_sent_handler', '_sent_arg', '_sent', '_large', '_window', '_start', '_end',
-              '_held', '_searched', '_chunk', '_chunk_at', '_stalled', '_paused', '_peer_done', '_size', '_encoding',
-              '_arming', '_send_slot_size', '_recv_slot', '_send_slot', '_tls', '_host_name', '_events', '_scratch',
-              '_into')
+              '_held', '_searched', '_phase', '_stalled', '_paused', '_peer_done', '_size', '_encoding',
+              '_arming', '_send_slot_size', '_recv_slot', '_send_slot', '_tls', '_host_name', '_events', '_scratch')
 
 
 def _set_all(s):
@@ -1681,6 +1721,13 @@ def _new(kind):
     return s
 
 
+def _set_non_blocking(socket):
+    try:
+        socket.setblocking(False)
+    except Exception as ex:
+        raise _error(XAsyncSocketException, 'XAsyncSocket: "socket" is not a usable socket', ex)
+
+
 class XAsyncSocket:
     """
     Abstract managed socket. Subclasses give OnReadyForReading and OnReadyForWriting, which the pool calls.
@@ -1699,10 +1746,8 @@ class XAsyncSocket:
     State = None
     OnClosed = None
 
-    _key = None             # what poll() reports
-    _interest = 0           # _IN and _OUT, as wanted
-    _armed = -1             # as the poll set has them
-    _listed = False         # in the pool's list of changes
+    _key = None             # what poll() reports, on CPython
+    _interest = 0           # _IN, _OUT and _PEER_END, as wanted, and _MANAGED, _LISTED, _POLLED
     _owner = None           # the thread that may use the socket with no more ado
     _due = 0                # in the pool's chain of events
     _due_next = None
@@ -1719,32 +1764,33 @@ class XAsyncSocket:
     _send_slot = None
     _paused = False
     _wants = _NOTHING
-    _read = None            # ours, with data: _take(_read(_into)) is what OnReadyForReading does; None for TLS
-    _into = None
+    _straight = False       # True: _take(_read(_scratch.view)) is what OnReadyForReading does
 
     def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
         if type(self) is XAsyncSocket:
             raise XAsyncSocketException('XAsyncSocket is abstract: use one of its subclasses')
-        for slot in (recvBufSlot, sendBufSlot):
-            if slot is not None and not isinstance(slot, XBufferSlot):
-                raise XAsyncSocketException('XAsyncSocket: a buffer slot must be an XBufferSlot or None')
-        try:
-            socket.setblocking(False)
-        except Exception as ex:
-            raise _error(XAsyncSocketException, 'XAsyncSocket: "socket" is not a usable socket', ex)
         if recvBufSlot is not None:
             self._recv_slot = recvBufSlot
         if sendBufSlot is not None:
             self._send_slot = sendBufSlot
-        self.SocketID = _next_number()
-        self._socket = socket
-        ours = isinstance(asyncSocketsPool, XAsyncSocketsPool)
-        self._pool = asyncSocketsPool if ours else _ForeignPool(asyncSocketsPool)
-        self._set_owner(None if ours else _get_ident())
+        self._set_pool(asyncSocketsPool)
+        self._join(socket)
+
+    def _set_pool(self, pool):
+        self._pool = pool if isinstance(pool, XAsyncSocketsPool) else _ForeignPool(pool)
+        if not (self._recv_slot is None or isinstance(self._recv_slot, XBufferSlot)) \
+                or not (self._send_slot is None or isinstance(self._send_slot, XBufferSlot)):
+            raise XAsyncSocketException('XAsyncSocket: a buffer slot must be an XBufferSlot or None')
+
+    def _join(self, socket):
+        """Be managed by the pool."""
         try:
-            asyncSocketsPool.AddAsyncSocket(self)
-        except Exception as ex:
-            raise _error(XAsyncSocketException, 'XAsyncSocket: "asyncSocketsPool" does not take the socket', ex)
+            socket.setblocking(False)
+        except Exception:  # no `as`, for the reason given in XAsyncSocketsPool._turn: a second try tells the error
+            _set_non_blocking(socket)
+        self._socket = socket
+        self.SocketID = _next_number()
+        self._pool.AddAsyncSocket(self)
 
     def GetAsyncSocketsPool(self):
         """The pool that manages this socket."""
@@ -1790,9 +1836,6 @@ class XAsyncSocket:
     def _removeExpireTimeout(self):
         self._limit_ms = None
 
-    def _set_owner(self, thread):
-        self._owner = thread
-
     def _set_limit(self, ms):
         self._tick = _ticks_ms()
         self._limit_ms = ms
@@ -1812,32 +1855,44 @@ class XAsyncSocket:
 
     def _close(self, closedReason=XClosedReason.Error, triggerOnClosed=True):
         """Close at once; OnClosed fires when no handler runs. True the first time."""
-        with _state_lock:
-            if self._end_reason is not None:
-                return False
-            self._end_reason = closedReason
+        if not self._mark_ended(closedReason):
+            return False
         if not triggerOnClosed:
             self._tells_end = False
-        if self._holder is None or self._holder != _get_ident():
+        if _get_ident() == self._owner:
+            self._release()
+        elif self._holder is None or self._holder != _get_ident():
             self._pool._do(self, self._release)
         return True  # what a worker closes is released when it gives the socket back
 
+    def _mark_ended(self, reason):
+        """True the first time."""
+        with _state_lock:
+            self._wants = _NO_MORE
+            if self._end_reason is not None:
+                return False
+            self._end_reason = reason
+        return True
+
     def _release(self):
-        """Give back the system socket and all that belongs to it."""
+        """Give back the system socket and all that belongs to it. What it has not got, it does not get now."""
         if self.SocketID is None:
             return
-        self._pool.public.RemoveAsyncSocket(self)
+        self._pool.RemoveAsyncSocket(self)
         self.SocketID = None
-        self._limit_ms = None
+        if self._limit_ms is not None:
+            self._limit_ms = None
         self._say_goodbye()
         try:
             self._socket.close()
         except OSError:
             pass
-        for slot in (self._recv_slot, self._send_slot):
-            if slot is not None:
-                slot.Available = True
-        self._recv_slot = self._send_slot = None
+        if self._recv_slot is not None:
+            self._recv_slot.Available = True
+            self._recv_slot = None
+        if self._send_slot is not None:
+            self._send_slot.Available = True
+            self._send_slot = None
         self._clear()
         self._pool._post(self)
 
@@ -1851,9 +1906,13 @@ class XAsyncSocket:
         """Call the handler of the event that is due, having posted what is due after it: here the last one."""
         if self._end_reason is None or self.SocketID is not None:
             return
-        handler, self.OnClosed = self.OnClosed, None  # exactly once in a socket's life
-        if handler is None or not self._tells_end:
-            return
+        handler = self.OnClosed
+        if handler is not None:
+            self.OnClosed = None  # exactly once in a socket's life
+            if self._tells_end:
+                self._tell_end(handler)
+
+    def _tell_end(self, handler):
         try:
             handler(self, self._end_reason)
         except TypeError as ex:
@@ -1921,6 +1980,7 @@ class XAsyncTCPServer(XAsyncSocket):
         self.SrvAddr = srvAddr
         self._slots = bufSlots
         super().__init__(asyncSocketsPool, srvSocket)
+        self._scratch = self._pool._scratch(bufSlots.SlotsSize)
 
     def OnReadyForReading(self):
         """Accept what waits; one at a time on a chip, where asking once too often waits (RP2: 1 ms)."""
@@ -1934,50 +1994,50 @@ class XAsyncTCPServer(XAsyncSocket):
             except MemoryError:
                 self._pause()
                 return
-            self._accept(cli_socket, address)
+            client = slot = None
+            try:
+                if self.OnClientAccepted is not None:
+                    slot = self._slots.GetAvailableSlot()
+                if slot is None:
+                    cli_socket.close()
+                    continue
+                client = object.__new__(XAsyncTCPClient)
+                self._manage(client, cli_socket, address, slot)
+                self.OnClientAccepted(self, client)
+            except Exception as ex:  # its handler, or no memory: this one connection suffers
+                self._drop(client, cli_socket, slot)
+                self._pool._report(self, ex)
+            if self._holder is not None and client is not None and client.SocketID is not None:
+                self._pool._give_back(client)
             if self._end_reason is not None:
                 return
 
-    def _accept(self, cli_socket, address):
-        pool = self._pool
-        slot = client = None
-        try:
-            if self.OnClientAccepted is not None:
-                slot = self._slots.GetAvailableSlot()
-            if slot is None:
-                cli_socket.close()
-                return
-            _no_delay(cli_socket)
-            client = object.__new__(XAsyncTCPClient)
-            if self._holder is not None:  # the worker holds the connection too, until its first handler is done
-                client._busy = True
-                client._holder = self._holder
-                client._waiting = []
-            client.__init__(pool.public, cli_socket, self.SrvAddr, _readable(address), slot, None)
-        except Exception as ex:  # no memory: this one connection suffers
-            cli_socket.close()
-            if slot is not None:
-                slot.Available = True
-            if client is not None and client.SocketID is not None:
-                pool.public.RemoveAsyncSocket(client)
-            pool._report(self, ex)
-            return
-        try:
-            self.OnClientAccepted(self, client)
-        except Exception as ex:
+    def _manage(self, client, cli_socket, address, slot):
+        _no_delay(cli_socket)
+        if self._holder is not None:  # the worker holds the connection too, until its first handler is done
+            client._busy = True
+            client._holder = self._holder
+            client._waiting = []
+        client._scratch = self._scratch
+        client.__init__(self._pool.public, cli_socket, self.SrvAddr, address, slot)
+
+    @staticmethod
+    def _drop(client, cli_socket, slot):
+        if client is not None and client.SocketID is not None:
             client._close(XClosedReason.Error)
-            pool._report(self, ex)
-        if client._busy:
-            pool._give_back(client)
+            return
+        cli_socket.close()
+        if slot is not None:
+            slot.Available = True
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
-        self._pool.public.NotifyNextReadyForReading(self, False)
+        self._pool._set_interest(self, _IN, 0)
         self._set_limit(_ACCEPT_PAUSE_MS)
 
     def _expired(self):
         self._limit_ms = None
-        self._pool.public.NotifyNextReadyForReading(self, True)
+        self._pool._set_interest(self, _IN, _IN)
 
     def _clear(self):
         self.OnClientAccepted = None
@@ -1996,12 +2056,19 @@ def _ignore(*_):
     """The handler of a receive that has none."""
 
 
+_BLOCKED = const(-2)
+
+
+def _not_now(data):
+    """The _write of a connection that cannot write now, or that has older data to write."""
+    return _BLOCKED
+
+
 # What a connection does: its _phase.
 _CONNECTING = const(0)
 _HANDSHAKING = const(1)
 _OPEN = const(2)
 _HANDING_OVER = const(3)  # closed by the application, with data still to be sent
-_CLOSED = const(4)
 
 
 class XAsyncTCPClient(XAsyncSocket):
@@ -2030,6 +2097,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     _own_timeouts = True
     _tls = None
+    _phase = _OPEN
     _host_name = None
     _failed = False             # OnFailsToConnect is due
     _made = None                # when another thread than the loop's made it
@@ -2043,9 +2111,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _start = 0                  # else in _held, the slot's memory, which exists only meanwhile
     _end = 0
     _held = None
-    _searched = 0               # where the search for a line's end goes on, in _chunk, a copy of the window's
-    _chunk = None               # part from _chunk_at on
-    _chunk_at = 0
+    _searched = 0               # where the search for a line's end goes on
     _stalled = False            # unread data, or the peer's end, waits for a receive
     _paused = False             # not reading
     _peer_done = False
@@ -2113,41 +2179,54 @@ class XAsyncTCPClient(XAsyncSocket):
         asyncSocketsPool.NotifyNextReadyForWriting(client, True)
         return client
 
-    def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot):
-        self.SrvAddr = srvAddr
-        self.CliAddr = cliAddr if cliAddr else ('0.0.0.0', 0)
+    def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
+        self._ends = srvAddr, cliAddr
         self._wants = _NOTHING
         self._handler = _ignore
         self._arg = None
         self._timeout_sec = None
-        self._phase = _OPEN if cliAddr else _CONNECTING
-        self._writable = cliAddr is not None    # a write may be tried at once,
-        self._writer = None                     # by this thread with no more ado
+        if not cliAddr:
+            self._phase = _CONNECTING
         self._straight = True                   # nothing is held, and poll() tells of all that arrives
-        self._use_socket(cliSocket)
-        super().__init__(asyncSocketsPool, cliSocket, recvBufSlot, sendBufSlot)
-        self._scratch = self._pool._scratch(recvBufSlot.Size)
-        self._into = self._scratch.view         # where the next read goes
-        if self._writable:
-            asyncSocketsPool.NotifyNextReadyForReading(self, True)
+        self._socket = cliSocket
+        self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
+        self._set_writable(cliAddr is not None)
+        self._recv_slot = recvBufSlot
+        if sendBufSlot is not None:
+            self._send_slot = sendBufSlot
+        self._set_pool(asyncSocketsPool)
+        if self._scratch is None:
+            self._scratch = self._pool._scratch(recvBufSlot.Size)
+        self._join(cliSocket)
+        self._start_reading()
 
-    def _set_owner(self, thread):
-        self._owner = thread
-        self._writer = thread if self._writable else None
+    def _start_reading(self):
+        if self._phase == _OPEN:
+            self._pool._set_interest(self, _IN, _IN)
+
+    def _is_writable(self):
+        """True where a write may be tried at once."""
+        return self._phase == _OPEN and self._sending is None
 
     def _set_writable(self, writable):
-        self._writable = writable
-        self._writer = self._owner if writable else None
+        if not writable:
+            self._write = _not_now
+        elif self._tls is not None:
+            self._write = self._tls.send
+        else:  # write() is send() that returns None where send() raises to say "not now" (py/stream.c)
+            self._write = self._socket.write if _MICROPYTHON else self._socket.send
 
-    def _use_socket(self, sock):
+    def _receive_into(self, buffer):
         """Where CPython's recv_into raises to say "not now", MicroPython's readinto returns None."""
-        self._receive_into = self._read = sock.readinto if _MICROPYTHON else sock.recv_into
-        # write() is send() that returns None where send() raises to say "not now" (py/stream.c)
-        self._write = sock.write if _MICROPYTHON else sock.send
+        return self._read(buffer)
 
     def __getattr__(self, name):
         if name == 'SendingBuffer':
             return self._sending_slot().Buffer
+        if name == 'SrvAddr':
+            return self._ends[0]
+        if name == 'CliAddr':
+            return _readable(self._ends[1]) if self._ends[1] else ('0.0.0.0', 0)
         return super().__getattr__(name)
 
     # --- receiving: what the application asks for -----------------------------------------------------------
@@ -2252,8 +2331,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._want(size, encoding)
 
     def _set_handler(self, handler):
-        _check_handler('AsyncRecv', 'onDataRecv', handler, XAsyncTCPClientException)
-        self._handler = handler if handler is not None else _ignore
+        if not _callable(handler):
+            _check_handler('AsyncRecv', 'onDataRecv', handler, XAsyncTCPClientException)
+            handler = _ignore
+        self._handler = handler
 
     def _set_timeout(self, seconds):
         """The timeout of this receive. Where the next asks for the same, the pool's timer is left alone."""
@@ -2292,8 +2373,7 @@ class XAsyncTCPClient(XAsyncSocket):
             raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % size, ex)
         self._size = 0
         self._wants = _LARGE
-        if self._held is None:
-            self._into = self._large
+        self._straight = False
 
     # --- receiving: what arrives ----------------------------------------------------------------------------
 
@@ -2303,25 +2383,29 @@ class XAsyncTCPClient(XAsyncSocket):
             self._serve_tls()
             return
         try:
-            n = self._receive_into(self._into)
+            n = self._receive_into(self._free())
         except Exception as ex:
             self._read_failed(ex)
             return
         self._pool._guard(self, self._take, n)
+
+    def _free(self):
+        """Where the next read goes, a memoryview: a slot has room for a line's end behind its size."""
+        if self._held is not None:
+            size = self._recv_slot.Size
+            return self._held[self._end:size if self._wants != _LINE and self._end < size else size + _LINE_END]
+        return self._large[self._size:] if self._wants == _LARGE else self._scratch.view
 
     def _read_failed(self, ex):
         if not _would_block(ex):
             self._fail(ex)
 
     def _take(self, n):
-        """`n` more bytes are in `_into`; 0 is the peer's end, None nothing."""
-        if n:
-            self._received(n)
-        elif n == 0:
-            self._peer_closed()
-
-    def _received(self, n):
-        """`n` more bytes are in `_into`."""
+        """`n` more bytes are in _free(); 0 is the peer's end, None nothing."""
+        if not n:
+            if n == 0:
+                self._peer_closed()
+            return
         if self._held is not None:
             self._end += n
         elif self._wants == _LARGE:
@@ -2340,7 +2424,8 @@ class XAsyncTCPClient(XAsyncSocket):
             self._keep()
             self._pool._post(self)
             raise
-        self._keep()
+        if self._end != self._start or not self._straight:
+            self._keep()
 
     def _hand_out(self):
         """Call handlers with what is unread, as long as more is wanted and there is enough."""
@@ -2366,43 +2451,37 @@ class XAsyncTCPClient(XAsyncSocket):
     def _hand_out_lines(self):
         """Hand out lines while lines are wanted. False where the next is not whole yet."""
         # Searched as bytes, because MicroPython can search neither a bytearray nor a memoryview.
-        self._chunk = bytes(self._window[self._searched:self._end])
-        self._chunk_at = self._searched
-        line = self._next_line()
-        while line is not None:
+        base = self._searched
+        chunk = bytes(self._window[base:self._end])
+        while True:
+            found = chunk.find(b'\n', self._searched - base)
+            if found < 0:
+                self._searched = self._end
+                unread = self._end - self._start - self._recv_slot.Size
+                if unread > 1 or unread == 1 and self._window[self._end - 1] != 13:
+                    self._fail_line()
+                return False
+            line = self._line(base + found)
+            if line is None:
+                return False
             self._wants = _NOTHING
             self._handler(self, line, self._arg)
             if self._wants != _LINE:
                 return True
-            line = self._next_line()
-        self._chunk = None
-        return False
 
-    def _next_line(self):
-        """The next line, None where it is not whole yet or closes the connection."""
-        found = self._chunk.find(b'\n', self._searched - self._chunk_at)
-        if found >= 0:
-            found += self._chunk_at
-            start = self._start
-            self._start = self._searched = found + 1
-            return self._line(start, found)
-        self._searched = self._end
-        unread = self._end - self._start - self._recv_slot.Size
-        if unread > 1 or unread == 1 and self._window[self._end - 1] != 13:
-            self._fail_line()
-        return None
-
-    def _line(self, start, end):
-        """The line in the window, without a CR at its end."""
+    def _line(self, end):
+        """The line that ends at `end` of the window, without a CR; None where it closes the connection."""
+        start = self._start
+        self._start = self._searched = end + 1
         if end > start and self._window[end - 1] == 13:
             end -= 1
-        if end - start > self._recv_slot.Size:
+        if end - start > self._recv_slot._size:
             return self._fail_line()
         return self._text(self._window[start:end])
 
     def _text(self, line):
         try:
-            return _decode(line, self._encoding)
+            return _str(line, 'UTF-8') if self._encoding == 'UTF-8' else _decode(line, self._encoding)
         except Exception:  # LookupError or UnicodeError
             pass
         return self._fail_line('it is not %s' % self._encoding)
@@ -2415,11 +2494,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._size += n
         large = self._large
         if self._size < len(large):
-            self._into = large[self._size:]
             return
         self._large = None
-        self._into = self._scratch.view
         self._wants = _NOTHING
+        self._straight = self._held is None and self._tls is None and not self._peer_done
         self._handler(self, large, self._arg)
 
     def _keep(self):
@@ -2430,11 +2508,10 @@ class XAsyncTCPClient(XAsyncSocket):
         if not unread:
             self._start = self._end = 0
             self._window = None
-            self._straight = not self.IsSSL and not self._peer_done
+            self._straight = self._tls is None and not self._peer_done and self._wants != _LARGE
             if self._held is not None:
                 self._held = None
                 self._recv_slot._forget_memory()
-            self._into = self._large[self._size:] if self._wants == _LARGE else self._scratch.view
             self._resume()
             return
         if self._held is None or self._start:
@@ -2451,11 +2528,10 @@ class XAsyncTCPClient(XAsyncSocket):
         # Only a line may use the room behind the slot's size, for its end.
         room = self._recv_slot.Size + (_LINE_END if self._wants == _LINE else 0)
         if unread < room:
-            self._into = self._held[unread:room]
             self._resume()
         elif not self._paused:
             self._paused = True
-            self._pool.public.NotifyNextReadyForReading(self, False)
+            self._pool._set_interest(self, _IN, 0)
             self._pool._set_interest(self, _PEER_END, _PEER_END)
 
     def _take_memory(self):
@@ -2470,7 +2546,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._paused = False
             self._deadline_ms = None
             self._pool._set_interest(self, _PEER_END, 0)
-            self._pool.public.NotifyNextReadyForReading(self, True)
+            self._pool._set_interest(self, _IN, _IN)
             if self._tls is not None:
                 self._go_on_with_tls()
 
@@ -2493,7 +2569,7 @@ class XAsyncTCPClient(XAsyncSocket):
             _check_handler('AsyncSendData', 'onDataSent', onDataSent, XAsyncTCPClientException)
         if _type(data) is _str:
             raise XAsyncTCPClientException('AsyncSendData: "data" must be bytes or another buffer, not a str')
-        if _get_ident() != self._writer:
+        if _get_ident() != self._owner:
             return self._send_slowly(data, onDataSent, onDataSentArg)
         n = self._try_write(data)
         if n != _len(data):
@@ -2528,9 +2604,9 @@ class XAsyncTCPClient(XAsyncSocket):
         view = self._view_of(data)
         me = _get_ident()
         mine = me == self._holder or me == self._pool._owner and not self._busy
-        if mine and self._writable:
-            if self._wants == _NO_MORE:
-                return False
+        if self._wants == _NO_MORE and mine:
+            return False
+        if mine and self._is_writable():
             return self._send_rest(view, self._try_write(view), handler, arg)
         if type(data) is not bytes:
             view = memoryview(bytes(view))
@@ -2549,7 +2625,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _send_counted(self, view, handler, arg):
         """Send what another thread gave, which is counted in _queued."""
-        if not self._writable:
+        if not self._is_writable():
             self._queue_up(view, handler, arg)
             return
         with _state_lock:
@@ -2582,7 +2658,7 @@ class XAsyncTCPClient(XAsyncSocket):
         The system took `n` bytes of `data`: keep the others safe from what the caller does with its buffer.
         """
         if n < 0:
-            return False
+            return n == _BLOCKED and self._send_slowly(data, handler, arg)
         view = self._view_of(data)
         if n < len(view):
             view = view[n:]
@@ -2600,7 +2676,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return True
 
     def _queue_up(self, view, handler, arg):
-        if self._phase == _CLOSED:
+        if self.SocketID is None:
             return
         self._set_writable(False)
         if self._sending is not None:
@@ -2612,7 +2688,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._sending_handler = handler
         self._sending_arg = arg
         if self._phase != _CONNECTING:
-            self._pool.public.NotifyNextReadyForWriting(self, True)
+            self._pool._set_interest(self, _OUT, _OUT)
 
     @staticmethod
     def _view_of(data):
@@ -2636,6 +2712,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _send_waiting(self):
         progress = False
+        self._set_writable(True)
         while self._sending is not None:
             view = self._sending
             n = self._try_write(view)
@@ -2655,16 +2732,16 @@ class XAsyncTCPClient(XAsyncSocket):
             else:
                 self._sending, self._sending_handler, self._sending_arg = self._queue.Get()
         if self._sending is not None:
+            self._set_writable(False)
             if self._has_unsent():
-                self._pool.public.NotifyNextReadyForWriting(self, True)
+                self._pool._set_interest(self, _OUT, _OUT)
             if progress and self._deadline_ms is not None:
                 self._set_deadline(self._deadline_ms)
         elif self._phase == _HANDING_OVER:
+            self._set_writable(False)
             self._handed_over()
-        else:
-            self._set_writable(True)
-            if self._peer_done:
-                self._pool._post(self)
+        elif self._peer_done:
+            self._pool._post(self)
 
     def _has_unsent(self):
         """True where something waits for the system socket to be writable."""
@@ -2701,7 +2778,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if self.OnFailsToConnect is not None:
                 self.OnFailsToConnect(self)
         elif self._end_reason is not None:
-            super()._fire_event()
+            XAsyncSocket._fire_event(self)
         else:
             if self._stalled and _NOTHING < self._wants < _NO_MORE:
                 self._hand_out_and_keep()
@@ -2729,10 +2806,10 @@ class XAsyncTCPClient(XAsyncSocket):
         no error (ports/esp32/modsocket.c), so a read tells: it fails where the connection did.
         """
         if self.OnConnected is None and self._is_new():
-            self._pool.public.NotifyNextReadyForWriting(self, True)
+            self._pool._set_interest(self, _OUT, _OUT)
             return
         try:
-            n = self._receive_into(self._into)
+            n = self._receive_into(self._free())
         except Exception as ex:
             if not _would_block(ex):
                 self._fail(ex)
@@ -2742,8 +2819,8 @@ class XAsyncTCPClient(XAsyncSocket):
         self._phase = _OPEN
         self._set_writable(self._sending is None)
         if not _MICROPYTHON:
-            self.CliAddr = _readable(self._socket.getsockname())
-        self._pool.public.NotifyNextReadyForReading(self, True)
+            self._ends = self._ends[0], self._socket.getsockname()
+        self._pool._set_interest(self, _IN, _IN)
         if self._limit_ms is not None:
             self._pool._schedule(self)
         if self.OnConnected is not None:
@@ -2752,10 +2829,8 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         if n and self._tls is not None:
             self._fail(XAsyncTCPClientException('StartSSLContext: ' + _PLAIN_UNREAD))
-        elif n:
-            self._received(n)
-        elif n == 0:
-            self._peer_closed()
+        else:
+            self._take(n)
 
     def _is_new(self):
         """Made a moment ago by a thread that may be about to set its handlers."""
@@ -2817,7 +2892,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return None
 
     def _start_tls(self, context, server_side):
-        if self._phase != _OPEN:
+        if self._phase != _OPEN or self.SocketID is None:
             return
         left = self._plain_left()
         if left is not None:  # another thread asked, and it came meanwhile
@@ -2836,8 +2911,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._wants == _DIRECT:
             self._wants = _SOME
         self._receive_into = tls.receive
-        self._read = None
-        self._write = tls.send
         self._phase = _HANDSHAKING
         self._set_writable(False)
         self._set_deadline(int(self.HandshakeSec * 1000))
@@ -2852,7 +2925,7 @@ class XAsyncTCPClient(XAsyncSocket):
         tls.more = False
         if self._phase == _HANDSHAKING or self._phase == _OPEN and not self._paused:
             try:
-                n = tls.receive(self._into)
+                n = tls.receive(self._free())
             except Exception as ex:
                 self._fail(ex)
                 return
@@ -2867,8 +2940,8 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._secured()
         elif self._phase == _HANDING_OVER:
             self._handed_over()
-        if self._phase != _CLOSED and self._has_unsent():
-            self._pool.public.NotifyNextReadyForWriting(self, True)
+        if self.SocketID is not None and self._has_unsent():
+            self._pool._set_interest(self, _OUT, _OUT)
 
     def _go_on_with_tls(self):
         """TLS holds data which poll() does not see: read on, when the other sockets have had their turn."""
@@ -2911,7 +2984,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._phase == _HANDING_OVER:
             self._close(XClosedReason.ClosedByHost)
         elif self._phase == _OPEN and self._deadline_ms is not None:
-            self._close(XClosedReason.ClosedByPeer)
+            self._close(XClosedReason.ClosedByPeer if self.CloseError is None else XClosedReason.Error)
         else:
             self._close(XClosedReason.Timeout)
 
@@ -2933,6 +3006,8 @@ class XAsyncTCPClient(XAsyncSocket):
         return True
 
     def _start_close(self):
+        if self._end_reason is not None:
+            return
         if self._phase == _CONNECTING or not self._queued and (self._phase != _OPEN or self._goodbye_said()):
             self._close(XClosedReason.ClosedByHost)
         elif self._phase == _OPEN:
@@ -2941,7 +3016,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _hand_over(self):
         self._phase = _HANDING_OVER
         self._set_writable(False)
-        self._pool.public.NotifyNextReadyForReading(self, False)
+        self._pool._set_interest(self, _IN, 0)
         self._set_deadline(int(self.LingerSec * 1000))
 
     def _handed_over(self):
@@ -2952,17 +3027,8 @@ class XAsyncTCPClient(XAsyncSocket):
         """False where close_notify waits for the system socket to be writable."""
         if self._tls is None or self._tls.say_goodbye():
             return True
-        self._pool.public.NotifyNextReadyForWriting(self, True)
+        self._pool._set_interest(self, _OUT, _OUT)
         return False
-
-    def _close(self, closedReason=XClosedReason.Error, triggerOnClosed=True):
-        with _state_lock:
-            self._wants = _NO_MORE
-        if self._phase == _CONNECTING and self._end_reason is None:
-            self._failed = True
-        if closedReason == XClosedReason.ClosedByPeer and self.CloseError is not None:
-            closedReason = XClosedReason.Error
-        return super()._close(closedReason, triggerOnClosed)
 
     def _fail(self, ex):
         """Close because of an error; a connection that never was only fails to connect."""
@@ -2983,17 +3049,21 @@ class XAsyncTCPClient(XAsyncSocket):
         """The peer sends no more; it may still take what is queued."""
         if self._tls is not None and self._tls.truncated:
             self.CloseError = XAsyncTCPClientException(_CUT_OFF)
+        if self._end_with_peer():
+            return
         self._peer_done = self._paused = self._stalled = True
         self._straight = False
-        self._pool.public.NotifyNextReadyForReading(self, False)
-        self._end_with_peer()
+        self._pool._set_interest(self, _IN, 0)
 
     def _end_with_peer(self):
+        """Close, unless something is to be sent or to be read still. True where that is done."""
         enough = 0 < self._wants < _NO_MORE or self._end == self._start  # what is unread will never do
         if self._sending is None and enough:
-            self._close(XClosedReason.ClosedByPeer)
-        elif self._deadline_ms is None:
+            self._close(XClosedReason.ClosedByPeer if self.CloseError is None else XClosedReason.Error)
+            return True
+        if self._deadline_ms is None:
             self._set_deadline(int(self.LingerSec * 1000))
+        return False
 
     def _say_goodbye(self):
         """
@@ -3013,17 +3083,24 @@ class XAsyncTCPClient(XAsyncSocket):
             self._tls.say_goodbye()
 
     def _clear(self):
-        self._phase = _CLOSED
+        if self._phase == _CONNECTING:
+            self._failed = True
         if self._tls is not None:
             self._tls.close()
-        self._set_writable(False)
-        self._stalled = False
+        self._write = _not_now
         self._handler = _ignore
         self._arg = None
-        self._sending = self._queue = self._sending_handler = self._sending_arg = None
-        self._held = self._window = self._large = None
-        self._start = self._end = 0
-        self._deadline_ms = None
+        if self._stalled:
+            self._stalled = False
+        if self._sending is not None:
+            self._sending = self._queue = self._sending_handler = self._sending_arg = None
+        if self._window is not None:
+            self._held = self._window = None
+            self._start = self._end = 0
+        if self._large is not None:
+            self._large = None
+        if self._deadline_ms is not None:
+            self._deadline_ms = None
 
     def _use_scratches(self, scratches):
         if self._recv_slot is None:
@@ -3032,8 +3109,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if size not in scratches:
             scratches[size] = _Scratch(size)
         self._scratch = scratches[size]
-        if self._held is None and self._wants != _LARGE:
-            self._into = self._scratch.view
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3102,15 +3177,18 @@ class XAsyncUDPDatagram(XAsyncSocket):
         return datagram
 
     def __init__(self, asyncSocketsPool, udpSocket, recvBufSlot):
-        self._readable = {}     # (ip, port) by system address, where that is opaque
+        self._readable = {}     # (ip, port) by system address
         self._system = {}       # and the other way round
+        self._from = self._from_system = None   # both of the peer that spoke last,
+        self._to = self._to_system = None       # and of the one that was last sent to
+        self._ahead = self._queued = 0
         self._names = {}        # host name: (system address, tick), for a minute
         # One byte more than is delivered, to know a datagram that is larger.
         if _MICROPYTHON:
-            self._read = udpSocket.recvfrom
+            self._receive_from = udpSocket.recvfrom
             self._into = self._size + 1
         else:
-            self._read = udpSocket.recvfrom_into
+            self._receive_from = udpSocket.recvfrom_into
             self._into = memoryview(bytearray(self._size + 1))
         self._send_to = udpSocket.sendto
         super().__init__(asyncSocketsPool, udpSocket, recvBufSlot, None)
@@ -3127,38 +3205,41 @@ class XAsyncUDPDatagram(XAsyncSocket):
     OnDataRecv = OnRecv
 
     def OnReadyForReading(self):
-        """Receive one datagram."""
-        try:
-            received = self._read(self._into)
-        except Exception as ex:
-            self._read_failed(ex)
-            return
-        self._pool._guard(self, self._take, received)
-
-    def _read_failed(self, ex):
-        """Nothing there, or an ICMP error about an earlier datagram: a UDP socket lives on."""
-        if not isinstance(ex, OSError):
-            self._pool._report(self, ex)
-
-    def _take(self, received):
         """
-        Deliver what recvfrom (MicroPython: bytes, address) or recvfrom_into (CPython: length, address) gave.
+        Receive a datagram, and some more at once where there used to be more: cheaper than to ask poll(), while one
+        try too many is dear (MicroPython: an exception).
         """
-        data, address = received
-        data = memoryview(data) if _MICROPYTHON else memoryview(self._into)[:data]
-        if len(data) > self._size:
+        ahead = self._ahead
+        while True:
+            try:
+                data, address = self._receive_from(self._into)
+            except Exception as ex:
+                ahead = _PATIENCE
+                if not isinstance(ex, OSError):  # else nothing is there, or an earlier datagram came to nothing (ICMP)
+                    self._pool._report(self, ex)
+                break
+            try:
+                self._deliver(data, address)
+            except Exception as ex:
+                self._pool._report(self, ex)
+            ahead += 1
+            if ahead <= 0 or not ahead & _AT_ONCE or self._end_reason is not None:
+                break
+        self._ahead = ahead
+
+    def _deliver(self, data, system_address):
+        """Hand out what recvfrom (MicroPython: bytes, address) or recvfrom_into (CPython: length, address) gave."""
+        if system_address != self._from_system:
+            self._from = self._readable.get(system_address) or self._remember(system_address)
+            self._from_system = system_address
+        data = memoryview(data) if _MICROPYTHON else self._into[:data]  # type: ignore[index]
+        if _len(data) > self._size:
             self.DroppedCount += 1
-            return
-        if _OPAQUE_ADDRESSES:
-            known = self._readable.get(address)
-            address = known if known is not None else self._remember(address)
-        elif len(address) > 2:
-            address = address[:2]
-        if self._on_recv is not None:
-            self._on_recv(self, address, data)
+        elif self._on_recv is not None:
+            self._on_recv(self, self._from, data)
 
     def _remember(self, system_address):
-        """Decode an opaque address once, not for every datagram that comes from it."""
+        """Decode an address once, not for every datagram that comes from it."""
         self._make_room()
         address = _readable(system_address)
         self._readable[system_address] = address
@@ -3172,20 +3253,31 @@ class XAsyncUDPDatagram(XAsyncSocket):
         called once the system has it; where it does not take it, OnFailsToSend. Returns True, or False on a
         closed socket. Raises XAsyncUDPDatagramException for a wrong argument.
         """
-        if type(datagram) is str:
+        if _type(datagram) is _str:
             raise XAsyncUDPDatagramException('AsyncSendDatagram: "datagram" must be bytes or another buffer, not a str')
         if onDataSent is not None:
             _check_handler('AsyncSendDatagram', 'onDataSent', onDataSent, XAsyncUDPDatagramException)
-        if self._queued or _get_ident() != self._owner or not self._try_send(datagram, remoteAddr):
-            return self._send_slowly(datagram, remoteAddr, onDataSent, onDataSentArg)
-        if onDataSent is not None:
-            self._add_event(onDataSent, (onDataSentArg,))
-        return True
+        if _get_ident() == self._owner and not self._queued:
+            if remoteAddr is not self._to:
+                self._look_up_known(remoteAddr)
+            if self._try_send(datagram):
+                if onDataSent is not None:
+                    self._add_event(onDataSent, (onDataSentArg,))
+                return True
+        return self._send_slowly(datagram, remoteAddr, onDataSent, onDataSentArg)
 
-    def _try_send(self, datagram, remote_address):
-        """True where a send to a known address succeeds at once; the slow way tells why it does not."""
+    def _look_up_known(self, remote_address):
+        self._to = self._to_system = None
         try:
-            self._send_to(datagram, self._system[remote_address])
+            self._to_system = self._system[remote_address]
+            self._to = remote_address
+        except Exception:  # the slow way tells what is wrong with it, if anything
+            pass
+
+    def _try_send(self, datagram):
+        """True where a send to _to succeeds at once; the slow way tells why it does not."""
+        try:
+            self._send_to(datagram, self._to_system)
         except Exception:
             return False
         return True
@@ -3230,7 +3322,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             self._queue = XFiFo()
         self._queue.Put((datagram, remote_address, system_address, handler, arg))
         self._queued += 1
-        self._pool.public.NotifyNextReadyForWriting(self, True)
+        self._pool._set_interest(self, _OUT, _OUT)
 
     def _look_up(self, address):
         """
@@ -3255,6 +3347,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         if len(self._system) >= _KNOWN_ADDRESSES:
             self._readable.clear()
             self._system.clear()
+            self._to = None
 
     def OnReadyForWriting(self):
         """Send what waits."""
@@ -3283,7 +3376,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     def _fire_event(self):
         events = self._events
         if events is None:
-            super()._fire_event()
+            XAsyncSocket._fire_event(self)
             return
         handler, args = events.Get()
         if events.Empty:
@@ -3292,6 +3385,6 @@ class XAsyncUDPDatagram(XAsyncSocket):
         handler(self, *args)
 
     def _clear(self):
-        self._on_recv = self._queue = None
+        self._on_recv = self._queue = self._to = self._to_system = None
         self._queued = 0
         self._system = {}
