@@ -17,6 +17,7 @@ from firmware.sensors import SensorHub
 from firmware.services import ServiceSet
 from firmware.system import System
 from firmware.telemetry import Telemetry
+from firmware.update import Update
 from firmware.watch import LinkWatch
 from XAsyncSockets import XAsyncSocketsPool
 
@@ -74,10 +75,10 @@ class App:
 
     def _load(self):
         if self.safe_reason:
-            self.services.load([System(), ControlServer(), Console()], with_user_files=False)
+            self.services.load([System(), ControlServer(), Update(), Console()], with_user_files=False)
             return
         sensors.load(self)
-        own = [System(), Pins(), Telemetry(), NetworkTime(), LinkWatch(), ControlServer(), Console()]
+        own = [System(), Pins(), Telemetry(), NetworkTime(), LinkWatch(), ControlServer(), Update(), Console()]
         self.services.load(own, with_user_files=True)
 
     def turn(self, longest_ms=LONGEST_TURN_MS):

@@ -36,6 +36,7 @@ class Board:
         self.files = files or self._given("FILES", "/")
         self.reserved_pins = self._given("RESERVED_PINS", ())
         self.keeps_time = self._given("KEEPS_TIME", False)
+        self.last_update = None  # of the image: "on trial", "kept" or "went back"
         self._watchdog = None
 
     def _given(self, name, default):
@@ -100,6 +101,26 @@ class Board:
         """Tell the watchdog, where one runs, that the loop turns."""
         if self._watchdog:
             self._watchdog.feed()
+
+    def _partition(self, find):
+        """find(esp32.Partition, the one that runs), or None where there are none (only ESP32's images have them)."""
+        partition = getattr(_module("esp32"), "Partition", None)
+        try:
+            return find(partition, partition(partition.RUNNING)) if partition else None
+        except OSError:
+            return None  # this image has one partition for itself, and no other
+
+    def running_partition(self):
+        """The name of the partition that the image runs from, or None."""
+        return self._partition(lambda _, running: running.info()[4])
+
+    def other_partition(self):
+        """The partition that takes a new image, or None."""
+        return self._partition(lambda _, running: running.get_next_update())
+
+    def keep_image(self):
+        """Tell the bootloader that the image that runs is a good one. Without this a new one runs only once."""
+        self._partition(lambda partition, _: partition.mark_app_valid_cancel_rollback())
 
     def set_time(self, moment):
         """Set the board's clock to `moment`: (year, month, day, weekday, hour, minute, second, 0), UTC."""

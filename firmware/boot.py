@@ -1,5 +1,6 @@
 """From reset to the main loop. It never raises, and it locks nobody out.
 
+    update      files that came over the network are put in place, all of them
     escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
     main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
     safe mode   after three boots in a row that did not last: network and control server only, until the next boot
@@ -13,6 +14,8 @@ from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log, describe, print_traceback
+from firmware.staged_files import recover
+from firmware.update import begin_trial, end_trial
 from firmware.user_files import run_file
 
 ESCAPE_FILE = "repl"
@@ -110,6 +113,7 @@ def run(board=None, clock=None):
     record = BootRecord(board, log)
     after_watchdog = board.watchdog_reset() and not record.was_planned
     safe_reason = record.begin()
+    begin_trial(board, log)
     try:
         app = App(board, config, log, clock, safe_reason)
         _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
@@ -136,6 +140,7 @@ def _watch_over(app, record, factor):
 
     def steady():
         record.steady()
+        end_trial(app.board, app.log)
         if boot["watchdog_s"] and not app.safe_reason and not app.board.start_watchdog(boot["watchdog_s"]):
             app.log.warning("boot", "this board has no watchdog")
 
@@ -145,6 +150,7 @@ def _watch_over(app, record, factor):
 def _boot():
     """One start. Returns REBOOT or ENDED."""
     board = Board()
+    recover(board.files)
     log = Log(Clock())
     config = Config(board, log)
     log.console = False  # run() loads it again, and says what is wrong with it

@@ -55,6 +55,7 @@ class Session:
         self._idle = self._app.timers.timer(self._idle_too_long)
         self.address = client.CliAddr[0]
         self.authenticated = False
+        self.unlimited = False  # in its rate: it brings an update
         self.closed = False
         self.leaving = False
         self.since = self.alive_at = self._app.clock.uptime()
@@ -166,6 +167,8 @@ class Session:
 
     def _within_rate(self):
         """True if one more request is allowed now."""
+        if self.unlimited:
+            return True
         now = self._app.clock.uptime_ms()
         cost_ms = 1000 / self._settings["requests_per_s"]
         self._credit_ms = min(self._credit_ms + now - self._credited_at, 1000 * _BURST_S)

@@ -10,6 +10,7 @@ from tools.board import listener
 from tools.board.client import DEFAULT_PORT, ControlClient
 from tools.board.errors import INTERRUPTED, OK, ToolError, UsageError
 from tools.board.params import from_words
+from tools.board.update import update
 from tools.board.watch import discover, watch
 
 TOKEN_VARIABLE = "BOARD_TOKEN"
@@ -75,7 +76,11 @@ def _parser():
     calling.add_argument("params", metavar="key=value", nargs="*", help="a value is JSON, or else text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
-    for command in (calling, shelling):
+    updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
+    updating.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
+    what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
+    updating.add_argument("files", metavar="FILE", nargs="+", help=what)
+    for command in (calling, shelling, updating):
         token = command.add_mutually_exclusive_group()
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
         token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
@@ -149,6 +154,11 @@ def _shell(arguments):
         return shell(client)
 
 
+def _update(arguments):
+    with _client(arguments) as client:
+        update(client, arguments.files)
+
+
 def _provision(arguments):
     from tools.board.provision import check, provision  # and so does mpremote
 
@@ -173,6 +183,7 @@ _COMMANDS = {
     "call": _call,
     "shell": _shell,
     "certificate": _certificate,
+    "update": _update,
     "provision": _provision,
 }
 

@@ -89,8 +89,17 @@ class ControlClient:
 
     def _log_in(self):
         nonce = self._call("auth.challenge")["nonce"]
-        response = hmac.new(self._token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
-        self._call("auth.login", {"response": response})
+        self._call("auth.login", {"response": self.sign(nonce)})
+
+    def sign(self, text):
+        """HMAC-SHA256 of `text` with the token. Raises UsageError where there is none."""
+        if not self._token:
+            raise UsageError("this needs the board's token: --token-file or BOARD_TOKEN")
+        return hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+    def hang_up(self):
+        """End the connection; the next call makes a new one."""
+        self._forget_connection()
 
     def _call(self, method, params=None):
         self.poll(0)

@@ -17,6 +17,10 @@ ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv
                  "xtensawin", "rv32imc")  # fmt: skip
 
 MAIN = b'''# Written by "make deploy". A program of your own: user_main.py.
+from firmware.staged_files import recover
+
+recover()  # an update replaces the firmware's own files, too: before one of them is imported
+
 from firmware import boot
 
 boot.USER_MAIN = "user_main.py"

@@ -1,0 +1,80 @@
+"""Reads a tar archive as it comes (POSIX ustar, as Python's tarfile and `tar --format=ustar` write it)."""
+
+_BLOCK = 512
+_FILES = b"0\0"  # the types that mean a plain file
+_FOLDER = b"5"
+
+
+def _text(field):
+    return bytes(field).split(b"\0", 1)[0].decode()
+
+
+class TarReader:
+    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it."""
+
+    def __init__(self, create):
+        self._create = create
+        self._header = bytearray(_BLOCK)
+        self._filled = 0  # bytes of the header that are there
+        self._file = None
+        self._left = 0  # bytes of the file that are still to come
+        self._padding = 0  # ... and behind it, up to a whole block
+        self.complete = False  # the mark of the end has come
+
+    def write(self, data):
+        """The next piece. Raises ValueError where it is no such archive, OSError where a file cannot be written."""
+        data = memoryview(data)
+        while len(data) and not self.complete:
+            if self._left:
+                data = self._take_content(data)
+            elif self._padding:
+                used = min(self._padding, len(data))
+                self._padding -= used
+                data = data[used:]
+            else:
+                data = self._take_header(data)
+
+    def close(self):
+        """Close the file that was not written to its end."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _take_content(self, data):
+        used = min(self._left, len(data))
+        self._file.write(data[:used])
+        self._left -= used
+        if not self._left:
+            self.close()
+        return data[used:]
+
+    def _take_header(self, data):
+        used = min(_BLOCK - self._filled, len(data))
+        self._header[self._filled : self._filled + used] = data[:used]
+        self._filled += used
+        if self._filled == _BLOCK:
+            self._filled = 0
+            self._read_header(self._header)
+        return data[used:]
+
+    def _read_header(self, header):
+        if not any(header):
+            self.complete = True
+            return
+        try:
+            checksum = int(_text(header[148:156]), 8)
+            size = int(_text(header[124:136]) or "0", 8)
+        except ValueError:
+            raise ValueError("this is no tar archive") from None
+        if checksum != sum(header) - sum(header[148:156]) + 8 * 32:  # its own field counts as spaces
+            raise ValueError("this is no tar archive, or a damaged one")
+        prefix, name = _text(header[345:500]), _text(header[:100])
+        if header[156] in _FOLDER:
+            return
+        if header[156] not in _FILES:
+            raise ValueError(f"{name} is no plain file")
+        self._file = self._create(f"{prefix}/{name}" if prefix else name)
+        self._left = size
+        self._padding = -size % _BLOCK
+        if not size:
+            self.close()

@@ -1,0 +1,593 @@
+"""Updates over the network: firmware/update.py, firmware/staged_files.py, firmware/tar.py."""
+
+import base64
+import hashlib
+import hmac
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import littlefs
+import pytest
+from fakes import Bench
+from image import IMAGE, PATIENCE_S, QUIET, image_environment
+
+from firmware import staged_files, update
+from firmware.methods import Methods
+from firmware.staged_files import Staging, recover
+from firmware.tar import TarReader
+
+OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
+NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}
+TOKEN = QUIET["control"]["token"]
+IO_ERROR = -5
+
+
+def archive(files, **options):
+    """The tar archive that tools/board sends."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            for key, value in options.items():
+                setattr(entry, key, value)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def write_all(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def read_all(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+class TestTar:
+    def read(self, data, piece):
+        files = {}
+
+        def create(name):
+            files[name] = io.BytesIO()
+            files[name].close = lambda: None
+            return files[name]
+
+        reader = TarReader(create)
+        for start in range(0, len(data), piece):
+            reader.write(data[start : start + piece])
+        return {name: file.getvalue().decode() for name, file in files.items()}, reader.complete
+
+    @pytest.mark.parametrize("piece", [1, 511, 512, 513, 100000])
+    def test_pieces_of_any_length(self, piece):
+        files = {**NEW, "empty": "", "exact": "x" * 512, "a/" * 60 + "long": "a name of two fields"}
+        assert self.read(archive(files), piece) == (files, True)
+
+    def test_an_archive_without_its_end(self):
+        assert self.read(archive(NEW)[:2048], 512)[1] is False
+
+    def test_folders_are_passed_over(self):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            entry = tarfile.TarInfo("folder")
+            entry.type = tarfile.DIRTYPE
+            tar.addfile(entry)
+        assert self.read(buffer.getvalue(), 512) == ({}, True)
+
+    @pytest.mark.parametrize(
+        "data", [b"x" * 512, b"0" * 512, archive(NEW).replace(b"main.py", b"mail.py")], ids=["text", "zeros", "damaged"]
+    )
+    def test_what_is_none(self, data):
+        with pytest.raises(ValueError, match="no tar archive"):
+            self.read(data, 512)
+
+    def test_a_link_is_refused(self):
+        with pytest.raises(ValueError, match="x is no plain file"):
+            self.read(archive({"x": ""}, type=tarfile.SYMTYPE), 512)
+
+
+class TestStagedFiles:
+    @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb"])
+    def test_names_that_lead_elsewhere(self, tmp_path, name):
+        with pytest.raises(ValueError):
+            Staging(str(tmp_path)).create(name)
+
+    def test_nothing_changes_before_the_next_boot(self, tmp_path):
+        write_all(tmp_path, OLD)
+        stage(tmp_path)
+        assert OLD.items() <= read_all(tmp_path).items()
+        assert recover(str(tmp_path)) == list(NEW)
+        assert read_all(tmp_path) == {**OLD, **NEW}
+        assert recover(str(tmp_path)) == []
+
+    def test_what_was_not_decided_is_gone_after_the_next_boot(self, tmp_path):
+        write_all(tmp_path, OLD)
+        with Staging(str(tmp_path)).create("main.py") as file:
+            file.write(b"half")
+        assert recover(str(tmp_path)) == []
+        assert read_all(tmp_path) == OLD
+
+    def test_a_filesystem_that_does_not_rename_over_a_file(self, tmp_path, monkeypatch):
+        write_all(tmp_path, OLD)
+        stage(tmp_path)
+        rename = staged_files.os.rename
+
+        def fat_rename(old, new):
+            if Path(new).exists():
+                raise OSError(17)
+            rename(old, new)
+
+        monkeypatch.setattr(staged_files.os, "rename", fat_rename)
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {**OLD, **NEW}
+
+
+def stage(folder):
+    staging = Staging(str(folder))
+    for name, text in NEW.items():
+        with staging.create(name) as file:
+            file.write(text.encode())
+    staging.commit()
+
+
+class TestPowerCuts:
+    """Wherever an update is cut off, the next boot finds the old files or the new ones, never some of each."""
+
+    def test_at_every_file_operation_of_the_image(self, tmp_path):
+        """The process is killed, before the operation or after it."""
+        (tmp_path / "new.tar").write_bytes(archive(NEW))
+        count = self.run(tmp_path, 0, "before")
+        assert count > 20
+        found = [self.run(tmp_path, number, where) for where in ("before", "after") for number in range(1, count + 1)]
+        assert found.count("old") > 10 and found.count("new") > 10, found
+
+    def run(self, tmp_path, number, where):
+        folder = tmp_path / f"{number}{where}"
+        write_all(folder, OLD)
+        script = Path(__file__).with_name("kill_at.py")
+        command = [IMAGE, script, folder, tmp_path / "new.tar", str(number), where]
+        done = subprocess.run(command, env=image_environment(), capture_output=True, text=True, timeout=PATIENCE_S)
+        if number == 0:
+            assert done.returncode == 0, done.stderr
+            return int(done.stdout)
+        assert done.returncode == -9
+        recover(str(folder))
+        return old_or_new(read_all(folder), (number, where))
+
+    def test_at_every_operation_of_the_flash(self):
+        """On littlefs, which boards have: in the middle of each; and again in each of the boot that follows."""
+        first = Flash()
+        for name, text in OLD.items():
+            if "/" in name:
+                first.mkdir(name.split("/")[0])
+            with first.open(name, "wb") as file:
+                file.write(text.encode())
+        found = []
+        cuts_in_a_boot = 0
+        for number in range(1000):
+            flash = first.copy(cut_at=number)
+            if flash.run(self.update):
+                break
+            boot = flash.copy()
+            assert boot.run(lambda: recover("/"))
+            found.append(old_or_new(boot.files(), number))
+            for again in range(boot.operations):
+                interrupted = flash.copy(cut_at=again)
+                assert not interrupted.run(lambda: recover("/"))
+                second = interrupted.copy()
+                assert second.run(lambda: recover("/"))
+                assert old_or_new(second.files(), (number, again)) == found[-1]
+                cuts_in_a_boot += 1
+        assert flash.files() == {**OLD, **NEW}
+        print(found, cuts_in_a_boot)
+        assert found.count("old") > 20 and found.count("new") > 5 and cuts_in_a_boot > 50
+
+    def update(self):
+        target = update.FilesTarget("/")
+        data = archive(NEW)
+        for start in range(0, len(data), 700):
+            target.write(data[start : start + 700])
+        target.commit()
+        recover("/")
+
+
+def old_or_new(state, where):
+    assert state in (OLD, {**OLD, **NEW}), f"a mixture after a cut at {where}"
+    return "old" if state == OLD else "new"
+
+
+class PowerCut(BaseException):
+    """Not an error that a program could handle."""
+
+
+class Flash(littlefs.UserContext):
+    """A littlefs as MicroPython has it, that serves as `os` and `open`. Its power can fail in an operation's middle."""
+
+    BLOCKS = 32
+
+    def __init__(self, content=None, cut_at=None):
+        super().__init__(self.BLOCKS * 4096)
+        if content:
+            self.buffer[:] = content
+        self.operations = 0
+        self._cut_at = cut_at
+        self._is_off = False
+        self._opened = []
+        shape = {"block_size": 4096, "block_count": self.BLOCKS, "read_size": 32, "prog_size": 32, "cache_size": 128}
+        self._fs = littlefs.LittleFS(self, mount=False, lookahead_size=32, **shape)
+        if not content:
+            self._fs.format()
+        self._fs.mount()
+
+    def copy(self, cut_at=None):
+        """What a board finds that is switched on with this content."""
+        return Flash(self.buffer, cut_at)
+
+    def run(self, function):
+        """Run `function` on it; False where the power failed."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(staged_files, "os", self)
+            patch.setattr(staged_files, "open", self.open, raising=False)
+            try:
+                function()
+                return True
+            except PowerCut:
+                for file in self._opened:
+                    file.close = lambda: None  # else it is closed when it is forgotten, on a filesystem that is no more
+                return False
+
+    def files(self):
+        """{name: text}"""
+        found = {}
+        for folder, _, names in self._fs.walk("/"):
+            for name in names:
+                path = f"{folder}/{name}".lstrip("/")
+                with self._fs.open(path) as file:
+                    found[path] = file.read()
+        return found
+
+    # --- what littlefs asks of the flash
+
+    def _operate(self, whole, half):
+        if self._is_off:
+            return IO_ERROR
+        if self.operations == self._cut_at:
+            self._is_off = True
+            half()
+            return IO_ERROR
+        self.operations += 1
+        return whole()
+
+    def prog(self, cfg, block, off, data):
+        prog = super().prog
+        half = data[: len(data) // 2]
+        return self._operate(lambda: prog(cfg, block, off, data), lambda: prog(cfg, block, off, half))
+
+    def erase(self, cfg, block):
+        erase = super().erase
+        start = block * 4096
+        half = slice(start, start + 2048)
+        return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
+
+    def sync(self, cfg=None):
+        """There is nothing left to write. This one is the firmware's `os.sync`, too."""
+        return 0
+
+    # --- what the firmware asks of the filesystem
+
+    def _call(self, function, *args, **options):
+        try:
+            return function(*args, **options)
+        except littlefs.LittleFSError as error:
+            raise OSError(-error.code) from error
+        finally:
+            if self._is_off:
+                raise PowerCut
+
+    def open(self, path, mode="r"):
+        self._opened.append(self._call(self._fs.open, path, mode[0] + "b", buffering=0))
+        return File(self, self._opened[-1], mode)
+
+    def stat(self, path):
+        return self._call(self._fs.stat, path)
+
+    def listdir(self, path):
+        return self._call(self._fs.listdir, path)
+
+    def rename(self, old, new):
+        self._call(self._fs.rename, old, new)
+
+    def remove(self, path):
+        self._call(self._fs.remove, path)
+
+    def mkdir(self, path):
+        self._call(self._fs.mkdir, path)
+
+    def rmdir(self, path):
+        self._call(self._fs.rmdir, path)
+
+
+class File:
+    """A file on a Flash."""
+
+    def __init__(self, flash, file, mode):
+        self._flash = flash
+        self._file = file
+        self._is_text = "b" not in mode
+
+    def write(self, data):
+        return self._flash._call(self._file.write, data.encode() if self._is_text else bytes(data))
+
+    def read(self):
+        return self._file.readall().decode()
+
+    def close(self):
+        self._flash._call(self._file.close)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not PowerCut:
+            self.close()
+
+
+class Partition:
+    """esp32.Partition of a chip with two places for the image: what ESP-IDF promises of them."""
+
+    RUNNING = 1
+
+    def __init__(self, chip, label="ota_0"):
+        self.chip = chip
+        self.label = label
+
+    def __call__(self, what):
+        assert what == self.RUNNING
+        return self
+
+    def info(self):
+        return (0, 16, 0x10000, Chip.SIZE, self.label, False)
+
+    def get_next_update(self):
+        if not self.chip.other:
+            raise OSError(2)
+        return Partition(self.chip, "ota_1")
+
+    def writeblocks(self, number, data):
+        assert len(data) == 4096
+        self.chip.flash[number * 4096 : number * 4096 + 4096] = data
+
+    def set_boot(self):
+        if self.chip.refuses:
+            raise OSError(-5379)  # ESP_ERR_OTA_VALIDATE_FAILED
+        self.chip.boots = self.label
+
+    def mark_app_valid_cancel_rollback(self):
+        self.chip.kept = True
+
+
+class Chip:
+    SIZE = 16 * 4096
+
+    def __init__(self):
+        self.flash = bytearray(self.SIZE)
+        self.other = True
+        self.refuses = False
+        self.boots = "ota_0"
+        self.kept = False
+        self.resets = []
+
+    def WDT(self, timeout):
+        self.resets.append(timeout)
+        return self
+
+
+class Session:
+    address = "192.0.2.7"
+    unlimited = False
+
+
+class Caller(Bench):
+    """The service in this process, with its methods; `chip` is what the module esp32 reaches."""
+
+    def __init__(self, folder, chip):
+        super().__init__(folder, machine=chip)
+        self.config.set("control.token", TOKEN)
+        self.methods = Methods(self.log)
+        self.session = Session()
+        self.restarts = []
+        self.service = update.Update()
+        self.service.start(self)
+
+    def stop_later(self, delay_ms, outcome):
+        self.restarts.append(outcome)
+
+    def call(self, name, session=None, **params):
+        """The result of a method, which may be an error."""
+        method = self.methods._methods["update." + name]
+        return method.function(session or self.session, *method.bind(params))
+
+    def begin(self, kind, content, **other):
+        sha256 = hashlib.sha256(content).hexdigest()
+        params = {"kind": kind, "size": len(content), "sha256": sha256, **other}
+        signed = "update {kind} {size} {sha256}".format(**params)
+        params.setdefault("signature", hmac.new(TOKEN.encode(), signed.encode(), "sha256").hexdigest())
+        return self.call("begin", **params)
+
+    def send(self, content, piece=1000):
+        for start in range(0, len(content), piece):
+            self.call("write", offset=start, data=base64.b64encode(content[start : start + piece]).decode())
+
+
+@pytest.fixture
+def chip(monkeypatch):
+    chip = Chip()
+    monkeypatch.setitem(sys.modules, "esp32", type("esp32", (), {"Partition": Partition(chip)}))
+    return chip
+
+
+@pytest.fixture
+def caller(tmp_path, chip):
+    return Caller(tmp_path, chip)
+
+
+def app_image(size=10000):
+    """As far as the firmware looks into it: the mark of an application."""
+    return bytes([0xE9]) + bytes(31) + b"\x32\x54\xcd\xab" + bytes(range(256)) * (size // 256)
+
+
+class TestImage:
+    def test_it_is_written_to_the_other_partition_and_boots_next(self, caller, chip):
+        image = app_image()
+        assert caller.call("status")["kinds"] == ["image", "files"]
+        assert caller.begin("image", image) == {"into": "ota_1", "chunk": 672}
+        assert caller.session.unlimited
+        caller.send(image)
+        assert chip.boots == "ota_0" and not caller.restarts
+        assert "goes back if that does not last 30 s" in caller.call("end")
+        padding = -len(image) % 4096
+        assert chip.flash[: len(image) + padding] == image + b"\xff" * padding
+        assert chip.boots == "ota_1" and caller.restarts == ["reboot"]
+
+    def test_it_stays_once_its_boot_has_lasted(self, caller, chip):
+        image = app_image()
+        caller.begin("image", image)
+        caller.send(image)
+        caller.call("end")
+        board = caller.board
+        sys.modules["esp32"].Partition.label = "ota_1"
+        update.begin_trial(board, caller.log)
+        assert (board.last_update, chip.resets, chip.kept) == ("on trial", [update.TRIAL_WATCHDOG_S * 1000], False)
+        update.end_trial(board, caller.log)
+        assert board.last_update == "kept" and chip.kept
+        assert not board.has_file(update.TRIAL_FILE)
+
+    def test_the_bootloader_went_back(self, caller, chip):
+        image = app_image()
+        caller.begin("image", image)
+        caller.send(image)
+        caller.call("end")
+        update.begin_trial(caller.board, caller.log)
+        assert caller.board.last_update == "went back" and not chip.resets
+        assert "did not last: back to ota_0" in caller.texts()[-1]
+        caller.board.last_update = None
+        update.begin_trial(caller.board, caller.log)
+        assert caller.board.last_update is None
+
+    def test_what_esp_idf_refuses_changes_nothing(self, caller, chip):
+        chip.refuses = True
+        image = app_image()
+        caller.begin("image", image)
+        caller.send(image)
+        with pytest.raises(OSError):
+            caller.call("end")
+        assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(update.TRIAL_FILE)
+        assert caller.call("status")["receiving"] is None and not caller.session.unlimited
+
+    def test_no_application(self, caller):
+        content = bytes(8192)
+        caller.begin("image", content)
+        with pytest.raises(ValueError, match="no application's image .*update.bin"):
+            caller.send(content)
+
+    def test_too_large(self, caller):
+        with pytest.raises(ValueError, match="the partition has 65536 bytes"):
+            caller.begin("image", bytes(Chip.SIZE + 1))
+
+    def test_one_partition_only(self, caller, chip):
+        chip.other = False
+        assert caller.call("status")["kinds"] == ["files"]
+        with pytest.raises(ValueError, match="this board takes files"):
+            caller.begin("image", app_image())
+
+
+class TestService:
+    def test_files_are_staged_and_decided(self, caller, tmp_path):
+        write_all(tmp_path, OLD)
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content)
+        assert "all of them or none" in caller.call("end")
+        assert caller.restarts == ["reboot"]
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {**OLD, **NEW}
+
+    @pytest.mark.parametrize(
+        "content, error",
+        [
+            (archive(NEW)[:3000], "the archive has no end"),
+            (archive({}), "the archive is empty"),
+            (archive({"../x": "x"}), "no name of a file"),
+            (b"x" * 1000, "no tar archive"),
+        ],
+        ids=["cut off", "empty", "elsewhere", "no archive"],
+    )
+    def test_what_is_wrong_changes_nothing(self, caller, tmp_path, content, error):
+        write_all(tmp_path, OLD)
+        caller.begin("files", content)
+        with pytest.raises(ValueError, match=error):
+            caller.send(content)
+            caller.call("end")
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == OLD and not caller.restarts
+
+    def test_other_bytes_than_announced(self, caller, tmp_path):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content.replace(b"new main", b"bad main"))
+        with pytest.raises(ValueError, match="sha256"):
+            caller.call("end")
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {}
+
+    def test_who_does_not_know_the_token_signs_nothing(self, caller):
+        with pytest.raises(ValueError, match="signature"):
+            caller.begin("files", archive(NEW), signature="0" * 64)
+
+    @pytest.mark.parametrize("size", [0, -1, True, "9", 1.5])
+    def test_no_size(self, caller, size):
+        with pytest.raises(ValueError, match="size"):
+            caller.begin("files", b"x", size=size)
+
+    def test_pieces_that_do_not_fit(self, caller):
+        content = archive(NEW)
+        with pytest.raises(ValueError, match="no update was begun"):
+            caller.call("write", offset=0, data="")
+        caller.begin("files", content)
+        with pytest.raises(ValueError, match="offset: 0 bytes are here"):
+            caller.call("write", offset=512, data="AAAA")
+        with pytest.raises(ValueError, match="base64"):
+            caller.call("write", offset=0, data=5)
+        with pytest.raises(ValueError, match="still to come"):
+            caller.call("end")
+        caller.send(content)
+        with pytest.raises(ValueError, match="more than was announced"):
+            caller.call("write", offset=len(content), data="AAAA")
+
+    def test_another_client(self, caller):
+        other = Session()
+        caller.begin("files", archive(NEW))
+        with pytest.raises(ValueError, match="another client's"):
+            caller.call("write", other, offset=0, data="AAAA")
+
+    def test_it_can_be_given_up(self, caller, tmp_path):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content[:2000])
+        assert caller.call("abort") is True
+        assert read_all(tmp_path) == {} and not caller.session.unlimited
+
+    def test_a_new_one_replaces_one_that_was_left(self, caller, tmp_path):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content[:2000])
+        caller.begin("files", content)
+        caller.send(content)
+        caller.call("end")
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == NEW

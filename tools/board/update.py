@@ -1,0 +1,137 @@
+"""`update`: a new image, or files, over the network."""
+
+import base64
+import hashlib
+import io
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+from tools.board.errors import BoardError, ToolError, Unreachable, UsageError
+
+IMAGE, FILES = "image", "files"
+RESTART_S = 60
+POLL_S = 1
+METHOD_NOT_FOUND = -32601
+IMAGE_MAGIC = 0xE9  # of Espressif's images
+
+
+def update(client, words, say=None):
+    """Send what `words` name, and watch the board start with it. Raises ToolError."""
+    say = say or _say
+    kind, content = _read(words)
+    status = _status(client)
+    if kind not in status["kinds"]:
+        raise ToolError(f"{client} has one place for its image only, and takes files")
+    sent_s = _send(client, kind, content, say)
+    say(f"{len(content)} bytes in {sent_s:.1f} s; {client.call('update.end')}")
+    status = _wait_for_restart(client)
+    if kind == IMAGE:
+        status = _wait_for_verdict(client, status, say)
+        if status["last"] == "went back":
+            raise ToolError(f"the new image did not last: {client} is back in {status['running']}")
+    say(f"{client}: updated")
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def _read(words):
+    """(kind, bytes to send) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+    if len(words) == 1 and words[0].endswith(".bin"):
+        content = _content(Path(words[0]))
+        if content[:1] != bytes([IMAGE_MAGIC]):
+            raise UsageError(f"{words[0]} is no image of an ESP32")
+        return IMAGE, content
+    files = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        files.update(_files(Path(path if equals else name), name))
+    if not files:
+        raise UsageError("there is nothing to send")
+    return FILES, _archive(files)
+
+
+def _files(path, name):
+    """{name on the board: content}"""
+    if path.is_dir():
+        found = (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
+        return {file.relative_to(path).as_posix(): _content(file) for file in found}
+    if name.startswith(("/", "../")):
+        raise UsageError(f"{name}: what is it called on the board? Write name={name}")
+    return {name[2:] if name.startswith("./") else name: _content(path)}
+
+
+def _content(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def _archive(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _status(client):
+    try:
+        return client.call("update.status")
+    except BoardError as error:
+        if error.code != METHOD_NOT_FOUND:
+            raise
+        raise ToolError(f"{client} has a firmware that cannot be updated over the network") from None
+
+
+def _send(client, kind, content, say):
+    """Bring it all; the seconds that it took."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    signature = client.sign(f"update {kind} {len(content)} {sha256}")
+    params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
+    chunk = client.call("update.begin", params)["chunk"]
+    start = time.monotonic()
+    told = 0
+    for offset in range(0, len(content), chunk):
+        data = base64.b64encode(content[offset : offset + chunk]).decode()
+        client.call("update.write", {"offset": offset, "data": data})
+        part = 10 * (offset + chunk) // len(content)
+        if part > told and part < 10:
+            told = part
+            say(f"{10 * part:3} %")
+    return time.monotonic() - start
+
+
+def _wait_for_restart(client):
+    """The board's status once it runs again."""
+    client.hang_up()
+    start = time.monotonic()
+    while True:
+        time.sleep(POLL_S)  # it answers until it goes down
+        passed = time.monotonic() - start
+        try:
+            if client.call("uptime") <= passed:
+                return _status(client)
+        except Unreachable:
+            pass
+        if passed > RESTART_S:
+            raise Unreachable(f"{client} did not come back within {RESTART_S} s")
+
+
+def _wait_for_verdict(client, status, say):
+    """The status once the new image is kept, or the old one is back."""
+    if status["last"] == "on trial":
+        say(f"on trial in {status['running']}")
+    while status["last"] == "on trial":
+        time.sleep(POLL_S)
+        try:
+            status = _status(client)
+        except Unreachable:
+            status = _wait_for_restart(client)
+    return status
