@@ -14,7 +14,9 @@ SERVER_PORT, CLIENT_PORT = 67, 68
 COOKIE = b"\x63\x82\x53\x63"
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 MASK, ROUTER, REQUESTED, LEASE, KIND, SERVER = 1, 3, 50, 51, 53, 54
+SHORTEST = 14 + 20 + 8  # headers of Ethernet, IP, UDP
 FIRST_HOST = 10
+OPTIONS = 240  # where they begin
 
 
 class DhcpServer:
@@ -34,18 +36,17 @@ class DhcpServer:
 
     def answer(self, frame):
         """The frame that answers this one; None for none; False where it is none for a DHCP server."""
-        if frame[12:14] != ETHERTYPE_IP or frame[23] != UDP:
-            return False
-        payload = 14 + (frame[14] & 0x0F) * 4
-        if int.from_bytes(frame[payload + 2 : payload + 4], "big") != SERVER_PORT:
+        port, message = datagram(frame)
+        if port != SERVER_PORT or len(message) < OPTIONS:
             return False
         self.requests += 1
-        return self._answer(frame[payload + 8 :]) if self.answers else None
+        return self._answer(message) if self.answers else None
 
     def _answer(self, message):
         transaction, mac = message[4:8], message[28:34]
-        options = dict(_options(message[240:]))
-        kind = options.get(KIND, b"\0")[0]
+        options = dict(_options(message[OPTIONS:]))
+        kind = options.get(KIND, b"\0")[:1]
+        kind = kind[0] if kind else 0
         if kind not in (DISCOVER, REQUEST):
             return None
         address = self.address(mac)
@@ -68,12 +69,23 @@ class DhcpServer:
         message += bytes(4) + address + server + bytes(4)
         message += mac.ljust(16, b"\0") + bytes(192) + COOKIE
         message += b"".join(bytes((name, len(value))) + value for name, value in options) + b"\xff"
-        datagram = struct.pack(">HHHH", SERVER_PORT, CLIENT_PORT, 8 + len(message), 0) + message
-        return mac + SERVER_MAC + ETHERTYPE_IP + _ip_header(server, len(datagram)) + datagram
+        packet = struct.pack(">HHHH", SERVER_PORT, CLIENT_PORT, 8 + len(message), 0) + message
+        return mac + SERVER_MAC + ETHERTYPE_IP + _ip_header(server, len(packet)) + packet
+
+
+def datagram(frame):
+    """(port that it is for, content) of a UDP datagram in a frame; (None, b"") where there is none."""
+    if len(frame) < SHORTEST or frame[12:14] != ETHERTYPE_IP or frame[23] != UDP:
+        return None, b""
+    header = 14 + (frame[14] & 0x0F) * 4
+    if len(frame) < header + 8:
+        return None, b""
+    _, port, length = struct.unpack_from(">HHH", frame, header)
+    return port, frame[header + 8 : header + length]
 
 
 def _options(data):
-    while data and data[0] != 0xFF:
+    while len(data) >= 2 and data[0] != 0xFF:
         if data[0] == 0:  # padding
             data = data[1:]
             continue

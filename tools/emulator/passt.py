@@ -10,12 +10,12 @@ import shutil
 import socket
 import subprocess
 
+from .dhcp import ETHERTYPE_IP, datagram
 from .network import NoRights
 
 PROGRAM = "passt"
 LOOPBACK = ipaddress.IPv4Network("127.65.0.0/24")
-ETHERTYPE_ARP, ETHERTYPE_IP = b"\x08\x06", b"\x08\x00"
-UDP = 17
+ETHERTYPE_ARP = b"\x08\x06"
 LENGTH = 4
 
 
@@ -90,13 +90,11 @@ class Guest:
 
     def broadcast(self, frame):
         """Hand a broadcast datagram to who listens on this computer."""
-        payload = 14 + (frame[14] & 0x0F) * 4
-        if frame[23] != UDP or frame[0] != 0xFF:
+        port, content = datagram(frame)
+        if port is None or frame[0] != 0xFF:
             return
-        port = int.from_bytes(frame[payload + 2 : payload + 4], "big")
-        length = int.from_bytes(frame[payload + 4 : payload + 6], "big")
         try:
-            self._socket.sendto(frame[payload + 8 : payload + length], ("127.0.0.1", port))
+            self._socket.sendto(content, ("127.0.0.1", port))
         except OSError:
             pass  # nobody listens
 

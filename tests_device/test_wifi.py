@@ -1,0 +1,383 @@
+"""What only Wi-Fi has: networks that are wrong, vanish, change or are the board's own. On an emulated Pico W."""
+
+import json
+import random
+import re
+import socket
+import time
+
+import pytest
+
+from tests_device.conftest import KIND, give_settings
+from tests_device.device import Device
+from tests_device.test_firmware import Control
+from tools.emulator.pico_w import KEY, SSID
+
+LIMIT_SEC = 120  # a busy emulator on a busy computer takes its time
+INTERVAL_S = 1
+FAULTS_S = 3600  # of the board's time
+SPEED = 60  # times real time, as far as this computer can
+
+pytestmark = pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W")
+
+
+@pytest.fixture
+def home(air):
+    """The access point that the other tests use; as it was, afterwards."""
+    (home,) = air.of(SSID)
+    yield home
+    for other in air.access_points[1:]:
+        other.on = False
+    del air.access_points[1:]
+    air.lan.dhcp.answers = True
+    air.lan.dhcp.fixed.clear()
+    air.set_conditions(loss=0, delay_ms=0)
+    home.change(on=True, key=KEY, rssi=-50)
+
+
+@pytest.fixture
+def firmware(networked, home, board, device):
+    """Starts the board's firmware with these settings besides those of telemetry; returns the board."""
+
+    def start(networks=None, **settings):
+        networks = networks or board.settings["wifi"]["networks"]
+        telemetry = {"interval_s": INTERVAL_S, "jitter": 0}
+        network = {"ntp": "", "connect_timeout_s": 15, "backoff_s": 0.5, "backoff_most_s": 4, **settings}
+        device.soft_reset()
+        everything = {"wifi": {"networks": networks}, "telemetry": telemetry, "network": network}
+        device.write_file("/config.json", json.dumps(everything).encode())
+        device.run_firmware()
+        return board
+
+    yield start
+    board.set_speed(1)
+    print(device.console())  # shown where a test has failed
+    give_settings(board)
+
+
+def status(board):
+    """`net.status`, as soon as the board answers."""
+    control = Control(board.address, LIMIT_SEC)
+    try:
+        return control.call("net.status")
+    finally:
+        control.close()
+
+
+def history(board):
+    return "\n".join(entry["text"] for entry in status(board)["history"])
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + LIMIT_SEC
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def joined(board):
+    return board.wifi()["ssid"]
+
+
+def wait_joined(board, ssid):
+    wait_until(lambda: joined(board) == ssid, f"in {joined(board)}, not in {ssid}")
+
+
+def network(ssid, password=KEY):
+    return {"ssid": ssid, "password": password}
+
+
+def test_the_first_of_its_networks_that_is_there_is_preferred(air, firmware):
+    air.add("office", KEY, rssi=-80)
+    board = firmware([network("nowhere"), network("office"), network(SSID)])
+    wait_joined(board, "office")
+    assert "wifi 'nowhere': no such network in reach" in history(board)
+
+
+def test_the_next_one_is_taken_when_the_network_vanishes(air, firmware):
+    office = air.add("office", KEY)
+    board = firmware([network("office"), network(SSID)])
+    wait_joined(board, "office")
+    status(board)  # it is up
+    office.change(on=False)
+    wait_joined(board, SSID)
+    assert "wifi 'office': link lost" in history(board)
+
+
+def test_a_wrong_key_is_named_and_the_next_network_taken(air, firmware):
+    air.add("office", KEY)
+    board = firmware([network("office", "not the key"), network(SSID)])
+    wait_joined(board, SSID)
+    assert "wifi 'office': wrong password" in history(board)
+
+
+def test_a_key_that_is_changed_and_changed_back(air, home, firmware):
+    board = firmware()
+    status(board)
+    home.change(key="changed horse")
+    board.link.hang_up()
+    assert board.link.wait_down(LIMIT_SEC)
+    wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
+    home.change(key=KEY)
+    wait_joined(board, SSID)
+    assert "wrong password" in history(board)
+
+
+def test_roaming_between_two_access_points_of_one_name(air, home, firmware):
+    upstairs = air.add(SSID, KEY, rssi=-70)
+    board = firmware()
+    status(board)
+    assert board.wifi()["bssid"] == home.bssid, "the stronger one"
+    home.change(rssi=-90)
+    upstairs.change(rssi=-50)
+    wait_until(lambda: board.wifi()["bssid"] == upstairs.bssid, "it does not roam")
+    assert "link lost" not in history(board), "the link was up all the time"
+    upstairs.change(on=False)
+    wait_until(lambda: board.wifi()["bssid"] == home.bssid, "it does not take the other one")
+    wait_until(lambda: status(board)["rssi"] == -90, "another signal")
+
+
+def test_reconnection_waits_longer_each_time_and_is_quick_afterwards(home, firmware):
+    board = firmware()
+    status(board)
+    home.change(on=False)
+    wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
+    time.sleep(8)
+    home.change(on=True)
+    wait_joined(board, SSID)
+    entries = status(board)["history"]
+    waits = [float(entry["text"].split()[0]) for entry in entries if entry["state"] == "waiting"]
+    assert waits and waits[0] <= 0.5 * 1.25 and max(waits) <= 4 * 1.25
+    expected = [min(0.5 * 2**number, 4) for number in range(len(waits))]
+    assert all(0.75 * base <= wait <= 1.25 * base + 0.1 for base, wait in zip(expected, waits)), waits
+
+
+def test_the_boards_own_network_is_joined_by_another_board(home, firmware, new_board, on_device):
+    """The access point for when there is no network, with the services in it; it closes when there is one again."""
+    board = firmware()
+    status(board)
+    other = new_board(2, network=False)
+    guest = Device(other.port)
+    guest.soft_reset()
+    home.change(on=False)
+    wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
+    name = board.wifi()["access_point"]["ssid"]
+    assert guest.run(JOIN_AND_PING.format(ssid=name), timeout=LIMIT_SEC).split()[-1] == "pong"
+    assert board.wifi()["stations"] == [other.mac.hex(":")]
+    home.change(on=True)
+    time.sleep(5)
+    assert board.wifi()["access_point"], "somebody is in it"
+    guest.run("wlan.disconnect()")
+    guest.close()
+    wait_joined(board, SSID)
+    assert not board.wifi()["access_point"]
+
+
+JOIN_AND_PING = """
+import network, socket, time
+wlan = network.WLAN(network.WLAN.IF_STA)
+wlan.active(True)
+start = time.ticks_ms()
+wlan.connect({ssid!r})
+while not wlan.isconnected():
+    if wlan.status() < 0:
+        wlan.connect({ssid!r})
+    if time.ticks_diff(time.ticks_ms(), start) > 60000:
+        raise OSError("status %d" % wlan.status())
+    time.sleep_ms(100)
+client = socket.socket()
+client.connect((wlan.ipconfig("gw4"), 8095))
+client.send(b"ping\\n")
+print(client.recv(100).decode())
+client.close()
+"""
+
+
+def test_a_dhcp_server_that_does_not_answer(air, firmware):
+    """Joined, but without an address: that is no network. It is one as soon as the server is back."""
+    air.lan.dhcp.answers = False
+    board = firmware(connect_timeout_s=5)
+    wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
+    assert air.lan.dhcp.requests > 0
+    air.lan.dhcp.answers = True
+    assert "wifi 'home': no answer in time" in history(board)
+
+
+def test_an_address_that_changes(air, firmware):
+    board = firmware()
+    before = status(board)["address"]
+    assert before == board.address
+    air.lan.dhcp.fixed[board.mac] = air.lan.network[77]
+    board.link.hang_up()
+    assert status(board)["address"] == "10.65.0.77" == board.address
+
+
+def test_a_name_server_that_does_not_answer_lets_readings_through(air, firmware):
+    """The time server's name cannot be looked up. What that holds up is not lost, and not held up all the time."""
+    with Collector() as collector:
+        firmware(ntp="pool.ntp.org")
+        lines = collector.lines(20)
+    pauses = [later - earlier for (_, earlier), (_, later) in zip(lines, lines[1:])]
+    assert len([pause for pause in pauses if pause > 2 * INTERVAL_S]) <= 1, pauses
+
+
+def test_bluetooth_is_refused_and_wifi_goes_on(device_network, device):
+    """The model has no Bluetooth; the program is told so."""
+    output = device.run(
+        "import bluetooth\ntry: bluetooth.BLE().active(True)\nexcept OSError as error: print('refused', error)",
+        timeout=LIMIT_SEC,
+    )
+    assert "refused" in output
+    assert device.run("import testing_network; print(testing_network.up())").strip() == device_network
+
+
+def test_lossy_and_slow_air_loses_no_byte_of_tcp(air, firmware):
+    board = firmware()
+    control = Control(board.address, LIMIT_SEC)
+    air.set_conditions(loss=0.05, delay_ms=30)
+    for number in range(20):
+        assert control.call("telemetry.get")["settings"]["interval_s"] == INTERVAL_S, number
+    control.close()
+    assert board.wifi()["lost"] > 0
+
+
+class Collector:
+    """Receives what the board broadcasts."""
+
+    def __enter__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("", 8094))
+        self._socket.settimeout(LIMIT_SEC)
+        return self
+
+    def __exit__(self, *exception):
+        self._socket.close()
+
+    def line(self):
+        """(seq, uptime) of the next one."""
+        text = self._socket.recv(2000).decode()
+        return tuple(int(re.search(rf"\b{name}=(\d+)i", text)[1]) for name in ("seq", "uptime"))
+
+    def lines(self, count):
+        return [self.line() for _ in range(count)]
+
+    def waiting(self):
+        """(seq, uptime) of those that have come."""
+        self._socket.setblocking(False)
+        try:
+            while True:
+                yield self.line()
+        except BlockingIOError:
+            pass
+        finally:
+            self._socket.settimeout(LIMIT_SEC)
+
+
+def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
+    """Links fail at random for an hour of the board's time. Each line arrives once, or was sent while one failed."""
+    chance = random.Random(8)
+    board = firmware()
+    status(board)
+    start = board.stats()["emulated_s"]
+    board.set_speed(SPEED)
+    faults = []  # from, to, in the board's time
+    lines = []
+
+    def now():
+        return board.stats()["emulated_s"] - start
+
+    def until(moment):
+        deadline = time.monotonic() + LIMIT_SEC
+        while now() < moment:
+            lines.extend(collector.waiting())
+            assert time.monotonic() < deadline, "the board's time stands still"
+            time.sleep(0.02)
+
+    with Collector() as collector:
+        first = collector.line()
+        lines.append(first)
+        offset = now() - first[1]  # between that time and the uptime
+        while now() < FAULTS_S:
+            until(now() + chance.uniform(10, 120))
+            began = now()
+            fault = chance.choice(FAULTS)
+            fault(air, home, board)
+            until(now() + chance.uniform(1, 60))
+            recover(air, home)
+            wait_joined(board, SSID)
+            faults.append((began - offset - 2, now() - offset + SETTLES_S, fault.__name__))
+        until(now() + SETTLES_S)
+        board.set_speed(1)
+        last = status_of_telemetry(board)
+        lines.extend(collector.waiting())
+        while lines[-1][0] < last - 1:
+            lines.append(collector.line())
+    numbers = [seq for seq, _ in lines]
+    assert numbers == sorted(set(numbers)), "twice, or in disorder"
+    gaps = [(lines[index], lines[index + 1]) for index in range(len(lines) - 1)
+            if lines[index + 1][0] != lines[index][0] + 1]  # fmt: skip
+    lost = sum(later[0] - earlier[0] - 1 for earlier, later in gaps)
+    print(f"{len(faults)} faults, {len(lines)} lines received, {lost} lost in {len(gaps)} gaps")
+    for (_, earlier), (_, later) in gaps:
+        assert any(began <= later and earlier <= ended for began, ended, _ in faults), (earlier, later, faults)
+    assert len(lines) + lost == lines[-1][0] - lines[0][0] + 1
+
+
+SETTLES_S = 30  # after a fault: joining, DHCP, the firmware's own second look
+
+
+def network_off(air, home, board):
+    home.change(on=False)
+
+
+def sent_away(air, home, board):
+    board.link.hang_up()
+
+
+def noise(air, home, board):
+    air.set_conditions(loss=0.5, delay_ms=50)
+
+
+def no_dhcp(air, home, board):
+    air.lan.dhcp.answers = False
+    board.link.hang_up()
+
+
+FAULTS = (network_off, sent_away, noise, no_dhcp)
+
+
+def recover(air, home):
+    air.lan.dhcp.answers = True
+    air.set_conditions(loss=0, delay_ms=0)
+    home.change(on=True)
+
+
+def status_of_telemetry(board):
+    """The sequence number that the board will use next."""
+    control = Control(board.address, LIMIT_SEC)
+    try:
+        return control.call("telemetry.get")["seq"]
+    finally:
+        control.close()
+
+
+def test_many_boards_are_discovered_and_collected(networked, tmp_path, new_board):
+    """`board discover` and `board watch` hold all of them, each with its own name and address."""
+    from tools.board.fleet import Fleet
+    from tools.board.listener import Listener
+
+    many = 6
+    boards = [new_board(20 + number) for number in range(many)]
+    for board in boards:
+        device = Device(board.port)
+        device.run_firmware()
+    fleet = Fleet()
+    received = {}
+    with Listener() as listener:
+        for record in listener.records(LIMIT_SEC * 2):
+            if record and fleet.take(record):
+                received[record.address] = received.get(record.address, 0) + 1
+            if len(received) == many and min(received.values()) >= 3:
+                break
+    assert set(received) == {board.address for board in boards}
+    assert {one.device for one in fleet} == {f"pico-w-{board.number:06x}" for board in boards}
