@@ -2218,7 +2218,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _receive_into(self, buffer):
         """Where CPython's recv_into raises to say "not now", MicroPython's readinto returns None."""
-        return self._read(buffer)
+        return self._read(buffer) if self._tls is None else self._tls.receive(buffer)
 
     def __getattr__(self, name):
         if name == 'SendingBuffer':
@@ -2910,7 +2910,6 @@ class XAsyncTCPClient(XAsyncSocket):
         self._straight = False
         if self._wants == _DIRECT:
             self._wants = _SOME
-        self._receive_into = tls.receive
         self._phase = _HANDSHAKING
         self._set_writable(False)
         self._set_deadline(int(self.HandshakeSec * 1000))
