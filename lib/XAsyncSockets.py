@@ -758,8 +758,7 @@ class _Scratch:
 
     def take(self, n):
         self.cut = self.view[:n]
-        # A handler on CPython may release() its view, so it never gets one twice.
-        self.length = n if _MICROPYTHON else -1
+        self.length = n
 
 
 # ============================================================================
@@ -803,7 +802,10 @@ class XAsyncSocketsPool:
     The managed pool of XAsyncSocket objects, and the event loop.
 
     OnException: event f(xAsyncSocket, exception), called when a handler raises; None prints the traceback.
+    WaitEventsProcessing: True while the loop runs.
     """
+
+    WaitEventsProcessing = False
 
     def __init__(self):
         self.OnException = None
@@ -825,7 +827,6 @@ class XAsyncSocketsPool:
         self._due_first = self._due_last = None  # chain of sockets that have events to fire
         self._scratches = {}
         self._workers = None
-        self._processing = False
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = False
         self._in_turn = False
@@ -853,9 +854,9 @@ class XAsyncSocketsPool:
         if type(threadsCount) is not int or threadsCount < 0:
             raise XAsyncSocketsPoolException('AsyncWaitEvents: "threadsCount" must be an int of 0 or more')
         with self._lock:
-            if self._processing:
+            if self.WaitEventsProcessing:
                 return
-            self._processing = True
+            self.WaitEventsProcessing = True
             self._stopping = False
         self._threaded = _UNGUARDED and (threadsCount > 0 or _get_ident() != _MAIN_THREAD)
         if not threadsCount:
@@ -865,7 +866,7 @@ class XAsyncSocketsPool:
         try:
             _start_thread(self._run, (threadsCount - 1, started))
         except Exception as ex:
-            self._processing = False
+            self.WaitEventsProcessing = False
             raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: no thread could be started', ex)
         while not started:
             _sleep_ms(1)
@@ -880,7 +881,7 @@ class XAsyncSocketsPool:
         """
         me = _get_ident()
         with self._lock:
-            looping = self._processing
+            looping = self.WaitEventsProcessing
             polling = not looping and self._owner == me
             if looping or polling:
                 self._stopping = True
@@ -891,13 +892,8 @@ class XAsyncSocketsPool:
         self._wake()
         if me == self._owner or (self._workers is not None and me in self._workers.idents):
             return
-        while looping and self._processing:
+        while looping and self.WaitEventsProcessing:
             _sleep_ms(1)
-
-    @property
-    def WaitEventsProcessing(self):
-        """True while the loop runs."""
-        return self._processing
 
     def PollEvents(self, timeoutMs=0):
         """
@@ -908,7 +904,7 @@ class XAsyncSocketsPool:
         if type(timeoutMs) is not int:
             raise XAsyncSocketsPoolException('PollEvents: "timeoutMs" must be an int of milliseconds')
         with self._lock:
-            if self._processing or self._in_turn:
+            if self.WaitEventsProcessing or self._in_turn:
                 raise XAsyncSocketsPoolException('PollEvents: the loop is already running')
             self._stopping = False
         if self._poller is None or self._owner != _get_ident():
@@ -1088,7 +1084,9 @@ class XAsyncSocketsPool:
                             scratch = s._scratch
                             n = s._read(scratch.view)
                             while n:
-                                if n != scratch.length:
+                                if not _MICROPYTHON:  # never the same view twice: a handler may release() it
+                                    scratch.cut = scratch.view[:n]
+                                elif n != scratch.length:
                                     scratch.take(n)
                                 s._wants = _NOTHING
                                 s._handler(s, scratch.cut, s._arg)
@@ -1207,7 +1205,7 @@ class XAsyncSocketsPool:
         if poller is not None:
             waker.close()
             poller.close()
-        self._processing = False
+        self.WaitEventsProcessing = False
 
     def _shut_down(self):
         """Close every socket, hand over what is queued, and give the system's resources back."""
@@ -1721,6 +1719,20 @@ def _new(kind):
     return s
 
 
+if not _MICROPYTHON:
+    class _Computed:
+        """
+        A member that s._compute(name) gives, where it was not set. On CPython instead of __getattr__, which makes every
+        other member of the class three times as expensive there.
+        """
+
+        def __init__(self, name):
+            self._name = name
+
+        def __get__(self, s, kind):
+            return self if s is None else s._compute(self._name)
+
+
 def _set_non_blocking(socket):
     try:
         socket.setblocking(False)
@@ -1819,8 +1831,14 @@ class XAsyncSocket:
         self._close(XClosedReason.Error)
         return True
 
-    def __getattr__(self, name):
-        # A property in effect: see the note above.
+    if _MICROPYTHON:
+        def __getattr__(self, name):
+            return self._compute(name)
+    else:
+        ExpireTimeSec = _Computed('ExpireTimeSec')
+
+    def _compute(self, name):
+        # Properties in effect: see the note above.
         if name == 'ExpireTimeSec':  # when the pool calls _close(Timeout), in seconds of perf_counter(); None for never
             left = self._left_ms()
             return None if left is None else perf_counter() + left / 1000
@@ -2220,14 +2238,19 @@ class XAsyncTCPClient(XAsyncSocket):
         """Where CPython's recv_into raises to say "not now", MicroPython's readinto returns None."""
         return self._read(buffer) if self._tls is None else self._tls.receive(buffer)
 
-    def __getattr__(self, name):
+    if not _MICROPYTHON:
+        SendingBuffer = _Computed('SendingBuffer')
+        SrvAddr = _Computed('SrvAddr')
+        CliAddr = _Computed('CliAddr')
+
+    def _compute(self, name):
         if name == 'SendingBuffer':
             return self._sending_slot().Buffer
         if name == 'SrvAddr':
             return self._ends[0]
         if name == 'CliAddr':
             return _readable(self._ends[1]) if self._ends[1] else ('0.0.0.0', 0)
-        return super().__getattr__(name)
+        return XAsyncSocket._compute(self, name)
 
     # --- receiving: what the application asks for -----------------------------------------------------------
 
