@@ -1114,20 +1114,22 @@ class XAsyncSocketsPool:
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
-                # The events that are due now and a few of those that they cause; then sockets get their turn.
+                # The events that are due now and a few completions that they cause; then sockets get their turn.
                 last = self._due_last
                 caused = _AT_ONCE
-                while caused and self._due_first is not None:
+                while self._due_first is not None:
                     s = self._due_first
+                    if last is None:
+                        if not caused or s._due != _ONE_SENT:
+                            break
+                        caused -= 1
+                    elif s is last:
+                        last = None
                     key = self._due_first = s._due_next
                     if key is None:
                         self._due_last = None
                     else:
                         s._due_next = None
-                    if last is None:
-                        caused -= 1
-                    elif s is last:
-                        last = None
                     count += 1
                     n = s._due
                     s._due = 0

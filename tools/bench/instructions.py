@@ -33,8 +33,13 @@ class Work:
     load: dict = field(default_factory=dict)
 
 
-ECHO = {"bare": Side(BARE, "mp_bare_echo.py"), "ours": Side(OURS, "xas_echo.py", (256,)),
-        "timeout": Side(OURS + ", timeout", "xas_echo.py", (256, 30)), "asyncio": Side(ASYNCIO, "mp_asyncio_echo.py")}
+ECHO = {
+    "bare": Side(BARE, "mp_bare_echo.py"),
+    "floor": Side("the interface alone", "mp_floor_echo.py"),
+    "ours": Side(OURS, "xas_echo.py", (256,)),
+    "timeout": Side(OURS + ", timeout", "xas_echo.py", (256, 30)),
+    "asyncio": Side(ASYNCIO, "mp_asyncio_echo.py"),
+}
 WORKS = {
     "echo": Work("echo", "message", ECHO),
     "lines": Work("lines", "line", {"asyncio": Side(ASYNCIO, "mp_asyncio_lines.py"),

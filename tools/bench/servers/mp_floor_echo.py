@@ -1,0 +1,67 @@
+"""The bare loop behind the library's interface, with nothing else in it (MicroPython): what the calls alone cost.
+
+No thread may use it but one, no argument is checked, no error handled, no event told but data.
+"""
+
+import select
+import sys
+
+from listening import listening
+
+SIZE = 4096
+
+
+class Client:
+    """What an application holds of a connection."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.handler = self.arg = None
+
+    def AsyncSendData(self, data, onDataSent=None, onDataSentArg=None):
+        """Send."""
+        try:
+            self.sock.write(data)
+        except OSError:
+            pass
+
+    def AsyncRecvData(self, size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None):
+        """Note who wants the next data."""
+        self.handler = onDataRecv
+        self.arg = onDataRecvArg
+
+
+def on_data(client, data, _):
+    """Send back what came and wait for more."""
+    client.AsyncSendData(data)
+    client.AsyncRecvData(None, on_data)
+
+
+def main(port):
+    """Echo whatever comes, for ever."""
+    listener = listening(port)
+    buffer = bytearray(SIZE)
+    parts = [memoryview(buffer)[:n] for n in range(SIZE + 1)]
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    clients = {}
+    print("READY")
+    while True:
+        for key, _ in poll.ipoll():
+            if key is listener:
+                sock = key.accept()[0]
+                sock.setblocking(False)
+                poll.register(sock, select.POLLIN)
+                clients[sock] = Client(sock)
+                clients[sock].AsyncRecvData(None, on_data)
+                continue
+            client = clients[key]
+            n = client.sock.readinto(buffer)
+            if n:
+                client.handler(client, parts[n], client.arg)
+            elif n == 0:
+                poll.unregister(key)
+                key.close()
+
+
+main(int(sys.argv[1]))
