@@ -51,7 +51,6 @@ def _listen_command(port):
 
 
 def _call_command(address, port, line):
-    return (
-        f"python3 -c \"import socket; s = socket.create_connection(('{address}', {port})); "
-        f"s.send(b'{line}\\n'); print(s.recv(4000).decode())\""
-    )
+    # No f-strings: MicroPython 1.23 does not join such that have quotes in them.
+    connect = "python3 -c \"import socket; s = socket.create_connection(('" + address + "', " + str(port) + ")); "
+    return connect + "s.send(b'" + line + "\\n'); print(s.recv(4000).decode())\""

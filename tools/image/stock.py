@@ -1,0 +1,95 @@
+"""An ESP32's image as it is downloaded and flashed: bootloader, partition table, application, perhaps a filesystem.
+
+Espressif's esptool judges the images in it, mp-image-tool-esp32 the partition table.
+"""
+
+import contextlib
+import io
+import json
+import re
+import struct
+from pathlib import Path
+
+from esptool.bin_image import LoadFirmwareImage
+from esptool.targets import CHIP_DEFS
+from esptool.util import FatalError
+from mp_image_tool_esp32.partition_table import PartitionError, PartitionTable
+
+from tools.flash.ports import BoardProblem
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE_MAGIC = 0xE9
+CHIP_ID_AT = 12  # in the header of an image (esptool's documentation, "Firmware Image Format")
+BANNER = re.compile(rb"MicroPython v(\d+)\.(\d+)(?:\.(\d+))?")
+OURS = b"XAsyncSockets.py\0"  # the name of a frozen module
+ARCHITECTURES = {"esp32": "xtensawin", "esp32s2": "xtensawin", "esp32s3": "xtensawin"}  # the others: RISC-V
+
+
+class StockImage:
+    """`data` as it is written to flash from `start` on. Raises BoardProblem for what is not fit for the board."""
+
+    def __init__(self, data, board, name):
+        self.data = data
+        self.board = board
+        self.name = name
+        self.chip, self.start = chip_of(board)
+        self._check_chip()
+        self.partitions = self._read_table()
+        self.application = self._check_images()
+        self.version = self._find_version()
+        self.architecture = ARCHITECTURES.get(self.chip, "rv32imc")
+
+    def _check_chip(self):
+        if len(self.data) < 24 or self.data[0] != IMAGE_MAGIC:
+            raise BoardProblem(f"{self.name} is no image of an ESP32 (micropython.org/download has them).")
+        number = int.from_bytes(self.data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
+        wanted = CHIP_DEFS[self.chip]
+        if number != wanted.IMAGE_CHIP_ID:
+            names = {getattr(chip, "IMAGE_CHIP_ID", None): chip.CHIP_NAME for chip in CHIP_DEFS.values()}
+            found = names.get(number, f"chip number {number}")
+            raise BoardProblem(f"{self.name} is for an {found}, the board has an {wanted.CHIP_NAME}.")
+
+    def _read_table(self):
+        at = PartitionTable.PART_TABLE_OFFSET - self.start
+        try:
+            return PartitionTable.from_bytes(self.data[at : at + PartitionTable.PART_TABLE_SIZE])
+        except (PartitionError, ValueError, struct.error) as error:
+            reason = str(error).splitlines()[0]
+            raise BoardProblem(f"{self.name} has no partition table: is it a whole one? {reason}") from error
+
+    def part(self, partition):
+        """What the image has for a partition; empty where it ends before it."""
+        return self.data[partition.offset - self.start : partition.offset - self.start + partition.size]
+
+    def _check_images(self):
+        check_image(self.data[: PartitionTable.PART_TABLE_OFFSET - self.start], self.chip, f"{self.name}: bootloader")
+        application = self.part(self.partitions.app_part)
+        check_image(application, self.chip, f"{self.name}: application")
+        return application
+
+    def _find_version(self):
+        if OURS in self.application:
+            raise BoardProblem(f"{self.name} has our firmware already: make flash writes it as it is.")
+        match = BANNER.search(self.application)
+        if not match:
+            raise BoardProblem(f"{self.name} holds no MicroPython.")
+        return tuple(int(part or 0) for part in match.groups())
+
+
+def chip_of(board):
+    """The name of a board's chip, and where its image begins in flash: as in MicroPython's board.json."""
+    facts = json.loads((ROOT / "boards" / board / "board.json").read_text())
+    return facts["mcu"], int(facts["deploy_options"]["flash_offset"], 0)
+
+
+def check_image(data, chip, name):
+    """Raise BoardProblem unless esptool finds an image in `data` whole: its segments, its checksum, its hash."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # what it found is told by its exceptions
+            image = LoadFirmwareImage(chip, io.BytesIO(data))
+            whole = image.checksum == image.calculate_checksum() and image.stored_digest == image.calc_digest
+    except (FatalError, ValueError, IndexError, OSError, struct.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BoardProblem(f"{name}: cut off or damaged ({reason}).") from error
+    if not whole:
+        raise BoardProblem(f"{name}: damaged, its checksum or hash is another. Download it once more.")
