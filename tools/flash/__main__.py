@@ -5,6 +5,7 @@ import sys
 
 from .config import config
 from .deploy import deploy
+from .esp32 import flash as flash_esp32
 from .flash import flash
 from .ports import BoardProblem
 
@@ -14,6 +15,7 @@ def main():
     actions = parser.add_subparsers(dest="action", required=True)
     flashing = actions.add_parser("flash")
     flashing.add_argument("board")
+    flashing.add_argument("--erase", action="store_true", help="ESP32: all of the flash before, files included")
     flashing.add_argument("--drive", help="the bootloader's drive, where it is not found")
     deploying = actions.add_parser("deploy")
     deploying.add_argument("--even-if-frozen", action="store_true", help="also onto a board that has our image")
@@ -23,7 +25,14 @@ def main():
     for action in (flashing, deploying, configuring):
         action.add_argument("--port", help="the board's serial port, where there are several")
     arguments = vars(parser.parse_args())
-    {"flash": flash, "deploy": deploy, "config": config}[arguments.pop("action")](**arguments)
+    {"flash": _flash, "deploy": deploy, "config": config}[arguments.pop("action")](**arguments)
+
+
+def _flash(board, drive, erase, **options):
+    if board.startswith("ESP32"):
+        flash_esp32(board, erase=erase, **options)
+    else:
+        flash(board, drive=drive, **options)
 
 
 if __name__ == "__main__":

@@ -33,21 +33,11 @@ class StockImage:
         self.board = board
         self.name = name
         self.chip, self.start = chip_of(board)
-        self._check_chip()
+        check_chip(data, self.chip, name)
         self.partitions = self._read_table()
         self.application = self._check_images()
         self.version = self._find_version()
         self.architecture = ARCHITECTURES.get(self.chip, "rv32imc")
-
-    def _check_chip(self):
-        if len(self.data) < 24 or self.data[0] != IMAGE_MAGIC:
-            raise BoardProblem(f"{self.name} is no image of an ESP32 (micropython.org/download has them).")
-        number = int.from_bytes(self.data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
-        wanted = CHIP_DEFS[self.chip]
-        if number != wanted.IMAGE_CHIP_ID:
-            names = {getattr(chip, "IMAGE_CHIP_ID", None): chip.CHIP_NAME for chip in CHIP_DEFS.values()}
-            found = names.get(number, f"chip number {number}")
-            raise BoardProblem(f"{self.name} is for an {found}, the board has an {wanted.CHIP_NAME}.")
 
     def _read_table(self):
         at = PartitionTable.PART_TABLE_OFFSET - self.start
@@ -80,6 +70,18 @@ def chip_of(board):
     """The name of a board's chip, and where its image begins in flash: as in MicroPython's board.json."""
     facts = json.loads((ROOT / "boards" / board / "board.json").read_text())
     return facts["mcu"], int(facts["deploy_options"]["flash_offset"], 0)
+
+
+def check_chip(data, chip, name):
+    """Raise BoardProblem unless `data` begins with an image for the chip."""
+    if len(data) < 24 or data[0] != IMAGE_MAGIC:
+        raise BoardProblem(f"{name} is no image of an ESP32 (micropython.org/download has them).")
+    number = int.from_bytes(data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
+    wanted = CHIP_DEFS[chip]
+    if number != wanted.IMAGE_CHIP_ID:
+        names = {getattr(known, "IMAGE_CHIP_ID", None): known.CHIP_NAME for known in CHIP_DEFS.values()}
+        found = names.get(number, f"chip number {number}")
+        raise BoardProblem(f"{name} is for an {found}, the board has an {wanted.CHIP_NAME}.")
 
 
 def check_image(data, chip, name):
