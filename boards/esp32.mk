@@ -17,7 +17,7 @@ ESP32_CONTAINER = espressif/idf:$(or $(ESP32_IDF),v5.2.2)
 # A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
 ESP32_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
-.PHONY: firmware image
+.PHONY: firmware image emulate-esp32
 
 # ESP-IDF's own build knows what has changed.
 firmware: boards/esp32.mk
@@ -52,6 +52,22 @@ define ESP32_SAY
   echo "docs/esp32.md explains them."; \
 } >&2; exit 1
 endef
+
+# MicroPython's variant for Espressif's QEMU, by ESP-IDF's own command for it (docs/esp32.md).
+ESP32_QEMU = $(shell qemu-system-riscv32 -machine help 2>/dev/null | grep -o '^esp32c3')
+emulate-esp32:
+ifneq ($(BOARD),ESP32_C3)
+	@echo "$(BOARD) has no emulator; ESP32_C3, PICO_PPP and PICO_W have one." >&2; exit 1
+else
+	@missing="$(if $(MPY_DIR),,; MPY_DIR=<a checkout of MicroPython 1.29 or later>)"; \
+	missing="$$missing$(if $(IDF_PATH),,; ESP-IDF (. <esp-idf>/export.sh))"; \
+	missing="$$missing$(if $(ESP32_QEMU),,; Espressif's QEMU (<esp-idf>/tools/idf_tools.py install qemu-riscv32))"; \
+	[ -z "$$missing" ] || { echo "$(BOARD) in QEMU needs, and this is missing: $${missing#; }" >&2; exit 1; }
+	@[ -e $(MPY)/ports/esp32/boards/ESP32_GENERIC_C3/mpconfigvariant_QEMU.cmake ] || { \
+	    echo "$(MPY_DIR) has no variant for QEMU: MicroPython 1.29 or later has." >&2; exit 1; }
+	+@$(MAKE) --no-print-directory -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) \
+	    BOARD_VARIANT=QEMU BUILD=$(CURDIR)/$(OUT)/qemu CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION) submodules all qemu
+endif
 
 image: build/venv/installed ## an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)
 	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)

@@ -18,6 +18,8 @@ $(EMULATED):
 ifeq ($(BOARD),PICO_W)
 emulate: pico-w
 	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE)
+else ifneq ($(filter $(BOARD),$(ESP32_BOARDS)),)
+emulate: emulate-esp32
 else
 emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## run it on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
 	@$(VENV)/python -m tools.emulator --image $(EMULATED)
@@ -36,8 +38,9 @@ pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/ven
 test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
 	@BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest tests_device $(PYTEST_ARGS)
 
-flash: build/venv/installed $(if $(IMAGE_FILE),,firmware) ## write a board's image onto it (BOARD=, PORT=)
-	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT))
+# An ESP32's image is the one that "make image" or "make firmware" has left.
+flash: build/venv/installed $(if $(IMAGE_FILE)$(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, ERASE=1)
+	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(ERASE),--erase)
 
 deploy: build/venv/installed ## put our files onto a board with stock MicroPython (PORT=)
 	@$(VENV)/python -m tools.flash deploy $(if $(PORT),--port $(PORT))
