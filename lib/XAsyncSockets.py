@@ -3371,7 +3371,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         if len(self._system) >= _KNOWN_ADDRESSES:
             self._readable.clear()
             self._system.clear()
-            self._to = None
+            self._to = self._to_system = None
 
     def OnReadyForWriting(self):
         """Send what waits."""

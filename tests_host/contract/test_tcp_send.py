@@ -321,3 +321,20 @@ def test_bad_arguments_raise_and_send_nothing():
             assert name in str(error), (method, kwargs, error)
         client.AsyncSendData(b'only this')
         assert link.pump_received(9) == b'only this'
+
+
+def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
+    busy = Link()
+    other = Link(pool=busy.pool)
+    sent = []
+
+    def send(client, arg):
+        sent.append(arg)
+        client.AsyncSendData(b'', send)
+
+    send(busy.client, None)
+    assert 0 < busy.pool.PollEvents(0) < 100, 'a turn ends'
+    other.client.AsyncRecvData(None, other.events.received)
+    other.peer.send(b'x')
+    other.pump(lambda: other.events.count('received'))
+    assert len(sent) > 1

@@ -232,6 +232,19 @@ def test_close_from_its_own_handler():
     assert events.names() == ['datagram', 'closed']
 
 
+def test_close_in_the_middle_of_many_ends_it_there():
+    pool, udp, events, peer = receiver()
+    for _ in range(40):     # from some number on, several are received at once
+        peer.send(b'before', udp.LocalAddr)
+    pump(pool, lambda: events.count('datagram') == 40)
+    udp.OnRecv = lambda udp, addr, datagram: (events.datagram(udp, addr, datagram), udp.Close())
+    for _ in range(5):
+        peer.send(b'after', udp.LocalAddr)
+    pump(pool, lambda: events.count('closed'))
+    pump_for(pool, 20)
+    assert events.count('datagram') == 41
+
+
 def test_one_pool_serves_udp_and_tcp():
     link = Link()
     events = Recorder()
