@@ -110,7 +110,7 @@ build/programs.%: tools/setup/programs.sh
 	@mkdir -p build
 	@touch $@
 
-build/venv/installed: requirements.txt | $(PROGRAMS)
+build/venv/installed: requirements.txt | build/programs.python
 	@echo "Setting up the Python environment build/venv with the packages of requirements.txt"
 	@rm -rf build/venv
 	@$(PYTHON) -m venv build/venv

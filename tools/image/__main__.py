@@ -26,8 +26,8 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
     new = path.with_suffix(".new")
     new.write_bytes(data)
     new.replace(path)
-    for partition, files, content in places:
-        say(f"{partition.name}: {len(files)} files, {len(content)} of {partition.size} bytes")
+    for partition, files, _ in places:
+        say(f"{partition.name}: {len(files)} files, {sum(map(len, files.values()))} of {partition.size} bytes")
     say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
 
 
