@@ -39,7 +39,7 @@ run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 
 test: lint test-host ## everything that needs no hardware
 
-test-host: $(IMAGE) build/venv/installed build/influxdb.stamp ## the tests on this computer (PYTEST_ARGS=)
+test-host: $(IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/pytest tests_host $(PYTEST_ARGS)
 
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython

@@ -3111,6 +3111,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._failed = True
         if self._tls is not None:
             self._tls.close()
+            self._tls = None  # a timer may hold this object for a while
         self._write = _not_now
         self._handler = _ignore
         self._arg = None

@@ -3,9 +3,10 @@
 `[cpython]` runs under the Python that runs pytest, `[micropython]` under the interpreter that the environment
 variable MICROPYTHON names (build/unix/micropython where it is not set), with the library frozen in it where there
 is one. XAS_EXPECT_FROZEN=1 makes a missing interpreter or a library that is not frozen an error; with 0 the library
-comes from lib/ in any case.
+comes from lib/ in any case. A module with OVER = ['', 'tls'] runs a second time with connections that are TLS.
 """
 import ast
+import itertools
 import os
 import resource
 import shutil
@@ -141,14 +142,18 @@ class ContractModule(pytest.File):
 
     def collect(self):
         limit_sec = TIME_LIMIT_SEC
+        over = ['']
         for node in ast.parse(self.path.read_text(encoding='utf-8')).body:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'TIME_LIMIT_SEC':
                 limit_sec = ast.literal_eval(node.value)
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'OVER':
+                over = ast.literal_eval(node.value)
             if isinstance(node, ast.FunctionDef) and node.name.startswith('test_'):
-                for interpreter in INTERPRETERS:
+                for interpreter, transport in itertools.product(INTERPRETERS, over):
+                    name = interpreter.name + (transport and '-' + transport)
                     yield ContractTest.from_parent(
-                        self, name='%s[%s]' % (node.name, interpreter.name), function=node,
-                        interpreter=interpreter, limit_sec=limit_sec)
+                        self, name='%s[%s]' % (node.name, name), function=node, interpreter=interpreter,
+                        limit_sec=limit_sec, transport=transport)
 
 
 class ContractFailure(Exception):
@@ -158,11 +163,12 @@ class ContractFailure(Exception):
 class ContractTest(pytest.Item):
     """One test function under one interpreter."""
 
-    def __init__(self, *, function, interpreter, limit_sec, **kwargs):
+    def __init__(self, *, function, interpreter, limit_sec, transport, **kwargs):
         super().__init__(**kwargs)
         self.function = function
         self.interpreter = interpreter
         self.limit_sec = limit_sec
+        self.transport = transport
         self.add_marker(interpreter.name)
 
     def runtest(self):
@@ -170,7 +176,7 @@ class ContractTest(pytest.Item):
             pytest.skip(self.interpreter.missing)
         status, output = self.interpreter.run(
             HERE / 'run_portable.py', self.path.stem, self.function.name,
-            environment={'XAS_AGENT': _Agent.addr()}, limit_sec=self.limit_sec)
+            environment={'XAS_AGENT': _Agent.addr(), 'XAS_TRANSPORT': self.transport}, limit_sec=self.limit_sec)
         skipped = '\nSKIPPED %s: ' % self.function.name
         if skipped in output:
             pytest.skip(output.split(skipped)[1].splitlines()[0])

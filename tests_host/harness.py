@@ -22,6 +22,8 @@ MICROPYTHON = sys.implementation.name == 'micropython'
 CHIP = MICROPYTHON and sys.platform != 'linux'
 THREADS = start_new_thread is not None
 
+OVER_TLS = not CHIP and os.getenv('XAS_TRANSPORT') == 'tls'    # connections of `Link` are TLS
+
 PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 
 MANY = 40000 if CHIP else 300000    # bytes that no system takes at once from a connection with a slow reader
@@ -48,6 +50,12 @@ def needs_host():
     """Skip on a chip: the test looks at the process, which only a computer has."""
     if CHIP:
         skip('needs an operating system')
+
+
+def needs_plain(reason):
+    """Skip where the connections of the test are TLS."""
+    if OVER_TLS:
+        skip(reason)
 
 
 def needs_threads():

@@ -1,6 +1,7 @@
 """Pools, servers and connections as most contract tests need them, and a recorder of their events."""
 from harness import (
     MICROPYTHON,
+    OVER_TLS,
     SLOW,
     THREADS,
     TLS_FOLDER,
@@ -99,7 +100,8 @@ def serve(pool, on_accepted, **kwargs):
 
 class Link:
     """One connection between the library and a raw peer, in a pool of its own; accepted by the library, or made
-    by it where `outgoing`. The peer of a `slow` one has stopped reading, and the system takes little data."""
+    by it where `outgoing`; TLS where the test is collected so. The peer of a `slow` one has stopped reading, and the
+    system takes little data."""
 
     def __init__(self, outgoing=False, slow=False, pool=None, **kwargs):
         recv_buffer = SLOW if slow else 0
@@ -119,6 +121,8 @@ class Link:
             self.server = serve(self.pool, self._accepted, **kwargs)
             self.peer = connect_peer(self.server.SrvAddr, recv_buffer)
             self.pump(lambda: self.client)
+        if OVER_TLS:
+            self.start_tls()
         self.events.watch(self.client)
         if slow:
             limit_send_buffer(self.client.GetSocketObj())
@@ -126,6 +130,11 @@ class Link:
 
     def _accepted(self, server, client):
         self.client = client
+
+    def start_tls(self):
+        self.peer.start_tls('client' if self.server else 'server')
+        self.client.StartSSLContext(server_context() if self.server else client_context(), bool(self.server))
+        self.pump(lambda: self.peer.state() == 'secure')
 
     def pump(self, condition, limit_sec=5):
         return pump(self.pool, condition, limit_sec)

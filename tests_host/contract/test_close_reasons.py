@@ -1,5 +1,5 @@
 """How connections end: Close(), the peer's close, half-close and reset, and OnClosed in both its forms."""
-from harness import MANY, elapsed_ms, listen_peer, now_ms, pattern, pump, raises
+from harness import MANY, elapsed_ms, listen_peer, needs_plain, now_ms, pattern, pump, raises
 from scenes import REASONS, Link, Recorder, links
 
 from XAsyncSockets import (
@@ -10,6 +10,9 @@ from XAsyncSockets import (
     XAsyncUDPDatagram,
     XClosedReason,
 )
+
+OVER = ['', 'tls']
+NO_HALF_CLOSE = "the peers' TLS has no half-close"
 
 
 def test_the_reasons_have_their_values():
@@ -201,6 +204,7 @@ def test_bytes_that_nobody_fetches_do_not_wait_for_ever():
 
 
 def test_answers_queued_for_a_half_closed_peer_still_go_out():
+    needs_plain(NO_HALF_CLOSE)
     for link in links():
         def on_line(client, line, arg):
             client.AsyncSendData(line.encode() * 1000)
@@ -216,6 +220,7 @@ def test_answers_queued_for_a_half_closed_peer_still_go_out():
 
 
 def test_a_large_answer_to_a_half_closed_slow_reader_arrives_whole():
+    needs_plain(NO_HALF_CLOSE)
     XAsyncTCPClient.SendQueueLimit = 2 * MANY
     link = Link(slow=True)
     link.client.AsyncRecvLine(lambda client, line, arg: client.AsyncSendData(pattern(MANY), link.events.sent))
@@ -231,6 +236,7 @@ def test_a_large_answer_to_a_half_closed_slow_reader_arrives_whole():
 
 
 def test_a_half_close_with_nothing_to_say_ends_the_connection():
+    needs_plain(NO_HALF_CLOSE)
     for link in links():
         link.peer.half_close()
         assert link.pump_closed() == XClosedReason.ClosedByPeer

@@ -6,6 +6,8 @@ from XAsyncSockets import XAsyncTCPClientException, XClosedReason
 
 TIME_LIMIT_SEC = 60
 
+OVER = ['', 'tls']
+
 
 def feed(link, pieces):
     """Send the pieces apart: each has its turn of the pool before the next leaves."""

@@ -6,6 +6,8 @@ from scenes import BUFFER_SIZE, Link, links
 
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
 
+OVER = ['', 'tls']
+
 
 def fill_queue(link, piece=8192):
     """Send pieces of the test pattern to a peer that does not read, until the queue is full; the bytes queued."""

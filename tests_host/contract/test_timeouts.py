@@ -1,10 +1,12 @@
 """Timeouts: their time, their end, the wrap of the millisecond counter, and what idle sockets cost."""
-from harness import connect_peer, cpu_ms, elapsed_ms, now_ms, pump, raises
+from harness import connect_peer, cpu_ms, elapsed_ms, needs_plain, now_ms, pump, raises
 from scenes import Link, Recorder, links, module, serve
 
 from XAsyncSockets import XAsyncTCPClientException, XBufferSlots, XClosedReason
 
 WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+
+OVER = ['', 'tls']
 
 
 def wrap_counter_in(ms):
@@ -101,6 +103,7 @@ def test_a_timeout_that_is_put_off_again_and_again():
 
 
 def test_no_timeout_means_none():
+    needs_plain('a handshake has a timeout of its own')
     link = Link()
     link.client.AsyncRecvLine(timeoutSec=None)
     assert link.client.ExpireTimeSec is None

@@ -6,6 +6,7 @@
 #   programs.sh arm               a compiler for the RP2040: the build of a board's image
 #   programs.sh node              Node.js: the emulated board
 #   programs.sh passt             its network, for users without the rights to make one
+#   programs.sh tls               openssl and curl: peers of the tests
 #
 # Programs that work are taken as they are, on any system. What is missing comes from the machine's own
 # package manager, where that is apt and the user is root. In POSIX shell because Python may be what is missing.
@@ -58,6 +59,12 @@ check_node() {
 
 check_passt() {
     command -v passt >/dev/null || lacks passt passt
+}
+
+check_tls() {
+    for program in openssl curl; do
+        command -v $program >/dev/null || lacks $program $program
+    done
 }
 
 check() {
