@@ -2081,6 +2081,7 @@ _BLOCKED = const(-2)
 
 def _not_now(data):
     """The _write of a connection that cannot write now, or that has older data to write."""
+    memoryview(data)  # raises TypeError for what is no data, as a write does
     return _BLOCKED
 
 
