@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+from mpremote.transport import TransportError
+
 from tools.flash.ports import BoardProblem, Connection
 from tools.flash.uf2 import Uf2
 
@@ -26,6 +28,7 @@ CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
 LINK_SEC = 60
 MOST_BOARDS = 200
 CONFIG = "/config.json"
+OURS = b"XAsyncSockets"  # in an image: the library is frozen there
 # There is no name server in this network; without an answer a lookup holds a board up for seconds.
 SETTINGS = {**PicoW.settings, "network": {"ntp": ""}}
 
@@ -74,8 +77,7 @@ def prepare(make_board, numbers):
     first = make_board(new[0])
     try:
         first.start()
-        with Connection(first.port) as connection:
-            connection.replace_file(CONFIG, json.dumps(SETTINGS).encode())
+        write_settings(first.port)
     except BaseException:
         first.close()
         flash_of(new[0]).unlink(missing_ok=True)
@@ -83,6 +85,18 @@ def prepare(make_board, numbers):
     first.close()
     for number in new[1:]:
         shutil.copyfile(flash_of(new[0]), flash_of(number))
+
+
+def write_settings(port):
+    """A busy computer may make the board's answers late: then once more."""
+    for attempts_left in (2, 1, 0):
+        try:
+            with Connection(port) as connection:
+                connection.replace_file(CONFIG, json.dumps(SETTINGS).encode())
+            return
+        except TransportError as error:
+            if not attempts_left:
+                raise BoardError(f"The board does not take its settings: {error}") from error
 
 
 def link_port(board, number):
@@ -148,7 +162,11 @@ def run(arguments, lan, boards):
         print(f"board {number:3}  {control}REPL: mpremote connect {link}")
     if where(boards[1]):
         print("readings   build/venv/bin/python tools/board watch")
-    print(f"ready      {wait_all(boards, started)}; help lists commands, Ctrl-C switches everything off", flush=True)
+    if OURS in arguments.image.read_bytes():
+        ready = wait_all(boards, started)
+    else:
+        ready = f"this image has none of our code; make deploy PORT={link_port(boards[1], 1)} puts it there"
+    print(f"ready      {ready}; help lists commands, Ctrl-C switches everything off", flush=True)
     talk(Console(air, boards))
 
 
