@@ -82,11 +82,12 @@ _MAX_WAIT_MS = const(200000000)     # a turn at least every 2.3 days keeps the p
 _CHIP_WAIT_MS = const(20)           # chips have nothing that wakes poll(): another thread's call waits this long
 _ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources waits before it tries again
 _LINE_END = const(2)                # the longest end of a line, b'\r\n'
-_NEW_MS = const(20)                 # how long a thread may take from Create to its OnConnected = …
+_NEW_MS = const(200)                # how long a thread may take from Create to its OnConnected = …
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 _AT_ONCE = const(15)                # a power of 2 minus 1: reads of one socket, or events that events cause, at a time
 _PATIENCE = const(-32)              # how often not to read at once again after there was nothing more
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
+_RESERVE = const(1024)              # bytes that a pool keeps for the moment when there are no others
 
 if _MICROPYTHON:
     from time import ticks_add as _ticks_add
@@ -634,6 +635,8 @@ class XBufferSlot:
         self._available = True
         self._memory = self._view = None
         self._slots = None
+        self._next = None       # in the chain of the free ones of those slots, which takes no memory to put it back,
+        self._chained = False   # and whether it is there
         if keepAlloc:
             self._allocate()
 
@@ -697,7 +700,7 @@ class XBufferSlots:
         self._keep = keepAlloc
         self._lock = _allocate_lock()
         self._made = []
-        self._free = []
+        self._free = None
         if keepAlloc:
             self._make(slotsCount)
 
@@ -706,18 +709,26 @@ class XBufferSlots:
             slot = XBufferSlot(self._size, self._keep)
             slot._slots = self
             self._made.append(slot)
-            self._free.append(slot)
+            self._chain(slot)
+
+    def _chain(self, slot):
+        if not slot._chained:
+            slot._chained = True
+            slot._next = self._free
+            self._free = slot
 
     def _returned(self, slot):
         with self._lock:
-            self._free.append(slot)
+            self._chain(slot)
 
     def GetAvailableSlot(self):
         """Take a slot: an XBufferSlot, or None where all are taken."""
         with self._lock:
             while True:
-                while self._free:
-                    slot = self._free.pop()
+                while self._free is not None:
+                    slot = self._free
+                    self._free = slot._next
+                    slot._chained = False
                     if slot._available:  # the application may have taken it by hand
                         slot._available = False
                         return slot
@@ -826,6 +837,7 @@ class XAsyncSocketsPool:
         self._tick = _ticks_ms()
         self._due_first = self._due_last = None  # chain of sockets that have events to fire
         self._scratches = {}
+        self._reserve = None    # memory to go on with when there is no other
         self._workers = None
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = False
@@ -910,7 +922,11 @@ class XAsyncSocketsPool:
         if self._poller is None or self._owner != _get_ident():
             self._open()
             self._claim()
-        count = self._turn(timeoutMs)
+        try:
+            count = self._turn(timeoutMs)
+        except MemoryError:
+            self._reserve = None
+            count = 0
         if self._stopping:
             self._shut_down()
         return count
@@ -924,6 +940,8 @@ class XAsyncSocketsPool:
         with self._lock:
             if asyncSocket.SocketID is None or asyncSocket.SocketID in self._sockets:
                 return False
+            if self._reserve is None:  # rather no further socket than no reserve
+                self._reserve = bytearray(_RESERVE)
             self._sockets[asyncSocket.SocketID] = asyncSocket
             asyncSocket._owner = None if self._workers is not None else self._owner
             if self._threaded:
@@ -998,10 +1016,13 @@ class XAsyncSocketsPool:
             calls = self._calls
             self._calls = []
         for s, function, args in calls:
-            if s is not None and s._busy:
-                s._waiting.append((function, args))
-            else:
-                self._guard(s, function, *args)
+            try:
+                if s is not None and s._busy:
+                    s._waiting.append((function, args))
+                else:
+                    function(*args)
+            except Exception as ex:
+                self._report(s, ex)
 
     def _guard(self, s, function, *args):
         try:
@@ -1010,8 +1031,15 @@ class XAsyncSocketsPool:
             self._report(s, ex)
 
     def _report(self, asyncSocket, exception):
-        """A handler raised."""
+        """A handler raised; or there is no memory, and what needed it lets go of what it has."""
         try:
+            if isinstance(exception, MemoryError):
+                self._reserve = None
+                if asyncSocket is not None:
+                    try:
+                        asyncSocket._out_of_memory(exception)
+                    except MemoryError:  # once more, with what it has let go by now
+                        asyncSocket._out_of_memory(exception)
             if self.OnException is not None:
                 self.OnException(asyncSocket, exception)
                 return
@@ -1038,7 +1066,11 @@ class XAsyncSocketsPool:
         if started is not None:
             started.append(None)
         try:
-            self._turn(-1, once=False)
+            while not self._stopping:
+                try:
+                    self._turn(-1, once=False)
+                except MemoryError:  # for the loop itself: what it was about to do is still to be done
+                    self._reserve = None
         finally:
             self._shut_down()
 
@@ -1212,6 +1244,7 @@ class XAsyncSocketsPool:
     def _shut_down(self):
         """Close every socket, hand over what is queued, and give the system's resources back."""
         self._stopping = True
+        self._reserve = None
         started = _ticks_ms()
         limit = int(XAsyncTCPClient.LingerSec * 1000)
         try:
@@ -1256,10 +1289,15 @@ class XAsyncSocketsPool:
 
     def _update_poll_set(self):
         changed = self._changed
-        self._changed = []
-        for s in changed:
+        # First those to remove: MicroPython's unix port hands poll() the array with its gaps, which fails with EINVAL
+        # where that is longer than the process may have files (extmod/modselect.c; poll(2)).
+        for key in changed:
+            if not isinstance(key, XAsyncSocket):
+                self._poller.remove(key)
+        while changed:
+            s = changed.pop()
             if not isinstance(s, XAsyncSocket):  # a key to remove: see _forget
-                self._poller.remove(s)
+                self._poller.remove(s)  # again does no harm
                 continue
             s._interest &= ~_LISTED
             if not s._interest & _MANAGED or self._workers is not None and s._busy:
@@ -1367,9 +1405,9 @@ class XAsyncSocketsPool:
             timers[:] = [timer for timer in timers if timer[2]._wake == timer[0]]
             heapq.heapify(timers)
             self._dead_timers = 0
-        s._wake = due
         self._timer_number = (self._timer_number + 1) & 0x0fffffff
         heapq.heappush(timers, (due, self._timer_number, s))
+        s._wake = due
 
     def _fire_timers(self, wait_ms):
         """Fire what is due and return how long to wait for the next, `wait_ms` at most."""
@@ -1384,13 +1422,16 @@ class XAsyncSocketsPool:
             s._wake = None
             if s._busy:  # looked at again when its worker gives it back
                 continue
-            left = self._left_ms(s)
-            if left is None:
-                continue
-            if left > 0:
-                self._schedule(s)
-            else:
-                self._guard(s, s._expired)
+            try:
+                left = self._left_ms(s)
+                if left is None:
+                    continue
+                if left > 0:
+                    self._schedule(s)
+                else:
+                    s._expired()
+            except Exception as ex:
+                self._report(s, ex)
         if timers:
             left = timers[0][0] - self._now()
             if not 0 <= wait_ms <= left:
@@ -1404,14 +1445,13 @@ class XAsyncSocketsPool:
         if s._due:
             s._due = _EVENTS
             return
+        if self._workers is None or not s._busy:  # else its worker sees to it
+            if self._due_last is None:
+                self._due_first = s
+            else:
+                self._due_last._due_next = s
+            self._due_last = s
         s._due = due
-        if self._workers is not None and s._busy:  # its worker sees to it
-            return
-        if self._due_last is None:
-            self._due_first = s
-        else:
-            self._due_last._due_next = s
-        self._due_last = s
 
     def _next_due(self):
         s = self._due_first
@@ -1451,20 +1491,30 @@ class XAsyncSocketsPool:
 
     def _hand_over(self, s, events):
         """Let a worker serve `s`, which leaves the poll set meanwhile."""
-        s._busy = True
         s._waiting = []
+        s._busy = True
         if s._interest & _POLLED:
             key = s._socket if _MICROPYTHON else s._key
             s._interest &= ~_POLLED
             self._by_key.pop(key)
             self._poller.remove(key)
-        self._workers.serve(s, events)
+        try:
+            self._workers.serve(s, events)
+        except MemoryError:
+            self._take_back(s)
+            raise
 
     def _give_back(self, s):
         """From a worker that is done with `s`."""
         s._holder = None
-        with self._lock:
-            self._calls.append((None, self._take_back, (s,)))
+        while True:
+            try:
+                with self._lock:
+                    self._calls.append((None, self._take_back, (s,)))
+                break
+            except MemoryError:  # nobody else can
+                self._reserve = None
+                _sleep_ms(10)
         self._wake()
 
     def _take_back(self, s):
@@ -1494,6 +1544,7 @@ class _Workers:
         self._lock = _allocate_lock()
         self._jobs = XFiFo()
         self._idle = []
+        self._kept = []
         self._running = 0
         self._serving = 0
         self._stopped = False
@@ -1513,11 +1564,32 @@ class _Workers:
 
     def serve(self, s, events):
         with self._lock:
-            self._serving += 1
             self._jobs.Put((s, events))
+            self._serving += 1
             gate = self._idle.pop() if self._idle else None
         if gate is not None:
             gate.release()
+
+    def keep(self, s):
+        """Where a worker has just made `s`: it serves that too, until the handler that made it is done."""
+        me = _get_ident()
+        if me in self.idents:
+            s._busy = True
+            s._holder = me
+            s._waiting = []
+            with self._lock:
+                self._kept.append(s)
+
+    def _give_back_kept(self, me):
+        while True:
+            with self._lock:
+                for s in self._kept:
+                    if s._holder == me:
+                        self._kept.remove(s)
+                        break
+                else:
+                    return
+            self._pool._give_back(s)
 
     def stop(self):
         with self._lock:
@@ -1562,6 +1634,8 @@ class _Workers:
             s._due = 0
             pool._guard(s, s._fire_event)
         pool._give_back(s)
+        if self._kept:
+            self._give_back_kept(me)
         with self._lock:
             self._serving -= 1
 
@@ -1804,6 +1878,8 @@ class XAsyncSocket:
             _set_non_blocking(socket)
         self._socket = socket
         self.SocketID = _next_number()
+        self._end_reason = self._due_next = None  # now: the end must not need a larger dict, there may be no memory
+        self._due = 0
         self._pool.AddAsyncSocket(self)
 
     def GetAsyncSocketsPool(self):
@@ -1943,6 +2019,9 @@ class XAsyncSocket:
     def _has_unsent(self):
         return False
 
+    def _out_of_memory(self, ex):
+        """What was to be done for this socket could not be."""
+
     def _use_scratches(self, scratches):
         """Read into buffers of this worker's own from now on."""
 
@@ -2029,7 +2108,7 @@ class XAsyncTCPServer(XAsyncSocket):
                 self._pool._report(self, ex)
             if self._holder is not None and client is not None and client.SocketID is not None:
                 self._pool._give_back(client)
-            if self._end_reason is not None:
+            if self._end_reason is not None or self._limit_ms is not None:
                 return
 
     def _manage(self, client, cli_socket, address, slot):
@@ -2052,12 +2131,15 @@ class XAsyncTCPServer(XAsyncSocket):
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
+        self._set_limit(_ACCEPT_PAUSE_MS)  # first: where this finds no memory, it must not look away for ever
         self._pool._set_interest(self, _IN, 0)
-        self._set_limit(_ACCEPT_PAUSE_MS)
 
     def _expired(self):
         self._limit_ms = None
         self._pool._set_interest(self, _IN, _IN)
+
+    def _out_of_memory(self, ex):
+        self._pause()  # those that there are come first
 
     def _clear(self):
         self.OnClientAccepted = None
@@ -2126,6 +2208,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _deadline_tick = 0
     # receiving
     _encoding = 'UTF-8'
+    _timeout_sec = None
     _size = 0
     _large = None
     _window = None              # what is unread: _window[_start:_end], in the scratch while handlers are called,
@@ -2190,6 +2273,8 @@ class XAsyncTCPClient(XAsyncSocket):
             client._host_name = srvAddr[0]
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
                 client._made = _ticks_ms()
+                if getattr(asyncSocketsPool, '_workers', None) is not None:
+                    asyncSocketsPool._workers.keep(client)
             slot = XBufferSlot(size, keepAlloc=False)
             client.__init__(asyncSocketsPool, cli_socket, _readable(address), None, slot, None)
         except Exception as ex:
@@ -2206,8 +2291,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = _ignore
         self._arg = None
         self._timeout_sec = None
-        if not cliAddr:
-            self._phase = _CONNECTING
+        self._phase = _OPEN if cliAddr else _CONNECTING
         self._straight = True                   # nothing is held, and poll() tells of all that arrives
         self._socket = cliSocket
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
@@ -3057,9 +3141,14 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _fail(self, ex):
         """Close because of an error; a connection that never was only fails to connect."""
-        if self._end_reason is None:
+        if self._close(XClosedReason.Error, triggerOnClosed=self._phase != _CONNECTING):
             self.CloseError = ex
-        self._close(XClosedReason.Error, triggerOnClosed=self._phase != _CONNECTING)
+
+    def _out_of_memory(self, ex):
+        self._fail(ex)
+        self._pool._do(self, self._release)  # where it was closed before, and that had no memory
+        if self.SocketID is None:
+            self._pool._post(self)
 
     def OnExceptionalCondition(self):
         """Reset by the peer, or refused: a read tells the error."""
@@ -3120,9 +3209,13 @@ class XAsyncTCPClient(XAsyncSocket):
             self._stalled = False
         if self._sending is not None:
             self._sending = self._queue = self._sending_handler = self._sending_arg = None
+        # Each only where it was set: an attribute more could need memory, when there is none.
         if self._window is not None:
-            self._held = self._window = None
-            self._start = self._end = 0
+            self._window = None
+        if self._held is not None:
+            self._held = None
+        if self._end:
+            self._end = self._start = 0
         if self._large is not None:
             self._large = None
         if self._deadline_ms is not None:
@@ -3242,7 +3335,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             except Exception as ex:
                 ahead = _PATIENCE
                 if not isinstance(ex, OSError):  # else nothing is there, or an earlier datagram came to nothing (ICMP)
-                    self._pool._report(self, ex)
+                    self._read_failed(ex)
                 break
             try:
                 self._deliver(data, address)
@@ -3252,6 +3345,12 @@ class XAsyncUDPDatagram(XAsyncSocket):
             if ahead <= 0 or not ahead & _AT_ONCE or self._end_reason is not None:
                 break
         self._ahead = ahead
+
+    def _read_failed(self, ex):
+        if isinstance(ex, MemoryError):  # for the datagram, which would be there again at once
+            self.DroppedCount += 1
+            self._socket.recvfrom(1)
+        self._pool._report(self, ex)
 
     def _deliver(self, data, system_address):
         """Hand out what recvfrom (MicroPython: bytes, address) or recvfrom_into (CPython: length, address) gave."""

@@ -1,18 +1,27 @@
 """Faults of the library, each as the test that it fails."""
 
 from harness import (
+    free_addr,
     listen_peer,
     needs_threads,
     pattern,
+    pump,
     raises,
     refusing_addr,
     sleep_ms,
     start_new_thread,
+    udp_peer,
     wait,
 )
 from scenes import BUFFER_SIZE, Link, Recorder, links, module, server_context
 
-from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
+from XAsyncSockets import (
+    XAsyncSocketsPool,
+    XAsyncTCPClient,
+    XAsyncTCPClientException,
+    XAsyncUDPDatagram,
+    XClosedReason,
+)
 
 
 def test_tls_does_not_start_in_the_middle_of_a_large_receive():
@@ -124,3 +133,94 @@ def test_handlers_set_right_after_create_in_another_thread():
         failed.watch(XAsyncTCPClient.Create(pool, refusing_addr()))
     wait(lambda: connected.count('connected') == 10 and failed.count('failed') == 10)
     pool.StopWaitEvents()
+
+
+def test_handlers_set_late_by_the_handler_of_a_worker_that_made_the_connection():
+    """The worker is the connection's until that handler is done, however slow it is."""
+    needs_threads()
+    link = Link()
+    link.pool.AsyncWaitEvents(4)
+    listener = listen_peer()
+    connected = Recorder()
+    failed = Recorder()
+
+    def on_line(client, line, arg):
+        first, second = XAsyncTCPClient.Create(link.pool, listener.addr), XAsyncTCPClient.Create(link.pool, refusing)
+        sleep_ms(400)
+        connected.watch(first)
+        failed.watch(second)
+
+    refusing = refusing_addr()
+    link.client.AsyncRecvLine(on_line)
+    link.peer.send(b'connect\n')
+    wait(lambda: connected.count('connected') and failed.count('failed'))
+    link.pool.StopWaitEvents()
+
+
+def test_a_datagram_for_which_there_is_no_memory_is_dropped():
+    """It would be there again at once, and so for ever."""
+    pool = XAsyncSocketsPool()
+    events = Recorder()
+    pool.OnException = events.raised
+    udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'))
+    udp.OnRecv = events.datagram
+    read = udp._receive_from
+    tried = []
+
+    def no_memory(into):
+        tried.append(into)
+        raise MemoryError('by the test')
+
+    udp._receive_from = no_memory
+    peer = udp_peer()
+    peer.send(b'too much', udp.LocalAddr)
+    pump(pool, lambda: events.count('raised'))
+    pool.PollEvents(50)
+    udp._receive_from = read
+    peer.send(b'fits', udp.LocalAddr)
+    pump(pool, lambda: events.count('datagram'))
+    assert len(tried) == 1 and udp.DroppedCount == 1
+    assert [event[2] for event in events.events if event[0] == 'datagram'] == [b'fits']
+
+
+def test_a_handler_out_of_memory_ends_its_connection_and_no_other():
+    link = Link()
+    other = Link(pool=link.pool)
+    raised = Recorder()
+    link.pool.OnException = raised.raised
+
+    def greedy(client, line, arg):
+        raise MemoryError('by the test')
+
+    link.client.AsyncRecvLine(greedy)
+    lines = other.read_lines(1)
+    link.peer.send(b'too much\n')
+    assert link.pump_closed() == XClosedReason.Error
+    assert raised.values('raised') == [link.client]
+    other.peer.send(b'fits\n')
+    other.pump(lambda: lines)
+
+
+def test_the_loop_survives_that_it_finds_no_memory_itself():
+    link = Link()
+    lines = link.read_lines(2)
+    take = link.pool._take_calls
+    short = [True, True]
+
+    def no_memory():
+        if short:
+            short.pop()
+            raise MemoryError('by the test')
+        take()
+
+    link.pool._take_calls = no_memory
+    link.pool._calls.append((None, link.events.names, ()))
+    link.peer.send(b'one\n')
+    link.pump(lambda: lines)
+    needs_threads()
+    short.extend((True, True))
+    link.pool.AsyncWaitEvents(1)
+    link.pool._calls.append((None, link.events.names, ()))
+    link.peer.send(b'two\n')
+    wait(lambda: len(lines) == 2)
+    link.pool.StopWaitEvents()

@@ -48,10 +48,14 @@ def command(interpreter):
 
 
 def free_port():
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(('127.0.0.1', random.randrange(20000, 32000)))
-        udp.bind(tcp.getsockname())
-        return tcp.getsockname()[1]
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(('127.0.0.1', random.randrange(20000, 32000)))
+                udp.bind(tcp.getsockname())
+                return tcp.getsockname()[1]
+            except OSError:
+                continue
 
 
 class Run:
@@ -99,16 +103,18 @@ class Run:
         control = await self.stories.connect()
         self.states.append(await self._state(control))
         pauses = PAUSES if self.seconds > 60 else 2
-        for _ in range(pauses):
-            end = time.monotonic() + self.seconds / pauses
-            await asyncio.gather(*(self._tell_until(end) for _ in range(BESIDE_EACH_OTHER)))
-            self.states.append(await self._calm(control))
-            if self.failures:
-                break
-        self._check_states()
-        await self.stories.end()
-        await control.say(b'stop\n')
-        await control.expect_end()
+        try:
+            for _ in range(pauses):
+                end = time.monotonic() + self.seconds / pauses
+                await asyncio.gather(*(self._tell_until(end) for _ in range(BESIDE_EACH_OTHER)))
+                self.states.append(await self._calm(control))
+                if self.failures:
+                    break
+            self._check_states()
+        finally:
+            await self.stories.end()
+            await control.say(b'stop\n')
+            await control.expect_end()
 
     async def _tell_until(self, end):
         kinds = self.stories.kinds()

@@ -1,0 +1,59 @@
+"""A server in a small heap: lines, data, and its own state. Without `try`: what is not handled below ends it.
+
+    small.py PORT
+"""
+import gc
+import sys
+
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XAsyncUDPDatagram, XBufferSlots
+
+counts = {'accepted': 0, 'closed': 0, 'raised': 0}
+
+
+def on_line(client, line, arg):
+    if line.startswith('data '):
+        client.AsyncRecvData(int(line[5:]), on_data)
+        return
+    if line == '?':
+        gc.collect()
+        line = '%d %d %d %d' % (gc.mem_alloc(), counts['accepted'], counts['closed'], counts['raised'])
+    client.AsyncSendData(line.encode() + b'\n')
+    client.AsyncRecvLine(on_line)
+
+
+def on_data(client, data, arg):
+    client.AsyncSendData(data)
+    client.AsyncRecvLine(on_line)
+
+
+def on_closed(client, reason):
+    counts['closed'] += 1
+
+
+def on_accepted(server, client):
+    counts['accepted'] += 1
+    client.OnClosed = on_closed
+    client.AsyncRecvLine(on_line)
+
+
+def on_exception(socket, exception):
+    counts['raised'] += 1
+    print(type(exception).__name__)
+
+
+def on_datagram(udp, address, data):
+    udp.AsyncSendDatagram(data, address)
+
+
+def main(port):
+    pool = XAsyncSocketsPool()
+    pool.OnException = on_exception
+    server = XAsyncTCPServer.Create(pool, ('127.0.0.1', port), 255, XBufferSlots(10000, 1024, keepAlloc=False))
+    server.OnClientAccepted = on_accepted
+    udp = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', port), 512)
+    udp.OnRecv = on_datagram
+    print('READY')
+    pool.AsyncWaitEvents()
+
+
+main(int(sys.argv[1]))

@@ -1,0 +1,155 @@
+"""Out of memory: the unix image with small heaps. The one connection suffers, the pool lives, the heap recovers."""
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from ports import free_port
+
+HERE = Path(__file__).resolve().parent
+PATIENCE_SEC = 20
+WHAT_MAY_STAY = 12000   # bytes: slots that were made, and what a collection takes for references on the stack
+
+
+class Small:
+    """small.py in a heap of `kib` KiB."""
+
+    def __init__(self, interpreter, kib):
+        self.port = free_port()
+        self._output = tempfile.TemporaryFile('w+')     # a pipe would fill up, and stop it
+        self.process = subprocess.Popen(
+            [interpreter.command[0], '-X', 'heapsize=%dk' % kib, str(HERE / 'small.py'), str(self.port)],
+            env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, stdout=self._output,
+            stderr=subprocess.STDOUT)
+        self.observer = None
+        end = time.monotonic() + PATIENCE_SEC
+        while self.observer is None:
+            try:
+                self.observer = self.connect()
+            except ConnectionRefusedError:
+                assert self.alive() and time.monotonic() < end, self.end()
+                time.sleep(0.01)
+
+    def connect(self):
+        return socket.create_connection(('127.0.0.1', self.port), PATIENCE_SEC)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def state(self):
+        """(bytes allocated, accepted, closed, raised), asked on a connection that stays."""
+        for _ in range(100):
+            try:
+                self.observer.sendall(b'?\n')
+                return tuple(map(int, line_of(self.observer).split()))
+            except (AssertionError, ConnectionError):   # any connection may be the one that suffers, this one too
+                assert self.alive()
+                time.sleep(0.1)
+                self.observer.close()
+                self.observer = self.connect()
+        raise AssertionError('it serves nobody')
+
+    def calm(self):
+        """The state once only the observer is left."""
+        end = time.monotonic() + PATIENCE_SEC
+        while True:
+            state = self.state()
+            if state[1] == state[2] + 1:
+                return state
+            assert time.monotonic() < end, state
+            time.sleep(0.05)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self._output.seek(0)
+        return self._output.read()
+
+
+def line_of(client):
+    line = b''
+    while not line.endswith(b'\n'):
+        got = client.recv(1000)
+        assert got, 'closed after %r' % line
+        line += got
+    return line.decode().rstrip('\n')
+
+
+@pytest.fixture
+def small(request, interpreter):
+    if interpreter.name != 'micropython':
+        pytest.skip('CPython has no heap of its own to be bounded')
+    if not interpreter.frozen:
+        pytest.skip('the library is not frozen in; to compile it takes more than a small heap')
+    server = Small(interpreter, request.param)
+    yield server
+    server.observer.close()
+    print(server.end()[-2000:])
+
+
+heaps = pytest.mark.parametrize('small', [96, 80, 64], indirect=True, ids='{} KiB'.format)
+
+
+def flood(small, do, count=200):
+    """That many connections at once, on each of which `do` is done."""
+    clients = []
+    for number in range(count):
+        try:
+            client = small.connect()
+        except OSError:
+            break
+        client.setblocking(False)
+        clients.append(client)
+        try:
+            do(client, number)
+        except OSError:
+            pass
+        assert small.alive()
+    return clients
+
+
+def suffer(small, *attack, count):
+    """Attack twice: the second time must take no more memory for good than the first."""
+    states = []
+    for _ in range(2):
+        clients = flood(small, *attack, count)
+        time.sleep(0.3)     # it has no memory for a question now
+        for client in clients:
+            client.close()
+        states.append(small.calm())
+    assert states[1][0] <= states[0][0] + WHAT_MAY_STAY, states
+    with socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.settimeout(PATIENCE_SEC)
+        udp.sendto(b'datagram', ('127.0.0.1', small.port))
+        assert udp.recv(100) == b'datagram'
+
+
+@heaps
+def test_a_flood_of_connections(small):
+    """More than fit; each holds a part of a line, which takes a buffer."""
+    suffer(small, lambda client, number: client.send(b'x' * 700), count=200)
+
+
+@heaps
+def test_lines_that_do_not_end(small):
+    suffer(small, lambda client, number: client.send(b'x' * 20000), count=60)
+
+
+@heaps
+def test_data_larger_than_the_heap(small):
+    """The receive raises at the call, which the handler does not handle; its connection is not waited for."""
+    suffer(small, lambda client, number: client.send(b'data %d\n' % (1000 << (number % 12))), count=24)
+
+
+@heaps
+def test_answers_that_nobody_takes(small):
+    """The peers send and do not read: the queue for each of them ends, at its limit or for want of memory."""
+
+    def send_much(client, number):
+        for _ in range(3000):
+            client.send(b'y' * 1000 + b'\n')
+
+    suffer(small, send_much, count=10)
