@@ -15,6 +15,9 @@ PROGRAMS := build/programs.python
 else
 INTERPRETER := $(CURDIR)/build/unix/micropython
 IMAGE := unix
+# lwIP's host side is for Linux, and a checkout may be without the ESP32 port.
+ESP32_IMAGE := $(and $(filter Linux,$(shell uname -s)),\
+    $(if $(MPY_DIR),$(wildcard $(MPY_DIR)/ports/esp32/modsocket.c),Debian),unix-esp32-sockets)
 PROGRAMS := build/programs.python+compiler
 endif
 
@@ -24,12 +27,12 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host unix bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host unix unix-esp32-sockets bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-	    printf 'make %-10s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
+	    printf 'make %-18s %s\n' "$$target" "$$text"; done
 
 # The firmware runs in build/disk, as on a board that has its own file system. In a terminal it is a job of
 # its own (set -m), so that Ctrl-C reaches the firmware, which ends as it should, and not make.
@@ -39,10 +42,13 @@ run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 
 test: lint test-host ## everything that needs no hardware
 
-test-host: $(IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=)
-	MICROPYTHON=$(INTERPRETER) $(VENV)/pytest tests_host $(PYTEST_ARGS)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=)
+	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
+	    $(VENV)/pytest tests_host $(PYTEST_ARGS)
 
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython
+
+unix-esp32-sockets: build/unix-esp32-sockets/micropython ## the same with the ESP32's socket layer, for tests
 
 bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
@@ -76,32 +82,51 @@ SOURCES := micropython mbedtls
 MPY_TAG = MICROPY_GIT_TAG=$(firstword $(subst +, ,$(subst micropython-,v,$(notdir $(realpath $(MPY))))))
 endif
 
+# A checkout may have lwIP as its submodule.
+LWIP := $(or $(if $(MPY_DIR),$(patsubst %/contrib,%,$(wildcard $(MPY)/lib/lwip/contrib))),$(CURDIR)/build/src/lwip)
+
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 MPY_MAKE = +@$(MPY_TAG) MICROPY_MPYCROSS=$(CURDIR)/build/mpy-cross/mpy-cross $(MAKE) $(JOBS) --no-print-directory
 
 FROZEN := $(shell find lib firmware boards/UNIX -name '*.py')
 FROZEN_FOLDERS := $(shell find lib firmware boards/UNIX -type d ! -name __pycache__)
 
+# The board's folder, and what else its image is made of.
+VARIANTS := unix unix-esp32-sockets
+build/unix/%: VARIANT := UNIX
+build/unix/micropython: $(wildcard boards/UNIX/*)
+build/unix-esp32-sockets/%: VARIANT := UNIX_ESP32
+build/unix-esp32-sockets/micropython: $(wildcard boards/UNIX/*) $(shell find boards/UNIX_ESP32 -type f) | $(LWIP)
+build/unix-esp32-sockets/config.stamp: $(shell find boards/UNIX_ESP32 -name '*.mk')
+
 # A checkout may have changed, Debian's sources do not.
-build/unix/micropython: build/unix/frozen.stamp $(FROZEN) $(wildcard boards/UNIX/*) $(if $(MPY_DIR),FORCE)
+$(VARIANTS:%=build/%/micropython): build/%/micropython: build/%/frozen.stamp $(FROZEN) $(if $(MPY_DIR),FORCE)
 	$(MPY_MAKE) -C $(MPY)/mpy-cross BUILD=$(CURDIR)/build/mpy-cross
-	$(MPY_MAKE) -C $(MPY)/ports/unix BUILD=$(CURDIR)/build/unix VARIANT_DIR=$(CURDIR)/boards/UNIX
+	$(MPY_MAKE) -C $(MPY)/ports/unix BUILD=$(CURDIR)/build/$* VARIANT_DIR=$(CURDIR)/boards/$(VARIANT) LWIP_DIR=$(LWIP)
 	@touch $@
 
 # MicroPython's makefiles notice changed files. They do not notice a changed manifest or a removed file, …
-build/unix/frozen.stamp: build/unix/config.stamp manifest.py boards/UNIX/manifest.py $(FROZEN_FOLDERS)
-	@rm -rf build/unix/frozen_mpy build/unix/frozen_content.c
+$(VARIANTS:%=build/%/frozen.stamp): build/%/frozen.stamp: build/%/config.stamp manifest.py boards/UNIX/manifest.py \
+        $(FROZEN_FOLDERS)
+	@rm -rf build/$*/frozen_mpy build/$*/frozen_content.c
 	@touch $@
 
 # … nor other options or other sources than at the last build.
-build/unix/config.stamp: build/micropython.stamp boards/UNIX/mpconfigvariant.mk
-	@rm -rf build/mpy-cross build/unix
-	@mkdir -p build/unix
+$(VARIANTS:%=build/%/config.stamp): build/%/config.stamp: build/mpy-cross.stamp boards/UNIX/mpconfigvariant.mk
+	@rm -rf build/$*
+	@mkdir -p build/$*
+	@touch $@
+
+build/mpy-cross.stamp: build/micropython.stamp
+	@rm -rf build/mpy-cross
 	@touch $@
 
 # Rewritten when another MicroPython is in use.
 build/micropython.stamp: $(PROGRAMS) FORCE
 	@$(PYTHON) tools/setup/sources.py $(SOURCES) --stamp $@
+
+$(CURDIR)/build/src/lwip: | $(PROGRAMS)
+	@$(PYTHON) tools/setup/sources.py lwip
 
 # --- tools
 

@@ -58,14 +58,18 @@ _OPAQUE_ADDRESSES = hasattr(socket, 'sockaddr')
 # MicroPython on a chip: no operating system below, poll() scans every socket, memory is counted in kilobytes.
 _ON_CHIP = _MICROPYTHON and sys.platform not in ('linux', 'darwin', 'win32')
 
+_ESP32 = sys.platform == 'esp32'
+
 # poll() and epoll share these values on every system, and MicroPython's (py/stream.h) are the same.
 _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)  # ERR 8 | HUP 16 | NVAL 32
 _EVENT_BITS = const(0x3fff)
 
-# Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP); elsewhere it shows when that goes on.
-_PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else 0
+# Linux tells of the peer's end also while nothing is read (poll(2), POLLRDHUP), ESP32 of a reset to who asks for HUP
+# (ports/esp32/modsocket.c); otherwise it shows when reading goes on.
+_PEER_END = 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or hasattr(select, 'epoll')) else \
+    16 if _ESP32 else 0
 
 # MicroPython looks for a builtin among all of a module's names first: what the hot path uses is one of them.
 _callable, _len, _str, _type = callable, len, str, type
@@ -256,6 +260,20 @@ def _no_delay(sock):
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
     except OSError:
         pass
+
+
+def _was_sent(exception, datagram):
+    """True for ESP32's sendto of an empty datagram: it takes the 0 bytes sent for "not now" and raises ETIMEDOUT."""
+    return _ESP32 and not len(datagram) and exception.errno == errno.ETIMEDOUT
+
+
+def _revive(udp_socket, address):
+    """
+    Go on after an empty datagram: ESP32 takes it for the end of a connection and reads nothing more, until the socket
+    is bound, be it where it is already (ports/esp32/modsocket.c). What has come meanwhile is not lost.
+    """
+    if _ESP32:
+        udp_socket.bind(address)
 
 
 class _Poller:
@@ -3360,7 +3378,10 @@ class XAsyncUDPDatagram(XAsyncSocket):
         data = memoryview(data) if _MICROPYTHON else self._into[:data]  # type: ignore[index]
         if _len(data) > self._size:
             self.DroppedCount += 1
-        elif self._on_recv is not None:
+            return
+        if not _len(data):
+            _revive(self._socket, self.LocalAddr)
+        if self._on_recv is not None:
             self._on_recv(self, self._from, data)
 
     def _remember(self, system_address):
@@ -3403,6 +3424,8 @@ class XAsyncUDPDatagram(XAsyncSocket):
         """True where a send to _to succeeds at once; the slow way tells why it does not."""
         try:
             self._send_to(datagram, self._to_system)
+        except OSError as ex:
+            return _was_sent(ex, datagram)
         except Exception:
             return False
         return True
@@ -3433,7 +3456,11 @@ class XAsyncUDPDatagram(XAsyncSocket):
             if system_address is None:
                 system_address = self._look_up(remote_address)
             if system_address and not self._queued:
-                self._send_to(datagram, system_address)
+                try:
+                    self._send_to(datagram, system_address)
+                except OSError as ex:
+                    if not _was_sent(ex, datagram):
+                        raise
                 if handler is not None:
                     self._add_event(handler, (arg,))
                 return

@@ -14,6 +14,7 @@ LIMIT_SEC = 40  # a busy emulator is several times slower than a chip
 
 # What stays on the computer, and why.
 LEFT_OUT = {
+    "test_esp32": "it is about another chip",
     "test_threads": "the second core cannot use lwIP, and the emulator has one core",
 }
 

@@ -1,9 +1,14 @@
 """Collects each contract test once per interpreter, and runs it there in a process of its own.
 
-`[cpython]` runs under the Python that runs pytest, `[micropython]` under the interpreter that the environment
-variable MICROPYTHON names (build/unix/micropython where it is not set), with the library frozen in it where there
-is one. XAS_EXPECT_FROZEN=1 makes a missing interpreter or a library that is not frozen an error; with 0 the library
-comes from lib/ in any case. A module with OVER = ['', 'tls'] runs a second time with connections that are TLS.
+    cpython         the Python that runs pytest
+    micropython     what the environment variable MICROPYTHON names, build/unix/micropython where it is not set
+    esp32           what ESP32_SOCKETS names, build/unix-esp32-sockets/micropython where it is not set, with the peers
+                    on the loopback inside its process
+    esp32_tap       the same, with the peers behind an Ethernet interface
+
+MicroPython has the library frozen in it where it can. XAS_EXPECT_FROZEN=1 makes a missing MICROPYTHON or a library
+that is not frozen an error; with 0 the library comes from lib/ in any case. A module with OVER = ['', 'tls'] runs a
+second time under the first two, with connections that are TLS.
 """
 import ast
 import itertools
@@ -15,11 +20,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networks
 import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-TIME_LIMIT_SEC = 30     # of one test; a module may set its own, TIME_LIMIT_SEC = ...
+TIME_LIMIT_SEC = 30     # of one test; a module may set its own, TIME_LIMIT_SEC = ..., and name its INTERPRETERS = ...
 
 EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 
@@ -27,16 +33,22 @@ EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 class Interpreter:
     """How to run the portable runner, and why not, if so."""
 
-    def __init__(self, name, command, environment, missing=None):
+    def __init__(self, name, command, path, network, missing=None):
         self.name = name
         self.command = command
-        self.environment = environment
-        self.missing = missing
+        self.environment = path     # where it finds modules
+        self.network = network
+        self.missing = missing or network.missing
+        self.left_out = {}          # text in a test's source: why it does not run here
+
+    def reason_to_leave_out(self, source):
+        return next((reason for text, reason in self.left_out.items() if text in source), None)
 
     def run(self, script, *args, environment=None, limit_sec=TIME_LIMIT_SEC):
         """Exit status and output; a process that takes too long is interrupted, which gives its traceback."""
         process = subprocess.Popen(
-            [*self.command, str(script), *args], env={**os.environ, **self.environment, **(environment or {})},
+            [*self.network.prefix, *self.command, str(script), *args],
+            env={**os.environ, **self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             output, _ = process.communicate(timeout=limit_sec)
@@ -52,34 +64,45 @@ class Interpreter:
         return (1 if note else process.returncode), output.decode(errors='replace') + note
 
 
-def _cpython():
+def _cpython(network):
     path = [ROOT / 'lib', HERE, HERE / 'contract']
     return Interpreter('cpython', [sys.executable, '-s'], {
         'PYTHONPATH': os.pathsep.join(map(str, path)),
-        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python')})
+        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python')}, network)
 
 
-def _micropython():
-    binary = os.environ.get('MICROPYTHON') or str(ROOT / 'build' / 'unix' / 'micropython')
+def _micropython(name, binary, network, advice):
     command = [binary, '-X', 'heapsize=16m']
     if shutil.which(binary) is None:
-        return Interpreter('micropython', command, {}, missing='no MicroPython at %s' % binary)
+        return Interpreter(name, command, {}, network, missing='no MicroPython at %s%s' % (binary, advice))
     probe = subprocess.run([binary, '-c', 'import XAsyncSockets'], env={**os.environ, 'MICROPYPATH': '.frozen'},
                            stdin=subprocess.DEVNULL, capture_output=True, cwd='/')
     frozen = probe.returncode == 0 and EXPECT_FROZEN != '0'
     path = (['.frozen'] if frozen else [ROOT / 'lib', '.frozen']) + [HERE, HERE / 'contract']
-    interpreter = Interpreter('micropython', command, {'MICROPYPATH': ':'.join(map(str, path))})
+    interpreter = Interpreter(name, command, {'MICROPYPATH': ':'.join(map(str, path))}, network)
     interpreter.frozen = frozen
     return interpreter
 
 
-INTERPRETERS = [_cpython(), _micropython()]
+def _interpreters():
+    host = networks.Host()
+    yield _cpython(host)
+    yield _micropython('micropython', os.environ.get('MICROPYTHON') or str(ROOT / 'build' / 'unix' / 'micropython'),
+                       host, '')
+    esp32 = os.environ.get('ESP32_SOCKETS') or str(ROOT / 'build' / 'unix-esp32-sockets' / 'micropython')
+    for name, network in (('esp32', networks.InProcess()), ('esp32_tap', networks.PrivateTap())):
+        interpreter = _micropython(name, esp32, network, ': make unix-esp32-sockets')
+        interpreter.left_out = {'doubles.': 'these sockets are real: the stand-ins of doubles.py play a chip'}
+        yield interpreter
+
+
+INTERPRETERS = list(_interpreters())
+CPYTHON_AND_MICROPYTHON = INTERPRETERS[:2]
 
 
 def pytest_report_header(config):
-    micropython = INTERPRETERS[1]
-    return 'micropython: ' + (micropython.missing or '%s, library %s' % (
-        micropython.command[0], 'frozen' if micropython.frozen else 'from lib/'))
+    return ['%s: %s' % (interpreter.name, interpreter.missing or '%s, library %s' % (
+        interpreter.command[0], 'frozen' if interpreter.frozen else 'from lib/')) for interpreter in INTERPRETERS[1:]]
 
 
 def pytest_configure(config):
@@ -92,36 +115,16 @@ def pytest_configure(config):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))    # the scale tests need thousands
 
 
-class _Agent:
-    """The peer agent of this session, started with the first test."""
-
-    process = None
-
-    @classmethod
-    def addr(cls):
-        if cls.process is None:
-            cls.process = subprocess.Popen([sys.executable, str(HERE / 'peer_agent.py')],
-                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            cls.port = int(cls.process.stdout.readline())
-        return '127.0.0.1:%d' % cls.port
-
-    @classmethod
-    def stop(cls):
-        if cls.process is not None:
-            cls.process.stdin.close()
-            cls.process.wait(timeout=5)
-            cls.process = None
-
-
 def pytest_unconfigure(config):
-    _Agent.stop()
+    for interpreter in INTERPRETERS:
+        interpreter.network.stop()
 
 
 def pytest_generate_tests(metafunc):
-    """Host tests that ask for `interpreter` run once with each."""
+    """Host tests that ask for `interpreter` run once with each that has this computer's network."""
     if 'interpreter' in metafunc.fixturenames:
-        metafunc.parametrize('interpreter', INTERPRETERS, ids=[interpreter.name for interpreter in INTERPRETERS],
-                             indirect=True)
+        metafunc.parametrize('interpreter', CPYTHON_AND_MICROPYTHON,
+                             ids=[interpreter.name for interpreter in CPYTHON_AND_MICROPYTHON], indirect=True)
 
 
 @pytest.fixture
@@ -129,6 +132,21 @@ def interpreter(request):
     if request.param.missing:
         pytest.skip(request.param.missing)
     return request.param
+
+
+@pytest.fixture(scope='session')
+def micropython():
+    """The interpreter that MICROPYTHON names, which may be missing."""
+    return INTERPRETERS[1]
+
+
+@pytest.fixture
+def esp32():
+    """The interpreter with the ESP32's socket layer."""
+    interpreter = INTERPRETERS[2]
+    if interpreter.missing:
+        pytest.skip(interpreter.missing)
+    return interpreter
 
 
 def pytest_pycollect_makemodule(module_path, parent):
@@ -142,18 +160,26 @@ class ContractModule(pytest.File):
 
     def collect(self):
         limit_sec = TIME_LIMIT_SEC
-        over = ['']
-        for node in ast.parse(self.path.read_text(encoding='utf-8')).body:
+        interpreters, over = INTERPRETERS, ['']
+        source = self.path.read_text(encoding='utf-8')
+        for node in ast.parse(source).body:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'TIME_LIMIT_SEC':
                 limit_sec = ast.literal_eval(node.value)
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'INTERPRETERS':
+                names = ast.literal_eval(node.value)
+                interpreters = [interpreter for interpreter in INTERPRETERS if interpreter.name in names]
             if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'OVER':
                 over = ast.literal_eval(node.value)
             if isinstance(node, ast.FunctionDef) and node.name.startswith('test_'):
-                for interpreter, transport in itertools.product(INTERPRETERS, over):
+                text = ast.get_source_segment(source, node)
+                for interpreter, transport in itertools.product(interpreters, over):
+                    if transport and interpreter not in CPYTHON_AND_MICROPYTHON:
+                        continue
                     name = interpreter.name + (transport and '-' + transport)
                     yield ContractTest.from_parent(
                         self, name='%s[%s]' % (node.name, name), function=node, interpreter=interpreter,
-                        limit_sec=limit_sec, transport=transport)
+                        limit_sec=limit_sec, transport=transport,
+                        reason=interpreter.missing or interpreter.reason_to_leave_out(text))
 
 
 class ContractFailure(Exception):
@@ -163,20 +189,22 @@ class ContractFailure(Exception):
 class ContractTest(pytest.Item):
     """One test function under one interpreter."""
 
-    def __init__(self, *, function, interpreter, limit_sec, transport, **kwargs):
+    def __init__(self, *, function, interpreter, limit_sec, transport, reason, **kwargs):
         super().__init__(**kwargs)
         self.function = function
         self.interpreter = interpreter
         self.limit_sec = limit_sec
         self.transport = transport
+        self.reason = reason    # why it is skipped, if so
         self.add_marker(interpreter.name)
 
     def runtest(self):
-        if self.interpreter.missing:
-            pytest.skip(self.interpreter.missing)
+        if self.reason:
+            pytest.skip(self.reason)
         status, output = self.interpreter.run(
             HERE / 'run_portable.py', self.path.stem, self.function.name,
-            environment={'XAS_AGENT': _Agent.addr(), 'XAS_TRANSPORT': self.transport}, limit_sec=self.limit_sec)
+            environment={**self.interpreter.network.environment(), 'XAS_TRANSPORT': self.transport},
+            limit_sec=self.limit_sec)
         skipped = '\nSKIPPED %s: ' % self.function.name
         if skipped in output:
             pytest.skip(output.split(skipped)[1].splitlines()[0])

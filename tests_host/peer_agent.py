@@ -46,6 +46,8 @@ class TcpPeer(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        # asyncio does so itself for some sockets only; a chip acknowledges late.
+        transport.get_extra_info('socket').setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.listener is not None:
             self.listener.accepted.append(self)
 
@@ -245,7 +247,6 @@ class Session:
         except BaseException:
             sock.close()
             raise
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _, peer = await loop.create_connection(TcpPeer, sock=sock)
         return self._keep(peer), sock.getsockname()[1]
 

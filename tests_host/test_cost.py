@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import INTERPRETERS, ROOT
+
+ROOT = Path(__file__).resolve().parent.parent
 
 sys.path.insert(0, str(ROOT / 'tools' / 'bench'))
 import instructions  # noqa: E402
@@ -21,9 +22,8 @@ LIMITS = {'echo': 8, 'lines': 26, 'udp': 30, 'upload': 5.5, 'download': 10.5, 'c
 
 
 @pytest.fixture(scope='module')
-def bench():
+def bench(micropython):
     """The servers of the benchmark, ready to run."""
-    micropython = INTERPRETERS[1]
     if micropython.missing:
         pytest.skip(micropython.missing)
     for program in ('valgrind', 'gcc'):

@@ -18,5 +18,5 @@ else ifneq ($(filter i%86,$(TARGET_CPU)),)
 MPY_CROSS_FLAGS += -march=x86
 else
 export REAL_MPY_CROSS := $(MICROPY_MPYCROSS)
-export MICROPY_MPYCROSS := $(VARIANT_DIR)/mpy-cross-bytecode
+export MICROPY_MPYCROSS := $(VARIANT_DIR)/../UNIX/mpy-cross-bytecode
 endif

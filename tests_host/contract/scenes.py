@@ -113,6 +113,7 @@ class Link:
             listener = listen_peer(recv_buffer)
             kwargs.setdefault('recvbufLen', BUFFER_SIZE)
             self.client = XAsyncTCPClient.Create(self.pool, listener.addr, **kwargs)
+            self.client._host_name = 'localhost'    # as the certificates of the peers say, wherever those are
             connected = Recorder()
             self.client.OnConnected = connected.connected
             self.pump(lambda: connected.events)

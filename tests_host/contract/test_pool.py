@@ -1,5 +1,17 @@
 """XAsyncSocketsPool: its sockets, its loop, its turns, and handlers that raise."""
-from harness import connect_peer, cpu_ms, elapsed_ms, needs_threads, now_ms, open_files, pump, raises, sleep_ms, wait
+from harness import (
+    CHIP,
+    connect_peer,
+    cpu_ms,
+    elapsed_ms,
+    needs_threads,
+    now_ms,
+    open_files,
+    pump,
+    raises,
+    sleep_ms,
+    wait,
+)
 from scenes import Link, Recorder, serve
 
 from XAsyncSockets import (
@@ -79,7 +91,8 @@ def test_a_turn_waits_as_long_as_told_and_not_longer():
     link = Link()
     start = now_ms()
     link.pool.PollEvents(200)
-    assert 150 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+    # A chip looks every 20 ms what other threads ask for, and a turn may end then.
+    assert (15 if CHIP else 150) <= elapsed_ms(start) < 2000, elapsed_ms(start)
 
 
 def test_a_turn_ends_when_a_timer_is_due():
@@ -279,8 +292,10 @@ def test_every_handler_may_raise():
 
 def test_on_exception_may_raise_too():
     link = Link()
+    raised = []
 
     def bad(socket, exception):
+        raised.append(exception)
         raise RuntimeError('again')
 
     def bad_receiver(client, data, arg):
@@ -289,7 +304,7 @@ def test_on_exception_may_raise_too():
     link.pool.OnException = bad
     link.client.AsyncRecvData(onDataRecv=bad_receiver)
     link.peer.send(b'1')
-    link.pump_for(50)
+    link.pump(lambda: raised)
     link.client.AsyncRecvData(onDataRecv=link.events.received)
     link.peer.send(b'2')
     link.pump(lambda: link.events.count('received'))

@@ -1,13 +1,16 @@
 """Faults of the library, each as the test that it fails."""
 
 from harness import (
+    ESP32,
     free_addr,
     listen_peer,
+    needs_sockets,
     needs_threads,
     pattern,
     pump,
     raises,
     refusing_addr,
+    skip,
     sleep_ms,
     start_new_thread,
     udp_peer,
@@ -69,6 +72,8 @@ def test_plain_data_that_comes_while_another_thread_starts_tls_is_an_error():
 
 
 def test_the_peers_close_behind_a_full_buffer_is_noticed():
+    if ESP32:
+        skip('these sockets tell of an end when it is read')
     XAsyncTCPClient.LingerSec = 0.2
     for size in (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
         for link in links():
@@ -123,6 +128,7 @@ def test_more_threads_than_the_port_has():
 
 def test_handlers_set_right_after_create_in_another_thread():
     needs_threads()
+    needs_sockets(20)
     pool = XAsyncSocketsPool()
     pool.AsyncWaitEvents(1)
     listener = listen_peer()

@@ -2,7 +2,7 @@
 import gc
 
 import doubles
-from harness import MICROPYTHON, connect_peer, elapsed_ms, now_ms, pump, skip
+from harness import MICROPYTHON, connect_peer, elapsed_ms, needs_memory_of_its_own, now_ms, pump, skip
 
 
 def echo_server():
@@ -55,6 +55,7 @@ def allocated_by_echo(pool, peer, rounds, size):
 def test_an_echoed_message_allocates_nothing():
     if not MICROPYTHON:
         skip('CPython does not count allocations')
+    needs_memory_of_its_own()
     pool, client, peer = echo_server()
     run_echo(pool, peer, 50, 64)
     allocated = allocated_by_echo(pool, peer, 500, 64)

@@ -11,7 +11,7 @@ import socket
 import struct
 
 TUN_DEVICE = "/dev/net/tun"
-TUNSETIFF = 0x400454CA
+TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_UP = 0x0001, 0x0002, 0x1000, 0x0001
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFDSTADDR, SIOCSIFNETMASK, SIOCSIFMTU = 0x8914, 0x8916, 0x8918, 0x891C, 0x8922
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
@@ -98,6 +98,13 @@ class Tun:
 
     def close(self):
         os.close(self.fd)
+
+
+def add_tap(name, address, netmask):
+    """Add an Ethernet interface to this namespace, for another process that opens it as a TAP."""
+    fd = _open_interface(name, IFF_TAP, (SIOCSIFADDR, _address(address)), (SIOCSIFNETMASK, _address(netmask)))
+    fcntl.ioctl(fd, TUNSETPERSIST, 1)
+    os.close(fd)
 
 
 class Tap:

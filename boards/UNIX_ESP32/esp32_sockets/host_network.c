@@ -1,0 +1,69 @@
+// Takes the place of ESP-IDF's esp_netif: starts lwIP with the interfaces that it has on a computer.
+//
+//   loopback        always
+//   Ethernet        where PRECONFIGURED_TAPIF names a TAP interface: 10.99.0.2/24, gateway 10.99.0.1
+//
+// Sockets and TCP control blocks are as many as on the board; EXTRA_SOCKETS=n gives n more, for peers that run in
+// this very process.
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lwip/netif.h"
+#include "lwip/sockets.h"
+#include "lwip/tcpip.h"
+#include "netif/tapif.h"
+#include "esp_netif.h"
+
+_Static_assert(ETIMEDOUT == 110, "this file and lwIP's host side need the errno numbers of Linux");
+
+#define LINGER_MS 20
+
+static bool has_ethernet(void) {
+    return getenv("PRECONFIGURED_TAPIF") != NULL;
+}
+
+static void add_interfaces(void *started) {
+    static struct netif ethernet;
+    ip4_addr_t address, mask, gateway;
+    if (has_ethernet()) {
+        IP4_ADDR(&address, 10, 99, 0, 2);
+        IP4_ADDR(&mask, 255, 255, 255, 0);
+        IP4_ADDR(&gateway, 10, 99, 0, 1);
+        netif_add(&ethernet, &address, &mask, &gateway, NULL, tapif_init, tcpip_input);
+        netif_set_default(&ethernet);
+        netif_set_up(&ethernet);
+    }
+    sys_sem_signal(started);
+}
+
+// lwIP's tables have room for EXTRA_SOCKETS_MAX more than the board's. TCP sockets nobody sees, each with its control
+// block, hold what is not asked for. They have the lowest numbers, so that the others are those of the board.
+static void hold_extra_sockets(void) {
+    const char *extra = getenv("EXTRA_SOCKETS");
+    for (int n = extra != NULL ? atoi(extra) : 0; n < EXTRA_SOCKETS_MAX; n++) {
+        lwip_socket(AF_INET, SOCK_STREAM, 0);
+    }
+}
+
+// A board's network outlives a script, this one does not: let the last segments leave.
+static void linger(void) {
+    usleep(LINGER_MS * 1000);
+}
+
+esp_err_t esp_netif_init(void) {
+    sys_sem_t started;
+    srand(time(NULL) ^ (getpid() << 8)); // for the first local port and sequence number
+    sys_sem_new(&started, 0);
+    tcpip_init(add_interfaces, &started);
+    sys_arch_sem_wait(&started, 0);
+    sys_sem_free(&started);
+    hold_extra_sockets();
+    if (has_ethernet()) {
+        atexit(linger);
+    }
+    return ESP_OK;
+}

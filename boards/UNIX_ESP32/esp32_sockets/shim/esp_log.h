@@ -1,0 +1,6 @@
+// What ports/esp32 takes from ESP-IDF's header of this name.
+#pragma once
+#include <stdio.h>
+
+#define ESP_LOGE(tag, format, ...) fprintf(stderr, "E %s: " format "\n", tag,##__VA_ARGS__)
+#define ESP_LOGI(tag, ...) ((void)tag)

@@ -1,0 +1,1 @@
+include("../UNIX/manifest.py")
