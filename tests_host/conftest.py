@@ -23,6 +23,9 @@ from pathlib import Path
 import networks
 import pytest
 
+# Under a name of its own, for the tests here that import it: other folders have a conftest, too.
+sys.modules['host_conftest'] = sys.modules[__name__]
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 TIME_LIMIT_SEC = 30     # of one test; a module may set its own, TIME_LIMIT_SEC = ..., and name its INTERPRETERS = ...

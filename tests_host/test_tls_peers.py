@@ -306,7 +306,7 @@ def test_openssl_s_server(program, start):
 
 
 def test_asyncio_of_micropython(server, interpreter, start, tmp_path):
-    from conftest import INTERPRETERS
+    from host_conftest import INTERPRETERS
     micropython = INTERPRETERS[1]
     if micropython.missing:
         pytest.skip(micropython.missing)

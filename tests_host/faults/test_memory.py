@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ports import free_port
+from free_ports import free_port
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_SEC = 20

@@ -17,7 +17,7 @@ def test_a_stream_through_a_bad_network(interpreter, fault):
     if subprocess.run(['unshare', '--net', 'true'], capture_output=True).returncode:
         pytest.skip('needs the right to make a network namespace (root)')
     run = subprocess.run(
-        ['unshare', '--net', sys.executable, str(HERE / 'network.py'), fault, *interpreter.command,
+        ['unshare', '--net', sys.executable, str(HERE / 'bad_network.py'), fault, *interpreter.command,
          str(HERE / 'echo.py')], env={**os.environ, **interpreter.environment}, capture_output=True, text=True,
         timeout=60)
     if run.stdout.startswith('skipped'):

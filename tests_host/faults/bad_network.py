@@ -1,6 +1,6 @@
 """Inside a private network namespace: a stream there and back through echo.py while the network is at fault.
 
-    network.py FAULT PROGRAM ...     prints `passed`, or `skipped` where the kernel has no such fault
+    bad_network.py FAULT PROGRAM ...     prints `passed`, or `skipped` where the kernel has no such fault
 """
 import socket
 import subprocess
