@@ -27,7 +27,7 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host unix unix-esp32-sockets bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host tools unix unix-esp32-sockets bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -45,6 +45,8 @@ test: lint test-host ## everything that needs no hardware
 test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host $(PYTEST_ARGS)
+
+tools: build/venv/installed ## what build/venv/bin/python tools/board needs
 
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython
 

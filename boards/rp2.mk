@@ -26,7 +26,7 @@ RP2_TAG = $(MPY_TAG)
 SOURCES += lwip pico-sdk tinyusb
 endif
 
-# PPP needs a patch. It goes into a tree of links to the sources, which stay as they are.
+# PPP needs a patch, the one that fits the release. It goes into a tree of links to the sources, which stay as they are.
 RP2_PATCHES := $(if $(shell grep PPP_LWIP boards/$(BOARD)/mpconfigboard.h),$(wildcard boards/patches/*.patch))
 RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
 
@@ -72,9 +72,9 @@ $(OUT)/config.stamp: build/programs.arm build/micropython.stamp $(if $(RP2_PATCH
 build/src/patched.stamp: build/micropython.stamp $(RP2_PATCHES)
 	@rm -rf build/src/patched && cp -as $(realpath $(MPY)) build/src/patched
 	@for patch in $(abspath $(RP2_PATCHES)); do \
-	    patch -d build/src/patched -p1 --follow-symlinks --quiet < $$patch || { \
-	        echo "$$patch does not fit this MicroPython; it is for the versions that it names." >&2; exit 1; }; done
-	@touch $@
+	    if patch -d build/src/patched -p1 --follow-symlinks --quiet --dry-run < $$patch > /dev/null; then \
+	        patch -d build/src/patched -p1 --follow-symlinks --quiet < $$patch && touch $@; exit; fi; done; \
+	    echo "None of $(RP2_PATCHES) fits this MicroPython; each names the releases that it is for." >&2; exit 1
 
 define RP2_NO_DRIVER
 { echo "$(BOARD) needs $(RP2_DRIVER), which Debian does not have: give a MicroPython checkout with its submodules," \

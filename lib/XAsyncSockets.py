@@ -79,6 +79,7 @@ _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
 # What a UDP socket raises while its queue is full: RP2 ENOMEM (pbuf_alloc), others EAGAIN or ENOBUFS.
 _DATAGRAM_QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)
 
+_FRAME = const(1500)  # bytes: what fits into a frame of Ethernet
 _SLOT_SIZE = const(4096)
 _SLOT_SIZE_ON_CHIP = const(2048)
 _MAX_TIMEOUT_MS = const(518400000)  # 6 days: less than half the period of a 32-bit port's ticks, 2**30 ms
@@ -940,14 +941,23 @@ class XAsyncSocketsPool:
         if self._poller is None or self._owner != _get_ident():
             self._open()
             self._claim()
-        try:
-            count = self._turn(timeoutMs)
-        except MemoryError:
-            self._reserve = None
-            count = 0
-        if self._stopping:
-            self._shut_down()
-        return count
+        start = _ticks_ms()
+        left = timeoutMs
+        while True:  # on a chip, a turn is shorter than it was told to be: see _CHIP_WAIT_MS
+            try:
+                count = self._turn(left)
+            except MemoryError:
+                self._reserve = None
+                timeoutMs = count = 0
+            if self._stopping:
+                self._shut_down()
+                return count
+            if count or not timeoutMs:
+                return count
+            if timeoutMs > 0:
+                left = timeoutMs - _ticks_diff(_ticks_ms(), start)
+                if left <= 0:
+                    return 0
 
     # --- the extension point: XAsyncSocket and its subclasses rely on these four ----------------------------
 
@@ -3465,7 +3475,8 @@ class XAsyncUDPDatagram(XAsyncSocket):
                     self._add_event(handler, (arg,))
                 return
         except OSError as ex:
-            if ex.errno not in _DATAGRAM_QUEUE_FULL:
+            # ENOMEM is also what RP2 says of a datagram that its memory can never hold.
+            if ex.errno not in _DATAGRAM_QUEUE_FULL or ex.errno == errno.ENOMEM and len(datagram) > _FRAME:
                 system_address = None
         if not system_address or self._queued >= self.SendQueueLimit:
             self._fails(datagram, remote_address)

@@ -134,6 +134,23 @@ def test_config_refuses_what_the_board_would_refuse(tmp_path):
         config(file, None, print)
 
 
+def test_provision_writes_checks_and_starts(new_board, tmp_path):
+    board = new_board(7, network=False)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"device": {"name": "attic"}, "control": {"token": "a secret of tests"}}))
+    command = [sys.executable, ROOT / "tools" / "board", "provision", board.port, file]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "written and read back" in done.stdout
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "is there already" in done.stdout
+    file.write_text('{"telemetry": {"port": 99999}}')
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "telemetry.port: 99999" in done.stderr
+    device = Device(board.port)
+    assert json.loads(device.run("print(open('/config.json').read())"))["device"] == {"name": "attic"}
+    device.close()
+
+
 def test_the_command_ends_with_one_sentence():
     command = [sys.executable, "-m", "tools.flash", "config", "--port", "/dev/no-such-port"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -5,9 +5,20 @@ import gc
 import harness
 import testing_network
 
+import XAsyncSockets
+
 # One thread: the second core must not use lwIP (docs/emulator.md), and the emulated chip has none.
 harness.THREADS = False
 harness.allocate_lock = harness.start_new_thread = None
+
+
+def _attributes():
+    """[(module or class, attribute's name, value)] of the library: tests change some of them."""
+    places = [XAsyncSockets] + [value for value in XAsyncSockets.__dict__.values() if isinstance(value, type)]
+    return [(place, name, value) for place in places for name, value in place.__dict__.items()]
+
+
+_as_imported = _attributes()
 
 
 def configure(agent_ip, agent_port):
@@ -23,7 +34,10 @@ def run(module, name):
 
 
 def _tidy_up():
-    """What a process's end does on a computer: close all that the test has left open, also with the peers."""
+    """What a process's end does on a computer: close all that is open, also with the peers, forget what was changed."""
+    for place, name, value in _as_imported:
+        if place.__dict__.get(name) is not value:
+            setattr(place, name, value)
     if harness._agent is not None:
         harness._agent._file.close()
         harness._agent._socket.close()

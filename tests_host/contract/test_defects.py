@@ -279,9 +279,12 @@ def test_d17_a_handler_that_raises_does_not_lose_its_socket():
 
     udp.OnRecv = on_datagram
     peer = udp_peer()
-    for data in (b'one', b'two', b'three'):
+    for count, data in enumerate((b'one', b'two', b'three'), 1):
         peer.send(data, udp.LocalAddr)
-    pump(pool, lambda: got == [b'one', b'two', b'three'])
+        pump(pool, lambda: len(got) == count)
+    assert got == [b'one', b'two', b'three']
+    if CHIP:
+        return
     used = cpu_ms()
     pool.PollEvents(300)
     assert cpu_ms() - used < 60

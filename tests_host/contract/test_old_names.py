@@ -1,5 +1,5 @@
 """Programs written for these names, in small: each uses the library the way such programs do."""
-from harness import MICROPYTHON, connect_peer, free_addr, peer_name, pump, skip, udp_peer
+from harness import CHIP, MICROPYTHON, connect_peer, free_addr, needs_loopback, peer_name, pump, skip, udp_peer
 from scenes import Link, Recorder
 
 from XAsyncSockets import (
@@ -11,7 +11,7 @@ from XAsyncSockets import (
     XClosedReason,
 )
 
-PAGE = b'0123456789' * 1000
+PAGE = b'0123456789' * (300 if CHIP else 1000)
 
 
 class WebRequest:
@@ -89,6 +89,7 @@ def test_a_web_server():
 
 def test_a_concentrator_of_telegrams_and_sessions():
     """recvBufSlots and recvbufLen, arguments by place, OnDataRecv, datagrams to a host name, OnClosed by reason."""
+    needs_loopback()
     pool = XAsyncSocketsPool()
     log = []
     udp = XAsyncUDPDatagram.Create(pool, localAddr=free_addr('udp'), recvbufLen=512, broadcast=False)

@@ -1,6 +1,7 @@
 """Faults of the library, each as the test that it fails."""
 
 from harness import (
+    CHIP,
     ESP32,
     free_addr,
     listen_peer,
@@ -75,7 +76,8 @@ def test_the_peers_close_behind_a_full_buffer_is_noticed():
     if ESP32:
         skip('these sockets tell of an end when it is read')
     XAsyncTCPClient.LingerSec = 0.2
-    for size in (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
+    # Chips do not tell of an end that they have not read up to: there it shows when the application goes on reading.
+    for size in (BUFFER_SIZE - 1,) if CHIP else (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
         for link in links():
             link.peer.send(pattern(size))
             link.peer.close()

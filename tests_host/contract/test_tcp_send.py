@@ -1,7 +1,7 @@
 """XAsyncTCPClient: sending, the order and the completion of it, the queue and its limit."""
 from array import array
 
-from harness import MANY, elapsed_ms, now_ms, pattern, raises
+from harness import CHIP, MANY, elapsed_ms, now_ms, pattern, raises
 from scenes import BUFFER_SIZE, Link, links
 
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
@@ -104,7 +104,7 @@ def test_the_callers_buffer_may_change_after_the_call():
 
 def test_an_echo_to_a_slow_reader_sends_what_was_received():
     """The data handler's memoryview goes to AsyncSendData, and the next receive fills the same slot."""
-    size = 300000
+    size = 3 * MANY if CHIP else 300000
     link = slow_link(limit=2 * size)
 
     def on_data(client, data, arg):

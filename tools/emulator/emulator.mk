@@ -12,8 +12,9 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 	@cd tools/emulator && npm ci --no-audit --no-fund
 	@touch $@
 
-$(EMULATED):
-	@$(MAKE) --no-print-directory firmware BOARD=PICO_PPP
+# What it depends on, the image's own rules know.
+$(EMULATED): FORCE
+	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP build/PICO_PPP/SHA256SUMS
 
 ifeq ($(BOARD),PICO_W)
 emulate: pico-w
