@@ -24,7 +24,9 @@ CHIP = MICROPYTHON and sys.platform != 'linux'
 ESP32 = sys.platform == 'esp32'
 THREADS = start_new_thread is not None
 
-OVER_TLS = not CHIP and os.getenv('XAS_TRANSPORT') == 'tls'    # connections of `Link` are TLS
+_setting = getattr(os, 'getenv', lambda name: None)     # a chip has no environment
+
+OVER_TLS = not CHIP and _setting('XAS_TRANSPORT') == 'tls'    # connections of `Link` are TLS
 
 PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 
@@ -33,7 +35,7 @@ MANY = 80000 if ESP32 else 20000 if CHIP else 300000
 SLOW = 4096                         # the receive buffer of a slow reader
 FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip's loop looks every 20 ms
 
-SOCKETS = int(os.getenv('XAS_SOCKETS') or 0) or 10000     # connections that a test can have at a time, with peers
+SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections that a test can have at a time, with peers
 
 TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
 
@@ -71,7 +73,7 @@ def needs_sockets(count):
 
 def needs_memory_of_its_own():
     """Skip where the peers share the memory that the test looks at."""
-    if os.getenv('XAS_AGENT') == 'loopback':
+    if _setting('XAS_AGENT') == 'loopback':
         skip('the peers are in the same process')
 
 
@@ -206,7 +208,7 @@ def configure(agent_addr, own_ip):
 
 
 def _configure_from_environment():
-    agent = os.getenv('XAS_AGENT')
+    agent = _setting('XAS_AGENT')
     if not agent:
         raise RuntimeError('no peer agent: set XAS_AGENT to its ip:port')
     if agent == 'loopback':
@@ -216,7 +218,7 @@ def _configure_from_environment():
         configure((loopback_agent.IP, None), loopback_agent.IP)
         return
     ip, port = agent.split(':')
-    configure((ip, int(port)), os.getenv('XAS_OWN_IP') or ip)
+    configure((ip, int(port)), _setting('XAS_OWN_IP') or ip)
 
 
 class _Agent:
