@@ -48,6 +48,7 @@ class Client:
 
     CliAddr = ('192.0.2.77', 40000)
     OnClosed = None
+    CloseError = None
 
     def __init__(self):
         self.sent = []
