@@ -114,7 +114,7 @@ def test_no_timeout_means_none():
 
 
 def test_many_timeouts_fire_each_in_its_turn():
-    count = min(12 if CHIP else 40, SOCKETS - 2)     # lwIP has a fixed number of connections
+    count = min(11 if CHIP else 40, SOCKETS - 2)     # lwIP has a fixed number of connections; no multiple of 3
     order = []
     clients = Recorder()
     link = Link()
