@@ -16,7 +16,7 @@ LIMIT_SEC = 120  # an emulator on a busy computer is many times slower than a ch
 LEFT_OUT = {
     "test_esp32": "it is about another chip",
     "test_threads": "the second core cannot use lwIP, and the emulator has one core",
-    "test_tls": "its certificates name this computer's loopback; TLS on the chip is in test_secure.py",
+    "test_tls": "its certificates name this computer's loopback; TLS on the chip is in test_tls.py",
 }
 
 
