@@ -14,15 +14,17 @@ import os
 import random
 import resource
 import shutil
-import socket
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from stories import FAULTS, Stories, Unexpected
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from free_ports import free_port  # noqa: E402
+from stories import FAULTS, Stories, Unexpected  # noqa: E402
+
 ROOT = HERE.parents[1]
 SHARES = (('0', 1), ('own', 1), ('1', 1), ('4', 3))     # ways of threading, and their parts of the time
 BESIDE_EACH_OTHER = 12      # stories
@@ -45,17 +47,6 @@ def command(interpreter):
     if os.environ.get('XAS_EXPECT_FROZEN') == '0':
         environment['MICROPYPATH'] = '%s:.frozen' % (ROOT / 'lib')
     return [program, '-X', 'heapsize=%d' % HEAP_BYTES], environment
-
-
-def free_port():
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            try:
-                tcp.bind(('127.0.0.1', random.randrange(20000, 32000)))
-                udp.bind(tcp.getsockname())
-                return tcp.getsockname()[1]
-            except OSError:
-                continue
 
 
 class Run:
