@@ -84,6 +84,7 @@ def test_messages_do_not_fill_the_heap():
     """What comes and goes with connections and lines goes again."""
     if not MICROPYTHON:
         skip('CPython does not count allocations')
+    needs_memory_of_its_own()
     from scenes import Link
     link = Link()
     used = []
