@@ -144,6 +144,28 @@ def test_the_table_in_a_terminal(terminal, board):
     assert code == 0
 
 
+def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
+    watching = terminal("watch", "--port", "0")
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    names = [f"board-{number:02}" for number in range(20)]
+    send(port, *(line(1, device=name, celsius=number) for number, name in enumerate(names)))
+    watching.wait_for("board +address +up +lost +heard +celsius")
+    for number, name in enumerate(names):
+        watching.wait_for(rf"{name} +127.0.0.1 +100 s +0 +\d+ s ago +{number} ")
+    watching.type("\x03")
+    assert watching.wait()[0] == 0
+
+
+def test_what_a_terminal_has_no_room_for_is_said(terminal):
+    watching = terminal("watch", "--port", "0")
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    readings = {f"reading_{letter}": 1 for letter in "abcdef"}
+    send(port, *(line(1, device=f"board-{number:02}", **readings) for number in range(50)))
+    watching.wait_for("A larger window has room for 15 more boards and 2 more columns.")
+    watching.type("\x03")
+    assert watching.wait()[0] == 0
+
+
 def test_ctrl_c_ends_a_stream(tool, board):
     watching = tool("watch", "--json", "--port", "0")
     collect_at(board, watching.port())
