@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from tools.emulator.air import ASSOCIATED, FRAME, LEFT, Air, AirError
 from tools.emulator.console import HELP, CommandError, Console
 from tools.emulator.dhcp import ACK, DISCOVER, NAK, OFFER, REQUEST
 from tools.emulator.lan import Lan
-from tools.emulator.passt import loopback
+from tools.emulator.passt import Passt, loopback
 
 EVERYBODY = b"\xff" * 6
 LIMIT_SEC = 5
@@ -236,6 +237,23 @@ def test_the_console_sends_away_and_resets(air, console):
     assert board.told["deauthenticate"] == {"reason": 3}
     console.execute("reset 1")
     assert board.was_reset
+
+
+def test_what_passt_says_when_it_cannot_work_is_told(air, home, tmp_path, monkeypatch, capsys):
+    program = tmp_path / "passt"
+    program.write_text("#!/bin/sh\necho no way out >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    air.lan.connect(Passt([8095]))
+    board = Board(air, 1)
+    board.send(FRAME, home.bssid, EVERYBODY + board.mac + b"\x08\x06" + bytes(28))
+    said = ""
+    deadline = time.monotonic() + LIMIT_SEC
+    while "no way out" not in said:
+        assert time.monotonic() < deadline, said
+        time.sleep(0.01)
+        said += capsys.readouterr().err
+    assert "the board 10.65.0.11 cannot be reached" in said
 
 
 def test_without_rights_a_boards_address_is_one_of_this_computer():

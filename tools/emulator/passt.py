@@ -9,6 +9,8 @@ import ipaddress
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 
 from .dhcp import ETHERTYPE_IP, datagram
 from .network import NoRights
@@ -64,6 +66,7 @@ class Guest:
         self._address = address
         self._rest = b""
         self._stream, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()
         local = loopback(address)
         command = [program, "--foreground", "--quiet", "--fd", str(theirs.fileno()), "--no-dhcp", "--ipv4-only"]
         command += ["--address", str(address), "--netmask", str(lan.network.netmask)]
@@ -72,7 +75,7 @@ class Guest:
             command += ["--tcp-ports", f"{local}/{port}"]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
         )  # fmt: skip
         theirs.close()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -104,6 +107,14 @@ class Guest:
         self._socket.close()
         self._process.terminate()
         self._process.wait()
+        self._errors.close()
+
+    def _ended(self):
+        """passt has ended by itself, which it does where it cannot work. What it has said is all there is to know."""
+        self._lan.loop.forget(self._stream)
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip()
+        print(f"{PROGRAM} has ended, the board {self._address} cannot be reached: {said}", file=sys.stderr)
 
     def _read(self):
         try:
@@ -111,7 +122,7 @@ class Guest:
         except OSError:
             data = b""
         if not data:
-            self._lan.loop.forget(self._stream)
+            self._ended()
             return
         self._rest += data
         while len(self._rest) >= LENGTH:
