@@ -18,13 +18,21 @@ from firmware.schema import (
     Text,
 )
 
+# One object for all keys of a kind: each takes 50 bytes of a chip's heap, on every board.
+ON = Flag(True)
+OFF = Flag(False)
+PIN_OR_NONE = Optional(Integer(0, 0, 255))
+ADDRESS = Address()
+NETMASK = Address("255.255.255.0")
+WIFI_KEY = Secret(8, 63)
+
 WIFI_NETWORK = Record(
     ssid=Text(shortest=1, longest=32),
-    password=Secret(8, 63),
-    address=Address(),  # static; empty is DHCP
-    netmask=Address("255.255.255.0"),
-    gateway=Address(),
-    dns=Address(),
+    password=WIFI_KEY,
+    address=ADDRESS,  # static; empty is DHCP
+    netmask=NETMASK,
+    gateway=ADDRESS,
+    dns=ADDRESS,
 )
 
 SCHEMA = Record(
@@ -33,8 +41,8 @@ SCHEMA = Record(
         tags=ListOf(Text(shortest=3, longest=64), 8),  # more tags for each line, as "room=kitchen"
     ),
     boot=Record(
-        repl=Flag(False),
-        button=Optional(Integer(0, 0, 255)),  # held low at start: escape to the REPL
+        repl=OFF,
+        button=PIN_OR_NONE,  # held low at start: escape to the REPL
         watchdog_s=Integer(0, 0, 300),  # 0: none
         steady_s=Integer(30, 1, 3600),
     ),
@@ -49,40 +57,40 @@ SCHEMA = Record(
     wifi=Record(
         networks=ListOf(WIFI_NETWORK, 8),
         country=Text("XX", 2, 2),
-        power_save=Flag(False),
+        power_save=OFF,
     ),
     ap=Record(
-        enabled=Flag(True),
+        enabled=ON,
         ssid=Text("", 0, 32),  # empty: the device's name
-        password=Secret(8, 63),  # empty: open
+        password=WIFI_KEY,  # empty: open
         channel=Integer(6, 1, 13),
     ),
     lan=Record(
-        enabled=Flag(True),
+        enabled=ON,
         phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, as "LAN8720"
         phy_address=Integer(0, 0, 31),
-        mdc=Optional(Integer(0, 0, 255)),
-        mdio=Optional(Integer(0, 0, 255)),
-        power=Optional(Integer(0, 0, 255)),
-        address=Address(),
-        netmask=Address("255.255.255.0"),
-        gateway=Address(),
-        dns=Address(),
+        mdc=PIN_OR_NONE,
+        mdio=PIN_OR_NONE,
+        power=PIN_OR_NONE,
+        address=ADDRESS,
+        netmask=NETMASK,
+        gateway=ADDRESS,
+        dns=ADDRESS,
     ),
     ppp=Record(
-        enabled=Flag(True),
+        enabled=ON,
         uart=Optional(Integer(0, 0, 9)),  # null: the board's own, where it has one
-        tx=Optional(Integer(0, 0, 255)),
-        rx=Optional(Integer(0, 0, 255)),
+        tx=PIN_OR_NONE,
+        rx=PIN_OR_NONE,
         baud=Integer(921600, 1200, 5000000),
         user=Text("", 0, 64),
         password=Secret(1, 64),
     ),
     telemetry=Record(
-        enabled=Flag(True),
+        enabled=ON,
         interval_s=Number(5, 0.1, 86400),
         jitter=Number(0.1, 0, 0.5),  # part of the interval
-        broadcast=Flag(True),
+        broadcast=ON,
         port=Integer(8094, 1, 65535),
         collectors=ListOf(Collector(), 4),
         measurement=Text("board", 1, 32),
@@ -96,8 +104,8 @@ SCHEMA = Record(
             Record(
                 name=Text("bme280", 1, 32),
                 bus=Integer(0, 0, 9),
-                scl=Optional(Integer(0, 0, 255)),
-                sda=Optional(Integer(0, 0, 255)),
+                scl=PIN_OR_NONE,
+                sda=PIN_OR_NONE,
                 address=Integer(0x76, 0x08, 0x77),
             ),
             4,

@@ -5,7 +5,8 @@
     stop()          give up
     address()       (address, netmask, gateway) as text
 
-`name` is for people. `waits_ms`, where it is given, replaces the configured time to connect.
+`name` is for people. `waits_ms`, where it is given, replaces the configured time to connect. Wires are in
+wired_links.py, which a board without any does not load: on stock MicroPython code lies in the heap.
 """
 
 from firmware.log import describe
@@ -51,7 +52,7 @@ def broadcast_address(address, netmask):
     return ".".join(str(int(own[index]) | (~int(mask[index]) & 255)) for index in range(4))
 
 
-def _set_address(interface, static):
+def set_address(interface, static):
     """Give the interface its static address, or back to DHCP."""
     if static["address"]:
         gateway = static["gateway"] or NO_ADDRESS
@@ -63,7 +64,7 @@ def _set_address(interface, static):
             pass  # a port without this switch uses DHCP by itself
 
 
-class _Interface:
+class Interface:
     """What the links have in common: one of MicroPython's network interfaces."""
 
     waits_ms = None
@@ -93,7 +94,7 @@ class _Interface:
         return None
 
 
-class HostLink(_Interface):
+class HostLink(Interface):
     """The network of the computer that the UNIX board runs on."""
 
     name = "host"
@@ -111,7 +112,7 @@ class HostLink(_Interface):
         """Not ours to stop."""
 
 
-class StationLink(_Interface):
+class StationLink(Interface):
     """A station in one Wi-Fi network."""
 
     def __init__(self, network, clock, settings, country, power_save):
@@ -139,7 +140,7 @@ class StationLink(_Interface):
         except OSError:
             pass
         self._set_power_save(wlan)
-        _set_address(wlan, self._settings)
+        set_address(wlan, self._settings)
         wlan.connect(self._settings["ssid"], self._settings["password"] or None)
         self._started_ms = self._clock.uptime_ms()
 
@@ -178,7 +179,7 @@ class StationLink(_Interface):
         return self.interface.status("rssi")
 
 
-class AccessPointLink(_Interface):
+class AccessPointLink(Interface):
     """A Wi-Fi network of the board's own, for when no other answers."""
 
     def __init__(self, network, settings, ssid):
@@ -224,116 +225,13 @@ class AccessPointLink(_Interface):
             return False
 
 
-class LanLink(_Interface):
-    """A wired network: what the board brings, ESP32's own MAC with a PHY, or a WIZnet chip."""
-
-    name = "lan"
-    waits_ms = 5000  # without a cable there is nothing to wait for
-
-    def __init__(self, board, settings):
-        super().__init__()
-        self._board = board
-        self._settings = settings
-
-    def available(self):
-        """True where the board has, or the configuration describes, a wired interface."""
-        network = self._board.network
-        return (
-            hasattr(self._board.support, "lan")
-            or hasattr(network, "WIZNET5K")
-            or (hasattr(network, "LAN") and bool(self._settings["phy"]))
-        )
-
-    def _make(self):
-        interface = self._board.lan()
-        if interface:
-            return interface
-        network = self._board.network
-        if hasattr(network, "LAN") and self._settings["phy"]:
-            return self._make_esp32(network)
-        return network.WIZNET5K()
-
-    def _make_esp32(self, network):
-        settings = self._settings
-        phy = getattr(network, "PHY_" + settings["phy"], None)
-        if phy is None:
-            raise ValueError(f"lan.phy: this image has no driver for {settings['phy']}")
-        pins = {}
-        for name in ("mdc", "mdio", "power"):
-            if settings[name] is not None:
-                pins[name] = self._board.machine.Pin(settings[name])
-        return network.LAN(phy_type=phy, phy_addr=settings["phy_address"], **pins)
-
-    def start(self):
-        """Switch it on; a cable may come later."""
-        if not self.interface:
-            self.interface = self._make()
-        self.interface.active(True)
-        _set_address(self.interface, self._settings)
-
-    def stop(self):
-        """Leave it on: a cable that is plugged in later is noticed by the next attempt at once."""
-
-
-class PppLink(_Interface):
-    """The point-to-point protocol over a UART: a cellular modem, or the emulated board's way out."""
-
-    name = "ppp"
-
-    def __init__(self, board, settings):
-        super().__init__()
-        self._board = board
-        self._settings = settings
-
-    def available(self):
-        """True where the image has PPP, and the board or the configuration a UART for it."""
-        has_uart = hasattr(self._board.support, "uart") or self._settings["uart"] is not None
-        return hasattr(self._board.network, "PPP") and has_uart
-
-    def _make_uart(self):
-        settings = self._settings
-        if settings["uart"] is None:
-            return self._board.uart(settings["baud"])
-        machine = self._board.machine
-        pins = {}
-        for name in ("tx", "rx"):
-            if settings[name] is not None:
-                pins[name] = machine.Pin(settings[name])
-        return machine.UART(settings["uart"], settings["baud"], rxbuf=4096, **pins)
-
-    def start(self):
-        """Dial."""
-        ppp_class = self._board.network.PPP
-        if not self.interface:
-            self.interface = ppp_class(self._make_uart())
-        options = {}
-        if self._settings["user"]:
-            security = getattr(ppp_class, "SEC_CHAP", getattr(ppp_class, "SEC_PAP", None))
-            options = {"security": security, "user": self._settings["user"], "key": self._settings["password"]}
-        self.interface.connect(**options)
-
-    def poll(self):
-        """As the protocol reports; lwIP's error codes are negative here."""
-        state = super().poll()
-        status = self.interface.status() if state != UP and hasattr(self.interface, "status") else 0
-        if isinstance(status, int) and status < 0:
-            self.reason = f"PPP error {-status}"
-            return FAILED
-        return state
-
-    def stop(self):
-        """Hang up."""
-        if self.interface:
-            self.interface.disconnect()
-
-
 def make_links(board, config, clock):
     """The links that the board can have and the configuration wants, in its order; the fallback last or None."""
     network = board.network
     by_kind = {
         "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],
-        "lan": lambda: _if_available(LanLink(board, config["lan"]), config["lan"]["enabled"]),
-        "ppp": lambda: _if_available(PppLink(board, config["ppp"]), config["ppp"]["enabled"]),
+        "lan": lambda: _make_lan(board, config["lan"]),
+        "ppp": lambda: _make_ppp(board, config["ppp"]),
         "wifi": lambda: _make_stations(network, config["wifi"], clock),
     }
     links = []
@@ -342,8 +240,25 @@ def make_links(board, config, clock):
     return links
 
 
-def _if_available(link, enabled):
-    return [link] if enabled and link.available() else []
+def _make_lan(board, settings):
+    """Where the board has, or the configuration describes, a wired interface."""
+    network = board.network
+    on_chip = hasattr(network, "LAN") and settings["phy"]
+    if not settings["enabled"] or not (hasattr(board.support, "lan") or hasattr(network, "WIZNET5K") or on_chip):
+        return []
+    from firmware.wired_links import LanLink
+
+    return [LanLink(board, settings)]
+
+
+def _make_ppp(board, settings):
+    """Where the image has PPP, and the board or the configuration a UART for it."""
+    has_uart = hasattr(board.support, "uart") or settings["uart"] is not None
+    if not settings["enabled"] or not hasattr(board.network, "PPP") or not has_uart:
+        return []
+    from firmware.wired_links import PppLink
+
+    return [PppLink(board, settings)]
 
 
 def _make_stations(network, settings, clock):
