@@ -92,6 +92,8 @@ _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 _AT_ONCE = const(15)                # a power of 2 minus 1: reads of one socket, or events that events cause, at a time
 _PATIENCE = const(-32)              # how often not to read at once again after there was nothing more
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
+_MANY = const(128)                  # sockets from which on the busy ones are asked first, …
+_BUSY = const(64)                   # … and how many these are at the most
 _RESERVE = const(1024)              # bytes that a pool keeps for the moment when there are no others
 
 if _MICROPYTHON:
@@ -308,6 +310,81 @@ class _Poller:
             self._epoll.close()
         # The bound methods and the set refer to each other.
         self.add = self.change = self.remove = self.wait = self._set = self._epoll = None
+
+
+class _BusyFirst(_Poller):
+    """
+    A poll set that asks the busy ones of many sockets first: poll(2), which is what the unix port has, costs as much
+    for a silent socket as for any other. Those that had something lately are in a small set, too, which is asked alone
+    while it has something, fifteen times of sixteen. Where ever others are the busy ones, all are asked for a while.
+    """
+
+    def __init__(self, sockets):
+        super().__init__()
+        self._sockets = sockets     # by key: the pool's
+        self._many = False
+        self.add = self._add
+
+    def _add(self, key, events):
+        self._set.register(key, events)
+        if not self._many and _len(self._sockets) >= _MANY:
+            self._start_anew(0)
+            self.change, self.remove, self.wait = self._change, self._remove, self._wait
+            self._many = True
+
+    def _start_anew(self, turns):
+        self._turns = turns         # negative: how often all are asked from now on
+        self._gain = _BUSY          # how often the small set sufficed, less the changes of it
+        self._busy = select.poll()
+        self._keys = {}             # what is in it
+
+    def _change(self, key, events):
+        self._set.modify(key, events)
+        if key in self._keys:
+            self._busy.modify(key, events)
+
+    def _remove(self, key):
+        self._set.unregister(key)
+        if self._keys.pop(key, False):
+            self._busy.unregister(key)
+        if _len(self._sockets) < _MANY // 2:
+            self._many = False
+            self.change, self.remove, self.wait = self._set.modify, self._set.unregister, self._set.ipoll
+
+    def _wait(self, ms):
+        self._turns += 1
+        if self._turns <= 0:
+            return self._set.ipoll(ms)
+        if self._turns & 15:
+            for _ in self._busy.ipoll(0):
+                if self._gain < _BUSY:
+                    self._gain += 1
+                return self._busy.ipoll(0)
+        return self._ask_all(ms)
+
+    def _ask_all(self, ms):
+        self._turns = 0
+        for key, _ in self._set.ipoll(ms):
+            if key not in self._keys and not self._take_in(key):
+                return self._set.ipoll(0)
+        return self._busy.ipoll(0)
+
+    def _take_in(self, key):
+        if not self._gain or _len(self._keys) == _BUSY:
+            self._start_anew(0 if self._gain else -_BUSY)
+            return False
+        s = self._sockets.get(key)
+        try:
+            self._busy.register(key, _IN if s is None else s._interest & _EVENT_BITS)
+            self._keys[key] = True
+        except MemoryError:
+            return False
+        self._gain -= 1
+        return True
+
+    def close(self):
+        super().close()
+        self._busy = self._keys = None
 
 
 class _Waker:
@@ -849,11 +926,13 @@ class XAsyncSocketsPool:
         self._woken = False
         self._by_key = {}       # sockets in the poll set, by what poll() reports
         self._changed = []      # sockets that wait for a change of the poll set
+        self._gone = []         # what is to leave it
         self._timers = []       # heap of (due, number, socket); due is on the pool's clock
         self._timer_number = 0
         self._dead_timers = 0
         self._clock = 0         # ms since the pool was made, counted over the wraps of the ticks
         self._tick = _ticks_ms()
+        self._alarm = self._tick    # when to look at the timers
         self._due_first = self._due_last = None  # chain of sockets that have events to fire
         self._scratches = {}
         self._reserve = None    # memory to go on with when there is no other
@@ -1116,10 +1195,14 @@ class XAsyncSocketsPool:
                 if self._calls:
                     self._take_calls()
                 if self._timers:
-                    limit_ms = self._fire_timers(limit_ms)
+                    n = _ticks_diff(self._alarm, _ticks_ms())
+                    if n <= 0:
+                        n = self._fire_timers()
+                    if not 0 <= limit_ms <= n:
+                        limit_ms = n
                 if self._due_first is not None:
                     limit_ms = 0
-                if self._changed:
+                if self._changed or self._gone:
                     self._update_poll_set()
                 if not 0 <= limit_ms < _MAX_WAIT_MS:
                     limit_ms = _MAX_WAIT_MS
@@ -1252,7 +1335,7 @@ class XAsyncSocketsPool:
     def _open(self):
         if self._poller is None:
             self._waker = _Waker()
-            self._poller = _Poller()
+            self._poller = _BusyFirst(self._by_key) if _OPAQUE_ADDRESSES else _Poller()
             if self._waker.key is not None:
                 self._poller.add(self._waker.key, _IN)
 
@@ -1317,16 +1400,13 @@ class XAsyncSocketsPool:
 
     def _update_poll_set(self):
         changed = self._changed
+        gone = self._gone
         # First those to remove: MicroPython's unix port hands poll() the array with its gaps, which fails with EINVAL
         # where that is longer than the process may have files (extmod/modselect.c; poll(2)).
-        for key in changed:
-            if not isinstance(key, XAsyncSocket):
-                self._poller.remove(key)
+        while gone:
+            self._poller.remove(gone.pop())
         while changed:
             s = changed.pop()
-            if not isinstance(s, XAsyncSocket):  # a key to remove: see _forget
-                self._poller.remove(s)  # again does no harm
-                continue
             s._interest &= ~_LISTED
             if not s._interest & _MANAGED or self._workers is not None and s._busy:
                 continue
@@ -1358,9 +1438,12 @@ class XAsyncSocketsPool:
             return
         key = s._socket if _MICROPYTHON else s._key
         self._by_key.pop(key, None)
-        if _MICROPYTHON:
-            self._changed.append(key)
-        else:
+        if not _MICROPYTHON:
+            self._remove_now(key)
+            return
+        try:
+            self._gone.append(key)
+        except MemoryError:
             self._remove_now(key)
 
     def _remove_now(self, key):
@@ -1436,9 +1519,11 @@ class XAsyncSocketsPool:
         self._timer_number = (self._timer_number + 1) & 0x0fffffff
         heapq.heappush(timers, (due, self._timer_number, s))
         s._wake = due
+        if timers[0][2] is s:
+            self._alarm = _ticks_add(self._tick, min(due - self._clock, _MAX_WAIT_MS))
 
-    def _fire_timers(self, wait_ms):
-        """Fire what is due and return how long to wait for the next, `wait_ms` at most."""
+    def _fire_timers(self):
+        """Fire what is due, and return how long to wait for the next."""
         if self._now() >= 0x20000000:
             self._set_clock_back()
         timers = self._timers
@@ -1460,11 +1545,11 @@ class XAsyncSocketsPool:
                     s._expired()
             except Exception as ex:
                 self._report(s, ex)
+        left = _MAX_WAIT_MS
         if timers:
-            left = timers[0][0] - self._now()
-            if not 0 <= wait_ms <= left:
-                return max(0, left)
-        return wait_ms
+            left = max(0, min(left, timers[0][0] - self._now()))
+        self._alarm = _ticks_add(self._tick, left)
+        return left
 
     # --- events that are due --------------------------------------------------------------------------------
 

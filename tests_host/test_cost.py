@@ -51,3 +51,11 @@ def test_instructions(bare_message, work):
     spent = cost(work, 'ours', 200) / bare_message
     assert spent <= LIMITS[work], '%s costs as much as %.1f messages of the bare loop (%d instructions), limit %s' % (
         work, spent, bare_message, LIMITS[work])
+
+
+def test_a_timeout_that_every_message_starts_anew(bench):
+    """Of a single connection, each of whose messages is a turn of the loop, too."""
+    work = instructions.WORKS['echo']
+    without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=1)[0]
+                             for side in ('ours', 'timeout')]
+    assert with_timeout <= 1.2 * without, '%d instructions per message, %d without' % (with_timeout, without)
