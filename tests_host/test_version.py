@@ -1,0 +1,17 @@
+"""One version, wherever it stands."""
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def assigned(path, name):
+    """The string that a module assigns to `name`."""
+    return re.search('^%s = ["\'](.*)["\']$' % name, (ROOT / path).read_text(), re.MULTILINE).group(1)
+
+
+def test_firmware_library_and_package_have_the_same_version():
+    version = assigned('firmware/__init__.py', 'VERSION')
+    assert assigned('lib/XAsyncSockets.py', '__version__') == version
+    assert json.loads((ROOT / 'package.json').read_text())['version'] == version
