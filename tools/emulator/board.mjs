@@ -35,6 +35,7 @@ export class Board {
     this.pastNanos = 0; // emulated time before the last reset
     this.busyNanos = 0; // real time spent in executing
     this.timer = null;
+    this.hasSpoken = false; // something has gone out since the core last went to sleep
     this.profile = null; // program counter: how often it was seen
     this.wifi = options.hasWifi ? this.#makeWifi() : null;
   }
@@ -58,7 +59,7 @@ export class Board {
           });
           gpio = levels;
         },
-        onThing: this.hooks.onRadio,
+        onThing: this.#speaking(this.hooks.onRadio),
         onStation: (state) => this.hooks.onWifi(state),
         onAccessPoint: (beacon) => this.hooks.onWifi({ access_point: beacon }),
       },
@@ -146,8 +147,8 @@ export class Board {
     const seed = (this.options.seed + this.resets * 0x9e3779b9) >>> 0;
     this.pastNanos += this.chip?.mcu.clock.nanos ?? 0;
     this.chip = new Chip({ ...this.options, seed }, {
-      onConsole: this.hooks.onConsole,
-      onUart: this.hooks.onUart,
+      onConsole: this.#speaking(this.hooks.onConsole),
+      onUart: this.#speaking(this.hooks.onUart),
       onReset: () => { this.next = () => this.#restart(); },
       onBootloader: () => { this.next = () => this.hooks.onState('bootloader'); },
     });
@@ -167,6 +168,14 @@ export class Board {
       shortenDelays(this.chip.mcu);
     }
     this.hooks.onState('running');
+  }
+
+  /** A hook by which the board says something to the world. */
+  #speaking(hook) {
+    return (...what) => {
+      this.hasSpoken = true;
+      hook(...what);
+    };
   }
 
   #restart() {
@@ -196,6 +205,7 @@ export class Board {
     let pause = 0;
     for (let left = TURN; left > 0 && !pause && !this.chip.stop.requested;) {
       if (this.chip.mcu.core.waiting) {
+        this.#awaitAnswers();
         pause = this.#sleep();
       } else {
         const count = this.chip.run(Math.min(left, this.profile ? SAMPLE : SLICE));
@@ -204,12 +214,14 @@ export class Board {
         this.#sample(count);
       }
     }
-    this.chip.uarts.forEach((uart) => uart.flush());
+    this.#flush();
     this.busyNanos += realNanos() - started;
     if (this.next) {
       this.next();
     } else {
-      this.#keepPace(pause);
+      if (!pause) {
+        this.#forgetLag();
+      }
       this.#schedule(Math.min(pause / 1e6 / this.options.speed, LONGEST_PAUSE));
     }
   }
@@ -250,10 +262,26 @@ export class Board {
     return realNanos() * this.options.speed;
   }
 
+  #flush() {
+    this.chip.uarts.forEach((uart) => uart.flush());
+  }
+
+  /**
+   * The core waits, perhaps for an answer to what it has just said. Others take real time for that, from now on: a
+   * clock that lags behind real time must not skip to where the program gives up.
+   */
+  #awaitAnswers() {
+    this.#flush();
+    if (this.hasSpoken) {
+      this.hasSpoken = false;
+      this.#forgetLag();
+    }
+  }
+
   /** A busy chip is slower than a real one. The lost time is not made up for: no burst of timers afterwards. */
-  #keepPace(pause) {
+  #forgetLag() {
     const behind = this.#now() - this.start - this.chip.mcu.clock.nanos;
-    if (!pause && behind > 0) {
+    if (behind > 0) {
       this.start += behind;
     }
   }
