@@ -114,6 +114,8 @@ def pytest_configure(config):
     micropython = INTERPRETERS[1]
     if EXPECT_FROZEN == '1' and (micropython.missing or not micropython.frozen):
         raise pytest.UsageError(micropython.missing or 'the library is not frozen in ' + micropython.command[0])
+    # A job in the background has this ignored, and so would all programs that the tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))    # the scale tests need thousands
 
