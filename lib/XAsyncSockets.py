@@ -1020,23 +1020,14 @@ class XAsyncSocketsPool:
         if self._poller is None or self._owner != _get_ident():
             self._open()
             self._claim()
-        start = _ticks_ms()
-        left = timeoutMs
-        while True:  # on a chip, a turn is shorter than it was told to be: see _CHIP_WAIT_MS
-            try:
-                count = self._turn(left)
-            except MemoryError:
-                self._reserve = None
-                timeoutMs = count = 0
-            if self._stopping:
-                self._shut_down()
-                return count
-            if count or not timeoutMs:
-                return count
-            if timeoutMs > 0:
-                left = timeoutMs - _ticks_diff(_ticks_ms(), start)
-                if left <= 0:
-                    return 0
+        try:
+            count = self._turn(timeoutMs)
+        except MemoryError:
+            self._reserve = None
+            count = 0
+        if self._stopping:
+            self._shut_down()
+        return count
 
     # --- the extension point: XAsyncSocket and its subclasses rely on these four ----------------------------
 
@@ -1188,10 +1179,12 @@ class XAsyncSocketsPool:
         words from the heap at every call (py/objfun.c), as `try` with `as` needs one. This one is called once.
         """
         count = ahead = 0
+        start = _ticks_ms()
+        left = wait_ms
         self._in_turn = True
         try:
             while True:
-                limit_ms = wait_ms
+                limit_ms = left
                 if self._calls:
                     self._take_calls()
                 if self._timers:
@@ -1286,8 +1279,15 @@ class XAsyncSocketsPool:
                             s._fire_event()
                     except Exception as ex:
                         self._report(s, ex)
-                if once or self._stopping:
+                if self._stopping:
                     return count
+                if once:
+                    if count or not wait_ms:
+                        return count
+                    if wait_ms > 0:  # on a chip, poll() has waited for a part of it: see _CHIP_WAIT_MS
+                        left = wait_ms - _ticks_diff(_ticks_ms(), start)
+                        if left <= 0:
+                            return 0
         finally:
             self._in_turn = False
 
