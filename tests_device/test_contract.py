@@ -55,22 +55,26 @@ def needed_modules(path):
 
 
 class Chip:
-    """The board with the harness on it; an interpreter that a test has spoilt is started anew."""
+    """
+    The board with the harness on it. Its interpreter is started anew for each module, because those before it would
+    fill and cut up the heap, and where a test has spoilt it.
+    """
 
     def __init__(self, device, agent, provide):
         self.device = device
         self.agent = agent
         self.provide = provide
-        self.is_ready = False
+        self.module = None  # that it is ready for
 
     def run(self, path, name):
         self.provide(*sorted(needed_modules(HERE / "on_device" / "testing_contract.py") | needed_modules(path)))
-        if not self.is_ready:
+        if self.module != path:
             self.device.soft_reset()
             self.device.run(f"import testing_contract; testing_contract.configure{self.agent}", timeout=LIMIT_SEC)
-        self.is_ready = False
+        self.module = None
         output = self.device.run(f"testing_contract.run({path.stem!r}, {name!r})", timeout=LIMIT_SEC)
-        self.is_ready = "\nFAILED" not in output
+        if "\nFAILED" not in output:
+            self.module = path
         return output
 
 

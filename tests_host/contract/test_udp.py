@@ -237,9 +237,11 @@ def test_close_from_its_own_handler():
 
 def test_close_in_the_middle_of_many_ends_it_there():
     pool, udp, events, peer = receiver()
-    for _ in range(40):     # from some number on, several are received at once
-        peer.send(b'before', udp.LocalAddr)
-    pump(pool, lambda: events.count('datagram') == 40)
+    together = 1 if CHIP else 40    # from some number on, several are received at once; a chip queues fewer
+    for sent in range(together, 40 + together, together):
+        for _ in range(together):
+            peer.send(b'before', udp.LocalAddr)
+        pump(pool, lambda: events.count('datagram') == sent)
     udp.OnRecv = lambda udp, addr, datagram: (events.datagram(udp, addr, datagram), udp.Close())
     for _ in range(5):
         peer.send(b'after', udp.LocalAddr)
