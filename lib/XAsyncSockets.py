@@ -94,7 +94,9 @@ _PATIENCE = const(-32)              # how often not to read at once again after 
 _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 _MANY = const(128)                  # sockets from which on the busy ones are asked first, …
 _BUSY = const(64)                   # … and how many these are at the most
-_RESERVE = const(1024)              # bytes that a pool keeps for the moment when there are no others
+_RESERVE = const(10)                # pieces of 64 bytes that a pool keeps for the moment when there are no others
+_ACCEPT_ROOM = const(256)           # bytes: more than accept() takes
+_SLOTS_AT_ONCE = const(8)           # how many are made together
 
 if _MICROPYTHON:
     from time import ticks_add as _ticks_add
@@ -302,6 +304,9 @@ class _Poller:
         self.change = self._set.modify
         self.remove = self._set.unregister
 
+    def look_at_all(self):
+        """The next wait leaves none out."""
+
     def _wait_epoll(self, ms):
         return self._epoll.poll(ms / 1000 if ms >= 0 else -1, 512)
 
@@ -337,6 +342,10 @@ class _BusyFirst(_Poller):
         self._gain = _BUSY          # how often the small set sufficed, less the changes of it
         self._busy = select.poll()
         self._keys = {}             # what is in it
+
+    def look_at_all(self):
+        if self._many:
+            self._turns = min(self._turns, -1)
 
     def _change(self, key, events):
         self._set.modify(key, events)
@@ -377,7 +386,10 @@ class _BusyFirst(_Poller):
         try:
             self._busy.register(key, _IN if s is None else s._interest & _EVENT_BITS)
             self._keys[key] = True
-        except MemoryError:
+        except MemoryError:  # it may have left half an entry: see XAsyncSocketsPool._remove_half
+            self._busy = self._set
+            self._keys.clear()
+            self._gain = 0
             return False
         self._gain -= 1
         return True
@@ -570,6 +582,8 @@ if _MICROPYTHON:
     def _der(path, label):
         """The blocks of that label in a PEM file, or the file. Few ports have mbedTLS's own PEM parser."""
         from binascii import a2b_base64
+        if not isinstance(path, str):  # open() takes numbers of open files, too
+            raise ValueError('a path must be a str, not %r' % (path,))
         with open(path, 'rb') as file:
             content = file.read()
         blocks = []
@@ -830,7 +844,8 @@ class XBufferSlots:
                         return slot
                 if len(self._made) >= self._count:
                     return None
-                self._make(len(self._made) + 1)
+                # They stay. Each beside its first connection, they would leave no large piece of a small heap free.
+                self._make(min(len(self._made) + _SLOTS_AT_ONCE, self._count))
 
     @property
     def SlotsCount(self):
@@ -933,6 +948,7 @@ class XAsyncSocketsPool:
         self._clock = 0         # ms since the pool was made, counted over the wraps of the ticks
         self._tick = _ticks_ms()
         self._alarm = self._tick    # when to look at the timers
+        self._looked = 0        # the sockets have been looked at since, on that clock
         self._due_first = self._due_last = None  # chain of sockets that have events to fire
         self._scratches = {}
         self._reserve = None    # memory to go on with when there is no other
@@ -952,7 +968,7 @@ class XAsyncSocketsPool:
     def GetAsyncSocketByID(self, id):
         """The socket whose SocketID is `id`, or None."""
         with self._lock:
-            return self._sockets.get(id)
+            return self._sockets.get(id) if type(id) is int else None
 
     def AsyncWaitEvents(self, threadsCount=0):
         """
@@ -1038,10 +1054,10 @@ class XAsyncSocketsPool:
         with self._lock:
             if asyncSocket.SocketID is None or asyncSocket.SocketID in self._sockets:
                 return False
-            if self._reserve is None:  # rather no further socket than no reserve
-                self._reserve = bytearray(_RESERVE)
-            self._sockets[asyncSocket.SocketID] = asyncSocket
             asyncSocket._owner = None if self._workers is not None else self._owner
+            if self._reserve is None:  # rather no further socket than no reserve
+                self._take_reserve()
+            self._sockets[asyncSocket.SocketID] = asyncSocket
             if self._threaded:
                 _set_all(asyncSocket)
         self._set_interest(asyncSocket, _MANAGED, _MANAGED)
@@ -1098,6 +1114,13 @@ class XAsyncSocketsPool:
                     self._lent = False
                     return
 
+    def _take_reserve(self):
+        """In pieces: after a flood, a small heap may have none that is large."""
+        reserve = None
+        for _ in range(_RESERVE):
+            reserve = reserve, bytearray(64)
+        self._reserve = reserve
+
     def _set_all_sockets(self):
         with self._lock:
             for s in self._sockets.values():
@@ -1136,8 +1159,8 @@ class XAsyncSocketsPool:
                 if asyncSocket is not None:
                     try:
                         asyncSocket._out_of_memory(exception)
-                    except MemoryError:  # once more, with what it has let go by now
-                        asyncSocket._out_of_memory(exception)
+                    except MemoryError:  # for what else was to be done: it is closed, or asked again
+                        pass
             if self.OnException is not None:
                 self.OnException(asyncSocket, exception)
                 return
@@ -1423,6 +1446,19 @@ class XAsyncSocketsPool:
             except Exception as ex:
                 self._report(s, ex)
                 s._close(XClosedReason.Error)
+                if _MICROPYTHON and isinstance(ex, MemoryError):
+                    self._remove_half(s._socket)
+
+    def _remove_half(self, key):
+        """
+        MicroPython's register() leaves half an entry where it finds no memory, which poll() and unregister() would
+        follow to nowhere (extmod/modselect.c). Asked again, it makes that whole.
+        """
+        try:
+            self._poller.add(key, 0)
+            self._poller.remove(key)
+        except MemoryError:  # there is no entry: it is the table that could not grow
+            pass
 
     def _forget(self, s):
         """
@@ -1474,6 +1510,7 @@ class XAsyncSocketsPool:
         """Before the clock leaves the small ints of a 32-bit port, which would cost memory at every turn."""
         base = self._clock
         self._clock = 0
+        self._looked -= base
         timers = []
         for due, number, s in self._timers:  # their order stays
             if s._wake == due:
@@ -1492,7 +1529,8 @@ class XAsyncSocketsPool:
         if left is not None:
             return left
         if not s._own_timeouts and s.ExpireTimeSec:
-            return int((s.ExpireTimeSec - perf_counter()) * 1000)
+            left = int((s.ExpireTimeSec - perf_counter()) * 1000)
+            return ((left + 0x20000000) & 0x3fffffff) - 0x20000000 if _MICROPYTHON else left  # perf_counter wraps there
         return s._limit_ms  # none is running, but when one starts again the timer need not be touched
 
     def _schedule(self, s):
@@ -1505,6 +1543,7 @@ class XAsyncSocketsPool:
             return
         if not self._timers:
             self._clock = 0
+            self._looked = -1
             self._tick = _ticks_ms()
         due = self._now() + max(0, left)
         if s._wake is not None:
@@ -1523,13 +1562,17 @@ class XAsyncSocketsPool:
             self._alarm = _ticks_add(self._tick, min(due - self._clock, _MAX_WAIT_MS))
 
     def _fire_timers(self):
-        """Fire what is due, and return how long to wait for the next."""
+        """
+        Fire what is due, and return how long to wait for the next. What was due when the sockets were last looked at:
+        while a handler takes its time, data arrives that others wait for, and that comes first.
+        """
         if self._now() >= 0x20000000:
             self._set_clock_back()
         timers = self._timers
-        while timers and timers[0][0] <= self._now():
-            due, _, s = heapq.heappop(timers)
-            if s._wake != due:
+        while timers and timers[0][0] <= self._looked:
+            timer = heapq.heappop(timers)
+            s = timer[2]
+            if s._wake != timer[0]:
                 self._dead_timers -= 1
                 continue
             s._wake = None
@@ -1545,9 +1588,17 @@ class XAsyncSocketsPool:
                     s._expired()
             except Exception as ex:
                 self._report(s, ex)
+                if isinstance(ex, MemoryError) and s._wake is None:  # it is looked at again, which needs no memory
+                    heapq.heappush(timers, timer)
+                    s._wake = timer[0]
+                    self._alarm = _ticks_add(_ticks_ms(), _ACCEPT_PAUSE_MS)
+                    return _ACCEPT_PAUSE_MS
         left = _MAX_WAIT_MS
         if timers:
-            left = max(0, min(left, timers[0][0] - self._now()))
+            self._looked = self._now()
+            left = max(0, min(left, timers[0][0] - self._looked))
+            if not left:
+                self._poller.look_at_all()
         self._alarm = _ticks_add(self._tick, left)
         return left
 
@@ -1636,7 +1687,7 @@ class XAsyncSocketsPool:
         waiting = s._waiting
         s._waiting = None
         if s._end_reason is not None:
-            s._release()
+            s._let_go()
         for function, args in waiting:
             self._guard(s, function, *args)
         if s._interest & _MANAGED and not s._interest & _LISTED:
@@ -1761,6 +1812,7 @@ class _ForeignPool:
 
     def __init__(self, pool):
         self.public = pool
+        self._reserve = None
         self._owner = _get_ident()
         self._lock = _allocate_lock()
         self._scratches = {}
@@ -1990,9 +2042,10 @@ class XAsyncSocket:
         except Exception:  # no `as`, for the reason given in XAsyncSocketsPool._turn: a second try tells the error
             _set_non_blocking(socket)
         self._socket = socket
-        self.SocketID = _next_number()
-        self._end_reason = self._due_next = None  # now: the end must not need a larger dict, there may be no memory
+        # Now: the end must not need a larger dict, there may be no memory.
+        self._end_reason = self._due_next = self._owner = None
         self._due = 0
+        self.SocketID = _next_number()
         self._pool.AddAsyncSocket(self)
 
     def GetAsyncSocketsPool(self):
@@ -2069,9 +2122,9 @@ class XAsyncSocket:
         if not triggerOnClosed:
             self._tells_end = False
         if _get_ident() == self._owner:
-            self._release()
+            self._let_go()
         elif self._holder is None or self._holder != _get_ident():
-            self._pool._do(self, self._release)
+            self._pool._do(self, self._let_go)
         return True  # what a worker closes is released when it gives the socket back
 
     def _mark_ended(self, reason):
@@ -2082,6 +2135,14 @@ class XAsyncSocket:
                 return False
             self._end_reason = reason
         return True
+
+    def _let_go(self):
+        """_release, in the next turn again where it finds no memory: others let go of some meanwhile."""
+        try:
+            self._release()
+        except MemoryError:
+            self._pool._reserve = None
+            self._pool._post(self)
 
     def _release(self):
         """Give back the system socket and all that belongs to it. What it has not got, it does not get now."""
@@ -2113,7 +2174,11 @@ class XAsyncSocket:
 
     def _fire_event(self):
         """Call the handler of the event that is due, having posted what is due after it: here the last one."""
-        if self._end_reason is None or self.SocketID is not None:
+        if self._end_reason is None:
+            return
+        if self.SocketID is not None:
+            if not self._busy:
+                self._let_go()
             return
         handler = self.OnClosed
         if handler is not None:
@@ -2198,6 +2263,8 @@ class XAsyncTCPServer(XAsyncSocket):
         """Accept what waits; one at a time on a chip, where asking once too often waits (RP2: 1 ms)."""
         for _ in range(1 if _ON_CHIP else 64):
             try:
+                if _MICROPYTHON:  # where accept() finds no memory, the connection is lost (ports/unix/modsocket.c)
+                    bytearray(_ACCEPT_ROOM)
                 cli_socket, address = self._socket.accept()
             except OSError as ex:
                 if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
@@ -2248,8 +2315,8 @@ class XAsyncTCPServer(XAsyncSocket):
         self._pool._set_interest(self, _IN, 0)
 
     def _expired(self):
-        self._limit_ms = None
         self._pool._set_interest(self, _IN, _IN)
+        self._limit_ms = None
 
     def _out_of_memory(self, ex):
         self._pause()  # those that there are come first
@@ -3259,7 +3326,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _out_of_memory(self, ex):
         self._fail(ex)
-        self._pool._do(self, self._release)  # where it was closed before, and that had no memory
+        self._pool._do(self, self._let_go)  # where it was closed before, and that had no memory
         if self.SocketID is None:
             self._pool._post(self)
 

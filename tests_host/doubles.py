@@ -1,4 +1,5 @@
-"""Stand-ins for the system's `socket` and `select` modules: they count, fail on demand, and look like a chip's.
+"""Stand-ins for the system's `socket` and `select` modules: they count, fail on demand, and look like a chip's; and
+for the clock on the wall.
 
 To be put in place before the library is imported, which a contract test that uses them does inside the function:
 
@@ -13,8 +14,9 @@ import errno
 import select
 import socket
 import sys
+import time
 
-from harness import MICROPYTHON
+from harness import MICROPYTHON, elapsed_ms, now_ms
 
 _socket, _select = socket, select
 
@@ -175,6 +177,30 @@ def install():
         replaced['epoll'] = lambda *args: _CountingPoll(_select.epoll(*args))
     sys.modules['select'] = _Module(_select, **replaced)
     sys.modules['socket'] = _Module(_socket, socket=Socket, getaddrinfo=_getaddrinfo)
+
+
+class WallClock:
+    """The time of day as the library sees it: each `jump` comes a while after it was asked for."""
+
+    def __init__(self, after_ms):
+        assert 'XAsyncSockets' not in sys.modules
+        self._after_ms = after_ms
+        self._start = now_ms()
+        self._jump_sec = self._ahead_sec = 0
+        sys.modules['time'] = _Module(
+            time, time=lambda: time.time() + self._ahead(), time_ns=lambda: time.time_ns() + self._ahead() * 10 ** 9,
+            gmtime=lambda *at: time.gmtime(*at or (time.time() + self._ahead(),)),
+            localtime=lambda *at: time.localtime(*at or (time.time() + self._ahead(),)),
+            # MicroPython has none, and looks for it here in another way than in a module.
+            perf_counter=getattr(time, 'perf_counter', lambda: time.ticks_ms() / 1000))
+
+    def jump(self, seconds):
+        self._ahead_sec = self._ahead()
+        self._start = now_ms()
+        self._jump_sec = seconds
+
+    def _ahead(self):
+        return self._ahead_sec + (self._jump_sec if elapsed_ms(self._start) >= self._after_ms else 0)
 
 
 EMFILE = 24

@@ -3,6 +3,7 @@
 from harness import (
     CHIP,
     ESP32,
+    connect_peer,
     free_addr,
     listen_peer,
     needs_sockets,
@@ -232,3 +233,50 @@ def test_the_loop_survives_that_it_finds_no_memory_itself():
     link.peer.send(b'two\n')
     wait(lambda: len(lines) == 2)
     link.pool.StopWaitEvents()
+
+
+def short_of_memory(thing, name, times):
+    """The method finds no memory that many times."""
+    method = getattr(thing, name)
+    left = [True] * times
+
+    def no_memory(*args):
+        if left:
+            left.pop()
+            raise MemoryError('by the test')
+        return method(*args)
+
+    setattr(thing, name, no_memory)
+    return left
+
+
+def test_an_end_that_finds_no_memory_comes_when_there_is_some():
+    for cause in ('host', 'peer', 'memory'):
+        link = Link()
+        link.pool.OnException = link.events.raised
+        left = short_of_memory(link.pool, 'RemoveAsyncSocket', times=3)
+        if cause == 'host':
+            link.client.Close()
+        elif cause == 'peer':
+            link.peer.close()
+        else:
+            link.client.AsyncRecvData(None, lambda client, data, arg: bytearray(1 << (29 if CHIP else 60)))
+            link.peer.send(b'x')
+        link.pump(lambda: link.events.count('closed') and not left)
+        link.pump_for(20)
+        assert link.events.count('closed') == 1, link.events.events
+        assert link.pool.GetAllAsyncSockets() == [link.server]
+
+
+def test_a_pause_of_a_server_whose_end_finds_no_memory():
+    """The server looks away for a moment, and has no memory to look back, nor to try that later."""
+    link = Link()
+    accepted = Recorder()
+    link.pool.OnException = accepted.raised
+    link.server.OnClientAccepted = accepted.accepted
+    link.server._pause()
+    link.pump_for(20)
+    left = short_of_memory(link.pool, '_set_interest', times=2), short_of_memory(link.pool, '_schedule', times=3)
+    connect_peer(link.server.SrvAddr)
+    link.pump(lambda: accepted.count('accepted'))
+    assert left[0] == []

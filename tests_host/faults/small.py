@@ -31,8 +31,8 @@ def on_closed(client, reason):
 
 
 def on_accepted(server, client):
-    counts['accepted'] += 1
     client.OnClosed = on_closed
+    counts['accepted'] += 1     # now: what finds no memory to have a handler is not told of its end either
     client.AsyncRecvLine(on_line)
 
 
