@@ -6,7 +6,11 @@ traceback's lines.
 import sys
 from binascii import unhexlify
 
-from targets import TARGETS
+import socket_targets
+import targets
+
+TARGETS = dict(targets.TARGETS)
+TARGETS.update(socket_targets.TARGETS)
 
 
 def traceback_of(error):

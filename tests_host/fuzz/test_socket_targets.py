@@ -1,0 +1,46 @@
+"""The library's promises about framing and about arguments, with inputs that hypothesis makes; on both interpreters."""
+import json
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from test_targets import many
+
+SIZE = 16       # as socket_targets.SIZE
+
+texts = st.text(st.sampled_from('ab\r\n\n\xc3\xa9\xff'), max_size=3 * SIZE) | st.builds(
+    lambda size, end: 'x' * size + end, st.integers(SIZE - 2, SIZE + 3), st.sampled_from(('', '\r', '\n', '\r\n')))
+inside = st.booleans()
+asks = st.fixed_dictionaries({'want': st.just('line'), 'encoding': st.sampled_from(('UTF-8', 'latin-1')),
+                              'inside': inside}) | \
+    st.fixed_dictionaries({'want': st.just('exact'), 'inside': inside,
+                           'size': st.integers(1, SIZE + 1) | st.integers(SIZE, 3 * SIZE)}) | \
+    st.fixed_dictionaries({'want': st.just('some'), 'inside': inside})
+
+
+@st.composite
+def streams(draw):
+    """A stream in any pieces."""
+    stream = ''.join(draw(st.lists(texts, max_size=6)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    return [stream[start:end] for start, end in zip([0] + cuts, cuts + [len(stream)])]
+
+
+def line(encoding='UTF-8', inside=True):
+    return {'want': 'line', 'encoding': encoding, 'inside': inside}
+
+
+@many
+@given(chunks=streams(), asks=st.lists(asks, max_size=12))
+@example(chunks=['x' * SIZE + '\r', '\ny\n'], asks=[line(), line()])
+@example(chunks=['x' * SIZE + '\r', 'y\n'], asks=[line(), line()])
+@example(chunks=['\r', '\n', '\n\r\n'], asks=[line(), line(inside=False), line()])
+@example(chunks=['one\n' + 'y' * 3 * SIZE], asks=[line(), {'want': 'exact', 'size': 3 * SIZE, 'inside': True}, line()])
+@example(chunks=['\xc3', '\xa9\n'], asks=[line()])
+def test_what_arrives_in_any_pieces(twin, chunks, asks):
+    twin.run('framing', json.dumps({'chunks': chunks, 'asks': asks}).encode())
+
+
+@many
+@given(number=st.integers(0, 1000), values=st.lists(st.integers(0, 1000), min_size=6, max_size=6))
+def test_any_argument_of_any_callable(twin, number, values):
+    twin.run('arguments', json.dumps([number, values]).encode())
