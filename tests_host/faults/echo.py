@@ -1,4 +1,4 @@
-"""An echo server: echo.py PORT. `connect PORT` makes a connection to there."""
+"""An echo server: echo.py PORT [IP]. `connect PORT` makes a connection to there."""
 import sys
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer
@@ -13,7 +13,7 @@ def on_data(client, data, arg):
 
 
 pool = XAsyncSocketsPool()
-server = XAsyncTCPServer.Create(pool, ('127.0.0.1', int(sys.argv[1])))
+server = XAsyncTCPServer.Create(pool, (sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', int(sys.argv[1])))
 server.OnClientAccepted = lambda server, client: client.AsyncRecvData(None, on_data)
 print('READY')
 if hasattr(sys.stdout, 'flush'):
