@@ -21,6 +21,7 @@ WRAP = 1 << 30          # where MicroPython's millisecond counter starts again o
 TIMEOUT_MS = 300        # of every timer here
 DISTURBED_MS = 100      # what happens to the clocks happens after that time
 HOUR_SEC = 3600
+LATE_MS = 10000         # this late is no timer, however busy the computer is
 
 
 def names():
@@ -111,8 +112,8 @@ def fire_in_time(disturb):
         start = now_ms()
         disturb(library)
         fired = timer(library, scenes, pool)
-        pump(pool, fired)
-        assert TIMEOUT_MS - 20 <= elapsed_ms(start) < 5 * TIMEOUT_MS, (timer, elapsed_ms(start))
+        pump(pool, fired, limit_sec=LATE_MS / 1000)
+        assert elapsed_ms(start) >= TIMEOUT_MS - 20, (timer, elapsed_ms(start))
         pool.StopWaitEvents()
 
 
@@ -123,13 +124,13 @@ def wait_in_time(disturb):
     start = now_ms()
     disturb(library)
     pool.PollEvents(TIMEOUT_MS)
-    assert TIMEOUT_MS - 20 <= elapsed_ms(start) < 5 * TIMEOUT_MS, elapsed_ms(start)
+    assert TIMEOUT_MS - 20 <= elapsed_ms(start) < LATE_MS, elapsed_ms(start)
     link = scenes.Link(slow=True)
     link.client.AsyncSendData(pattern(MANY))
     start = now_ms()
     disturb(library)
     link.pool.StopWaitEvents()
-    assert TIMEOUT_MS - 20 <= elapsed_ms(start) < 5 * TIMEOUT_MS, elapsed_ms(start)
+    assert TIMEOUT_MS - 20 <= elapsed_ms(start) < LATE_MS, elapsed_ms(start)
     assert link.events.values('closed') == [library.XClosedReason.ClosedByHost]
 
 

@@ -50,6 +50,21 @@ def test_data_in_time_ends_the_timeout():
         assert link.events.events == [('received', 'in time', None)]
 
 
+def test_a_peer_that_drips_does_not_put_its_timeout_off():
+    """A timeout is for the whole line, or all of the bytes; else a few slow peers could hold a server for ever."""
+    for method in ('AsyncRecvLine', 'AsyncRecvData'):
+        link = Link()
+        start = now_ms()
+        if method == 'AsyncRecvLine':
+            link.client.AsyncRecvLine(link.events.received, timeoutSec=0.3)
+        else:
+            link.client.AsyncRecvData(100, link.events.received, timeoutSec=0.3)
+        while not link.events.count('closed') and elapsed_ms(start) < 3000:
+            link.peer.send(b'x')
+            link.pump_for(20)
+        assert link.events.events == [('closed', XClosedReason.Timeout)], link.events.events
+
+
 def test_a_send_does_not_end_a_receives_timeout():
     link = Link()
     link.client.AsyncRecvLine(timeoutSec=0.1)

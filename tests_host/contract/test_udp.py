@@ -1,5 +1,20 @@
 """XAsyncUDPDatagram: sending, receiving, broadcast, limits."""
-from harness import CHIP, ESP32, free_addr, open_files, own_ip, peer_name, pump, pump_for, raises, skip, udp_peer
+import gc
+
+from harness import (
+    CHIP,
+    ESP32,
+    MICROPYTHON,
+    free_addr,
+    open_files,
+    own_ip,
+    peer_name,
+    pump,
+    pump_for,
+    raises,
+    skip,
+    udp_peer,
+)
 from scenes import Link, Recorder
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram, XAsyncUDPDatagramException, XClosedReason
@@ -184,6 +199,34 @@ def test_a_datagram_past_the_buffer_is_dropped_and_counted():
     pump_for(pool, 20)
     assert [len(event[2]) for event in events.events] == [20, 19]
     assert udp.DroppedCount == 2
+
+
+def test_a_flood_from_many_senders_changes_nothing_but_counters():
+    """Any sender can be an invented one: none takes memory for good, nothing of it reaches another socket."""
+    link = Link()
+    link.pool.OnException = link.events.raised
+    events = Recorder()
+    udp = XAsyncUDPDatagram.Create(link.pool, free_addr('udp'), 20)
+    udp.OnClosed = events.closed
+    sizes = []
+    udp.OnRecv = lambda udp, addr, datagram: sizes.append(len(datagram))
+    senders = [udp_peer() for _ in range(4 if CHIP else 150)]
+    used = []
+    came = 0
+    for _ in range(3):
+        for peer in senders:
+            for data in (b'', b'x' * 21, b'y' * 1400, b'z' * 20):
+                peer.send(data, udp.LocalAddr)
+                came += 1
+                link.pump(lambda: len(sizes) + udp.DroppedCount == came)
+        gc.collect()
+        used.append(gc.mem_alloc() if MICROPYTHON else 0)
+    assert sorted(set(sizes)) == [0, 20] and len(sizes) == udp.DroppedCount
+    assert used[2] - used[1] < 4000, used
+    assert events.events == link.events.events == []
+    link.client.AsyncRecvLine(link.events.received)
+    link.peer.send(b'served\n')
+    link.pump(lambda: link.events.events == [('received', 'served', None)])
 
 
 def test_a_datagram_too_large_to_send_fails_and_the_next_goes_out():

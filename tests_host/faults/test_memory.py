@@ -53,7 +53,9 @@ class Small:
         raise AssertionError('it serves nobody')
 
     def calm(self):
-        """The state once only the observer is left."""
+        """The state once only the observer is left: a new one, which is accepted after all that were there before."""
+        self.observer.close()
+        self.observer = self.connect()
         end = time.monotonic() + PATIENCE_SEC
         while True:
             state = self.state()
