@@ -480,6 +480,7 @@ if _MICROPYTHON:
             self._read = sock.readinto
             self._write = sock.write
             self._over = self._asking = False
+            self._broken = 0
             self._alert = self._failure = None
             # An IP address is no name to be indicated (RFC 6066, 3), but it can be verified.
             if host_name and not context.verify_mode and (':' in host_name or host_name.replace('.', '').isdigit()):
@@ -492,10 +493,14 @@ if _MICROPYTHON:
         def readinto(self, into):
             if self._asking:
                 return 0
+            if self._broken:
+                return self._broken
             try:
                 n = self._read(into)
             except OSError as ex:
-                return -ex.errno
+                # When asked again: an error would take what was read before it with it (mp_stream_rw, py/stream.c).
+                self._broken = -ex.errno
+                n = None
             if n is None:
                 self.blocked = _IN
             elif n == 0:

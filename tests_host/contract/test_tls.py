@@ -298,6 +298,16 @@ def test_data_and_the_peers_end_at_once():
         assert lines == ['last']
 
 
+def test_data_and_the_peers_reset_at_once():
+    for outgoing in (False, True):
+        link = secure_link(outgoing)
+        lines = link.read_lines(2)
+        link.peer.send(b'last words\n')
+        link.peer.reset()
+        assert link.pump_closed() == XClosedReason.Error
+        assert lines == ['last words'], lines
+
+
 def test_the_peers_orderly_end():
     for outgoing in (False, True):
         for pending in (False, True):
