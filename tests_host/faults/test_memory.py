@@ -81,12 +81,18 @@ def line_of(client):
 
 
 @pytest.fixture
-def small(request, interpreter):
+def bounded(interpreter):
+    """An interpreter that can have a small heap."""
     if interpreter.name != 'micropython':
         pytest.skip('CPython has no heap of its own to be bounded')
     if not interpreter.frozen:
         pytest.skip('the library is not frozen in; to compile it takes more than a small heap')
-    server = Small(interpreter, request.param)
+    return interpreter
+
+
+@pytest.fixture
+def small(request, bounded):
+    server = Small(bounded, request.param)
     yield server
     server.observer.close()
     print(server.end()[-2000:])
@@ -155,3 +161,11 @@ def test_answers_that_nobody_takes(small):
             client.send(b'y' * 1000 + b'\n')
 
     suffer(small, send_much, count=10)
+
+
+def test_no_memory_for_an_entry_of_the_poll_set(bounded):
+    """MicroPython itself crashes where half an entry stays there."""
+    run = subprocess.run([bounded.command[0], '-X', 'heapsize=96k', str(HERE / 'no_memory_to_poll.py')],
+                         env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
+                         text=True, timeout=PATIENCE_SEC)
+    assert (run.returncode, run.stdout) == (0, 'lives on\n'), run
