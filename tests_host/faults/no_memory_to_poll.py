@@ -30,7 +30,7 @@ def let_go(socket, exception):
 pool = XAsyncSocketsPool()
 pool.OnException = let_go
 pool.PollEvents()
-for count in range(40):
+for _ in range(40):
     udp = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
     fill()
     pool.PollEvents()
