@@ -1,12 +1,13 @@
 """A board under test, reached as any user reaches it: over its serial port, by mpremote's own transport."""
 
-import contextlib
 import os
 import textwrap
 import time
 
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
+
+from tools.flash import repl
 
 PORT_TIMEOUT_SEC = 5  # of one read; the transport's own time limits are above it
 BOOT_SEC = 30
@@ -29,8 +30,7 @@ class Device:
         while True:
             self._transport = SerialTransport(self.port, timeout=PORT_TIMEOUT_SEC)
             try:
-                with contextlib.redirect_stdout(None):  # mpremote prints what it did not expect
-                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=PORT_TIMEOUT_SEC)
+                repl.enter(self._transport, PORT_TIMEOUT_SEC)
                 return
             except TransportError:
                 self.close()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from tests_device.device import Device
 from tools.flash.config import config
 from tools.flash.deploy import deploy
 from tools.flash.flash import flash
-from tools.flash.ports import BoardProblem, find_port
+from tools.flash.ports import BoardProblem, Connection, find_port
 
 ROOT = Path(__file__).resolve().parents[1]
+BUSY_SEC = 20
 
 
 @pytest.fixture
@@ -63,6 +65,23 @@ def test_flash_needs_an_image(tmp_path, monkeypatch):
 def test_a_wrong_port_is_named():
     with pytest.raises(BoardProblem, match="There is no port /dev/no-such-port"):
         find_port("/dev/no-such-port")
+
+
+def test_a_board_that_answers_late_is_understood(new_board):
+    """It answers to the tries that came too early, too."""
+    board = new_board(5, network=False)
+    device = Device(board.port)
+    device.start("import micropython, time; micropython.kbd_intr(-1); print('busy'); time.sleep(2)")
+    device.close()
+    deadline = time.monotonic() + BUSY_SEC
+    while "busy" not in device.console():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with open(board.port, "wb", buffering=0) as port:
+        port.write(b"\r\x03\r\x01" * 3)
+    with Connection(board.port) as connection:
+        for word in ("one", "two"):
+            assert connection.run(f"print({word!r})").strip() == word
 
 
 def test_a_busy_port_is_named(new_board):

@@ -1,6 +1,5 @@
 """Finding boards: by their serial ports, and by the drive of the bootloader."""
 
-import contextlib
 import os
 import sys
 import time
@@ -9,6 +8,8 @@ from pathlib import Path
 import serial.tools.list_ports
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
+
+from . import repl
 
 DRIVE_NAMES = ("RPI-RP2", "RP2350")
 INFO_FILE = "INFO_UF2.TXT"
@@ -62,8 +63,7 @@ class Connection:
         deadline = time.monotonic() + ANSWER_SEC
         while True:
             try:
-                with contextlib.redirect_stdout(None):  # mpremote prints what it did not expect
-                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=TRY_SEC)
+                repl.enter(self._transport, TRY_SEC)
                 return
             except TransportError as error:
                 if time.monotonic() > deadline:
