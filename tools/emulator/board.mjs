@@ -271,6 +271,9 @@ export class Board {
    * clock that lags behind real time must not skip to where the program gives up.
    */
   #awaitAnswers() {
+    if (this.chip.uarts.some((uart) => uart.isSending)) {
+      return; // it is still speaking
+    }
     this.#flush();
     if (this.hasSpoken) {
       this.hasSpoken = false;

@@ -68,6 +68,11 @@ export class Uart extends BasePeripheral {
     }
   }
 
+  /** Whether bytes are on their way out. */
+  get isSending() {
+    return !this.sending.empty;
+  }
+
   /** Hands what the chip has sent to `onData`: once per turn, not per byte. */
   flush() {
     if (this.sent.length) {
