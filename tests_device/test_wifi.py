@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests_device.conftest import KIND, ROOT, give_settings
+from tests_device.conftest import KIND, give_settings
 from tests_device.device import Device
 from tests_device.test_firmware import Control
 from tools.emulator.pico_w import KEY, SSID
@@ -364,26 +364,3 @@ def recover(air, home):
     air.lan.dhcp.answers = True
     air.set_conditions(loss=0, delay_ms=0)
     home.change(on=True)
-
-
-def test_many_boards_are_discovered_and_collected(networked, monkeypatch, new_board):
-    """`board discover` and `board watch` hold all of them, each with its own name and address."""
-    monkeypatch.syspath_prepend(ROOT / "lib")
-    from tools.board.fleet import Fleet
-    from tools.board.listener import Listener
-
-    many = 6
-    boards = [new_board(20 + number) for number in range(many)]
-    for board in boards:
-        device = Device(board.port)
-        device.run_firmware()
-    fleet = Fleet()
-    received = {}
-    with Listener() as listener:
-        for record in listener.records(LIMIT_SEC * 2):
-            if record and fleet.take(record):
-                received[record.address] = received.get(record.address, 0) + 1
-            if len(received) == many and min(received.values()) >= 3:
-                break
-    assert set(received) == {board.address for board in boards}
-    assert {one.device for one in fleet} == {f"pico-w-{board.number:06x}" for board in boards}

@@ -38,7 +38,7 @@ class Board:
     CABLE = "uart0"  # what leads to its network
     settings = {}  # that it needs for its network (docs/configuration.md)
 
-    def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=()):
+    def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=(), node_options=()):
         self.image = Path(image)
         self.number = number
         self.local_address = f"10.64.{number}.1"
@@ -50,6 +50,7 @@ class Board:
         self._seed = seed
         self._log = log
         self._options = options
+        self._node_options = node_options
         self._process = None
         # The serial port is there before and after the board's process: a program may keep it open.
         self._console, self._port = pty.openpty()
@@ -83,8 +84,8 @@ class Board:
         node = shutil.which("node")
         if not node or not (HERE / "node_modules" / "rp2040js").exists():
             raise BoardError("The emulator is not installed: make emulator")
-        command = [node, HERE / "main.mjs", "--image", self.image, "--flash", self.flash, "--drive", self.drive]
-        command += ["--id", str(self.number), *self._options]
+        command = [node, *self._node_options, HERE / "main.mjs", "--image", self.image, "--flash", self.flash]
+        command += ["--drive", self.drive, "--id", str(self.number), *self._options]
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
         for name, fd in (("console", console), (self.CABLE, cable), ("control", control)):

@@ -22,11 +22,12 @@ class CommandError(Exception):
 
 
 class Console:
-    """Executes commands. `boards` are those of the air."""
+    """Executes commands. `boards` are those of the air; `where` tells a board's address, as seen from this computer."""
 
-    def __init__(self, air, boards):
+    def __init__(self, air, boards, where=lambda board: board.address):
         self._air = air
         self._boards = boards
+        self._where = where
 
     def execute(self, line):
         """The text that answers a command; None for `quit`. Raises CommandError."""
@@ -52,7 +53,8 @@ class Console:
             raise CommandError(str(error)) from None
 
     def _do_boards(self):
-        return "\n".join(f"{number:3}  {board.address:12} {_about(board)}" for number, board in self._boards.items())
+        boards = self._boards.items()
+        return "\n".join(f"{number:3}  {self._where(board):12} {_about(board)}" for number, board in boards)
 
     def _do_wifi_list(self):
         boards = [board.wifi()["bssid"] for board in self._boards.values()]

@@ -71,11 +71,13 @@ class Guest:
         command = [program, "--foreground", "--quiet", "--fd", str(theirs.fileno()), "--no-dhcp", "--ipv4-only"]
         command += ["--address", str(address), "--netmask", str(lan.network.netmask)]
         command += ["--gateway", lan.host_address, "--mac-addr", f"02:00:00:00:11:{address.packed[-1]:02x}"]
+        if not has_default_route():
+            command += ["--interface", "lo"]  # passt insists on one that leads somewhere
         for port in ports:
             command += ["--tcp-ports", f"{local}/{port}"]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=self._errors,
+            stderr=self._errors, start_new_session=True,  # Ctrl-C is for us; we end it
         )  # fmt: skip
         theirs.close()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -131,6 +133,12 @@ class Guest:
                 return
             self._lan.receive(self._rest[LENGTH:end], None)
             self._rest = self._rest[end:]
+
+
+def has_default_route():
+    """True if this computer is in a network that leads on."""
+    with open("/proc/net/route") as routes:
+        return any(line.split()[1] == "00000000" for line in list(routes)[1:])
 
 
 def loopback(address):
