@@ -126,10 +126,11 @@ def test_without_rights_passt_leads_to_the_boards(tmp_path):
         fleet.close()
 
 
-def test_it_says_where_what_is(fleet):
-    assert f"{COUNT} emulated Pico Ws" in fleet.text and f"ready      {COUNT} of {COUNT} in the network" in fleet.text
+def test_it_says_where_what_is_and_all_boards_join(fleet):
+    assert f"{COUNT} emulated Pico Ws" in fleet.text and f" of {COUNT} in the network after " in fleet.text
     for address in addresses():
         assert f"control {address}:8095" in fleet.text
+    fleet.wait_boards("in 'home'")
 
 
 def test_all_boards_are_discovered_and_none_of_their_readings_is_lost(tool):
