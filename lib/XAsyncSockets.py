@@ -1687,7 +1687,9 @@ class XAsyncSocketsPool:
         self._wake()
 
     def _take_back(self, s):
-        """A worker is done with `s`."""
+        """A worker is done with `s`, and may have what others sent in its buffers when the loop reads next."""
+        with self._lock:
+            s._use_scratches(self._scratches)
         s._busy = False
         waiting = s._waiting
         s._waiting = None
@@ -2206,7 +2208,7 @@ class XAsyncSocket:
         """What was to be done for this socket could not be."""
 
     def _use_scratches(self, scratches):
-        """Read into buffers of this worker's own from now on."""
+        """Read into these buffers from now on: they are a worker's own, or the loop's."""
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -280,3 +280,31 @@ def test_a_pause_of_a_server_whose_end_finds_no_memory():
     connect_peer(link.server.SrvAddr)
     link.pump(lambda: accepted.count('accepted'))
     assert left[0] == []
+
+
+def test_a_close_takes_nothing_from_what_a_worker_is_handing_out():
+    """What the peer had sent and nobody read, is read at the close: not into the buffer of a worker that is at work."""
+    needs_threads()
+    link = Link()
+    other = Link(pool=link.pool)
+    served = Recorder()
+    other.client.AsyncRecvLine(served.received)
+    lines = []
+
+    def on_line(client, line, arg):
+        lines.append(line)
+        client.AsyncRecvLine(on_line)
+        if line == 'one':
+            other.client.Close()
+            wait(lambda: other.client.SocketID is None)
+
+    link.pool.AsyncWaitEvents(2)    # the loop and one worker
+    other.peer.send(b'served by the worker\n')
+    wait(lambda: served.count('received'))
+    other.peer.send(b'x' * 8 * BUFFER_SIZE)
+    sleep_ms(50)                    # until the connection's own buffer is full
+    link.client.AsyncRecvLine(on_line)
+    link.peer.send(b'one\ntwo\nthree\n')
+    wait(lambda: len(lines) == 3)
+    assert lines == ['one', 'two', 'three'], lines
+    link.pool.StopWaitEvents()
