@@ -18,11 +18,21 @@ WORDS = ('"jsonrpc":"2.0"', '"method":"', '"params":', '"id":', 'auth.login', 'a
          'gpio.read', 'log.tail', 'telemetry.subscribe', 'pin=', '1e999', '\\ud800', '"wifi":{"networks":[',
          '"control":{', '|', '\\=')
 
+# From nothing, no change of an input would get past the first check of a configuration or of a measurement.
+SEEDS = {
+    'config': b'{"device":{"name":"node"},"wifi":{"networks":[{"ssid":"home","password":"a password","address":null}]},'
+              b'"control":{"port":5025,"token":"0123456789abcdef","clients":3,"idle_s":60},'
+              b'"telemetry":{"interval_s":5,"collectors":["192.0.2.1:8094"]},"ntp":{"servers":["192.0.2.2"]}}',
+    'telemetry': b'weather|place|roof, north|temperature=|12 "C"\\',
+}
+
 
 def fuzz(target, seconds):
     """In a process of its own, which atheris ends. Returns True where nothing was found."""
     work = ROOT / 'build' / 'fuzz' / target
     work.mkdir(parents=True, exist_ok=True)
+    if target in SEEDS:
+        (work / 'seed').write_bytes(SEEDS[target])
     words = work.parent / 'words'
     words.write_text(''.join('"%s"\n' % word.replace('\\', '\\\\').replace('"', '\\"') for word in WORDS))
     print('fuzzing %s for %d s' % (target, seconds), flush=True)
