@@ -17,7 +17,7 @@ from scenes import Link, Recorder, serve
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XAsyncUDPDatagram, XClosedReason
 
 INTERPRETERS = ['cpython', 'micropython', 'esp32']
-TOO_LARGE = 20000 if CHIP and not ESP32 else 70000      # bytes, more than a datagram can have
+TOO_LARGE = 16500 if CHIP and not ESP32 else 70000      # bytes, more than a datagram can have: lwIP's MEM_SIZE there
 
 
 class Misdeed(Exception):
