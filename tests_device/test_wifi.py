@@ -249,10 +249,12 @@ def test_lossy_and_slow_air_loses_no_byte_of_tcp(air, firmware):
     board = firmware()
     control = Control(board.address, LIMIT_SEC)
     air.set_conditions(loss=0.05, delay_ms=30)
-    for number in range(20):
+    number = 0
+    while number < 20 or not board.wifi()["lost"]:  # chance may spare that many
         assert control.call("telemetry.get")["settings"]["interval_s"] == INTERVAL_S, number
+        number += 1
+        assert number < 500, "no frame is lost"
     control.close()
-    assert board.wifi()["lost"] > 0
 
 
 class Collector:
