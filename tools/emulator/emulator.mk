@@ -34,10 +34,20 @@ MAY_MAKE_INTERFACES := $(shell [ "$$(id -u)" = 0 ] && [ -c /dev/net/tun ] && ech
 pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/venv/installed
 	@$(if $(MPY_DIR),$(if $(UF2),,$(MAKE) --no-print-directory firmware BOARD=PICO_W MPY_DIR=$(MPY_DIR)))
 
+DEVICE_TESTS := BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest
+
+# The library's contract takes as long as all other tests together: an emulated board for each, at the same time.
+CONTRACT := tests_device/test_contract.py
+define TWO_BOARDS
+$(DEVICE_TESTS) $(CONTRACT) > build/contract.log 2>&1 & contract=$$!; trap "kill $$contract" INT TERM; \
+    $(DEVICE_TESTS) tests_device --ignore $(CONTRACT); others=$$?; \
+    wait $$contract; contract=$$?; cat build/contract.log; [ $$others = 0 ] && [ $$contract = 0 ]
+endef
+
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
 # On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> if it is not to be the built one.
 test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
-	@BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest tests_device $(PYTEST_ARGS)
+	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
 
 # An ESP32's image is the one that "make image" or "make firmware" has left.
 flash: build/venv/installed $(if $(IMAGE_FILE)$(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, ERASE=1)
