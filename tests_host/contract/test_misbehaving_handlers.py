@@ -17,7 +17,8 @@ from scenes import Link, Recorder, serve
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XAsyncUDPDatagram, XClosedReason
 
 INTERPRETERS = ['cpython', 'micropython', 'esp32']
-TOO_LARGE = 16500 if CHIP and not ESP32 else 70000      # bytes, more than a datagram can have: lwIP's MEM_SIZE there
+TOO_LARGE = 70000       # bytes, more than a datagram can have
+WORK_MS = 500 if CHIP and not ESP32 else 50     # of a handler that takes its time: longer than a message takes
 
 
 class Misdeed(Exception):
@@ -203,8 +204,9 @@ def udp_closed(scene):
 
 
 LAST = (not_connected, closed_by_the_peer, timed_out, server_closed, udp_closed)    # the subject has ended
-EVENTS = (accepted, connected, line, data, data_past_the_buffer, sent, datagram, datagram_sent,
-          datagram_not_sent) + LAST
+EVENTS = (accepted, connected, line, data, data_past_the_buffer, sent, datagram, datagram_sent) + LAST
+if not CHIP or ESP32:   # RP2's heap has no piece left that is too large for its lwIP
+    EVENTS += (datagram_not_sent,)
 
 
 def scenes(misdeed):
@@ -279,9 +281,9 @@ def test_a_handler_that_stops_the_pool():
 def test_a_handler_that_takes_its_time():
     """Longer than others wait for what arrives meanwhile: it is theirs."""
     def misdeed(scene, socket, *args):
-        scene.bystander.client.AsyncRecvLine(scene.inside.received, timeoutSec=0.02)
+        scene.bystander.client.AsyncRecvLine(scene.inside.received, timeoutSec=WORK_MS / 2500)
         scene.bystander.peer.send(b'meanwhile\n')
-        sleep_ms(50)
+        sleep_ms(WORK_MS)
 
     for event, scene in scenes(misdeed):
         scene.wait(lambda: scene.inside.events or scene.end_of(scene.bystander.client))
