@@ -3,6 +3,11 @@
 import socket
 import threading
 
+import pytest
+
+from tests_device.conftest import KIND
+from tests_device.device import Device
+
 MESSAGES = 100
 LATE_MS = 40  # lwIP's own timer wakes a program every 64 ms
 
@@ -24,6 +29,19 @@ connection.close()
 print(late)
 """
 
+# A link that nobody answers, forgotten; then other objects where it was, and time for lwIP's timers.
+FORGET = """
+import board_support, gc, network, time
+ppp = network.PPP(board_support.uart(3000000))
+ppp.connect()
+time.sleep_ms(200)
+del ppp
+gc.collect()
+others = [bytearray(b"\\xff" * 100) for _ in range(600)]
+time.sleep(2)
+print("alive")
+"""
+
 
 def echo(listener):
     connection, _ = listener.accept()
@@ -39,3 +57,13 @@ def test_a_waiting_program_wakes_when_its_data_has_come(device, device_network, 
         ask = ASK.format(host=host_address, port=port, messages=MESSAGES, late_ms=LATE_MS)
         late = int(device.run(ask, timeout=60))
     assert late < MESSAGES / 2, f"{late} of {MESSAGES} answers were seen only after {LATE_MS} ms"
+
+
+def test_a_link_that_is_forgotten_while_it_negotiates_harms_nobody(new_board):
+    if KIND != "PICO_PPP":
+        pytest.skip("needs a board with PPP")
+    device = Device(new_board(1, network=False).port)
+    for _ in range(3):
+        device.soft_reset()
+        assert device.run(FORGET, timeout=20) == "alive\n"
+    device.close()
