@@ -2,7 +2,10 @@
 
 import hmac
 import json
+import select
 import socket
+import struct
+import threading
 import time
 
 import pytest
@@ -166,3 +169,72 @@ def test_the_link_is_lost_and_comes_back(firmware, control):
     again = Control(firmware.address)
     assert again.word("ping") == "pong"
     again.close()
+
+
+class NameServer(threading.Thread):
+    """A name server for one name, silent until told otherwise, and an NTP server at the same address."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+        self.address = address
+        self.names = self._socket(53)
+        self.times = self._socket(123)
+
+    def _socket(self, port):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((self.address, port))
+        return sock
+
+    def run(self):
+        while True:
+            for sock in select.select([self.names, self.times], [], [])[0]:
+                datagram, sender = sock.recvfrom(1000)
+                if sock is self.times:
+                    stamp = struct.pack(">I", int(time.time()) + 2208988800)
+                    sock.sendto(b"\x24\x02" + bytes(22) + datagram[40:48] + bytes(8) + stamp + bytes(4), sender)
+                elif b"\x04time\x07example\x00" in datagram:
+                    self.asked.set()
+                    if self.answers.is_set():
+                        record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04" + socket.inet_aton(self.address)
+                        head = datagram[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
+                        sock.sendto(head + datagram[12:] + record, sender)
+
+
+def test_a_silent_name_server_holds_up_nothing_and_then_the_time_comes(firmware, device):
+    server = NameServer(firmware.local_address)
+    server.start()
+    settings = {"network": {"ntp": "time.example"}}
+    device.write_file("/config.json", json.dumps(settings).encode())
+    start = f"import network\nnetwork.ipconfig(dns={firmware.local_address!r})\nfrom firmware import boot\nboot.run()\n"
+    device.write_file("/main.py", start.encode())
+    device.run_firmware()
+    assert server.asked.wait(START_SEC)
+    control = Control(firmware.address)
+    started = time.monotonic()
+    for _ in range(10):
+        assert control.word("ping") == "pong"
+    assert time.monotonic() - started < 5, "lwIP's own look-up would have held it up for longer"
+    server.answers.set()
+    deadline = time.monotonic() + START_SEC
+    while not any(entry["source"] == "time" for entry in control.call("log.tail", count=20)):
+        assert time.monotonic() < deadline, control.call("log.tail", count=20)
+        time.sleep(0.2)
+    control.close()
+    device.open()
+    device.run("import os; os.remove('/main.py')")
+    assert abs(device.value("__import__('time').gmtime()[0]") - time.gmtime()[0]) <= 1
+
+
+def test_a_compiled_service_of_the_users_runs(firmware, device, compiled, tmp_path):
+    source = tmp_path / "greeter.py"
+    source.write_text("class Service:\n def start(self, app):\n  app.methods.add('greet', lambda session: 'hello')\n")
+    device.run("import os\ntry: os.mkdir('/services')\nexcept OSError: pass")
+    device.write_file("/services/greeter.mpy", compiled(source))
+    device.run_firmware()
+    control = Control(firmware.address)
+    assert control.call("greet") == "hello"
+    control.close()
+    device.open()
+    device.run("import os; os.remove('/services/greeter.mpy'); os.rmdir('/services')")

@@ -7,6 +7,7 @@ on FAT.
 import ast
 import os
 import pty
+import re
 import subprocess
 import termios
 import threading
@@ -95,7 +96,7 @@ class SerialBoard:
         self.ran.append(code)
         if self.fails_at and self.fails_at in code:
             return b"\x04Traceback (most recent call last):\r\nOSError: [Errno 28] ENOSPC\r\n\x04"
-        return self._execute(code)
+        return re.sub(b"(?<!\r)\n", b"\r\n", self._execute(code))  # as a board's terminal
 
     def _execute(self, code):
         text = code.encode()
