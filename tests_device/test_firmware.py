@@ -225,6 +225,7 @@ def test_a_silent_name_server_holds_up_nothing_and_then_the_time_comes(firmware,
     device.open()
     device.run("import os; os.remove('/main.py')")
     assert abs(device.value("__import__('time').gmtime()[0]") - time.gmtime()[0]) <= 1
+    device.close()
 
 
 def test_a_compiled_service_of_the_users_runs(firmware, device, compiled, tmp_path):
@@ -238,3 +239,4 @@ def test_a_compiled_service_of_the_users_runs(firmware, device, compiled, tmp_pa
     control.close()
     device.open()
     device.run("import os; os.remove('/services/greeter.mpy'); os.rmdir('/services')")
+    device.close()
