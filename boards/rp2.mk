@@ -70,7 +70,7 @@ $(OUT)/config.stamp: build/programs.arm build/micropython.stamp $(if $(RP2_PATCH
 	@touch $@
 
 build/src/patched.stamp: build/micropython.stamp $(RP2_PATCHES)
-	@rm -rf build/src/patched && cp -as $(realpath $(MPY)) build/src/patched
+	@rm -rf build/src/patched && mkdir -p build/src && cp -as $(realpath $(MPY)) build/src/patched
 	@for patch in $(abspath $(RP2_PATCHES)); do \
 	    if patch -d build/src/patched -p1 --follow-symlinks --quiet --dry-run < $$patch > /dev/null; then \
 	        patch -d build/src/patched -p1 --follow-symlinks --quiet < $$patch && touch $@; exit; fi; done; \

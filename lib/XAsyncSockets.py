@@ -321,7 +321,7 @@ class _BusyFirst(_Poller):
     """
     A poll set that asks the busy ones of many sockets first: poll(2), which is what the unix port has, costs as much
     for a silent socket as for any other. Those that had something lately are in a small set, too, which is asked alone
-    while it has something, fifteen times of sixteen. Where ever others are the busy ones, all are asked for a while.
+    while it has something, fifteen times of sixteen. Where the busy ones keep changing, all are asked for a while.
     """
 
     def __init__(self, sockets):
@@ -345,7 +345,7 @@ class _BusyFirst(_Poller):
 
     def look_at_all(self):
         if self._many:
-            self._turns = min(self._turns, -1)
+            self._turns = min(self._turns, -1)      # _wait counts it up
 
     def _change(self, key, events):
         self._set.modify(key, events)

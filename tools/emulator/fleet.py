@@ -114,7 +114,7 @@ def link_port(board, number):
 
 
 def start_all(boards, have_network):
-    """Switch them on, some at a time: all at once would take each other's processor caches, and twice as long."""
+    """Switch them on, some at a time: the first ones work while the others start."""
     started = []
     for board in boards.values():
         if have_network and len(started) >= STARTING:
