@@ -279,10 +279,10 @@ def test_a_handler_that_stops_the_pool():
 
 
 def test_a_handler_that_takes_its_time():
-    """Longer than others wait for what arrives meanwhile: it is theirs."""
+    """Longer than others wait for what is there already: it is theirs."""
     def misdeed(scene, socket, *args):
-        scene.bystander.client.AsyncRecvLine(scene.inside.received, timeoutSec=WORK_MS / 2500)
         scene.bystander.peer.send(b'meanwhile\n')
+        scene.bystander.client.AsyncRecvLine(scene.inside.received, timeoutSec=WORK_MS / 2500)
         sleep_ms(WORK_MS)
 
     for event, scene in scenes(misdeed):

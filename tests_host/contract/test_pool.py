@@ -85,7 +85,7 @@ def test_a_turn_without_a_timeout_does_not_wait():
     start = now_ms()
     for _ in range(20):
         link.pool.PollEvents()
-    assert elapsed_ms(start) < 500
+    assert elapsed_ms(start) < 2000
 
 
 def test_a_turn_waits_as_long_as_told_and_not_longer():
