@@ -1,4 +1,6 @@
 # What is frozen into every board's image.
+options.defaults(library_opt=0)
+
 include("$(MPY_DIR)/extmod/asyncio")
-module("XAsyncSockets.py", base_path="lib")
+module("XAsyncSockets.py", base_path="lib", opt=options.library_opt)
 package("firmware")

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 # Frozen modules are C data; its names are made of what it is, and the module's and the function's names (mpy-tool.py).
-FROZEN = re.compile(r"^(?:fun_data|children|proto_fun|raw_code|const_obj|const_table_data|frozen_module)_(\w+)$")
+FROZEN = re.compile(
+    r"^(?:fun_data|children|proto_fun|raw_code|const_(?:obj|qstr)_table_data|const_obj|frozen_module)_(\w+)$")
 OURS = {"the library": ("XAsyncSockets",), "the firmware": ("firmware_", "main", "board_support")}
 LWIP_POOL = re.compile(r"^(?:memp_memory_\w+_base|ram_heap)$")
 FULL = 0.95  # of the flash for firmware: time to think about it
