@@ -228,18 +228,26 @@ def _bind(sock, address, listen_backlog=None):
     Bind, listen where asked, and return the bound (ip, port). MicroPython has no getsockname, so there port 0
     means that we draw a port of the dynamic range (RFC 6335, section 6) until one is free. Raises OSError.
     """
-    family, system_address = _resolve(address)
+    system_address = _resolve(address)[1]
     if address[1] or not _MICROPYTHON:
         sock.bind(system_address)
-        if listen_backlog is not None:
-            sock.listen(listen_backlog)
-        return _readable(system_address if _MICROPYTHON else sock.getsockname())
+    else:
+        system_address = _bind_free_port(sock, address[0])
+    if listen_backlog is not None:
+        # A socket that is bound must not be bound again when this fails: lwIP would go round in its list for ever.
+        sock.listen(listen_backlog)
+    return _readable(system_address if _MICROPYTHON else sock.getsockname())
+
+
+def _bind_free_port(sock, ip):
+    """Bind to a port that is free, and return the system address. Raises OSError."""
     seed = _ticks_ms() ^ id(sock)
     for _ in range(64):
         seed = (seed * 1103515245 + 12345) & 0x3fffffff
-        candidate = (address[0], 49152 + (seed >> 8) % 16384)
+        system_address = _resolve((ip, 49152 + (seed >> 8) % 16384))[1]
         try:
-            return _bind(sock, candidate, listen_backlog)
+            sock.bind(system_address)
+            return system_address
         except OSError as ex:
             failure = ex
     raise failure

@@ -1,0 +1,105 @@
+"""lwIP's limits on the chip (boards/rp2/lwip/lwipopts.h): reached, told, and left again."""
+
+import socket
+import time
+
+PORT = 7001
+LIMIT_SEC = 60
+TOO_MANY = 26  # connections; lwIP has 20
+ROUNDS = 2
+
+# Runs on the board.
+MAKE_SOCKETS = """
+import gc
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XAsyncUDPDatagram
+pool = XAsyncSocketsPool()
+address = ("0.0.0.0", 0)
+for make in lambda: XAsyncUDPDatagram.Create(pool, address), lambda: XAsyncTCPServer.Create(pool, address, 2):
+    counts = []
+    for _ in range(3):
+        made = []
+        try:
+            while len(made) < 100:
+                made.append(make())
+        except Exception as error:
+            print(type(error).__name__)
+        counts.append(len(made))
+        for one in made:
+            one.Close()
+        del made
+        while pool.GetAllAsyncSockets():
+            pool.PollEvents(10)
+        gc.collect()
+    print(*counts)
+"""
+ECHO_LINES = """
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
+pool = XAsyncSocketsPool()
+def on_line(client, line, arg):
+    if line == "end":
+        pool.StopWaitEvents()
+    client.AsyncSendData(line.encode() + b"\\n")
+    client.AsyncRecvLine(on_line)
+server = XAsyncTCPServer.Create(pool, ("0.0.0.0", {port}), 8, XBufferSlots({slots}, 64, keepAlloc=False))
+server.OnClientAccepted = lambda server, client: client.AsyncRecvLine(on_line)
+pool.AsyncWaitEvents()
+"""
+
+
+def test_more_sockets_than_there_are(device, device_network):
+    exceptions = []
+    counts = []
+    for line in device.run(MAKE_SOCKETS, timeout=LIMIT_SEC).splitlines():
+        (counts if line[0].isdigit() else exceptions).append(line)
+    assert exceptions == ["XAsyncUDPDatagramException"] * 3 + ["XAsyncTCPServerException"] * 3
+    datagrams, servers = ([int(count) for count in line.split()] for line in counts)
+    assert min(datagrams) >= 8 and min(servers) >= 6
+    assert len(set(datagrams)) == len(set(servers)) == 1, "what is closed does not come back"
+
+
+def ask(connection, line):
+    connection.sendall(line + b"\n")
+    received = b""
+    while not received.endswith(b"\n"):
+        data = connection.recv(100)
+        assert data, "closed without an answer"
+        received += data
+    assert received == line + b"\n"
+
+
+def connect(address, limit_sec):
+    connection = socket.create_connection((address, PORT), limit_sec)
+    connection.settimeout(LIMIT_SEC)
+    return connection
+
+
+def served_at_once(address):
+    """Open connections, and let each have its answer, until one does not come about."""
+    connections = []
+    try:
+        while len(connections) < TOO_MANY:
+            connections.append(connect(address, 5))
+            ask(connections[-1], b"hello")
+    except OSError:
+        pass
+    for number, connection in enumerate(connections):  # the first ones are still served, too
+        ask(connection, b"%d" % number)
+    return connections
+
+
+def test_more_connections_than_there_are(device, device_network):
+    device.start(ECHO_LINES.format(port=PORT, slots=TOO_MANY))
+    deadline = time.monotonic() + LIMIT_SEC
+    for _ in range(ROUNDS):
+        while True:
+            try:
+                ask(connect(device_network, 5), b"listening")
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+        connections = served_at_once(device_network)
+        assert 15 <= len(connections) < TOO_MANY
+        for connection in connections:
+            connection.close()
+    ask(connect(device_network, LIMIT_SEC), b"end")
+    device.finish(LIMIT_SEC)
