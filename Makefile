@@ -21,6 +21,9 @@ ESP32_IMAGE := $(and $(filter Linux,$(shell uname -s)),\
 PROGRAMS := build/programs.python+compiler
 endif
 
+# Processes that run the tests on this computer: most of the tests wait most of their time.
+TEST_JOBS ?= 3
+
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
@@ -42,9 +45,9 @@ run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 
 test: lint test-host ## everything that needs no chip, emulated or real
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=, TEST_JOBS=3)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
-	    $(VENV)/pytest tests_host $(PYTEST_ARGS)
+	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
 tools: build/venv/installed ## what build/venv/bin/python tools/board needs
 
