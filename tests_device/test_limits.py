@@ -6,6 +6,7 @@ import time
 PORT = 7001
 LIMIT_SEC = 60
 TOO_MANY = 26  # connections; lwIP has 20
+SERVERS = 8  # as many as lwIP has
 ROUNDS = 2
 
 # Runs on the board.
@@ -36,12 +37,16 @@ ECHO_LINES = """
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
 pool = XAsyncSocketsPool()
 def on_line(client, line, arg):
-    if line == "end":
+    if line == "close the servers":
+        for server in servers:
+            server.Close()
+    elif line == "end":
         pool.StopWaitEvents()
     client.AsyncSendData(line.encode() + b"\\n")
     client.AsyncRecvLine(on_line)
-server = XAsyncTCPServer.Create(pool, ("0.0.0.0", {port}), 8, XBufferSlots({slots}, 64, keepAlloc=False))
-server.OnClientAccepted = lambda server, client: client.AsyncRecvLine(on_line)
+slots = XBufferSlots({slots}, 64, keepAlloc=False)
+servers = [XAsyncTCPServer.Create(pool, ("0.0.0.0", {port} + number), 8, slots) for number in range({servers})]
+servers[0].OnClientAccepted = lambda server, client: client.AsyncRecvLine(on_line)
 pool.AsyncWaitEvents()
 """
 
@@ -87,19 +92,35 @@ def served_at_once(address):
     return connections
 
 
-def test_more_connections_than_there_are(device, device_network):
-    device.start(ECHO_LINES.format(port=PORT, slots=TOO_MANY))
+def wait_until_served(address):
     deadline = time.monotonic() + LIMIT_SEC
+    while True:
+        try:
+            ask(connect(address, 5), b"listening")
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+
+
+def test_more_connections_than_there_are(device, device_network):
+    device.start(ECHO_LINES.format(port=PORT, servers=1, slots=TOO_MANY))
     for _ in range(ROUNDS):
-        while True:
-            try:
-                ask(connect(device_network, 5), b"listening")
-                break
-            except OSError:
-                assert time.monotonic() < deadline
+        wait_until_served(device_network)
         connections = served_at_once(device_network)
         assert 15 <= len(connections) < TOO_MANY
         for connection in connections:
             connection.close()
     ask(connect(device_network, LIMIT_SEC), b"end")
+    device.finish(LIMIT_SEC)
+
+
+def test_listening_sockets_that_close_harm_no_connection(device, device_network):
+    """All control blocks of connections are in use, also the one behind those of the listening sockets."""
+    device.start(ECHO_LINES.format(port=PORT, servers=SERVERS, slots=TOO_MANY))
+    wait_until_served(device_network)
+    connections = served_at_once(device_network)
+    ask(connections[0], b"close the servers")
+    for number, connection in enumerate(connections):
+        ask(connection, b"%d" % number)
+    ask(connections[0], b"end")
     device.finish(LIMIT_SEC)

@@ -8,6 +8,9 @@ set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 # Our lwipopts.h stands before the port's own, which it includes.
 include_directories(BEFORE ${CMAKE_CURRENT_LIST_DIR}/lwip)
 
+list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/lwip/listener.c)
+add_link_options(-Wl,--wrap=tcp_recv -Wl,--wrap=tcp_err)
+
 # The version that the REPL's banner shows; boards/rp2.mk gives it.
 if(FIRMWARE_VERSION)
     list(APPEND MICROPY_DEF_BOARD FIRMWARE_VERSION="${FIRMWARE_VERSION}")
