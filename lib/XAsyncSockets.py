@@ -99,15 +99,24 @@ _ACCEPT_ROOM = const(256)           # bytes: more than accept() takes
 _SLOTS_AT_ONCE = const(8)           # how many are made together
 
 if _MICROPYTHON:
+    from time import sleep_ms as _sleep_ms
     from time import ticks_add as _ticks_add
     from time import ticks_diff as _ticks_diff
     from time import ticks_ms as _ticks_ms
+    _print_exception = sys.print_exception
     _HEAP_SIZE = gc.mem_free() + gc.mem_alloc()
     _DEFAULT_SLOTS = max(8, _HEAP_SIZE // 1024)
     _SEND_QUEUE_LIMIT = max(16384, _HEAP_SIZE // 8)
 else:
     _DEFAULT_SLOTS = 1000000
     _SEND_QUEUE_LIMIT = 64 * 1024 * 1024
+
+    def _print_exception(exception):
+        import traceback
+        traceback.print_exception(type(exception), exception, exception.__traceback__)
+
+    def _sleep_ms(ms):
+        time.sleep(ms / 1000)
 
     def _ticks_ms():
         return time.monotonic_ns() // 1000000
@@ -153,18 +162,6 @@ except ImportError:  # a port without threads: one thread, so nothing to lock
 _MAIN_THREAD = _get_ident()  # whose program imported this
 
 
-def _sleep_ms(ms):
-    time.sleep(ms / 1000)
-
-
-def _print_exception(exception):
-    if _MICROPYTHON:
-        sys.print_exception(exception)
-    else:
-        import traceback
-        traceback.print_exception(type(exception), exception, exception.__traceback__)
-
-
 def _error(kind, message, cause=None):
     """An exception of class `kind` that keeps its cause (`raise … from` prints a warning on MicroPython)."""
     number = getattr(cause, 'errno', None)
@@ -184,7 +181,7 @@ def _raised_by_call(exception):
     if not _MICROPYTHON:
         return exception.__traceback__.tb_next is None
     text = io.StringIO()
-    sys.print_exception(exception, text)
+    _print_exception(exception, text)
     return text.getvalue().count('  File ') <= 1
 
 
@@ -749,11 +746,15 @@ class XBufferSlot:
     """
     One buffer of `size` bytes that is available or taken. keepAlloc: allocate it now and for good; otherwise
     its memory exists only while it is used.
+
+    Size: its size in bytes.
     """
+
+    Size = 0
 
     def __init__(self, size, keepAlloc=True):
         _check_size('XBufferSlot', 'size', size, ValueError)
-        self._size = size
+        self.Size = size
         self._keep = keepAlloc
         self._available = True
         self._memory = self._view = None
@@ -765,8 +766,8 @@ class XBufferSlot:
 
     def _allocate(self):
         # The end of a line of `size` bytes has room behind it.
-        self._memory = memoryview(bytearray(self._size + _LINE_END))
-        self._view = self._memory[:self._size]
+        self._memory = memoryview(bytearray(self.Size + _LINE_END))
+        self._view = self._memory[:self.Size]
 
     def _working_memory(self):
         """memoryview of size + _LINE_END bytes."""
@@ -801,11 +802,6 @@ class XBufferSlot:
                 slots._chain(self)
 
     @property
-    def Size(self):
-        """Size in bytes."""
-        return self._size
-
-    @property
     def Buffer(self):
         """The buffer, a memoryview of Size bytes. Reading this takes nothing."""
         if self._memory is None:
@@ -818,13 +814,17 @@ class XBufferSlots:
     `slotsCount` buffers of `slotsSize` bytes, which bound what a server's connections may use. keepAlloc:
     allocate all memory now; otherwise each buffer's exists only while it is used, and an idle connection
     costs none.
+
+    SlotsCount: their number. SlotsSize: the size of each, in bytes.
     """
+
+    SlotsCount = SlotsSize = 0
 
     def __init__(self, slotsCount, slotsSize, keepAlloc=True):
         _check_size('XBufferSlots', 'slotsCount', slotsCount, ValueError)
         _check_size('XBufferSlots', 'slotsSize', slotsSize, ValueError)
-        self._count = slotsCount
-        self._size = slotsSize
+        self.SlotsCount = slotsCount
+        self.SlotsSize = slotsSize
         self._keep = keepAlloc
         self._lock = _allocate_lock()
         self._made = []
@@ -833,8 +833,9 @@ class XBufferSlots:
             self._make(slotsCount)
 
     def _make(self, count):
-        while len(self._made) < count:
-            slot = XBufferSlot(self._size, self._keep)
+        """`count` more, as long as there are not all."""
+        for _ in range(min(count, self.SlotsCount - len(self._made))):
+            slot = XBufferSlot(self.SlotsSize, self._keep)
             slot._slots = self
             self._made.append(slot)
             self._chain(slot)
@@ -856,26 +857,16 @@ class XBufferSlots:
                     if slot._available:  # the application may have taken it by hand
                         slot._available = False
                         return slot
-                if len(self._made) >= self._count:
+                if len(self._made) >= self.SlotsCount:
                     return None
                 # They stay. Each beside its first connection, they would leave no large piece of a small heap free.
-                self._make(min(len(self._made) + _SLOTS_AT_ONCE, self._count))
-
-    @property
-    def SlotsCount(self):
-        """Number of slots."""
-        return self._count
-
-    @property
-    def SlotsSize(self):
-        """Size of each, in bytes."""
-        return self._size
+                self._make(_SLOTS_AT_ONCE)
 
     @property
     def Slots(self):
         """List of all the XBufferSlot objects."""
         with self._lock:
-            self._make(self._count)
+            self._make(self.SlotsCount)
             return list(self._made)
 
 
@@ -1408,7 +1399,8 @@ class XAsyncSocketsPool:
                 for s in self.GetAllAsyncSockets():
                     self._guard(s, s.Close)
                 left = limit - _ticks_diff(_ticks_ms(), started)
-                if left <= 0 or not (self._sockets or self._due_first or self._calls or self._busy_workers()):
+                busy = self._workers is not None and self._workers.serving
+                if left <= 0 or not (self._sockets or self._due_first or self._calls or busy):
                     break
                 self._turn(min(left, 100))
         finally:
@@ -1422,9 +1414,6 @@ class XAsyncSocketsPool:
             while self._due_first is not None:
                 self._turn(0)
             self._close_poller()
-
-    def _busy_workers(self):
-        return self._workers is not None and self._workers.busy
 
     # --- the poll set ---------------------------------------------------------------------------------------
 
@@ -1733,7 +1722,7 @@ class _Workers:
         self._idle = []
         self._kept = []
         self._running = 0
-        self._serving = 0
+        self.serving = 0
         self._stopped = False
         for _ in range(count):
             try:
@@ -1745,14 +1734,10 @@ class _Workers:
         while len(self.idents) < self._running:
             _sleep_ms(1)
 
-    @property
-    def busy(self):
-        return self._serving > 0
-
     def serve(self, s, events):
         with self._lock:
             self._jobs.Put((s, events))
-            self._serving += 1
+            self.serving += 1
             gate = self._idle.pop() if self._idle else None
         if gate is not None:
             gate.release()
@@ -1824,7 +1809,7 @@ class _Workers:
         if self._kept:
             self._give_back_kept(me)
         with self._lock:
-            self._serving -= 1
+            self.serving -= 1
 
 
 class _ForeignPool:
@@ -2681,7 +2666,10 @@ class XAsyncTCPClient(XAsyncSocket):
         if size <= self._recv_slot.Size:
             self._size = size
             self._wants = _EXACT
-            return
+        else:
+            self._want_large(size)
+
+    def _want_large(self, size):
         try:
             self._large = memoryview(bytearray(size))
         except (MemoryError, OverflowError) as ex:
@@ -2790,7 +2778,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._start = self._searched = end + 1
         if end > start and self._window[end - 1] == 13:
             end -= 1
-        if end - start > self._recv_slot._size:
+        if end - start > self._recv_slot.Size:
             return self._fail_line()
         return self._text(self._window[start:end])
 
@@ -3618,11 +3606,11 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def _try_send(self, datagram):
         """True where a send to _to succeeds at once; the slow way tells why it does not."""
+        if _ESP32 and not _len(datagram):  # see _was_sent
+            return False
         try:
             self._send_to(datagram, self._to_system)
-        except OSError as ex:
-            return _was_sent(ex, datagram)
-        except Exception:
+        except Exception:  # no `as`, for the reason given in XAsyncSocketsPool._turn
             return False
         return True
 
