@@ -43,7 +43,8 @@ run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 	@mkdir -p build/disk
 	@cd build/disk && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
-test: lint test-host ## everything that needs no chip, emulated or real
+# The image of a chip is made of Debian's sources.
+test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## everything that needs no hardware
 
 test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=, TEST_JOBS=3)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
