@@ -24,7 +24,6 @@ from firmware.log import describe
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots
 
 _SLOT_BYTES = 512
-_BACKLOG = 4
 _BURST_S = 2  # so many seconds' requests may come at once
 _REFUSALS = 8  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = 8  # not yet taken by the client: no more is read from it before they are
@@ -330,12 +329,14 @@ class ControlServer:
 
     def _listen(self):
         settings = self.app.config["control"]
-        # One slot more than clients, so that one too many can be told so.
-        slots = XBufferSlots(settings["clients"] + 1, _SLOT_BYTES, keepAlloc=True)
+        # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
+        # who finds the backlog full (extmod/modlwip.c).
+        places = settings["clients"] + 1
+        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=True)
         try:
             self._tls = _tls_context(settings)
             self._listener = XAsyncTCPServer.Create(
-                self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=_BACKLOG, recvBufSlots=slots
+                self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=places, recvBufSlots=slots
             )
         except Exception as error:
             self.app.log.error("control", f"port {settings['port']}: {describe(error)}")

@@ -14,9 +14,14 @@ BOOT_SEC = 60
 CHUNK = 64 * 1024
 
 # Runs on the board: the checksum of what is in its flash.
+# In pieces: a board that was just connected has an event of its USB to handle every millisecond, and loses one after
+# sixteen (CFG_TUD_TASK_QUEUE_SZ of TinyUSB), which may be the one that lets it send on.
 FLASH_CHECKSUM = """
 import binascii, hashlib, uctypes
-print(binascii.hexlify(hashlib.sha256(uctypes.bytearray_at({address}, {size})).digest()).decode())
+checksum = hashlib.sha256()
+for start in range(0, {size}, 1024):
+    checksum.update(uctypes.bytearray_at({address} + start, min(1024, {size} - start)))
+print(binascii.hexlify(checksum.digest()).decode())
 """
 
 
