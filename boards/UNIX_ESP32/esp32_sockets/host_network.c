@@ -49,9 +49,30 @@ static void hold_extra_sockets(void) {
     }
 }
 
-// A board's network outlives a script, this one does not: let the last segments leave.
-static void linger(void) {
-    usleep(LINGER_MS * 1000);
+static bool is_running;
+
+static void stand_still(void *standing) {
+    sys_sem_signal(standing);
+    for (;;) {
+        pause();
+    }
+}
+
+// A board's network outlives a script, this one does not: the last segments leave, then lwIP's thread stands still.
+// MicroPython is about to cancel the script's threads, wherever they are, also within lwIP, whose thread would go on
+// with what they had on their stacks.
+void __real_mp_thread_deinit(void);
+void __wrap_mp_thread_deinit(void) {
+    if (is_running) {
+        if (has_ethernet()) {
+            usleep(LINGER_MS * 1000);
+        }
+        sys_sem_t standing;
+        sys_sem_new(&standing, 0);
+        tcpip_callback(stand_still, &standing);
+        sys_arch_sem_wait(&standing, 0);
+    }
+    __real_mp_thread_deinit();
 }
 
 esp_err_t esp_netif_init(void) {
@@ -62,8 +83,6 @@ esp_err_t esp_netif_init(void) {
     sys_arch_sem_wait(&started, 0);
     sys_sem_free(&started);
     hold_extra_sockets();
-    if (has_ethernet()) {
-        atexit(linger);
-    }
+    is_running = true;
     return ESP_OK;
 }

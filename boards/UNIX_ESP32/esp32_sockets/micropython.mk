@@ -20,7 +20,9 @@ SRC_USERMOD_LIB_C += $(ESP32_SOCKETS)/host_network.c $(LWIP_HOST) $(LWIP_STACK)
 CFLAGS_USERMOD += -I$(ESP32_SOCKETS)/shim -I$(LWIP_DIR)/src/include -I$(LWIP_DIR)/contrib/ports/unix/port/include
 CFLAGS_USERMOD += -include $(ESP32_SOCKETS)/shim/newlib_errno.h -Wno-sign-compare
 # ports/esp32/esp32_common.cmake, for lwip_patch.c
-LDFLAGS_USERMOD += -Wl,--wrap=memp_malloc -Wl,--wrap=memp_free -lpthread
+LDFLAGS_USERMOD += -Wl,--wrap=memp_malloc -Wl,--wrap=memp_free
+# host_network.c
+LDFLAGS_USERMOD += -Wl,--wrap=mp_thread_deinit -lpthread
 
 # lwIP is not written for MicroPython's warnings, and what talks to the computer needs the computer's errno.
 # (CFLAGS, because CFLAGS_EXTRA on make's command line would silently take this one's place.)
