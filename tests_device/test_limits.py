@@ -91,8 +91,9 @@ def served_at_once(address):
     connections = []
     try:
         while len(connections) < TOO_MANY:
-            connections.append(connect(address, 5))
-            ask(connections[-1], b"hello")
+            connection = connect(address, 5)
+            ask(connection, b"hello")
+            connections.append(connection)
     except OSError:
         pass
     for number, connection in enumerate(connections):  # the first ones are still served, too
