@@ -67,16 +67,20 @@ def test_a_wrong_port_is_named():
         find_port("/dev/no-such-port")
 
 
+def wait_until_it_says(device, text):
+    deadline = time.monotonic() + BUSY_SEC
+    while text not in device.console():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_board_that_answers_late_is_understood(new_board):
     """It answers to the tries that came too early, too."""
     board = new_board(5, network=False)
     device = Device(board.port)
     device.start("import micropython, time; micropython.kbd_intr(-1); print('busy'); time.sleep(2)")
     device.close()
-    deadline = time.monotonic() + BUSY_SEC
-    while "busy" not in device.console():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until_it_says(device, "busy")
     with open(board.port, "wb", buffering=0) as port:
         port.write(b"\r\x03\r\x01" * 3)
     with Connection(board.port) as connection:
@@ -119,6 +123,7 @@ def test_deploy_keeps_a_users_program(new_board):
     device.close()
     with pytest.raises(BoardProblem, match="main.py of its own"):
         deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS)
+    wait_until_it_says(device, "mine")  # it runs again
     assert device.run("print(open('/main.py').read())").strip() == "print('mine')"
     device.close()
 

@@ -50,8 +50,8 @@ test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $
 	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
 
 # An ESP32's image is the one that "make image" or "make firmware" has left.
-flash: build/venv/installed $(if $(IMAGE_FILE)$(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, ERASE=1)
-	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(ERASE),--erase)
+flash: build/venv/installed $(if $(IMAGE_FILE)$(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
+	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
 deploy: build/venv/installed ## put our files onto a board with stock MicroPython (PORT=)
 	@$(VENV)/python -m tools.flash deploy $(if $(PORT),--port $(PORT))

@@ -1,5 +1,6 @@
 """Finding boards: by their serial ports, and by the drive of the bootloader."""
 
+import contextlib
 import os
 import sys
 import time
@@ -46,7 +47,7 @@ def _ports_text():
 
 
 class Connection:
-    """A board's REPL. What runs on the board is interrupted."""
+    """A board's REPL. What runs on the board is interrupted, and starts anew where an exception ends this."""
 
     def __init__(self, port):
         self.port = port
@@ -74,7 +75,10 @@ class Connection:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, exception, *_):
+        if exception:
+            with contextlib.suppress(OSError, TransportError):
+                self.soft_reset()
         self.close()
 
     def close(self):
