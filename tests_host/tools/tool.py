@@ -88,9 +88,9 @@ class Terminal:
     def type(self, text):
         os.write(self._fd, text.encode())
 
-    def wait_for(self, pattern):
+    def wait_for(self, pattern, patience_s=PATIENCE_S):
         """The match of `pattern` in what is shown after the match before, without the escape sequences."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + patience_s
         while True:
             shown = _ESCAPE.sub("", self._output)
             match = re.compile(pattern).search(shown, self._read)
