@@ -22,7 +22,7 @@ PROGRAMS := build/programs.python+compiler
 endif
 
 # Processes that run the tests on this computer: most of the tests wait most of their time.
-TEST_JOBS ?= 3
+TEST_JOBS ?= 2
 
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
@@ -46,7 +46,7 @@ run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 # The image of a chip is made of Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## everything that needs no hardware
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=, TEST_JOBS=3)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
