@@ -95,6 +95,7 @@ _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 _MANY = const(128)                  # sockets from which on the busy ones are asked first, …
 _BUSY = const(64)                   # … and how many these are at the most
 _RESERVE = const(10)                # pieces of 64 bytes that a pool keeps for the moment when there are no others
+_SPARE = const(16)                  # words that a poll set keeps: more than two of its entries take
 _ACCEPT_ROOM = const(256)           # bytes: more than accept() takes
 _SLOTS_AT_ONCE = const(8)           # how many are made together
 
@@ -305,9 +306,36 @@ class _Poller:
         else:
             self._set = select.poll()
             self.wait = self._set.poll
-        self.add = self._set.register
+        self.add = self._add if _MICROPYTHON else self._set.register
         self.change = self._set.modify
         self.remove = self._set.unregister
+        self._spare = None
+
+    def _add(self, key, events):
+        """
+        Watch `key`, or raise MemoryError and leave nothing: register() leaves half an entry then, which poll() and
+        unregister() follow to nowhere (extmod/modselect.c). Asked again it makes that whole, for which memory is kept.
+        """
+        if not self._spare:
+            self._spare = [None] * _SPARE
+        try:
+            self._set.register(key, events)
+        except MemoryError:
+            self._remove_half(key)
+            raise
+
+    def _remove_half(self, key):
+        self._spare.clear()  # gives its memory back now, not at a collection
+        self._register(key, 0)
+        self._set.unregister(key)
+
+    def _register(self, key, events):
+        while True:
+            try:
+                self._set.register(key, events)
+                return
+            except MemoryError:  # another thread took it
+                _sleep_ms(1)
 
     def look_at_all(self):
         """The next wait leaves none out."""
@@ -333,14 +361,27 @@ class _BusyFirst(_Poller):
         super().__init__()
         self._sockets = sockets     # by key: the pool's
         self._many = False
-        self.add = self._add
 
     def _add(self, key, events):
-        self._set.register(key, events)
-        if not self._many and _len(self._sockets) >= _MANY:
+        super()._add(key, events)
+        if self._many or _len(self._sockets) < _MANY:
+            return
+        try:
             self._start_anew(0)
             self.change, self.remove, self.wait = self._change, self._remove, self._wait
             self._many = True
+        except MemoryError:  # all are asked every time, until there is some
+            pass
+
+    def _remove_half(self, key):
+        """Where it is the array for poll(2) that cannot grow, another socket lends its place."""
+        lender = None
+        for lender in self._sockets:
+            self._set.unregister(lender)
+            break
+        super()._remove_half(key)
+        if lender is not None:
+            self._register(lender, self._sockets[lender]._interest & _EVENT_BITS)
 
     def _start_anew(self, turns):
         self._turns = turns         # negative: how often all are asked from now on
@@ -391,7 +432,7 @@ class _BusyFirst(_Poller):
         try:
             self._busy.register(key, _IN if s is None else s._interest & _EVENT_BITS)
             self._keys[key] = True
-        except MemoryError:  # it may have left half an entry: see XAsyncSocketsPool._remove_half
+        except MemoryError:  # it may have left half an entry: see _Poller._add
             self._busy = self._set
             self._keys.clear()
             self._gain = 0
@@ -1369,10 +1410,12 @@ class XAsyncSocketsPool:
 
     def _open(self):
         if self._poller is None:
-            self._waker = _Waker()
-            self._poller = _BusyFirst(self._by_key) if _OPAQUE_ADDRESSES else _Poller()
+            if self._waker is None:
+                self._waker = _Waker()
+            poller = _BusyFirst(self._by_key) if _OPAQUE_ADDRESSES else _Poller()
             if self._waker.key is not None:
-                self._poller.add(self._waker.key, _IN)
+                poller.add(self._waker.key, _IN)
+            self._poller = poller
 
     def _close_poller(self):
         with self._lock:
@@ -1382,8 +1425,9 @@ class XAsyncSocketsPool:
         for s in self._by_key.values():
             s._interest &= ~(_MANAGED | _POLLED)
         self._by_key.clear()
-        if poller is not None:
+        if waker is not None:
             waker.close()
+        if poller is not None:
             poller.close()
         self.WaitEventsProcessing = False
 
@@ -1456,19 +1500,6 @@ class XAsyncSocketsPool:
             except Exception as ex:
                 self._report(s, ex)
                 s._close(XClosedReason.Error)
-                if _MICROPYTHON and isinstance(ex, MemoryError):
-                    self._remove_half(s._socket)
-
-    def _remove_half(self, key):
-        """
-        MicroPython's register() leaves half an entry where it finds no memory, which poll() and unregister() would
-        follow to nowhere (extmod/modselect.c). Asked again, it makes that whole.
-        """
-        try:
-            self._poller.add(key, 0)
-            self._poller.remove(key)
-        except MemoryError:  # there is no entry: it is the table that could not grow
-            pass
 
     def _forget(self, s):
         """
