@@ -213,10 +213,6 @@ class AccessPointLink(Interface):
                 break
         return options
 
-    def poll(self):
-        """UP while the radio is on: CYW43 says "connected" only once somebody has joined."""
-        return UP if self.interface.active() else CONNECTING
-
     def has_guests(self):
         """True while somebody is in the network."""
         try:

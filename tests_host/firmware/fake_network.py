@@ -64,6 +64,7 @@ class FakeNetwork:
             PM_POWERSAVE = 2
             SEC_OPEN = 0
             SEC_WPA2 = 3
+            SEC_WPA_WPA2 = 4
 
             def __new__(cls, interface):
                 return network.access_point if interface == cls.IF_AP else network.station
@@ -189,6 +190,8 @@ class FakeCable:
         return self.on and self.plugged
 
     def ifconfig(self, values=None):
+        if values:
+            self.lease = values[:3]
         return (self.lease if self.plugged else (NONE,) * 3) + (NONE,)
 
 

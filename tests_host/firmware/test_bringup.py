@@ -185,10 +185,11 @@ def test_a_lost_link_is_noticed_told_and_brought_back(station):
     bench.advance(2)
     bench.network.air["home"] = "STAT_NO_AP_FOUND"
     assert bench.wait_until(lambda: not bench.listener.is_up) < 2
+    assert any(entry["text"] == "wifi 'home': link lost" for entry in bench.bringup.history)
     bench.advance(60)
     bench.network.air["home"] = "ok"
     bench.wait_until(lambda: bench.listener.is_up)
-    assert [what for what, _ in bench.listener.told] == ["up", "down", "up"]
+    assert bench.listener.told == [("up", "192.168.1.20"), ("down", "link lost"), ("up", "192.168.1.20")]
     assert bench.bringup.status()["failed_rounds"] == 0
 
 
@@ -216,6 +217,34 @@ def test_a_driver_that_raises_is_a_failed_attempt(station):
     bench.start()
     bench.wait_until(lambda: bench.listener.is_up)
     assert any("OSError: Wifi Internal Error" in text for text in bench.texts())
+
+
+def test_a_driver_that_raises_while_it_connects_is_not_waited_for(station):
+    bench = station(network={"connect_timeout_s": 60})
+    bench.network.air["attic"] = "ok"
+    isconnected = bench.network.station.isconnected
+    bench.network.station.isconnected = lambda: isconnected() if bench.network.station.ssid == "attic" else 1 / 0
+    bench.start()
+    assert bench.wait_until(lambda: bench.listener.is_up) < 5
+    assert any("wifi 'home': ZeroDivisionError" in text for text in bench.texts())
+
+
+def test_an_address_that_is_gone_again_when_it_is_to_be_used(station):
+    bench = station([HOME])
+    bench.network.air["home"] = "ok"
+    ipconfig = bench.network.station.ipconfig
+    asked = []
+
+    def once(name=None, **options):
+        asked.extend([name] if name == "addr4" else [])
+        if name == "addr4" and len(asked) == 2:
+            raise OSError("no address")
+        return ipconfig(name, **options)
+
+    bench.network.station.ipconfig = once
+    bench.start()
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.listener.told == [("up", "192.168.1.20")] and bench.networks_tried() == ["home", "home"]
 
 
 def test_a_driver_that_raises_while_up_is_a_loss(station):
@@ -262,6 +291,23 @@ class TestAccessPoint:
         bench.wait_until(lambda: bench.bringup.state == "up")
         assert bench.listener.told[1:] == [("down", "wifi 'home' is back"), ("up", "192.168.1.20")]
         assert not bench.network.access_point.on
+
+    def test_stop_closes_it(self, station):
+        bench = station(ap={"enabled": True})
+        bench.start()
+        bench.wait_until(lambda: bench.listener.is_up)
+        bench.bringup.stop()
+        assert not bench.network.access_point.on and bench.listener.told[-1] == ("down", "stopped")
+
+    def test_one_that_fails_is_told_and_the_networks_are_tried_on(self, station):
+        bench = station(ap={"enabled": True})
+        bench.network.access_point.ipconfig = lambda name: 1 / 0
+        bench.start()
+        bench.wait_until(lambda: bench.bringup.state == "waiting")
+        assert not bench.listener.told
+        assert "access point 'device': ZeroDivisionError: division by zero" in bench.texts()
+        bench.network.air["home"] = "ok"
+        bench.wait_until(lambda: bench.bringup.state == "up")
 
     def test_without_a_password_it_is_open(self, station):
         bench = station([], ap={"enabled": True})
@@ -362,6 +408,69 @@ class TestOtherLinks:
         assert self.modems[0].hang_ups == 1
         bench.wait_until(lambda: self.modems[0].state == 2)
         assert len(self.modems) == 1
+
+
+class TestConfiguredWires:
+    """Wires that the board does not know of by itself."""
+
+    @pytest.fixture
+    def bench(self, tmp_path):
+        bench = NetworkBench(tmp_path, ap={"enabled": False})
+        self.made = made = []
+        self.cable = FakeCable()
+        self.modem = FakePpp(None)
+
+        class Machine:
+            @staticmethod
+            def Pin(number):
+                return f"pin {number}"
+
+            @staticmethod
+            def UART(*arguments, **options):
+                return "uart", arguments, options
+
+        def lan(**options):
+            made.append(options)
+            return self.cable
+
+        def ppp(uart):
+            made.append(uart)
+            return self.modem
+
+        bench.board.machine = Machine
+        bench.network.LAN, bench.network.PHY_LAN8720, bench.network.PPP = lan, 3, ppp
+        return bench
+
+    def test_a_phy_of_an_esp32(self, bench):
+        for key, value in {"phy": "LAN8720", "phy_address": 1, "mdc": 23, "mdio": 18, "address": "10.0.0.9"}.items():
+            bench.config.set("lan." + key, value)
+        self.cable.plugged = True
+        bench.start()
+        bench.advance(1)
+        assert self.made == [{"phy_type": 3, "phy_addr": 1, "mdc": "pin 23", "mdio": "pin 18"}]
+        assert bench.listener.told == [("up", "10.0.0.9")]
+
+    def test_a_phy_without_a_driver_is_named(self, bench):
+        bench.config.set("lan.phy", "KSZ8081")
+        bench.start()
+        assert "connecting: lan: ValueError: lan.phy: this image has no driver for KSZ8081" in bench.texts()
+
+    def test_a_modem_at_a_uart(self, bench, monkeypatch):
+        for key, value in {"uart": 1, "tx": 17, "rx": 16, "baud": 115200}.items():
+            bench.config.set("ppp." + key, value)
+        monkeypatch.delattr(FakePpp, "status")  # which not every port has
+        bench.start()
+        assert self.made == [("uart", (1, 115200), {"rxbuf": 4096, "tx": "pin 17", "rx": "pin 16"})]
+        bench.advance(1)
+        self.modem.state = 3
+        bench.advance(1)
+        assert bench.listener.told == [("up", "10.64.0.2")]
+
+    def test_what_is_not_configured_is_not_tried(self, bench):
+        del bench.network.WLAN
+        bench.config.set("ap.enabled", True)
+        bench.start()
+        assert bench.bringup.status()["links"] == [] and bench.bringup.state == "waiting"
 
 
 def test_a_restart_on_request(station):
