@@ -41,7 +41,6 @@ def write_whole(path, text):
     new_path = path + ".new"
     with open(new_path, "w") as file:
         file.write(text)
-        file.flush()
     if hasattr(os, "sync"):
         os.sync()
     # FAT removes the old one first (extmod/vfs_fat.c). Should the power fail there, the last good copy holds.

@@ -2,9 +2,11 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 from fakes import Bench
+from image import IMAGE, image_environment
 
 from firmware.config import Config
 from firmware.defaults import SCHEMA
@@ -105,8 +107,33 @@ def test_every_cut_of_a_file_leaves_a_bootable_board(bench, write):
         assert load(bench)["telemetry"]["port"] in (8094, 9000)
 
 
+# Runs in the image: its parser takes what there is of JSON that breaks off.
+LOAD_CUT = """
+import sys
+from firmware.board import Board
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.log import Log
+text = sys.argv[1]
+for length in range(len(text)):
+    with open("config.json", "w") as file:
+        file.write(text[:length])
+    config = Config(Board(files="."), Log(Clock(), console=False))
+    config.load()
+    assert config.faults and config.source == "defaults", text[:length]
+"""
+
+
+def test_a_file_that_breaks_off_is_never_taken_for_a_whole_one(tmp_path):
+    text = json.dumps({"device": {"name": "a", "tags": ["x=}", 'y="]', "z=\\"]}, "telemetry": {"port": 9000}})
+    command = [IMAGE, "-c", LOAD_CUT, text]
+    done = subprocess.run(command, cwd=tmp_path, env=image_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
 def test_set_save_and_load_again(bench):
     config = load(bench)
+    assert not config.unsaved
     config.set("telemetry.interval_s", 7)
     config.set("wifi.networks", [{"ssid": "home", "password": "12345678"}])
     config.set("wifi.networks.0.ssid", "attic")
@@ -135,6 +162,9 @@ def test_the_file_has_only_what_differs(bench, tmp_path):
         ("device.name.first.letter", "x"),
         ("wifi.networks.0.ssid", "x"),
         ("wifi.networks.x", {}),
+        ("ppp.user.0", "x"),
+        ("network.order.1", "x"),
+        ("network.order.x", "wifi"),
         ("", 1),
         ("control.token", "***"),
     ],
@@ -142,6 +172,7 @@ def test_the_file_has_only_what_differs(bench, tmp_path):
 def test_a_bad_set_changes_nothing(bench, key, value):
     config = load(bench)
     config.set("device.name", "kitchen")
+    config.set("network.order", ["wifi"])
     before = config.get()
     with pytest.raises(ConfigError):
         config.set(key, value)
@@ -159,8 +190,11 @@ def test_reset(bench):
     config.set("device.name", "kitchen")
     config.reset()
     assert config["device"]["name"] == ""
-    with pytest.raises(ConfigError):
-        config.reset("nothing")
+    config.set("wifi.networks", [{"ssid": "home"}])
+    for key in ("nothing", "wifi.networks.0", "wifi.networks.1"):
+        with pytest.raises(ConfigError):
+            config.reset(key)
+    assert len(config["wifi"]["networks"]) == 1
 
 
 def test_secrets_are_never_shown(bench, write):
