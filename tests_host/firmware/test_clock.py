@@ -3,7 +3,7 @@
 import pytest
 from fakes import FakeClock
 
-from firmware.clock import Timers, ticks_add, ticks_diff
+from firmware.clock import Timers, ticks_add, ticks_diff, ticks_ms
 
 
 @pytest.fixture
@@ -34,6 +34,11 @@ def test_ticks_compare_over_the_wrap():
     start = (1 << 30) - 10
     assert ticks_diff(ticks_add(start, 30), start) == 30
     assert ticks_diff(start, ticks_add(start, 30)) == -30
+
+
+def test_the_ticks_of_cpython_are_milliseconds_that_wrap(monkeypatch):
+    monkeypatch.setattr("firmware.clock._monotonic", lambda: ((1 << 30) + 5000.5) / 1000)
+    assert ticks_ms() == 5000
 
 
 def test_timers_fire_in_order_of_time_and_once(clock, timers):

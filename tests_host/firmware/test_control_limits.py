@@ -362,3 +362,4 @@ class TestPlaces:
         honest = self.come(bench, "192.0.2.1")
         assert bench.server.clients == 5 and not honest.closed
         assert not self.come(bench, "192.0.2.2").closed
+        assert [client.closed for client in hostile[1:]] == [True, False, False] and len(hostile[0].sent) == 1
