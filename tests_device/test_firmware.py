@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 import select
 import socket
 import struct
@@ -109,7 +110,7 @@ def test_telemetry_arrives(firmware, device):
         lines = receiver.recv(2000).decode()
     name = f"{KIND.lower().replace('_', '-')}-{firmware.number:06x}"
     assert all(f",device={name}," in line or f",device={name} " in line for line in lines.splitlines()), lines
-    assert "chip_celsius=3" in lines or "celsius=3" in lines, lines
+    assert float(re.search(r"chip_celsius=([\d.]+)", lines)[1]) == pytest.approx(31, abs=1), lines
 
 
 def test_wired_sensors_are_read(firmware, device):
@@ -212,10 +213,10 @@ def test_a_silent_name_server_holds_up_nothing_and_then_the_time_comes(firmware,
     device.run_firmware()
     assert server.asked.wait(START_SEC)
     control = Control(firmware.address)
-    started = time.monotonic()
+    started = firmware.stats()["emulated_s"]
     for _ in range(10):
         assert control.word("ping") == "pong"
-    assert time.monotonic() - started < 5, "lwIP's own look-up would have held it up for longer"
+    assert firmware.stats()["emulated_s"] - started < 5, "lwIP's own look-up would have held it up for longer"
     server.answers.set()
     deadline = time.monotonic() + START_SEC
     while not any(entry["source"] == "time" for entry in control.call("log.tail", count=20)):
