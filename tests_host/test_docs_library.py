@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / 'docs' / 'library.md'
@@ -21,13 +22,6 @@ PATIENCE_SEC = 10
 TLS_DIR = HERE / 'tls'
 
 programs = {mark: source for mark, source in BLOCK.findall(PAGE.read_text(encoding='utf-8'))}
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    """A port that was free a moment ago."""
-    with socket.socket(type=kind) as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 class Program:
@@ -185,7 +179,7 @@ def test_the_client_without_a_server(run):
 
 
 def test_the_receiver(run):
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     program = run('receiver', ("'0.0.0.0', 8094", "'127.0.0.1', %d" % port))
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.settimeout(0.1)
@@ -251,7 +245,7 @@ def test_the_buffers(serve):
 
 
 def test_a_socket_of_ones_own(run):
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     program = run('own', ("'0.0.0.0'", "'127.0.0.1'"), ('8094', port))
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.connect(('127.0.0.1', port))

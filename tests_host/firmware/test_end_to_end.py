@@ -1,8 +1,10 @@
 """The image as a user meets it: it boots, tells where it can be reached, sends, answers, and ends on Ctrl-C."""
 
+import ipaddress
 import json
 import subprocess
 
+from free_ports import free_port
 from influx import parse
 
 
@@ -31,10 +33,13 @@ def test_the_image_sends_real_readings_as_line_protocol(board, collector):
 
 
 def test_it_broadcasts_on_the_subnet(board):
-    board.configure(telemetry={"interval_s": 0.1, "broadcast": True})
+    board.configure(telemetry={"interval_s": 0.1, "broadcast": True, "port": free_port()})
     board.start()
-    address = board.wait_for(r"telemetry  UDP to (\d+\.\d+\.\d+\.\d+):8094").group(1)
-    assert address.endswith(".255")
+    told = board.wait_for(r"telemetry  UDP to ([\d.]+):").group(1)
+    with board.client() as client:
+        status = client.result("net.status")
+    network = ipaddress.ip_interface("{address}/{netmask}".format(**status)).network
+    assert told == str(network.broadcast_address)
 
 
 def test_the_three_first_methods_answer(board):
@@ -49,7 +54,8 @@ def test_the_three_first_methods_answer(board):
 
 
 def test_the_printed_commands_work_as_printed(board):
-    board.configure(control={"port": 0, "token": ""}, telemetry={"interval_s": 0.1, "broadcast": True})
+    telemetry = {"interval_s": 0.1, "broadcast": True, "port": free_port()}
+    board.configure(control={"port": 0, "token": ""}, telemetry=telemetry)
     board.start()
     board.port
     board.wait_for("sensor.read")

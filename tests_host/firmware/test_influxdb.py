@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from free_ports import free_port
 from image import PATIENCE_S, ROOT
 
 UNPACKED = ROOT / "build" / "src" / "influxdb" / "bin" / "influxd"
@@ -42,17 +43,11 @@ bind-address = "127.0.0.1:{rpc}"
 """
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Database:
     """A server of the test's own, in a folder of the test's own."""
 
     def __init__(self, folder):
-        self.http, self.udp = free_port(), free_port(socket.SOCK_DGRAM)
+        self.http, self.udp = free_port(), free_port()
         path = folder / "influxdb.conf"
         path.write_text(CONFIGURATION.format(folder=folder, rpc=free_port(), http=self.http, udp=self.udp))
         self.log = open(folder / "influxd.log", "wb")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 import pytest
+from free_ports import free_port
 from image import PATIENCE_S, ROOT
 
 MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # beside the image of this repository
@@ -13,12 +14,6 @@ MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # beside the image of th
 def example(name):
     """The first Python block of a page of the documentation."""
     return re.search(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL).group(1)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def read_all(port):

@@ -5,7 +5,8 @@ import socket
 import threading
 
 import pytest
-from image import QUIET, until
+from free_ports import free_port
+from image import PATIENCE_S, QUIET, until
 
 from tools.board.client import ControlClient, parse_host
 from tools.board.errors import BoardError, UsageError
@@ -71,14 +72,8 @@ def test_what_the_board_refuses_is_told_in_its_words(tool, host, words, said):
     assert said in errors and errors.count("\n") == 1
 
 
-def closed_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
-
-
 def test_a_refused_port(tool):
-    port = closed_port()
+    port = free_port()
     code, _, errors = tool("call", f"127.0.0.1:{port}", "ping").wait()
     assert code == 3
     assert errors == f"board: 127.0.0.1:{port} cannot be reached: Connection refused\n"
@@ -119,7 +114,7 @@ def serve_once(reply):
 )
 def test_a_server_that_is_no_board(tool, reply, said):
     host = f"127.0.0.1:{serve_once(reply)}"
-    code, output, errors = tool("call", host, "ping", "--timeout", "0.3").wait()
+    code, output, errors = tool("call", host, "ping", "--timeout", 0.3 if reply is None else PATIENCE_S).wait()
     assert code == (1 if "-32003" in said else 3)
     assert output == ""
     assert said in errors and errors.count("\n") == 1

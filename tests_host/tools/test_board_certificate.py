@@ -108,6 +108,8 @@ def test_a_damaged_file_makes_no_plain_server(board, certificate, damage):
     board.write(damage, "-----BEGIN NONSENSE-----\n")
     board.start()
     board.wait_for(r"control: error: .*the key or a certificate cannot be used")
+    board.interrupt()
+    board.wait()
     assert "control    T" not in board.text
 
 

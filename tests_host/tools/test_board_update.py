@@ -1,8 +1,7 @@
 """`update`: files onto the UNIX board, over the network."""
 
-import socket
-
 import pytest
+from free_ports import free_port
 from image import QUIET
 
 TOKEN = QUIET["control"]["token"]
@@ -10,10 +9,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture
 def host(board):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     board.configure(control={"port": port, "requests_per_s": 4, "token": TOKEN})
     board.start()
     board.wait_for(r"^control +TCP")

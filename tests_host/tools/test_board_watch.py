@@ -194,7 +194,7 @@ def test_discover_lists_each_board_once(tool, board):
 
 
 def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
-    discovering = tool("discover", "--seconds", "0.5", "--port", "0")
+    discovering = tool("discover", "--seconds", "1.5", "--port", "0")
     send(discovering.port(), "hello")
     code, output, errors = discovering.wait()
     assert (code, output) == (3, "")
