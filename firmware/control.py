@@ -232,7 +232,7 @@ class Session:
         if not equal(response(token, nonce).encode(), str(answered).encode()):
             delay_s = self._server.gate.failed(self.address)
             self._app.log.warning("control", f"{self.address}: wrong answer to a challenge")
-            raise RpcError(ACCESS_DENIED, f"wrong: try again in {delay_s} s")
+            raise RpcError(ACCESS_DENIED, f"wrong token: try again in {delay_s} s")
         self._server.gate.passed(self.address)
         self.authenticated = True
         return True

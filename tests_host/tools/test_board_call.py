@@ -2,11 +2,13 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 from free_ports import free_port
-from image import PATIENCE_S, QUIET, until
+from image import PATIENCE_S, QUIET, ROOT, until
 
 from tools.board.client import ControlClient, parse_host
 from tools.board.errors import BoardError, UsageError
@@ -54,7 +56,7 @@ def test_without_the_token_it_says_how_to_give_it(tool, host):
 def test_a_wrong_token_opens_nothing(tool, host):
     code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
     assert (code, output) == (1, "")
-    assert errors == "board: the board says: wrong: try again in 1 s (-32001)\n"
+    assert errors == "board: the board says: wrong token: try again in 1 s (-32001)\n"
     assert tool("call", host, "gpio.read", "pin=7").wait()[1] == "0\n"
 
 
@@ -124,7 +126,20 @@ def test_a_server_that_is_no_board(tool, reply, said):
     "words", [["call", "x"], ["call", "a:b", "ping"], ["call", "x", "ping", "1", "a=1"], [], ["call", "x", "y", "--no"]]
 )
 def test_a_command_that_makes_no_sense(tool, words):
-    assert tool(*words).wait()[0] == 2
+    code, output, errors = tool(*words).wait()
+    assert (code, output) == (2, "")
+    assert errors.startswith("board: ") and errors.count("\n") == 1
+
+
+def test_a_missing_method_is_named(tool):
+    assert "required: METHOD (board call --help" in tool("call", "x").wait()[2]
+
+
+def test_a_python_without_the_tools_packages():
+    command = [sys.executable, "-S", ROOT / "tools" / "board", "certificate", "kitchen"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 2
+    assert done.stderr.startswith("board: this Python lacks cryptography: make tools") and done.stderr.count("\n") == 1
 
 
 def test_ctrl_c_ends_a_call_that_waits(tool):

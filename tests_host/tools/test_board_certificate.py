@@ -127,9 +127,13 @@ def test_files_that_are_there_are_kept(tool, tmp_path):
 def test_wrong_words(tool, tmp_path):
     code, _, errors = tool("certificate", "kitchen", "--folder", tmp_path / "nowhere").wait()
     assert code == 2 and "nowhere" in errors
-    for pin in (tmp_path / "nothing", tmp_path):
+    for words, said in ((["--days", "4000000"], "1 to 36500"), (["küche"], "küche: no host name")):
+        code, _, errors = tool("certificate", "kitchen", *words, "--folder", tmp_path).wait()
+        assert code == 2 and said in errors and errors.count("\n") == 1
+        assert not any(tmp_path.iterdir())
+    for pin, said in ((tmp_path / "nothing", "No such file"), (tmp_path, "")):
         code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", pin).wait()
-        assert code == 2 and str(pin) in errors
+        assert code == 2 and f"{pin}: {said}" in errors
     (tmp_path / "empty").write_text("no certificate\n")
     code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", tmp_path / "empty").wait()
     assert code == 2 and "no certificate is in there" in errors

@@ -210,6 +210,18 @@ def test_a_port_that_another_program_has(tool):
     assert errors == f"board: UDP port {port} cannot be used: another program has it\n"
 
 
-@pytest.mark.parametrize("words", [["--port", "x"], ["--seconds", "-1"], ["--count", "0"], ["--csv", "--json"]])
-def test_wrong_options(tool, words):
-    assert tool("watch", *words).wait()[0] == 2
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--port", "x"], "--port: 'x' is not a port from 0 to 65535"),
+        (["--seconds", "-1"], "--seconds: '-1' is not a number of seconds above 0"),
+        (["--seconds", "inf"], "--seconds: 'inf'"),
+        (["--count", "0"], "--count: '0' is not a whole number, 1 or more"),
+        (["--csv", "--json"], "not allowed with"),
+        (["--json", "--columns", "heap_free"], "--columns chooses what --csv has"),
+    ],
+)
+def test_wrong_options(tool, words, said):
+    code, _, errors = tool("watch", *words).wait()
+    assert code == 2
+    assert said in errors and errors.count("\n") == 1

@@ -6,11 +6,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
 
-try:
-    from tools.board.cli import main
-except ModuleNotFoundError as error:
-    print(f"board: the package {error.name} is missing: make build/venv/installed", file=sys.stderr)
-    sys.exit(2)
+
+def _run():
+    try:
+        from tools.board.cli import main
+
+        return main()
+    except ModuleNotFoundError as error:
+        way_out = "make tools, then build/venv/bin/python tools/board"
+        print(f"board: this Python lacks {error.name}: {way_out}", file=sys.stderr)
+        return 2
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

@@ -24,7 +24,11 @@ def _subject(text):
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
+        pass
+    try:
         return x509.DNSName(text)
+    except ValueError:
+        raise UsageError(f"{text}: no host name, which is of ASCII letters, digits, hyphens and dots") from None
 
 
 def make(names, days):

@@ -21,32 +21,36 @@ _EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command
 3 the board cannot be reached or nothing was heard, 130 Ctrl-C"""
 
 
-def _seconds(text):
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
+class _Parser(argparse.ArgumentParser):
+    """One whose errors are one line, as all others of this tool."""
+
+    def error(self, message):
+        self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help tells more)\n")
 
 
-def _count(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def _number(kind, low, high, expected):
+    """A converter for argparse, from text to an int or a float in a range."""
+
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+        return value
+
+    return convert
 
 
-def _port(text):
-    value = int(text)
-    if not 0 <= value < 65536:
-        raise ValueError
-    return value
-
-
-_seconds.__name__, _count.__name__, _port.__name__ = "number of seconds", "count", "port"  # for argparse's errors
+_seconds = _number(float, 0.001, 1e9, "a number of seconds above 0")
+_count = _number(int, 1, 1e9, "a whole number, 1 or more")
+_days = _number(int, 1, 36500, "a number of days from 1 to 36500")
+_port = _number(int, 0, 65535, "a port from 0 to 65535")
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="board",
         description="Talk to boards that run the firmware.",
         epilog=_EPILOG,
@@ -73,7 +77,7 @@ def _parser():
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
     calling.add_argument("method", metavar="METHOD", help="help lists them")
-    calling.add_argument("params", metavar="key=value", nargs="*", help="a value is JSON, or else text")
+    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="a value is JSON, or else text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
     updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
@@ -94,8 +98,9 @@ def _parser():
 
     certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
     certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
-    certifying.add_argument("address", metavar="ADDRESS", nargs="*", help="more names and addresses it is reached by")
-    certifying.add_argument("--days", type=_count, default=3650, help="how long it is good (default: %(default)s)")
+    more = "more names and addresses it is reached by"
+    certifying.add_argument("address", metavar="ADDRESS", nargs="*", default=[], help=more)
+    certifying.add_argument("--days", type=_days, default=3650, help="how long it is good (default: %(default)s)")
     certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to (default: here)")
     certifying.add_argument("--serial", metavar="PORT", help="write both to the board at this serial port")
 
@@ -110,7 +115,7 @@ def _parse(words):
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
     if rest and arguments.command == "call" and not any(word.startswith("-") for word in rest):
-        arguments.params += rest  # behind an option, where argparse expects none
+        arguments.params = arguments.params + rest  # behind an option, where argparse expects none
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return arguments
@@ -135,6 +140,8 @@ def _discover(arguments):
 
 def _watch(arguments):
     columns = arguments.columns.split(",") if arguments.columns else None
+    if columns and arguments.form != "csv":
+        raise UsageError("--columns chooses what --csv has: give both")
     try:
         watch(arguments.port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
     except KeyboardInterrupt:

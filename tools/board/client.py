@@ -30,8 +30,10 @@ def pinned(path):
     context.check_hostname = False  # which board it is, the certificate itself says
     try:
         context.load_verify_locations(path)
-    except OSError as error:  # also ssl.SSLError
-        raise UsageError(f"{path}: {error.strerror if error.filename else 'no certificate is in there'}") from None
+    except ssl.SSLError:
+        raise UsageError(f"{path}: no certificate is in there") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
     return context
 
 
