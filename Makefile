@@ -176,4 +176,15 @@ build/typings/installed: requirements-typings.txt build/venv/installed
 
 # --- boards
 
-include $(wildcard boards/rp2.mk boards/esp32.mk tools/emulator/emulator.mk)
+include boards/rp2.mk boards/esp32.mk tools/emulator/emulator.mk
+
+CHIP_BOARDS := $(RP2_BOARDS) $(ESP32_BOARDS)
+ifeq ($(filter $(BOARD),$(CHIP_BOARDS)),)
+ifneq ($(BOARD)$(filter firmware flash,$(MAKECMDGOALS)),)
+$(error $(if $(BOARD),There is no board $(BOARD),BOARD= is missing). The boards: $(sort $(CHIP_BOARDS)))
+endif
+endif
+ifeq ($(filter $(BOARD),$(ESP32_BOARDS)),)
+image:
+	@echo "make image is for BOARD= one of $(ESP32_BOARDS); make firmware builds the others' images." >&2; exit 1
+endif

@@ -57,7 +57,7 @@ endef
 ESP32_QEMU = $(shell qemu-system-riscv32 -machine help 2>/dev/null | grep -o '^esp32c3')
 emulate-esp32:
 ifneq ($(BOARD),ESP32_C3)
-	@echo "$(BOARD) has no emulator; ESP32_C3, PICO_PPP and PICO_W have one." >&2; exit 1
+	@$(NO_EMULATOR)
 else
 	@missing="$(if $(MPY_DIR),,; MPY_DIR=<a checkout of MicroPython 1.29 or later>)"; \
 	missing="$$missing$(if $(IDF_PATH),,; ESP-IDF (. <esp-idf>/export.sh))"; \

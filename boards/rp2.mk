@@ -86,8 +86,4 @@ echo "MPY_DIR=$(MPY_DIR) lacks $(1); this fetches what it needs:" \
     "make -C $(MPY_DIR)/ports/rp2 BOARD=$(or $(RP2_UPSTREAM),RPI_PICO_W) submodules" >&2; exit 1
 endef
 
-else ifdef BOARD
-ifeq ($(wildcard boards/$(BOARD)/.),)
-$(error There is no board $(BOARD). The boards: $(notdir $(wildcard boards/[A-Z]*)))
-endif
 endif

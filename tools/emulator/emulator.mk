@@ -8,6 +8,8 @@ PICO_W_IMAGE := $(or $(UF2),$(PICO_W_UF2),build/PICO_W/firmware.uf2)
 
 emulator: $(EMULATOR)
 
+NO_EMULATOR = echo "$(BOARD) has no emulator; ESP32_C3, PICO_PPP and PICO_W have one." >&2; exit 1
+
 $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 	@cd tools/emulator && npm ci --no-audit --no-fund
 	@touch $@
@@ -21,6 +23,9 @@ emulate: pico-w
 	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE)
 else ifneq ($(filter $(BOARD),$(ESP32_BOARDS)),)
 emulate: emulate-esp32
+else ifneq ($(filter-out PICO_PPP,$(BOARD)),)
+emulate:
+	@$(NO_EMULATOR)
 else
 emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## run it on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
 	@$(VENV)/python -m tools.emulator --image $(EMULATED)
@@ -50,7 +55,7 @@ test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $
 	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
 
 # An ESP32's image is the one that "make image" or "make firmware" has left.
-flash: build/venv/installed $(if $(IMAGE_FILE)$(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
+flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
 deploy: build/venv/installed ## put our files onto a board with stock MicroPython (PORT=)

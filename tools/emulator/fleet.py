@@ -10,8 +10,6 @@ import threading
 import time
 from pathlib import Path
 
-from mpremote.transport import TransportError
-
 from tools.flash.ports import BoardProblem, Connection
 from tools.flash.uf2 import Uf2
 
@@ -60,6 +58,8 @@ def check_image(path):
             f"There is no image {path}. Build it: make firmware BOARD=PICO_W MPY_DIR=/path/to/micropython "
             "(docs/add-a-board.md), or give any other one: UF2=/path/to/image.uf2"
         )
+    if path.suffix.lower() not in (".uf2", ".bin"):
+        raise BoardError(f"{path} is no image: those of a Pico W end in .uf2 or .bin.")
     if path.suffix.lower() == ".uf2":
         try:
             chip = Uf2(path).chip
@@ -96,13 +96,14 @@ def prepare(make_board, numbers):
 def write_settings(port):
     """A busy computer may make the board's answers late: then once more."""
     for attempts_left in (2, 1, 0):
+        connection = Connection(port)
         try:
-            with Connection(port) as connection:
+            with connection:
                 connection.replace_file(CONFIG, json.dumps(SETTINGS).encode())
             return
-        except TransportError as error:
+        except BoardProblem:
             if not attempts_left:
-                raise BoardError(f"The board does not take its settings: {error}") from error
+                raise
 
 
 def link_port(board, number):
@@ -133,10 +134,11 @@ def wait_all(boards, since):
 def main():
     parser = argparse.ArgumentParser(prog="make fleet", description=__doc__)
     parser.add_argument("--image", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--count", default="1")
     arguments = parser.parse_args()
-    if not 1 <= arguments.count <= MOST_BOARDS:
-        parser.error(f"{arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
+    if not arguments.count.isdecimal() or not 1 <= int(arguments.count) <= MOST_BOARDS:
+        raise BoardError(f"N={arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
+    arguments.count = int(arguments.count)
     check_image(arguments.image)
     FOLDER.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,0 +1,46 @@
+"""Targets of the Makefile that were called with what makes no sense: one line tells, and nothing is built."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(command):
+    """(whether it failed, its errors). The make that runs the tests hands nothing on to this one."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MICROPYTHON", "BOARD")}
+    done = subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    return done.returncode != 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["firmware"], "BOARD= is missing. The boards: ESP32 ESP32_C3"),
+        (["flash", "BOARD=UNIX"], "There is no board UNIX. The boards: ESP32 ESP32_C3"),
+        (["emulate", "BOARD=pico_w"], "There is no board pico_w."),
+        (["emulate", "BOARD=W5500_EVB_PICO"], "W5500_EVB_PICO has no emulator; ESP32_C3, PICO_PPP and"),
+        (["image", "BOARD=PICO_W"], "make image is for BOARD= one of ESP32 ESP32_C3"),
+    ],
+)
+def test_a_board_that_does_not_fit(words, said):
+    failed, errors = run(["make", *words])
+    assert failed and said in errors
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--image", "README.md"], "README.md is no image: those of a Pico W end in .uf2 or .bin.\n"),
+        (["--image", "README.md", "--count", "many"], "N=many boards: from 1 to 200 can be had\n"),
+        (["--image", "no/such.uf2"], "There is no image no/such.uf2."),
+    ],
+)
+def test_a_fleet_that_cannot_be(options, said):
+    failed, errors = run([sys.executable, "-m", "tools.emulator.fleet", *options])
+    assert failed and errors.startswith(said) and errors.count("\n") == 1
