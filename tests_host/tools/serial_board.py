@@ -49,10 +49,11 @@ while True:
 
 
 class SerialBoard:
-    """`port` is what mpremote opens; `fails_at` is code that ends in an error instead of being run."""
+    """`port` is what mpremote opens. Code with `fails_at` ends in an error, with `leaves_at` the board is gone."""
 
     def __init__(self, filesystem="VfsLfs2"):
         self.fails_at = None
+        self.leaves_at = None
         self.ran = []
         self.restarts = 0
         self._restarted = threading.Event()
@@ -94,6 +95,9 @@ class SerialBoard:
 
     def _run(self, code):
         self.ran.append(code)
+        if self.leaves_at and self.leaves_at in code:
+            os.dup2(os.open(os.devnull, os.O_RDWR), self._fd)
+            raise OSError("unplugged")
         if self.fails_at and self.fails_at in code:
             return b"\x04Traceback (most recent call last):\r\nOSError: [Errno 28] ENOSPC\r\n\x04"
         return re.sub(b"(?<!\r)\n", b"\r\n", self._execute(code))  # as a board's terminal

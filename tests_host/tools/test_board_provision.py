@@ -5,6 +5,9 @@ import json
 import pytest
 from image import PATIENCE_S
 
+from tools.flash.config import config as show_config
+from tools.flash.ports import BoardProblem
+
 GOOD = json.dumps({"device": {"name": "attic"}, "control": {"token": "a secret of tests"}})
 OLD = '{"device": {"name": "old"}}'
 
@@ -27,6 +30,7 @@ def test_a_good_file(tool, tmp_path, text):
         (b'{"device": {"name": "\xff"}}', "not UTF-8"),
         ("{}" + " " * 20000, "20002 bytes are more than the 16384"),
         ("", "line 1, column 1"),
+        ("[" * 9000, "nested too deeply"),
     ],
 )
 def test_a_bad_file_is_named_with_its_fault(tool, tmp_path, text, said):
@@ -50,6 +54,13 @@ def test_a_port_that_is_not_there(tool, tmp_path):
     code, _, errors = tool("provision", tmp_path / "no-port", path).wait()
     assert code == 3
     assert "There is no port" in errors
+
+
+def test_a_port_that_is_none(tool, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(GOOD)
+    code, _, errors = tool("provision", path, path).wait()
+    assert (code, errors) == (3, f"board: {path} cannot be opened: it is no serial port.\n")
 
 
 def test_neither_port_nor_check(tool):
@@ -95,6 +106,19 @@ def test_a_write_that_fails_leaves_the_old_one(tool, serial_board, config, step)
     assert code == 1
     assert errors.startswith("board: ") and errors.count("\n") == 1
     assert serial_board.files()["config.json"] == OLD
+
+
+def test_a_board_that_goes_away_meanwhile(tool, serial_board, config):
+    serial_board.leaves_at = "os.rename"
+    code, _, errors = tool("provision", serial_board.port, config).wait()
+    assert code == 1 and errors.count("\n") == 1
+    assert f"The board at {serial_board.port} went away" in errors
+
+
+def test_a_boards_own_bad_settings_are_named(serial_board):
+    serial_board.write("config.json", '{"telemetry": {"port": 0}}')
+    with pytest.raises(BoardProblem, match="/config.json of the board at .*: telemetry.port: 0 is not"):
+        show_config(port=serial_board.port)
 
 
 def test_a_bad_file_does_not_reach_the_board(tool, serial_board, config):

@@ -10,9 +10,11 @@ from .ports import BoardProblem, Connection
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
+from firmware.config import FILE, LONGEST_FILE  # noqa: E402
 from firmware.defaults import SCHEMA  # noqa: E402
+from firmware.schema import ConfigError  # noqa: E402
 
-FILE = "/config.json"
+PATH = "/" + FILE
 
 
 def config(path=None, port=None, say=print):
@@ -21,23 +23,46 @@ def config(path=None, port=None, say=print):
     port = ports.find_port(port)
     with Connection(port) as board:
         if settings is None:
-            current = board.read_file(FILE)
-            say(json.dumps(SCHEMA.show(SCHEMA.fill(json.loads(current))), indent=4) if current else "All defaults.")
-        elif board.read_file(FILE) != settings:
-            board.replace_file(FILE, settings)
-            if board.read_file(FILE) != settings:
-                raise BoardProblem("What is on the board is not what was sent: run this once more.")
+            say(_shown(board.read_file(PATH), port))
+        elif board.update_file(PATH, settings):
             say(f"{port}: has its new settings, and starts with them")
         else:
             say(f"{port}: has these settings already")
         board.soft_reset()
 
 
+def _shown(content, port):
+    """A board's settings as anybody may see them, the defaults included."""
+    if content is None:
+        return "All defaults."
+    given = _check(content, f"{PATH} of the board at {port}")
+    return json.dumps(SCHEMA.show(SCHEMA.fill(given)), indent=4)
+
+
 def read_settings(path):
-    """The file's content, once the very code that the board checks it with has found it good."""
+    """The content of a file that a board will take. Raises BoardProblem, caused by OSError where it cannot be read."""
     try:
-        text = Path(path).read_bytes()
-        SCHEMA.fill(json.loads(text))
-    except (OSError, ValueError) as error:  # of json and of the schema, too
-        raise BoardProblem(f"{path}: {error}") from error
-    return text
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise BoardProblem(f"{path}: {error.strerror}") from error
+    _check(content, path)
+    return content
+
+
+def _check(content, name):
+    """What is in a configuration, once the very code that the board checks it with has found it good."""
+    if len(content) > LONGEST_FILE:
+        raise BoardProblem(f"{name}: {len(content)} bytes are more than the {LONGEST_FILE} of a configuration")
+    try:
+        given = json.loads(content.decode())
+        SCHEMA.fill(given)
+        return given
+    except json.JSONDecodeError as error:
+        reason = f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except UnicodeDecodeError:
+        reason = "not UTF-8"
+    except RecursionError:
+        reason = "nested too deeply for a configuration"
+    except ConfigError as error:
+        reason = str(error)
+    raise BoardProblem(f"{name}: {reason}")

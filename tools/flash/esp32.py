@@ -11,7 +11,7 @@ from mp_image_tool_esp32.partition_table import PartitionError, PartitionTable
 
 from tools.image.stock import check_chip, check_image, chip_of
 
-from .ports import BoardProblem, Connection, find_port, wait_for
+from .ports import BoardProblem, find_port, try_connection, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BAUDS = (921600, 460800, 115200)  # a long cable, or a cheap converter, does not carry the first
@@ -92,7 +92,7 @@ def _first_boot(port):
     heard = _listen(port)
     if heard:
         return heard
-    with wait_for("The board's answer", lambda: _try_connection(port), BOOT_SEC) as board:
+    with wait_for("The board's answer", lambda: try_connection(port), BOOT_SEC, "press its RESET") as board:
         name = board.run("import firmware; print(firmware.NAME, firmware.VERSION, end='')")
         board.soft_reset()
     return name
@@ -111,10 +111,3 @@ def _listen(port):
     except (OSError, serial.SerialException):
         pass  # a USB port of the chip's own goes away when it restarts
     return None
-
-
-def _try_connection(port):
-    try:
-        return Connection(port)
-    except BoardProblem:
-        return None

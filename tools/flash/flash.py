@@ -34,12 +34,14 @@ def flash(board, port=None, drive=None, say=print):
         port = ports.find_port(port)
         say(f"{port}: asking for the bootloader")
         _enter_bootloader(port, image.chip)
-        appeared = "The bootloader's drive (RPI-RP2, mounted)"
-        target = ports.wait_for(appeared, lambda: ports.find_drive(drive), DRIVE_SEC)
+        advice = "mount it, and give its folder as DRIVE="
+        target = ports.wait_for("The bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
     _check_drive(target, image.chip)
     _copy(path, target, say)
-    ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC)
-    port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC)
+    again = "hold BOOTSEL while plugging the board in, and write the image once more"
+    ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
+    name_it = "where there are several, PORT names one"
+    port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC, name_it)
     say(f"{port}: runs {_verify(port, image)}, and its flash is what the image is")
 
 
@@ -88,7 +90,8 @@ def _only_port():
 
 def _verify(port, image):
     """Compare the flash with the image. Returns what the board calls itself; its programs run again."""
-    board = ports.wait_for("The board's answer", lambda: _try_connection(port), BOOT_SEC)
+    again = "unplug the board, plug it in, and write the image once more"
+    board = ports.wait_for("The board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
     with board:
         found = board.run(FLASH_CHECKSUM.format(address=image.address, size=len(image.data))).strip()
         if found != hashlib.sha256(image.data).hexdigest():
@@ -96,10 +99,3 @@ def _verify(port, image):
         version = board.value("__import__('sys').version").partition("; ")[2]
         board.soft_reset()
     return version
-
-
-def _try_connection(port):
-    try:
-        return Connection(port)
-    except BoardProblem:
-        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 import serial.tools.list_ports
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
+from serial import SerialException
 
 from . import repl
 
@@ -19,6 +20,7 @@ TRY_SEC = 4
 ANSWER_SEC = 20
 RUN_SEC = 60  # without a word; checksums take their time
 MOUNTS = "/proc/mounts"
+
 
 class BoardProblem(Exception):
     """What stands in the way, in one sentence for the user."""
@@ -32,7 +34,7 @@ def find_port(wanted=None):
         return str(Path(wanted).resolve()) if Path(wanted).is_symlink() else wanted
     ports = serial_ports()
     if len(ports) != 1:
-        raise BoardProblem(f"{_ports_text()} Which one? PORT=…")
+        raise BoardProblem(f"{_ports_text()} PORT names one.")
     return ports[0]
 
 
@@ -43,20 +45,32 @@ def serial_ports():
 
 def _ports_text():
     ports = serial_ports()
-    return f"Boards are at {', '.join(ports)}." if ports else "No board is connected."
+    if ports:
+        return f"Boards are at {', '.join(ports)}."
+    return "No board is connected by USB; many cables only charge."
+
+
+def _why_closed(port):
+    """Why a port that is there does not open."""
+    if os.name == "posix" and not Path(port).is_char_device():
+        return "it is no serial port"
+    if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
+        return "this user may not (sudo usermod -aG dialout $USER, then log in again)"
+    return "another program uses it"
 
 
 class Connection:
-    """A board's REPL. What runs on the board is interrupted, and starts anew where an exception ends this."""
+    """A board's REPL. What runs on the board is interrupted, and starts anew where an exception ends this.
+
+    A board that goes away meanwhile ends it with BoardProblem.
+    """
 
     def __init__(self, port):
         self.port = port
         try:
             self._transport = SerialTransport(port, timeout=READ_SEC)
         except TransportError as error:
-            raise BoardProblem(
-                f"{port} cannot be opened: another program uses it, or this user may not (group dialout)."
-            ) from error
+            raise BoardProblem(f"{port} cannot be opened: {_why_closed(port)}.") from error
         self._interrupt()
 
     def _interrupt(self):
@@ -71,18 +85,30 @@ class Connection:
                     self._transport.close()
                     text = f"At {self.port} no MicroPython answers. A reset of the board may help."
                     raise BoardProblem(text) from error
+            except SerialException as error:
+                self._transport.close()
+                raise self._gone() from error
 
     def __enter__(self):
         return self
 
-    def __exit__(self, exception, *_):
-        if exception:
+    def __exit__(self, _kind, error, _traceback):
+        if error:
             with contextlib.suppress(OSError, TransportError):
                 self.soft_reset()
         self.close()
+        if isinstance(error, (TransportError, SerialException)):
+            raise self._gone() from error
+
+    def _gone(self):
+        text = f"The board at {self.port} went away, or answers no more: connect it anew, and run this once more."
+        return BoardProblem(text)
 
     def close(self):
-        self._transport.close()
+        try:
+            self._transport.close()
+        except OSError:  # the board is gone, and does not take the end of it
+            self._transport.serial.close()
 
     def run(self, code):
         """Execute code on the board; returns what it prints."""
@@ -104,6 +130,8 @@ class Connection:
         """A file's content, or None."""
         try:
             return bytes(self._transport.fs_readfile(path))
+        except SerialException:  # an OSError, too
+            raise
         except OSError:
             return None
 
@@ -117,10 +145,21 @@ class Connection:
         try:
             self._transport.fs_writefile(new, content)
             self.run(f"import os; os.rename({new!r}, {path!r})")
+        except SerialException:
+            raise
         except (OSError, BoardProblem) as error:
             self.run(f"import os\ntry: os.remove({new!r})\nexcept OSError: pass")
             reason = getattr(error, "strerror", None) or error
             raise BoardProblem(f"{path} cannot be written to the board: {reason}.") from error
+
+    def update_file(self, path, content):
+        """Replace a file that is another, and read it back. False where it was the same, and nothing was written."""
+        if self.read_file(path) == content:
+            return False
+        self.replace_file(path, content)
+        if self.read_file(path) != content:
+            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+        return True
 
     def soft_reset(self):
         """Let the board start its programs anew, and let go of it."""
@@ -147,12 +186,20 @@ def _mounted():
     return [Path(folder) for folder in mounted if Path(folder).name in DRIVE_NAMES]
 
 
-def wait_for(what, condition, timeout):
-    """The first true value of `condition()`; a problem that names `what` did not come after `timeout` seconds."""
+def try_connection(port):
+    """The connection to a board that may not be there yet, or None."""
+    try:
+        return Connection(port)
+    except BoardProblem:
+        return None
+
+
+def wait_for(what, condition, timeout, advice):
+    """The first true value of `condition()`; after `timeout` seconds a problem: `what` did not come, and `advice`."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(0.1)
-    raise BoardProblem(f"{what} did not come within {timeout} s.")
+    raise BoardProblem(f"{what} did not come within {timeout} s: {advice}.")
