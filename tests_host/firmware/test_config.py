@@ -57,8 +57,14 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"control": {"token": "short"}}, ["control.token", "8 to 64"]),
         ({"wifi": {"networks": [{"ssid": "x", "address": "1.2.3"}]}}, ["wifi.networks.0.address", "'1.2.3'"]),
         ({"wifi": {"networks": [{"password": "12345678"}]}}, ["wifi.networks.0.ssid"]),
+        ({"wifi": {"networks": [{"ssid": "ü" * 17}]}}, ["wifi.networks.0.ssid", "text of 1 to 32 bytes"]),
         ({"wifi": {"networks": {}}}, ["wifi.networks", "{}", "a list of at most 8"]),
         ({"telemetry": {"collectors": ["host:0"]}}, ["telemetry.collectors.0", "'host:0'"]),
+        ({"telemetry": {"collectors": ["host:udp"]}}, ["telemetry.collectors.0", "'host:udp'"]),
+        ({"telemetry": {"collectors": ["host"] * 5}}, ["telemetry.collectors", "a list of at most 4"]),
+        ({"lan": {"address": "1.2.3.256"}}, ["lan.address", "'1.2.3.256'", "an IPv4 address"]),
+        ({"lan": {"address": "1.2.3.x"}}, ["lan.address", "'1.2.3.x'"]),
+        ({"lan": {"address": "1.2.3.0004"}}, ["lan.address", "'1.2.3.0004'"]),
         ({"device": {"name": "-bad-"}}, ["device.name", "'-bad-'", "host name"]),
         ({"network": {"order": ["radio"]}}, ["network.order.0", "'radio'", "'wifi'"]),
         ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
@@ -76,6 +82,25 @@ def test_a_bad_file_is_named_key_value_and_expectation(bench, write, values, wor
     for word in ["config.json"] + words:
         assert word in config.faults[0]
     assert any("config.json" in text for text in bench.texts())
+
+
+@pytest.mark.parametrize("name", ["a", "0", "Board-09-Z", "x" * 32])
+def test_names_that_a_board_may_have(bench, name):
+    config = load(bench)
+    config.set("device.name", name)
+    assert config["device"]["name"] == name
+
+
+@pytest.mark.parametrize("key, value", [
+    ("telemetry.interval_s", 0.1), ("telemetry.interval_s", 86400), ("telemetry.jitter", 0), ("telemetry.port", 1),
+    ("telemetry.port", 65535), ("ap.channel", 13), ("control.token", "8 bytes."), ("control.token", "x" * 64),
+    ("network.order", ["wifi"] * 4), ("telemetry.collectors", ["host:65535"]), ("lan.address", "255.0.0.1"),
+])  # fmt: skip
+def test_the_ends_of_what_may_be_belong_to_it(bench, key, value):
+    config = load(bench)
+    config.set(key, value)
+    section, name = key.split(".")
+    assert config[section][name] == value
 
 
 def test_after_a_bad_file_the_last_good_copy_holds(bench, write):

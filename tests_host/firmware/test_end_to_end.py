@@ -88,3 +88,9 @@ def test_plain_words_for_a_person(board):
         assert client.line() == "0"
         client.send("gpio.read pin=300")
         assert client.line() == "error: invalid pin"
+        client.send("config.get network.order")
+        assert [client.line() for _ in range(4)] == ["lan", "wifi", "ppp", "host"]
+        client.send("config.get wifi.networks")
+        assert client.line() == "none"
+        client.send("config.get ap")
+        assert [client.line() for _ in range(4)] == ["channel: 6", "enabled: true", "password: ", "ssid: "]
