@@ -203,6 +203,9 @@ class TestRun:
         found = self.reasons(3, lambda app: 1 / 0)
         assert found[:2] == [None, None] and found[2]
 
+    def test_after_a_safe_mode_there_are_three_boots_again(self):
+        assert [bool(reason) for reason in self.reasons(8, lambda app: 1 / 0)] == [False, False, False, True] * 2
+
     def test_a_safe_mode_that_raises_leaves_the_repl(self):
         self.reasons(3, lambda app: 1 / 0)
         assert self.run(lambda app: 1 / 0) == boot.ENDED
@@ -266,6 +269,36 @@ class TestRun:
             return "reboot"
 
         self.run(during)
+
+    def test_a_board_without_a_watchdog_is_told_so(self, monkeypatch):
+        self.configure(watchdog_s=8, steady_s=30)
+        told = []
+
+        def during(app):
+            app.live(40)
+            told.append("this board has no watchdog" in [entry["text"] for entry in app.log.tail()])
+            return "done"
+
+        self.run(during)
+        monkeypatch.delattr(Machine, "WDT")
+        self.run(during)
+        assert told == [False, True]
+
+    def test_an_image_that_did_not_last_is_noticed(self):
+        (self.folder / "trial.json").write_text('{"partition": "ota_1"}')
+        found = []
+        self.run(lambda app: found.append(app.board.last_update) or "done")
+        assert found == ["went back"] and not (self.folder / "trial.json").exists()
+
+    def test_a_reboot_resets_the_board(self, monkeypatch):
+        outcomes = [boot.REBOOT, boot.REBOOT, boot.ENDED]
+        resets = []
+        board = type("Board", (), {"reset": lambda self: resets.append(len(outcomes))})
+        monkeypatch.setattr(boot, "_boot", lambda: outcomes.pop(0))
+        monkeypatch.setattr(boot, "Board", board)
+        monkeypatch.setattr(boot.time, "sleep", lambda seconds: None)
+        boot.main()
+        assert resets == [2, 1]
 
     def test_a_record_that_was_cut_off_is_no_obstacle(self):
         for text in ("", "{", '{"unsteady": "x"}', "[]", '{"unsteady": null, "planned": 1, "safe": 0}'):

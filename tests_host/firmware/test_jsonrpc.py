@@ -104,6 +104,19 @@ def test_invalid_params(methods, params):
     assert code(ask(methods, request("subtract", params))) == (-32602, 1)
 
 
+@pytest.mark.parametrize(
+    "method, params, message",
+    [
+        ("echo", {"other": 1}, "no parameter 'other': it takes value?"),
+        ("echo", [1, 2], "at most 1 parameters: it takes value?"),
+        ("subtract", [1], "parameter 'subtrahend' is missing: it takes minuend, subtrahend"),
+        ("broken", [1], "at most 0 parameters: it takes none"),
+    ],
+)
+def test_wrong_params_are_told_what_there_is(methods, method, params, message):
+    assert ask(methods, request(method, params))["error"]["message"] == message
+
+
 def test_a_value_that_the_method_refuses(methods):
     found = ask(methods, request("picky", [2]))
     assert code(found) == (-32602, 1) and found["error"]["message"] == "value: 1"
@@ -130,6 +143,11 @@ def test_batch(methods):
 
 def test_a_batch_of_notifications_is_not_answered(methods):
     assert ask(methods, [{"jsonrpc": "2.0", "method": "echo"}] * 2) is None
+
+
+@pytest.mark.parametrize("count", [1, LONGEST_BATCH])
+def test_the_smallest_and_the_largest_batch(methods, count):
+    assert [one["result"] for one in ask(methods, [request("echo", [7])] * count)] == [7] * count
 
 
 @pytest.mark.parametrize("count", [0, LONGEST_BATCH + 1])

@@ -87,10 +87,10 @@ class Resolver(Bench):
         self.network = Network("127.0.0.1")
         self.names = names.Names(self.network, self.pool, self.clock, self.timers, self.log)
 
-    def serve(self, *records, flags=0x8180):
+    def serve(self, *records, flags=0x8180, sender=None):
         """Answer the question that has come, and let the board take the answer."""
         asked, address = self.server.recvfrom(1000)
-        self.server.sendto(answer(asked, *records, flags=flags), address)
+        (sender or self.server).sendto(answer(asked, *records, flags=flags), address)
         deadline = time.monotonic() + PATIENCE_S
         while not self.pool.PollEvents(10):
             assert time.monotonic() < deadline
@@ -185,8 +185,17 @@ def test_an_answer_from_somebody_else_is_not_taken(resolver):
     assert resolver.names.address(HOST) is None
 
 
-def test_without_a_name_server_there_is_a_reason(resolver):
+def test_a_name_that_was_asked_for_without_a_network_is_looked_up_with_one(resolver):
     resolver.network.server = "0.0.0.0"
+    assert resolver.names.address(HOST) is None
+    resolver.network.server = "127.0.0.1"
+    resolver.names.network_up(None)
+    assert resolver.names.address(HOST) is None and resolver.questions() == 1
+
+
+@pytest.mark.parametrize("server", ["0.0.0.0", "", "::"])
+def test_without_a_name_server_there_is_a_reason(resolver, server):
+    resolver.network.server = server
     assert resolver.names.address(HOST) is None
     assert f"{HOST}: there is no name server" in resolver.texts()
 
@@ -195,7 +204,9 @@ def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch):
     monkeypatch.setattr(names, "_MULTICAST", resolver.server.getsockname())
     resolver.network.server = "0.0.0.0"
     assert resolver.names.address("influx.local") is None
-    asked = resolver.serve(record("192.0.2.7", family=0x8001), flags=0x8400)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as neighbour:
+        neighbour.bind(("127.0.0.2", 0))
+        asked = resolver.serve(record("192.0.2.7", family=0x8001), flags=0x8400, sender=neighbour)
     assert b"\x06influx\x05local\0" in asked
     assert resolver.names.address("influx.local") == "192.0.2.7"
 
@@ -208,4 +219,4 @@ def test_where_only_the_system_can_look_names_up_it_does(resolver):
 def test_names_are_not_remembered_without_end(resolver):
     for number in range(100):
         resolver.names.address(f"host{number}.example.org")
-    assert len(resolver.pool.GetAllAsyncSockets()) <= 16
+        assert len(resolver.pool.GetAllAsyncSockets()) <= 16

@@ -1,5 +1,6 @@
 """The time from the network: firmware/ntp.py."""
 
+import select
 import socket
 import struct
 import time
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import Bench
+from image import until
 
 from firmware.ntp import NetworkTime, moment, parse, request
 from XAsyncSockets import XAsyncSocketsPool
@@ -55,6 +57,101 @@ def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
     gmtime = time.gmtime
     monkeypatch.setattr("firmware.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
+
+
+class Server(Bench):
+    """The service, and a time server on this computer. What the board's clock is set to is in `set`."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.set = []
+        self.board.set_time = self.set.append
+        self.pool = XAsyncSocketsPool()
+        self.names = SimpleNamespace(address=lambda host: host)
+        self.config.set("network.ntp", "127.0.0.1:{}".format(self.socket.getsockname()[1]))
+        self.service = NetworkTime()
+        self.service.start(self)
+
+    def asked(self, seconds):
+        """[(uptime, request, who asks)] while that time passes."""
+        found = []
+        for _ in range(seconds):
+            self.advance(1, 1000)
+            self.pool.PollEvents(0)
+            while select.select([self.socket], [], [], 0)[0]:
+                found.append((self.clock.uptime(), *self.socket.recvfrom(100)))
+        return found
+
+    def answer(self, asked, **options):
+        _, datagram, sender = asked
+        self.socket.sendto(server_answer(1_790_000_000 + 2208988800, **{"mark": datagram[40:48], **options}), sender)
+        until(lambda: self.pool.PollEvents(10))
+
+    def close(self):
+        self.service.stop()
+        self.pool.StopWaitEvents()
+        self.socket.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Server(tmp_path)
+    yield server
+    server.close()
+
+
+def test_the_boards_clock_is_set_and_again_a_day_later(server):
+    assert not server.asked(10)
+    server.service.network_up(None)
+    for _ in range(2):
+        (asked,) = server.asked(3)
+        server.answer(asked)
+        assert server.set.pop() == (2026, 9, 21, 0, 14, 13, 20, 0) and not server.set
+        assert server.texts()[-1] == "2026-09-21 14:13:20 UTC"
+        assert not server.pool.GetAllAsyncSockets() and not server.asked(100)
+        server.advance(86400 - 103, 100_000)
+
+
+def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
+    server.service.network_up(None)
+    times = [asked[0] for asked in server.asked(3 * 3600)]
+    pauses = [later - earlier for earlier, later in zip(times, times[1:])]
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+    assert len(server.pool.GetAllAsyncSockets()) == 1
+    server.service.network_down("lost")
+    assert not server.pool.GetAllAsyncSockets() and not server.asked(4000)
+    server.service.network_up(None)
+    assert [asked[0] - server.clock.uptime() for asked in server.asked(7)] == [-6, -1]
+
+
+def test_somebody_elses_answer_is_not_taken(server):
+    server.service.network_up(None)
+    first, second = server.asked(7)
+    server.answer(second, mark=first[1][40:48])
+    assert not server.set
+    server.answer(second)
+    assert server.set
+
+
+def test_a_name_that_is_not_known_yet_is_waited_for(server):
+    known = []
+    server.names.address = lambda host: known[0] if known else None
+    server.service.network_up(None)
+    assert not server.asked(5)
+    known.append("127.0.0.1")
+    assert len(server.asked(2)) == 1
+
+
+@pytest.mark.parametrize("why", ["none is configured", "the clock is right"])
+def test_where_no_time_is_wanted_nobody_is_asked(server, why):
+    if why == "none is configured":
+        server.config.set("network.ntp", "")
+    else:
+        server.board.keeps_time = True
+    server.service.network_up(None)
+    assert not server.timers.waiting
 
 
 LOOKUP_S = 7  # what lwIP waits for a name server that is silent

@@ -498,6 +498,7 @@ class TestImage:
     def test_too_large(self, caller):
         with pytest.raises(ValueError, match="the partition has 65536 bytes"):
             caller.begin("image", bytes(Chip.SIZE + 1))
+        assert caller.begin("image", bytes(Chip.SIZE))["into"] == "ota_1"
 
     def test_one_partition_only(self, caller, chip):
         chip.other = False

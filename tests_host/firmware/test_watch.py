@@ -76,6 +76,7 @@ def give_answer(bench, gateway, question):
 def test_the_question_is_one_for_a_name_server(bench, gateway):
     bench.watch.network_up(bench.connection)
     data, _ = next_question(bench, gateway)
+    assert LinkWatch.port == 53
     assert len(data) == 17 and data[2:] == bytes.fromhex("0100 0001 0000 0000 0000 00 0002 0001")
 
 
@@ -106,6 +107,26 @@ def test_a_gateway_that_never_answered_is_left_in_peace(bench, gateway):
     bench.advance(600)
     assert not bench.bringup.restarts and not bench.timers.waiting
     assert bench.texts() == ["the gateway 127.0.0.1 answers no questions: the link is not watched"]
+
+
+def test_on_another_network_it_begins_anew(bench, gateway):
+    bench.watch.network_up(bench.connection)
+    give_answer(bench, gateway, next_question(bench, gateway))
+    for _ in range(2):
+        next_question(bench, gateway)
+    bench.watch.network_down("lost")
+    assert not bench.pool.GetAllAsyncSockets()
+    bench.watch.network_up(bench.connection)
+    bench.advance(75)
+    assert bench.timers.waiting, "three questions, not one, are to be left without an answer"
+    bench.advance(600)
+    assert not bench.bringup.restarts and not bench.timers.waiting
+
+
+def test_stop_ends_it(bench):
+    bench.watch.network_up(bench.connection)
+    bench.watch.stop()
+    assert not bench.timers.waiting and not bench.pool.GetAllAsyncSockets()
 
 
 @pytest.mark.parametrize("why", ["off", "cannot restart", "no gateway"])
