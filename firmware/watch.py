@@ -78,7 +78,6 @@ class LinkWatch:
             self._misses = 0
 
     def _give_up(self):
-        self._mark = b""
         if self._answered:
             self._app.bringup.restart(f"the gateway {self._gateway} no longer answers")
         else:

@@ -127,6 +127,7 @@ class TestTelemetry:
         with board.client() as client:
             client.login()
             client.result("telemetry.set", key="collectors", value=[f"127.0.0.1:{collector.getsockname()[1]}"])
+            assert client.result("telemetry.get")["targets"] == [f"127.0.0.1:{collector.getsockname()[1]}"]
             client.result("telemetry.set", key="interval_s", value=0.1)
             assert collector.recv(2000).startswith(b"board,")
             assert collector.recv(2000).startswith(b"board,")

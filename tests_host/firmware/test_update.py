@@ -51,16 +51,17 @@ def read_all(folder):
 
 class TestTar:
     def read(self, data, piece):
-        files = {}
+        files, closed = {}, []
 
         def create(name):
             files[name] = io.BytesIO()
-            files[name].close = lambda: None
+            files[name].close = lambda: closed.append(name)
             return files[name]
 
         reader = TarReader(create)
         for start in range(0, len(data), piece):
             reader.write(data[start : start + piece])
+        assert closed == list(files)[: len(closed)] and len(closed) >= len(files) - (not reader.complete)
         return {name: file.getvalue().decode() for name, file in files.items()}, reader.complete
 
     @pytest.mark.parametrize("piece", [1, 511, 512, 513, 100000])
@@ -70,6 +71,9 @@ class TestTar:
 
     def test_an_archive_without_its_end(self):
         assert self.read(archive(NEW)[:2048], 512)[1] is False
+
+    def test_what_comes_behind_the_end_is_no_matter(self):
+        assert self.read(archive(NEW) + b"x" * 700, 512) == (NEW, True)
 
     def test_folders_are_passed_over(self):
         buffer = io.BytesIO()

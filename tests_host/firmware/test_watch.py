@@ -105,7 +105,7 @@ def test_one_answer_in_between_is_enough(bench, gateway):
 def test_a_gateway_that_never_answered_is_left_in_peace(bench, gateway):
     bench.watch.network_up(bench.connection)
     bench.advance(600)
-    assert not bench.bringup.restarts and not bench.timers.waiting
+    assert not bench.bringup.restarts and not bench.timers.waiting and not bench.pool.GetAllAsyncSockets()
     assert bench.texts() == ["the gateway 127.0.0.1 answers no questions: the link is not watched"]
 
 
