@@ -69,6 +69,17 @@ def test_the_printed_commands_work_as_printed(board):
     assert json.loads(reading)["result"]["system"]["memory_total"] > 0
 
 
+def test_a_configured_sensor_is_read_and_one_that_is_not_wanted_is_not(board):
+    board.configure(sensors={"adc": [{"name": "light", "pin": 4, "scale": 200}], "off": ["heap"]})
+    board.start()
+    with board.client() as client:
+        client.login()
+        client.result("pwm.set", pin=4, duty=0.25)
+        readings = client.result("sensor.read")
+    assert round(readings["light"]["value"]) == 50
+    assert "heap" not in readings and "system" in readings
+
+
 def test_ctrl_c_ends_it_cleanly(board):
     board.start()
     with board.client() as client:

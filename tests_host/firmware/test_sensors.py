@@ -1,5 +1,8 @@
 """Sensors: the hub and the parts' drivers, on buses of the test's own: firmware/sensors/."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 from fakes import Bench
 
@@ -62,6 +65,8 @@ class TestHub:
         broken.reading = {"value": 2}
         assert sample()["broken"] == {"value": 2}
         assert bench.texts()[-1] == "broken works again"
+        broken.reading = OSError(5)
+        assert sample() == {"good": {"value": 1}}, "an old reading is none"
 
     @pytest.mark.parametrize("reading", [None, 5, {"x": []}, {"x": object()}])
     def test_what_is_no_reading(self, hub, sample, reading):
@@ -134,6 +139,13 @@ class TestHub:
         hub.read("constant")
         assert sensor.reads == 2
 
+    def test_the_list_tells_how_old_a_reading_is(self, bench, hub):
+        hub.add(Constant())
+        assert hub.list()[0]["age_s"] is None
+        hub.read("constant")
+        bench.advance(7.5)
+        assert (hub.list()[0]["age_s"], hub.list()[0]["reading"]) == (7, {"value": 1})
+
     def test_names_are_told_apart(self, hub):
         assert [hub.add(Constant("adc")) for _ in range(3)] == ["adc", "adc2", "adc3"]
 
@@ -167,6 +179,7 @@ class FakeOneWire:
         self.parts = parts  # {serial number: scratchpad}
         self.crc8 = crc8
         self.present = True
+        self.measured = False
 
     def reset(self, pin):
         self.state = "command"
@@ -182,8 +195,10 @@ class FakeOneWire:
         elif self.state == "match" and len(self.matched) < 8:
             self.matched += bytes((value,))
             self.alive = [self.matched] if len(self.matched) == 8 else self.alive
+        elif value == 0x44:
+            self.measured = True
         elif value == 0xBE:
-            self.answer = list(self.parts[self.alive[0]])
+            self.answer = list(self.parts[self.alive[0]] if self.measured else scratchpad(0x0550, 0x0C))
 
     def readbyte(self, pin):
         return self.answer.pop(0)
@@ -192,6 +207,7 @@ class FakeOneWire:
         return {serial[self.position // 8] >> self.position % 8 & 1 for serial in self.alive}
 
     def readbit(self, pin):
+        assert self.state == "search"
         self.phase += 1
         wanted = 1 if self.phase == 1 else 0
         return int((1 - wanted) not in self._bits())
@@ -243,6 +259,10 @@ class TestDs18b20:
         sensor = make({serial_number(0x01, 7): b"", serial_number(0x28, 1): scratchpad(16)})
         sensor.prepare()
         assert sensor.read() == {"celsius": 1}
+        sensor = make({serial_number(0x01, 7): b""})
+        sensor.prepare()
+        with pytest.raises(OSError, match="no DS18B20"):
+            sensor.read()
 
     def test_nothing_there(self, make):
         with pytest.raises(OSError, match="nothing answers"):
@@ -298,9 +318,28 @@ class TestDht22:
     def test_the_data_sheets_examples(self, make, data, celsius, humidity):
         assert make(data).read() == {"celsius": celsius, "humidity": humidity}
 
+    @pytest.mark.parametrize("platform, module", [("esp32", "esp"), ("rp2", "rp2")])
+    def test_where_releases_before_had_what_reads_it(self, bench, monkeypatch, platform, module):
+        def read_into(pin, buffer):
+            buffer[:] = bytes((0x02, 0x8C, 0x01, 0x5F, 0xEE))
+
+        monkeypatch.setattr("firmware.sensors.dht22.sys.platform", platform)
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(dht_readinto=read_into))
+        bench.board.machine = SimpleNamespace(Pin=FakePin)
+        assert Dht22Sensor(bench.board, {"name": "dht22", "pin": 4}).read()["celsius"] == 35.1
+
     def test_a_wrong_checksum(self, make):
         with pytest.raises(OSError, match="checksum"):
             make((2, 0x8C, 1, 0x5F, 0)).read()
+
+
+def by_integers(raw, fine, h):
+    """Percent, by the formula for 32-bit integers (BST-BME280-DS002, section 4.2.3)."""
+    base = fine - 76800
+    gain = ((((base * h[5]) >> 10) * (((base * h[2]) >> 11) + 32768)) >> 10) + 2097152
+    value = (((raw << 14) - (h[3] << 20) - h[4] * base + 16384) >> 15) * ((gain * h[1] + 8192) >> 14)
+    value -= (((value >> 15) ** 2 >> 7) * h[0]) >> 4
+    return min(max(value, 0), 419430400) / 4096 / 1024
 
 
 class TestBme280:
@@ -325,7 +364,12 @@ class TestBme280:
         h = (75, 370, 0, 313, 50, 30)
         values = [humidity(raw, 128422, h) for raw in (0, 25000, 30000, 35000, 65535)]
         assert values == sorted(values) and values[0] == 0 and values[-1] == 100
-        assert 20 < values[2] < 80
+
+    @pytest.mark.parametrize("h", [(75, 370, 0, 313, 50, 30), (75, 355, 12, 301, -17, -5)])
+    @pytest.mark.parametrize("fine", [40000, 128422, 300000])
+    def test_humidity_is_that_of_bosch_s_other_formula(self, fine, h):
+        for raw in (22000, 25000, 30000, 35000):
+            assert humidity(raw, fine, h) == pytest.approx(by_integers(raw, fine, h), abs=0.02)
 
     @pytest.fixture
     def make(self, bench):
@@ -338,6 +382,7 @@ class TestBme280:
                 self.registers = bytearray(256)
                 self.present = True
                 self.writes = []
+                self.pins = {name: pin.number for name, pin in pins.items()}
                 test.bus = self
 
             def _call(self, address):
@@ -374,11 +419,13 @@ class TestBme280:
     def test_a_bme280_on_the_bus(self, make):
         sensor = make()
         assert sensor.prepare() == 12
+        assert self.bus.pins == {"scl": 5, "sda": 4}
         assert self.bus.writes == [(0xF2, 1), (0xF4, 0x25)]
         reading = sensor.read()
         assert round(reading["celsius"], 2) == 25.08
         assert round(reading["pascal"]) == 100653
-        assert 20 < reading["humidity"] < 80
+        percent = by_integers(0x7530, 128422, (75, 370, 0, 0x139, 0x32, 30))
+        assert reading["humidity"] == pytest.approx(percent, abs=0.01)
 
     def test_a_bmp280_has_no_humidity(self, make):
         sensor = make(0x58)

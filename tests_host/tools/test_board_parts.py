@@ -1,14 +1,19 @@
 """The parts that need no board: parameters, lines, charts."""
 
+import io
+
 import pytest
 from influx import parse as strict_parse
+from rich.console import Console
 
 from firmware.line_protocol import encode
 from tools.board.errors import UsageError
+from tools.board.fleet import Fleet
 from tools.board.formats import duration, number
 from tools.board.lines import parse
+from tools.board.listener import Record
 from tools.board.params import from_words, split
-from tools.board.table import sparkline
+from tools.board.table import render, sparkline
 
 
 @pytest.mark.parametrize(
@@ -62,6 +67,28 @@ def test_charts():
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
     assert sparkline([9, 9, 0, 1], width=2) == "▁█"
     assert sparkline([1.0, float("nan"), 2.0]) == "▁█"
+
+
+def test_the_table():
+    fleet = Fleet()
+    for seq, uptime, celsius in ((3, 200, 21), (5, 210, 21.5), (0, 1, 22), (1, 130, 20)):
+        line = f'board,device=attic celsius={celsius},mode="auto",on=true,seq={seq}i,uptime={uptime}i'
+        fleet.take(Record("192.0.2.1", line, 1000 + uptime))
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(render(fleet, 8094, ignored=2, now=1150))
+    shown = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "attic celsius 20 20 22 ▅▆█▁" in shown
+    assert "192.0.2.1 mode auto" in shown and "up 2 min on True" in shown
+    assert "lost 1 (20.0 %)" in shown and "20 s ago" in shown and "1 restarts" in shown
+    assert shown[-1] == "UDP port 8094. Ctrl-C ends. 2 datagrams that are no telemetry."
+
+
+def test_what_others_send_is_not_counted():
+    fleet = Fleet()
+    for line in ("m a=1,seq=5i", "m a=2,seq=9i", "m uptime=1i", "m a=1"):
+        fleet.take(Record("192.0.2.1", line, 0))
+    (board,) = fleet
+    assert (board.received, board.lost, board.restarts, board.readings["a"]) == (4, 0, 0, 1)
 
 
 def test_numbers_and_durations():
