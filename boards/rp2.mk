@@ -11,7 +11,7 @@ VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
 RP2_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),315532800)
 
 # What the linker and the drive of the bootloader have to know (UF2 specification, "Family ID").
-ifneq ($(filter PICO2%,$(BOARD)),)
+ifneq ($(shell grep '"mcu": "rp2350"' boards/$(BOARD)/board.json),)
 UF2_FAMILY := 0xe48bff59
 else
 UF2_FAMILY := 0xe48bff56
