@@ -24,6 +24,7 @@ from tools.emulator.board import Board, BoardError  # noqa: E402
 from tools.emulator.lan import Lan  # noqa: E402
 from tools.emulator.network import NoRights, Tap, Tun, enter_private_namespace  # noqa: E402
 from tools.emulator.pico_w import KEY, SSID, PicoW  # noqa: E402
+from tools.flash.ports import BoardProblem, find_port  # noqa: E402
 
 PORT = os.environ.get("DEVICE")
 KIND = os.environ.get("BOARD") or "PICO_PPP"
@@ -46,6 +47,10 @@ def pytest_configure(config):
     """All sockets of these tests are in a network of their own. Before any thread is started."""
     global network_missing
     if PORT:
+        try:
+            find_port(PORT)
+        except BoardProblem as problem:
+            raise pytest.UsageError(f"DEVICE={PORT}: {problem}") from problem
         return
     try:
         enter_private_namespace()

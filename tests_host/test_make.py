@@ -44,3 +44,9 @@ def test_a_board_that_does_not_fit(words, said):
 def test_a_fleet_that_cannot_be(options, said):
     failed, errors = run([sys.executable, "-m", "tools.emulator.fleet", *options])
     assert failed and errors.startswith(said) and errors.count("\n") == 1
+
+
+def test_a_device_that_is_not_there():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests_device"]
+    failed, errors = run(["env", "DEVICE=/dev/no-such-port", *command])
+    assert failed and errors.startswith("ERROR: DEVICE=/dev/no-such-port: There is no port /dev/no-such-port.")
