@@ -62,10 +62,31 @@ def test_the_login_example_works(board):
     assert done.stdout == "1\n", done.stderr
 
 
+def pages():
+    return [*DOCS.glob("*.md"), ROOT / "README.md"]
+
+
+def anchors(page):
+    """What a link can lead to: the headings, as web pages of Markdown name them."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_the_pages_lead_somewhere():
-    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in pages():
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(there), f"{page.name}: {target}#{anchor}"
+
+
+def test_every_command_of_make_has_a_target():
+    makefiles = [ROOT / "Makefile", *ROOT.glob("boards/*.mk"), ROOT / "tools" / "emulator" / "emulator.mk"]
+    text = "".join(makefile.read_text() for makefile in makefiles)
+    targets = set(re.findall(r"^([a-z0-9-]+):", text, re.MULTILINE))
+    for page in pages():
+        for target in re.findall(r"^    (?:\$ )?make ([a-z-]+)", page.read_text(), re.MULTILINE):
+            assert target in targets, f"{page.name}: make {target}"
 
 
 def test_every_page_is_reached_from_the_readme():

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
+import sys
 
 import pytest
-from image import PATIENCE_S, QUIET, Client
+from image import PATIENCE_S, QUIET, ROOT, Client
 
 TOKEN = QUIET["control"]["token"]
 
@@ -49,6 +51,17 @@ def test_calls_and_a_login(tool, host, certificate):
 def test_the_prompt(tool, host, certificate):
     shell = tool("shell", host, "--pin", certificate, stdin="ping\ngpio.read pin=2\n")
     assert shell.wait() == (0, "pong\n0\n", "")
+
+
+def test_the_program_of_docs_control(board, certificate):
+    plain, over_tls = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "control.md").read_text(), re.DOTALL)
+    source, count = re.subn(r"^board = .*\n", lambda _: over_tls, plain, flags=re.MULTILINE)
+    assert count == 1
+    for old, new in (("8095", secure_port(board)), ("a long secret of your own", TOKEN), ("kitchen.crt", certificate)):
+        assert old in source
+        source = source.replace(old, str(new))
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_another_board_of_the_same_name_is_refused(tool, host, tmp_path):
