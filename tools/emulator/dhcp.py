@@ -7,7 +7,6 @@ import ipaddress
 import struct
 
 SERVER_MAC = b"\x02\x00\x00\x00\x00\x43"
-BROADCAST_MAC = b"\xff" * 6
 ETHERTYPE_IP = b"\x08\x00"
 UDP = 17
 SERVER_PORT, CLIENT_PORT = 67, 68

@@ -7,8 +7,7 @@ of its own, so it runs over anything.
 import ipaddress
 import struct
 
-FLAG = 0x7E
-ESCAPE = 0x7D
+FLAG, ESCAPE = b"\x7e", b"\x7d"
 ADDRESS_AND_CONTROL = b"\xff\x03"
 IP, IPCP, LCP = 0x0021, 0x8021, 0xC021
 CONFIGURE_REQUEST, CONFIGURE_ACK, CONFIGURE_NAK, CONFIGURE_REJECT = 1, 2, 3, 4
@@ -43,11 +42,11 @@ def frame(data, escape_map=0):
     `escape_map` is the peer's asynchronous control character map: one bit for each of the bytes 0 to 31.
     """
     data += struct.pack("<H", fcs16(data) ^ 0xFFFF)
-    data = data.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e")
+    data = data.replace(ESCAPE, ESCAPE + b"\x5d").replace(FLAG, ESCAPE + b"\x5e")
     for byte in range(32):
         if escape_map >> byte & 1:
-            data = data.replace(bytes((byte,)), bytes((ESCAPE, byte ^ 0x20)))
-    return b"\x7e" + data + b"\x7e"
+            data = data.replace(bytes((byte,)), ESCAPE + bytes((byte ^ 0x20,)))
+    return FLAG + data + FLAG
 
 
 class Deframer:
@@ -59,7 +58,7 @@ class Deframer:
 
     def feed(self, data):
         """The contents of the frames that `data` completes; damaged ones are counted and dropped."""
-        *frames, self._rest = (self._rest + data).split(b"\x7e")
+        *frames, self._rest = (self._rest + data).split(FLAG)
         for content in map(self._unescape, filter(None, frames)):
             if len(content) >= 4 and fcs16(content) == _GOOD_FCS:
                 yield content[:-2]
@@ -68,7 +67,7 @@ class Deframer:
 
     @staticmethod
     def _unescape(data):
-        first, *parts = data.split(b"\x7d")
+        first, *parts = data.split(ESCAPE)
         return first + b"".join(bytes((part[0] ^ 0x20,)) + part[1:] for part in parts if part)
 
 
@@ -222,10 +221,6 @@ class PppPeer:
         self.is_up = False
         self.lcp = Lcp(lambda packet: self._send(LCP, packet), self._peer_left)
         self.ipcp = Ipcp(lambda packet: self._send(IPCP, packet), local, remote, name_server)
-
-    @property
-    def damaged_frames(self):
-        return self._deframer.damaged
 
     def receive(self, data, now):
         """Bytes from the serial line, at the time `now` in seconds."""
