@@ -21,7 +21,12 @@ from firmware.update import Update
 from firmware.watch import LinkWatch
 from XAsyncSockets import XAsyncSocketsPool
 
+# Outcomes of a run, after which the board starts again.
+REBOOT = "reboot"
+SAFE_MODE = "safe mode"
+
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
+_ANSWER_LEAVES_MS = 300
 
 
 class App:
@@ -101,9 +106,9 @@ class App:
         """End the loop after this turn."""
         self.outcome = outcome
 
-    def stop_later(self, delay_ms, outcome):
-        """End the loop in `delay_ms`."""
-        self.timers.timer(lambda: self.stop(outcome)).start(delay_ms)
+    def restart_later(self, safe_mode=False):
+        """End the loop once the answer to who asked for it has left. Then the board starts again."""
+        self.timers.timer(lambda: self.stop(SAFE_MODE if safe_mode else REBOOT)).start(_ANSWER_LEAVES_MS)
 
     def _end(self):
         self.bringup.stop()

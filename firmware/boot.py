@@ -9,7 +9,7 @@
 import json
 import time
 
-from firmware.app import App
+from firmware.app import REBOOT, SAFE_MODE, App
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
@@ -24,9 +24,7 @@ RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
 AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
 
-REBOOT = "reboot"
-SAFE_MODE = "safe mode"
-ENDED = "ended"
+ENDED = "ended"  # beside app's outcomes: the REPL is free
 
 
 class BootRecord:

@@ -222,7 +222,7 @@ class AccessPointLink(Interface):
 
 
 def make_links(board, config, clock):
-    """The links that the board can have and the configuration wants, in its order; the fallback last or None."""
+    """The links that the board can have and the configuration wants, in its order."""
     network = board.network
     by_kind = {
         "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],

@@ -2,7 +2,6 @@
 
 import sys
 
-LEVELS = ("debug", "info", "warning", "error")
 LONGEST_TEXT = 160  # characters kept of one entry: an exception may carry a whole payload
 
 

@@ -47,10 +47,6 @@ class Methods:
         """
         self._methods[name] = Method(function, params, text, writes)
 
-    def remove(self, name):
-        """Offer it no more."""
-        self._methods.pop(name, None)
-
     def help(self):
         """[{"method", "params", "text", "writes"}] in order of the names; optional parameters end with "?"."""
         return [

@@ -4,8 +4,6 @@ import gc
 
 from firmware import VERSION
 
-_ANSWER_LEAVES_MS = 300  # before a reboot
-
 
 class System:
     """The service that offers them."""
@@ -89,9 +87,9 @@ class System:
         return "changed; config.save keeps it, reboot applies it"
 
     def _reboot(self, _session):
-        self._app.stop_later(_ANSWER_LEAVES_MS, "reboot")
+        self._app.restart_later()
         return True
 
     def _safe_mode(self, _session):
-        self._app.stop_later(_ANSWER_LEAVES_MS, "safe mode")
+        self._app.restart_later(safe_mode=True)
         return True

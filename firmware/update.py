@@ -22,7 +22,6 @@ FILES = "files"
 TRIAL_FILE = "trial.json"  # which partition is on trial: {"partition": "ota_1"}
 TRIAL_WATCHDOG_S = 60  # an image on trial that hangs is reset, and with that judged
 
-_ANSWER_LEAVES_MS = 300
 _LONGEST_CHUNK = 1536  # bytes in one update.write
 _REQUEST_BYTES = 128  # of an update.write's line without its data
 _BLOCK = 4096  # of flash
@@ -239,7 +238,7 @@ class Update:
         self._guarded(transfer.target.commit)
         self._transfer = None
         self._app.log.info("update", f"{transfer.kind}: decided, starting again")
-        self._app.stop_later(_ANSWER_LEAVES_MS, "reboot")
+        self._app.restart_later()
         if transfer.kind == IMAGE:
             steady = self._app.config["boot"]["steady_s"]
             return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"

@@ -5,7 +5,7 @@ import json
 import pytest
 from fakes import Bench
 
-from firmware.jsonrpc import LONGEST_BATCH, RpcError, answer
+from firmware.jsonrpc import LONGEST_BATCH, answer
 from firmware.methods import Methods
 
 
@@ -157,10 +157,3 @@ def test_a_batch_of_none_or_too_many(methods, count):
 
 def test_deep_nesting_is_an_error_and_no_crash(methods):
     assert code(ask(methods, "[" * 100_000)) == (-32700, None)
-
-
-def test_methods_can_be_taken_away(methods):
-    methods.remove("echo")
-    methods.remove("echo")
-    with pytest.raises(RpcError):
-        methods.call(Session(), "echo", {})

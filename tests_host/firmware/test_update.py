@@ -408,8 +408,8 @@ class Caller(Bench):
         self.service = update.Update()
         self.service.start(self)
 
-    def stop_later(self, delay_ms, outcome):
-        self.restarts.append(outcome)
+    def restart_later(self):
+        self.restarts.append("reboot")
 
     def call(self, name, session=None, **params):
         """The result of a method, which may be an error."""
