@@ -206,6 +206,11 @@ class TestRun:
     def test_after_a_safe_mode_there_are_three_boots_again(self):
         assert [bool(reason) for reason in self.reasons(8, lambda app: 1 / 0)] == [False, False, False, True] * 2
 
+    def test_an_end_on_purpose_forgives_those_before(self):
+        self.reasons(2, lambda app: 1 / 0)
+        self.run(lambda app: "done")
+        assert self.reasons(3, lambda app: 1 / 0) == [None] * 3
+
     def test_a_safe_mode_that_raises_leaves_the_repl(self):
         self.reasons(3, lambda app: 1 / 0)
         assert self.run(lambda app: 1 / 0) == boot.ENDED
