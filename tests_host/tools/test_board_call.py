@@ -158,7 +158,8 @@ def test_it_connects_and_logs_in_again_after_the_board_has_closed(board):
     board.start()
     with ControlClient(f"127.0.0.1:{board.port}", TOKEN) as client:
         assert client.call("gpio.write", {"pin": 3, "value": 1}) is True
-        until(lambda: client.poll(20) or not client.connected)
+        with board.client() as watcher:
+            until(lambda: watcher.result("info")["clients"] == 1)
         assert client.call("gpio.write", {"pin": 3, "value": 0}) is True
         assert client.call("gpio.read", {"pin": 3}) == 0
         with pytest.raises(BoardError, match="-32601"):

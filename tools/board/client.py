@@ -128,7 +128,8 @@ class ControlClient:
 
     def poll(self, timeout_ms):
         """Serve the connection for a while: notifications are told, and its end is noticed."""
-        self._pool.PollEvents(timeout_ms)
+        while self._pool.PollEvents(timeout_ms):
+            timeout_ms = 0  # all that has come: behind a last line there may be the end
         waiting, self._lines = self._lines, deque()
         for line in waiting:
             self._take(line)
