@@ -122,6 +122,14 @@ def test_everything_comes_goes_and_comes_back_with_the_network(start, collector)
         client.close()
 
 
+def test_its_end_closes_everything_and_leaves_the_network(start):
+    running = start()
+    running.turn_until(lambda: running.control.port)
+    running.app._end()
+    assert running.network.station.ssid is None and not running.is_up
+    assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
+
+
 def test_the_lines_go_on_counting_after_a_loss(start, collector):
     running = start(telemetry__interval_s=1)
     sent = running.app.services.get("telemetry")

@@ -113,6 +113,15 @@ def test_after_a_bad_file_the_last_good_copy_holds(bench, write):
     assert "not JSON" in config.faults[0]
 
 
+def test_saving_mends_a_bad_file(bench, write):
+    write("{")
+    config = load(bench)
+    config.set("telemetry.port", 9000)
+    config.save()
+    assert (config.faults, config.source) == ([], "config.json")
+    assert load(bench)["telemetry"]["port"] == 9000
+
+
 def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
     write("{")
     write(b"\xff\xfe".decode("latin-1"), "config.last.json")
