@@ -136,6 +136,13 @@ def test_a_service_that_fails_stops_nobody(board, source, shown):
     assert board.wait() == 0
 
 
+def test_a_service_that_only_ticks(board):
+    board.write("services/mine.py", "class Service:\n    tick_s = 0.01\n    def tick(self):\n        print('tick')\n")
+    board.start()
+    for _ in range(2):
+        board.wait_for("^tick$", len(board.output))
+
+
 def test_a_service_that_ticks_into_an_error_is_ticked_no_more(board):
     board.write("services/mine.py", service(tick="raise ValueError('tock')"))
     board.start()
@@ -192,8 +199,17 @@ def test_main_py_may_start_the_firmware(board):
     assert board.text.startswith("before\n")
 
 
-@pytest.mark.parametrize("source", ["1 / 0", "import sys; sys.exit(3)", "raise KeyboardInterrupt", "("])
-def test_main_py_that_fails_leaves_the_repl(board, source):
+@pytest.mark.parametrize(
+    "source, shown",
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("(", "SyntaxError"),
+        ("import sys; sys.exit(3)", ""),
+        ("raise KeyboardInterrupt", ""),
+    ],
+)
+def test_main_py_that_fails_is_told_and_leaves_the_repl(board, source, shown):
     board.write("main.py", source)
     board.start()
     assert board.wait() == 0
+    assert shown in board.text and bool(shown) == bool(board.text) and "network" not in board.text
