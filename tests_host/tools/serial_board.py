@@ -13,7 +13,7 @@ import termios
 import threading
 import tty
 
-from image import IMAGE
+from image import IMAGE, PATIENCE_S
 
 _RUNNER = """
 import sys, vfs
@@ -62,7 +62,8 @@ class SerialBoard:
         self.port = os.ttyname(self._inner)
         command = [IMAGE, "-c", _RUNNER, filesystem]
         self._interpreter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
 
     def _serve(self):
         received = b""
@@ -96,7 +97,8 @@ class SerialBoard:
     def _run(self, code):
         self.ran.append(code)
         if self.leaves_at and self.leaves_at in code:
-            os.dup2(os.open(os.devnull, os.O_RDWR), self._fd)
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), self._fd)
             raise OSError("unplugged")
         if self.fails_at and self.fails_at in code:
             return b"\x04Traceback (most recent call last):\r\nOSError: [Errno 28] ENOSPC\r\n\x04"
@@ -108,7 +110,10 @@ class SerialBoard:
         self._interpreter.stdin.flush()
         output = b""
         while output.count(b"\x04") < 2:
-            output += self._interpreter.stdout.read1(4096)
+            more = self._interpreter.stdout.read1(4096)
+            if not more:
+                raise OSError("the interpreter has ended")
+            output += more
         return output
 
     def write(self, name, text):
@@ -126,6 +131,8 @@ class SerialBoard:
 
     def close(self):
         self._interpreter.kill()
-        self._interpreter.communicate()
         os.close(self._inner)
+        self._server.join(PATIENCE_S)  # else it would read from whoever gets the descriptor next
+        assert not self._server.is_alive()
+        self._interpreter.communicate()
         os.close(self._fd)
