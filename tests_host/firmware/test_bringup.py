@@ -470,7 +470,8 @@ class TestConfiguredWires:
         del bench.network.WLAN
         bench.config.set("ap.enabled", True)
         bench.start()
-        assert bench.bringup.status()["links"] == [] and bench.bringup.state == "waiting"
+        assert bench.bringup.status()["links"] == []
+        assert bench.texts() == ["down: start", "waiting: no network is configured"]
 
 
 def test_a_restart_on_request(station):

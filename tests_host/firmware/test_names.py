@@ -138,6 +138,12 @@ def test_the_same_question_is_not_asked_twice_at_a_time(resolver):
     assert resolver.questions() == 1
 
 
+def test_without_a_network_nobody_is_asked_any_more(resolver):
+    resolver.names.address(HOST)
+    resolver.names.network_down("lost")
+    assert not resolver.pool.GetAllAsyncSockets() and not resolver.timers.waiting
+
+
 def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(resolver):
     assert resolver.names.address(HOST) is None
     resolver.advance(8)

@@ -112,6 +112,7 @@ def test_the_boards_clock_is_set_and_again_a_day_later(server):
         assert server.texts()[-1] == "2026-09-21 14:13:20 UTC"
         assert not server.pool.GetAllAsyncSockets() and not server.asked(100)
         server.advance(86400 - 103, 100_000)
+    assert [asked[0] - server.clock.uptime() for asked in server.asked(20)] == [-17, -12, -2]
 
 
 def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
@@ -124,6 +125,8 @@ def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
     assert not server.pool.GetAllAsyncSockets() and not server.asked(4000)
     server.service.network_up(None)
     assert [asked[0] - server.clock.uptime() for asked in server.asked(7)] == [-6, -1]
+    server.service.stop()
+    assert not server.pool.GetAllAsyncSockets() and not server.timers.waiting
 
 
 def test_somebody_elses_answer_is_not_taken(server):

@@ -76,7 +76,7 @@ def test_what_the_board_refuses_is_told_in_its_words(tool, host, words, said):
 
 def test_a_refused_port(tool):
     port = free_port()
-    code, _, errors = tool("call", f"127.0.0.1:{port}", "ping").wait()
+    code, _, errors = tool("call", f"127.0.0.1:{port}", "ping", "--timeout", 3 * PATIENCE_S).wait()  # at once
     assert code == 3
     assert errors == f"board: 127.0.0.1:{port} cannot be reached: Connection refused\n"
 
