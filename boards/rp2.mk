@@ -33,7 +33,7 @@ RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
 # A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
 RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
-RP2_FROZEN := $(shell find lib firmware boards/$(BOARD) boards/rp2 -type f ! -path '*__pycache__*')
+RP2_FROZEN := $(shell find lib firmware boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*')
 
 .PHONY: firmware
 firmware: $(OUT)/SHA256SUMS ## the image of a board, in build/<BOARD>/ (BOARD=PICO_PPP, MPY_DIR=)

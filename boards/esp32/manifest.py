@@ -1,20 +1,3 @@
-# What all ESP32 boards of this project freeze: MicroPython's own modules, then ours.
-
-# The port's boot code (_boot.py mounts the filesystem) and asyncio lie in MicroPython's own tree ...
-freeze("$(PORT_DIR)/modules")
-include("$(MPY_DIR)/extmod/asyncio")
-
-# ... these come from micropython-lib, which a full checkout has and Debian's sources have not.
-try:
-    require("onewire")
-except ValueError:  # the text is not shown: nothing of ours needs them
-    pass
-else:
-    for name in ("bundle-networking", "aioespnow", "dht", "ds18x20", "neopixel", "umqtt.simple", "upysh"):
-        require(name)
-
-# What the board itself gives (board_support), what every board gets, and the program that a chip starts with.
-# The library without its line numbers, like asyncio: 3.6 kB less. Tracebacks still name its functions.
-freeze("$(BOARD_DIR)/modules")
-include("../../manifest.py", library_opt=3)
-module("main.py", base_path="../../firmware")
+# What all ESP32 boards of this project freeze.
+names = ("bundle-networking", "aioespnow", "dht", "ds18x20", "neopixel", "umqtt.simple", "upysh")
+include("../chip/manifest.py", drivers=names)
