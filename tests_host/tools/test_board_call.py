@@ -53,6 +53,14 @@ def test_without_the_token_it_says_how_to_give_it(tool, host):
     assert "-32001" in errors and "BOARD_TOKEN" in errors and errors.count("\n") == 1
 
 
+def test_a_board_without_a_token_asks_for_none(tool, board):
+    board.configure(control={"token": ""})
+    board.start()
+    code, _, errors = tool("call", f"127.0.0.1:{board.port}", "gpio.write", "pin=7", "value=1").wait()
+    assert code == 1
+    assert "no control.token is configured on this board; config.json gives it one (-32001)\n" in errors
+
+
 def test_a_wrong_token_opens_nothing(tool, host):
     code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
     assert (code, output) == (1, "")

@@ -13,6 +13,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
+_LOGIN = "auth.login"  # what the denial names on a board that has a token
 _LONGEST_ANSWER = 1024 * 1024  # bytes
 
 
@@ -85,7 +86,9 @@ class ControlClient:
             if error.code != ACCESS_DENIED or method.startswith("auth."):
                 raise
             if not self._token:
-                raise BoardError(error.code, f"{error.args[0]}; the token: --token-file or BOARD_TOKEN") from None
+                denial = error.args[0]
+                hint = "the token: --token-file or BOARD_TOKEN" if _LOGIN in denial else "config.json gives it one"
+                raise BoardError(error.code, f"{denial}; {hint}") from None
         self._log_in()
         return self._call(method, params)
 

@@ -78,6 +78,8 @@ def main():
     print(f"REPL       mpremote connect {link_port(board)}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
     if board.link and board.link.wait_up(LINK_SEC):
         print(f"ready      after {time.monotonic() - started:.1f} s; Ctrl-C here switches the board off", flush=True)
+    elif board.link:
+        print(f"ready      no: the network is not up after {LINK_SEC} s; the board's console shows why", flush=True)
     try:
         wait(board, arguments.console)
     finally:
