@@ -198,7 +198,8 @@ class FakeOneWire:
         elif value == 0x44:
             self.measured = True
         elif value == 0xBE:
-            self.answer = list(self.parts[self.alive[0]] if self.measured else scratchpad(0x0550, 0x0C))
+            silent = b"\xff" * 9
+            self.answer = list(self.parts.get(self.alive[0], silent) if self.measured else scratchpad(0x0550, 0x0C))
 
     def readbyte(self, pin):
         return self.answer.pop(0)
@@ -278,6 +279,15 @@ class TestDs18b20:
         sensor.prepare()
         with pytest.raises(OSError, match="checksum"):
             sensor.read()
+
+    def test_one_that_is_changed_for_another(self, make):
+        sensor = make({serial_number(0x28, 1): scratchpad(16)})
+        sensor.prepare()
+        self.bus.parts = {serial_number(0x28, 2): scratchpad(32)}
+        with pytest.raises(OSError, match="checksum"):
+            sensor.read()
+        sensor.prepare()
+        assert sensor.read() == {"celsius": 2}
 
     def test_85_degrees_after_power_on_is_no_reading(self, make):
         sensor = make({serial_number(0x28, 1): scratchpad(0x0550, 0x0C)})

@@ -1,8 +1,13 @@
 """`update`: files onto the UNIX board, over the network."""
 
+import base64
+
 import pytest
 from free_ports import free_port
 from image import QUIET
+
+from tools.board import update
+from tools.board.errors import ToolError, Unreachable
 
 TOKEN = QUIET["control"]["token"]
 
@@ -21,12 +26,71 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
     (here / "services").mkdir()
     (here / "services" / "mine.py").write_text("print('mine: loaded')\nclass Service:\n    pass\n" + "#" * 20000)
     (here / "empty").write_text("")
+    (here / "services" / "__pycache__").mkdir()
+    (here / "services" / "__pycache__" / "mine.pyc").write_text("")
     code, _, errors = tool("update", host, here, "notes.txt=" + str(here / "empty"), "--token", TOKEN).wait()
     assert code == 0, errors
     assert "all of them or none" in errors and errors.endswith("updated\n")
     assert "mine: loaded\n" in board.output
     assert (board.folder / "services" / "mine.py").stat().st_size > 20000
+    assert not (board.folder / "services" / "__pycache__").exists()
     assert (board.folder / "notes.txt").exists() and not (board.folder / "update").exists()
+
+
+class Esp32:
+    """A board with room for two images, as ControlClient shows it. `then` is its status after each look, or none."""
+
+    def __init__(self, *then):
+        self.then = [{"kinds": ["image", "files"], "last": last, "running": "ota_1"} if last else None for last in then]
+        self.sent = b""
+
+    def __str__(self):
+        return "the board"
+
+    def sign(self, text):
+        return text
+
+    def hang_up(self):
+        pass
+
+    def call(self, method, params=None):
+        if method == "update.begin":
+            return {"chunk": 100, "into": "ota_1"}
+        if method == "update.write":
+            self.sent += base64.b64decode(params["data"])
+        if method == "uptime" and not self.then[0]:
+            self.then.pop(0)
+            raise Unreachable("it starts")
+        if method == "update.status":
+            return self.then.pop(0) if len(self.then) > 1 else self.then[0]
+        return 0
+
+
+@pytest.fixture
+def image(tmp_path, monkeypatch):
+    monkeypatch.setattr(update, "POLL_S", 0.01)
+    path = tmp_path / "update.bin"
+    path.write_bytes(b"\xe9" + bytes(range(250)) * 4)
+    return path
+
+
+def test_an_image_is_sent_and_its_trial_watched(image):
+    board, said = Esp32("kept", None, None, "on trial", "on trial", "kept"), []
+    update.update(board, [str(image)], said.append)
+    assert board.sent == image.read_bytes() and len(board.then) == 1
+    assert " 50 %" in said and "100 %" not in said
+    assert said[-2:] == ["on trial in ota_1", "the board: updated"]
+
+
+def test_an_image_that_does_not_last_is_told(image):
+    with pytest.raises(ToolError, match="did not last: the board is back in ota_1"):
+        update.update(Esp32("kept", None, "on trial", "went back"), [str(image)], print)
+
+
+def test_a_board_that_does_not_come_back(image, monkeypatch):
+    monkeypatch.setattr(update, "RESTART_S", 0.1)
+    with pytest.raises(Unreachable, match="the board did not come back within 0.1 s"):
+        update.update(Esp32("kept", *[None] * 1000), [str(image)], print)
 
 
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
