@@ -1,6 +1,7 @@
 """`make deploy`: our files onto a board that runs stock MicroPython, compiled for it, without building an image."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,11 +132,13 @@ def compiled(target, mpy_cross, board=None):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
         options = [f"-march={target.architecture}"] if target.architecture else []
-        done = subprocess.run([mpy_cross, *options, "-s", source.name, "-o", result, source])
+        new = result.with_suffix(f".{os.getpid()}")  # another process may do the same for another board
+        done = subprocess.run([mpy_cross, *options, "-s", source.name, "-o", new, source])
         if done.returncode != 0:
             text = f"MicroPython {_text(target.version)} does not understand {source.name}: use a later one."
             raise BoardProblem(text)
-        compiled[name] = result.read_bytes()
+        compiled[name] = new.read_bytes()
+        new.replace(result)
         if compiled[name][1] != target.bytecode:
             raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, the board needs {target.bytecode}.")
     return compiled
