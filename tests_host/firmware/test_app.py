@@ -109,6 +109,7 @@ def test_everything_comes_goes_and_comes_back_with_the_network(start, collector)
         running.network.air["home"] = "STAT_NO_AP_FOUND"
         running.turn_until(lambda: not running.is_up)
         running.turn_until(lambda: running.control.clients == 0)
+        running.turn_until(lambda: not running.app.pool.GetAllAsyncSockets())
         client.socket.setblocking(True)
         assert client.line() == ""
         assert running.control.port is None

@@ -42,6 +42,12 @@ def test_it_broadcasts_on_the_subnet(board):
     assert told == str(network.broadcast_address)
 
 
+def test_what_is_switched_off_is_not_told(board):
+    board.configure(telemetry={"enabled": False, "broadcast": True, "port": free_port()})
+    board.start()
+    assert board.port and "telemetry  UDP" not in board.text
+
+
 def test_the_three_first_methods_answer(board):
     board.start()
     with board.client() as client:

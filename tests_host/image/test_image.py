@@ -140,10 +140,11 @@ def damaged(data, at):
         (lambda data: damaged(data, 40), "stock.bin: bootloader: damaged"),
         (lambda data: data[0xF000:], "has no partition table"),
         (lambda data: b"<html>", "stock.bin is no image of an ESP32"),
+        (lambda data: b"<html>" + data[6:], "stock.bin is no image of an ESP32"),
         (lambda data: b"", "stock.bin is no image of an ESP32"),
         (lambda data: data.ljust(0x200000 - 0x1000, b"\xff") + b"files", "stock.bin has files of its own"),
     ],
-    ids=["truncated", "very truncated", "flipped bit", "bootloader", "application only", "a page", "empty", "used"],
+    ids=["truncated", "cut short", "flipped bit", "bootloader", "app only", "page", "long page", "empty", "used"],
 )
 def test_a_bad_file_is_one_sentence_and_nothing_is_written(made, tmp_path, change, problem):
     with pytest.raises(BoardProblem, match=problem) as error:
