@@ -85,7 +85,7 @@ def test_what_was_not_written_right_is_noticed(chip, image, monkeypatch):
     [
         (lambda data: data[:-500], "application: cut off or damaged"),
         (lambda data: b"", "is no image of an ESP32"),
-        (None, "There is no image to write .*make image or make firmware BOARD=ESP32_C3"),
+        (None, "firmware.bin: No such file or directory: make image or make firmware BOARD=ESP32_C3"),
     ],
     ids=["truncated", "empty", "none"],
 )

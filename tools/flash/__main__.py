@@ -1,7 +1,9 @@
 """Puts firmware, files and settings onto a board: the targets flash, deploy and config of the Makefile."""
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from .config import config
 from .deploy import deploy
@@ -9,8 +11,11 @@ from .esp32 import flash as flash_esp32
 from .flash import flash
 from .ports import BoardProblem
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def main():
+    """Do what the command line says. Raises BoardProblem."""
     parser = argparse.ArgumentParser(prog="tools.flash", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     flashing = actions.add_parser("flash")
@@ -29,7 +34,10 @@ def main():
 
 
 def _flash(board, drive, erase, **options):
-    if board.startswith("ESP32"):
+    path = ROOT / "boards" / board / "board.json"
+    if not path.exists():
+        raise BoardProblem(f"There is no board {board}: boards/ has them.")
+    if json.loads(path.read_text())["mcu"].startswith("esp32"):
         flash_esp32(board, erase=erase, **options)
     else:
         flash(board, drive=drive, **options)

@@ -50,8 +50,7 @@ def _check(path, board):
     try:
         data = path.read_bytes()
     except OSError as error:
-        text = f"There is no image to write ({error}): make image or make firmware BOARD={board}"
-        raise BoardProblem(text) from error
+        raise BoardProblem(f"{path}: {error.strerror}: make image or make firmware BOARD={board}") from error
     at = PartitionTable.PART_TABLE_OFFSET - start
     check_chip(data, chip, path)
     check_image(data[:at], chip, f"{path}: bootloader")

@@ -48,8 +48,10 @@ def flash(board, port=None, drive=None, say=print):
 def _read_image(path, board):
     try:
         image = Uf2(path)
-    except (OSError, ValueError) as error:
-        raise BoardProblem(f"There is no image to write ({error}): make firmware BOARD={board}") from error
+    except OSError as error:
+        raise BoardProblem(f"{path}: {error.strerror}: make firmware BOARD={board}") from error
+    except ValueError as error:
+        raise BoardProblem(f"{error} Anew: make firmware BOARD={board}") from error
     if not image.chip:
         raise BoardProblem(f"{path} is for a chip that has no USB bootloader.")
     return image
