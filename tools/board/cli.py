@@ -57,7 +57,14 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_listening(commands)
+    _add_calling(commands)
+    _add_serial(commands)
+    return parser
 
+
+def _add_listening(commands):
+    """What hears the boards' broadcasts."""
     finding = commands.add_parser("discover", help="list the boards that broadcast here")
     finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="how long (default: %(default)s)")
     finding.add_argument("--count", type=_count, help="end after so many boards")
@@ -74,6 +81,9 @@ def _parser():
     for command in (finding, watching):
         command.add_argument("--port", type=_port, default=listener.DEFAULT_PORT, help="UDP (default: %(default)s)")
 
+
+def _add_calling(commands):
+    """What talks to a board over the network."""
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
     calling.add_argument("method", metavar="METHOD", help="help lists them")
@@ -96,6 +106,9 @@ def _parser():
         )
         command.add_argument("--timeout", type=_seconds, default=5, help="seconds per answer (default: %(default)s)")
 
+
+def _add_serial(commands):
+    """What makes files for a board, and writes them to it by its serial port."""
     certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
     certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
     more = "more names and addresses it is reached by"
@@ -108,7 +121,6 @@ def _parser():
     provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one there is")
     provisioning.add_argument("file", metavar="FILE", nargs="?", default="config.json", help="(default: %(default)s)")
     provisioning.add_argument("--check", metavar="FILE", help="only check this file")
-    return parser
 
 
 def _parse(words):
