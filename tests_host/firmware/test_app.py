@@ -14,6 +14,7 @@ from firmware.app import App
 from firmware.board import Board
 from firmware.config import Config
 from firmware.log import Log
+from XAsyncSockets import XAsyncUDPDatagram
 
 
 class RunningApp:
@@ -126,6 +127,7 @@ def test_everything_comes_goes_and_comes_back_with_the_network(start, collector)
 def test_its_end_closes_everything_and_leaves_the_network(start):
     running = start()
     running.turn_until(lambda: running.control.port)
+    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
     running.app._end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()

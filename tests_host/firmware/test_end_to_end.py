@@ -2,8 +2,10 @@
 
 import ipaddress
 import json
+import socket
 import subprocess
 
+import pytest
 from free_ports import free_port
 from influx import parse
 
@@ -42,10 +44,22 @@ def test_it_broadcasts_on_the_subnet(board):
     assert told == str(network.broadcast_address)
 
 
-def test_what_is_switched_off_is_not_told(board):
-    board.configure(telemetry={"enabled": False, "broadcast": True, "port": free_port()})
+@pytest.mark.parametrize("telemetry", [{"enabled": False, "broadcast": True}, {"broadcast": False}])
+def test_telemetry_that_nobody_gets_is_not_told(board, telemetry):
+    board.configure(telemetry={"port": free_port(), **telemetry})
     board.start()
     assert board.port and "telemetry  UDP" not in board.text
+
+
+def test_a_port_that_another_program_has_is_told_and_not_offered(board):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        board.configure(control={"port": port})
+        board.start()
+        board.wait_for(f"control: error: port {port}: .*EADDRINUSE")
+        board.interrupt()
+        assert board.wait() == 0
+    assert "control    TCP" not in board.text and "Traceback" not in board.text
 
 
 def test_the_three_first_methods_answer(board):

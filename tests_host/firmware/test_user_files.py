@@ -63,12 +63,12 @@ def test_a_compiled_service_runs(board, compile_file, name):
 
 def test_of_two_files_of_a_name_the_source_counts(board, compile_file):
     compile_file("services/mine", "print('compiled')\n" + service())
-    board.write("services/mine.py", service())
+    board.write("services/mine.py", "print('source')\n" + service())
     board.write("services/notes.txt", "no service")
     board.start()
     with board.client() as client:
         assert client.result("mine.ping") == "mine"
-    assert "compiled" not in board.text and "error" not in board.text
+    assert board.text.count("source") == 1 and "compiled" not in board.text and "error" not in board.text
 
 
 @pytest.mark.parametrize("content", [b"M\x01\x00\x1f", b"nonsense", b""])

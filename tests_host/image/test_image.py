@@ -176,6 +176,15 @@ def test_another_chips_image(made, tmp_path):
         made("ESP32_S3", stock_image("esp32c3", tmp_path))
 
 
+def test_the_command_takes_settings_and_ends_with_one_sentence(tmp_path):
+    (tmp_path / "stock.bin").write_bytes(stock_image("esp32", tmp_path))
+    (tmp_path / "config.json").write_text('{"device": {"nome": "x"}}')
+    words = ["ESP32", tmp_path / "stock.bin", "--config", tmp_path / "config.json", "--mpy-cross", MPY_CROSS]
+    done = subprocess.run([sys.executable, "-m", "tools.image", *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"{tmp_path / 'config.json'}: device.nome: ")
+
+
 def test_settings_are_checked(made, tmp_path):
     (tmp_path / "config.json").write_text('{"device": {"nome": "x"}}')
     with pytest.raises(BoardProblem, match="nome"):

@@ -72,9 +72,10 @@ def test_another_board_of_the_same_name_is_refused(tool, host, tmp_path):
     assert "its certificate is not the one in " + str(other) in errors and errors.count("\n") == 1
 
 
-def test_what_is_plain_is_not_answered(tool, host):
+def test_what_is_plain_is_not_answered(tool, board, host):
     code, output, errors = tool("call", host, "ping").wait()
     assert (code, output) == (3, "") and "--pin" in errors
+    assert "control    TCP" not in board.text
 
 
 def test_a_pin_for_a_board_without_a_certificate(tool, board, tmp_path):

@@ -51,6 +51,11 @@ def test_lines_of_the_firmware_are_read(tags, fields):
     assert parse(line) == strict_parse(line) == ("me asure,ment", tags, fields)
 
 
+def test_all_spellings_of_true_and_false_are_read():
+    fields = {"a": True, "b": True, "c": True, "d": False, "e": False, "f": False}
+    assert parse("m a=t,b=T,c=TRUE,d=f,e=F,f=false") == ("m", {}, fields)
+
+
 def test_a_time_at_the_end_is_no_reading():
     assert parse("m,a=b c=1i 1700000000000000000") == ("m", {"a": "b"}, {"c": 1})
 
