@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import Bench
 
-from firmware.sensors import SensorHub
+from firmware.sensors import SensorHub, onboard
 from firmware.sensors.bme280 import Bme280Sensor, humidity, humidity_calibration, pressure, temperature
 from firmware.sensors.dht22 import Dht22Sensor
 from firmware.sensors.ds18b20 import Ds18b20Sensor
@@ -457,3 +457,40 @@ class TestBme280:
         self.bus.registers[0x88:0x8A] = (26000).to_bytes(2, "little")
         sensor.prepare()
         assert sorted(sensor.read()) == ["celsius", "pascal"] and sensor.read()["celsius"] > 30
+
+
+class TestOnBoard:
+    """What needs nothing wired up."""
+
+    def read(self, bench, monkeypatch, esp32=None, **machine):
+        """{name: reading}"""
+        monkeypatch.setitem(sys.modules, "esp32", esp32)
+        bench.board.machine = SimpleNamespace(**machine)
+        bench.board.network = SimpleNamespace(WLAN=None)
+        self.rssi = None
+        return {one.name: one.read() for one in onboard.find(bench.board, SimpleNamespace(rssi=lambda: self.rssi))}
+
+    def test_the_rp2_s_temperature_is_that_of_its_data_sheet(self, bench, monkeypatch):
+        """RP2040 datasheet, section 4.9.5: 891 of 4096 are 20.1 degrees."""
+
+        class ADC:
+            CORE_TEMP = 4
+
+            def __init__(self, channel):
+                assert channel == 4
+
+            def read_u16(self):
+                return 891 << 4 | 891 >> 8
+
+        celsius = self.read(bench, monkeypatch, ADC=ADC)["chip"]["celsius"]
+        assert celsius == pytest.approx(20.1, abs=0.2)
+
+    @pytest.mark.parametrize("esp32, celsius", [
+        (SimpleNamespace(mcu_temperature=lambda: 41), 41),
+        (SimpleNamespace(raw_temperature=lambda: 212), 100),
+    ], ids=["celsius", "fahrenheit"])  # fmt: skip
+    def test_an_esp32_s_temperature(self, bench, monkeypatch, esp32, celsius):
+        assert self.read(bench, monkeypatch, esp32)["chip"] == {"celsius": pytest.approx(celsius)}
+
+    def test_a_chip_that_cannot_measure_itself_has_no_such_sensor(self, bench, monkeypatch):
+        assert self.read(bench, monkeypatch, SimpleNamespace()) == {"wifi": {}}
