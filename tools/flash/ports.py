@@ -52,6 +52,8 @@ def _ports_text():
 
 def _why_closed(port):
     """Why a port that is there does not open."""
+    if "://" in port:
+        return "nobody answers there"
     if os.name == "posix" and not Path(port).is_char_device():
         return "it is no serial port"
     if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
