@@ -96,8 +96,12 @@ class TestConfig:
             assert client.error("config.get", key="nothing")["code"] == -32602
             assert client.result("config.get", key="control.token") == "***"
             assert "a token for tests" not in json.dumps(client.result("config.get"))
+            client.result("config.set", key="device.name", value="kitchen")
             client.result("config.reset", key="telemetry.interval_s")
             assert client.result("config.get", key="telemetry.interval_s") == 5
+            assert client.result("config.get", key="device.name") == "kitchen"
+            client.result("config.reset")
+            assert client.result("config.get", key="device.name") == ""
         assert "a token for tests" not in board.text
 
 

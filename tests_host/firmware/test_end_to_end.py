@@ -69,6 +69,7 @@ def test_the_three_first_methods_answer(board):
         info = client.result("info")
         assert info["board"] == "UNIX"
         assert info["services"]["telemetry"] == "running"
+        assert info["address"] == client.result("net.status")["address"] != ""
         assert client.result("sensor.read", name="system")["memory_total"] > 0
         assert "heap" in client.result("sensor.read")
 
@@ -98,6 +99,17 @@ def test_a_configured_sensor_is_read_and_one_that_is_not_wanted_is_not(board):
         readings = client.result("sensor.read")
     assert round(readings["light"]["value"]) == 50
     assert "heap" not in readings and "system" in readings
+
+
+def test_the_log_s_last_lines(board):
+    board.start()
+    with board.client() as client:
+        lines = client.result("log.tail")
+        assert {"uptime", "level", "source", "text"} == set(lines[0]) and 1 < len(lines) <= 20
+        assert client.result("log.tail", count=1) == lines[-1:]
+        assert client.result("log.tail", count=100) == lines
+        for count in (0, 101, True, "x"):
+            assert client.error("log.tail", count=count)["message"] == "count: 1 to 100"
 
 
 def test_ctrl_c_ends_it_cleanly(board):

@@ -5,7 +5,7 @@ import json
 import pytest
 from image import PATIENCE_S
 
-from tools.flash.config import config as show_config
+from tools.flash.config import config as make_config
 from tools.flash.ports import BoardProblem
 
 GOOD = json.dumps({"device": {"name": "attic"}, "control": {"token": "a secret of tests"}})
@@ -106,6 +106,7 @@ def test_a_write_that_fails_leaves_the_old_one(tool, serial_board, config, step)
     assert code == 1
     assert errors.startswith("board: ") and errors.count("\n") == 1
     assert serial_board.files()["config.json"] == OLD
+    assert serial_board.wait_for_restart(PATIENCE_S)
 
 
 def test_a_board_that_goes_away_meanwhile(tool, serial_board, config):
@@ -115,10 +116,22 @@ def test_a_board_that_goes_away_meanwhile(tool, serial_board, config):
     assert f"The board at {serial_board.port} went away" in errors
 
 
+def test_make_config_writes_and_shows_what_is_no_secret(serial_board, config):
+    said = []
+    for path in (None, config, config, None):
+        make_config(path, serial_board.port, said.append)
+    assert serial_board.wait_for_restart(PATIENCE_S)
+    assert said[0] == "All defaults."
+    assert "has its new settings" in said[1] and "has these settings already" in said[2]
+    shown = json.loads(said[3])
+    assert shown["device"]["name"] == "attic" and shown["control"]["token"] == "***"
+    assert serial_board.files() == {"config.json": GOOD}
+
+
 def test_a_boards_own_bad_settings_are_named(serial_board):
     serial_board.write("config.json", '{"telemetry": {"port": 0}}')
     with pytest.raises(BoardProblem, match="/config.json of the board at .*: telemetry.port: 0 is not"):
-        show_config(port=serial_board.port)
+        make_config(port=serial_board.port)
 
 
 def test_a_bad_file_does_not_reach_the_board(tool, serial_board, config):
