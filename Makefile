@@ -37,7 +37,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
 	    printf 'make %-18s %s\n' "$$target" "$$text"; done
 
-# The firmware runs in build/disk, as on a board that has its own file system. In a terminal it is a job of
+# The firmware runs in build/disk, as on a board that has its own filesystem. In a terminal it is a job of
 # its own (set -m), so that Ctrl-C reaches the firmware, which ends as it should, and not make.
 run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
 	@mkdir -p build/disk
