@@ -7,7 +7,8 @@ ifneq ($(filter $(BOARD),$(RP2_BOARDS)),)
 OUT := build/$(BOARD)
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
 
-# The date in the image is that of the sources, so that the same sources give the same bytes.
+# The date in the image is that of the sources, so that the same sources give the same bytes. MicroPython's tools write
+# sets down, whose order follows PYTHONHASHSEED: the names of a pin that has two (tools/boardgen.py).
 RP2_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),315532800)
 
 # What the linker and the drive of the bootloader have to know (UF2 specification, "Family ID").
@@ -52,7 +53,7 @@ $(OUT)/firmware.uf2: $(OUT)/cmake/firmware.elf
 # ninja knows what has changed. A checkout may have changed, too.
 $(OUT)/cmake/firmware.elf: $(OUT)/config.stamp manifest.py $(RP2_FROZEN) $(if $(MPY_DIR),FORCE)
 	+@$(RP2_TAG) $(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
-	@$(RP2_TAG) SOURCE_DATE_EPOCH=$(RP2_EPOCH) MICROPY_MPYCROSS=$(RP2_MPYCROSS) \
+	@$(RP2_TAG) SOURCE_DATE_EPOCH=$(RP2_EPOCH) PYTHONHASHSEED=0 MICROPY_MPYCROSS=$(RP2_MPYCROSS) \
 	    cmake --build $(OUT)/cmake
 	@touch $@
 
