@@ -85,6 +85,7 @@ _SLOT_SIZE_ON_CHIP = const(2048)
 _MAX_TIMEOUT_MS = const(518400000)  # 6 days: less than half the period of a 32-bit port's ticks, 2**30 ms
 _MAX_WAIT_MS = const(200000000)     # a turn at least every 2.3 days keeps the pool's clock sure of the ticks' wraps
 _CHIP_WAIT_MS = const(20)           # chips have nothing that wakes poll(): another thread's call waits this long
+_NO_MEMORY_MS = const(10)           # how long threads wait for memory that others may give back
 _ACCEPT_PAUSE_MS = const(100)       # how long a server that is out of resources waits before it tries again
 _LINE_END = const(2)                # the longest end of a line, b'\r\n'
 _NEW_MS = const(200)                # how long a thread may take from Create to its OnConnected = …
@@ -467,16 +468,22 @@ class _Waker:
             self._receiver.setblocking(False)
             self.key = self._receiver
 
+        # What takes no memory: where a byte were lost for want of it, none would ever wake the loop again.
+        if self.key is not None:
+            self._send = getattr(self._sender, 'write' if _MICROPYTHON else 'send')
+            self._receive = getattr(self._receiver, 'readinto' if _MICROPYTHON else 'recv_into')
+            self._buffer = bytearray(64)
+
     def wake(self):
         if self._sender is not None:
             try:
-                self._sender.send(b'\0')
+                self._send(b'\0')
             except OSError:  # full: it is awake anyway
                 pass
 
     def clear(self):
         try:
-            while self._receiver.recv(64):
+            while self._receive(self._buffer):
                 pass
         except OSError:
             pass
@@ -999,13 +1006,12 @@ class XAsyncSocketsPool:
         self._scratches = {}
         self._reserve = None    # memory to go on with when there is no other
         self._workers = None
+        self._ready = []        # what has just been ready, and its events
+        self._returned = None   # chain of sockets that workers are done with
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = False
         self._in_turn = False
         self.public = self      # whose four hooks our sockets call; see _ForeignPool
-        # 29 names fill the dict that MicroPython has for them, and a full one is searched from end to end for every
-        # method. With one name more it has room for 37: 3 % of a connection, 5 % of a chain of sends.
-        self._room = None
 
     # --- for applications -----------------------------------------------------------------------------------
 
@@ -1188,7 +1194,8 @@ class XAsyncSocketsPool:
         for s, function, args in calls:
             try:
                 if s is not None and s._busy:
-                    s._waiting.append((function, args))
+                    with self._lock:
+                        s._waiting.append((function, args))
                 else:
                     function(*args)
             except Exception as ex:
@@ -1201,15 +1208,18 @@ class XAsyncSocketsPool:
             self._report(s, ex)
 
     def _report(self, asyncSocket, exception):
-        """A handler raised; or there is no memory, and what needed it lets go of what it has."""
+        """
+        A handler raised; or there is no memory, and what needed it lets go of what it has. Raises MemoryError where
+        there is none to tell it, but then that is done.
+        """
+        if isinstance(exception, MemoryError):
+            self._reserve = None
+            if asyncSocket is not None:
+                asyncSocket._suffer(exception)
+        self._tell(asyncSocket, exception)
+
+    def _tell(self, asyncSocket, exception):
         try:
-            if isinstance(exception, MemoryError):
-                self._reserve = None
-                if asyncSocket is not None:
-                    try:
-                        asyncSocket._out_of_memory(exception)
-                    except MemoryError:  # for what else was to be done: it is closed, or asked again
-                        pass
             if self.OnException is not None:
                 self.OnException(asyncSocket, exception)
                 return
@@ -1443,7 +1453,7 @@ class XAsyncSocketsPool:
                 for s in self.GetAllAsyncSockets():
                     self._guard(s, s.Close)
                 left = limit - _ticks_diff(_ticks_ms(), started)
-                busy = self._workers is not None and self._workers.serving
+                busy = self._returned is not None or self._workers is not None and self._workers.serving
                 if left <= 0 or not (self._sockets or self._due_first or self._calls or busy):
                     break
                 self._turn(min(left, 100))
@@ -1451,6 +1461,7 @@ class XAsyncSocketsPool:
             if self._workers is not None:
                 self._workers.stop()
                 self._workers = None
+                self._take_returned()
             self._take_calls()
             for s in self.GetAllAsyncSockets():
                 s._close(XClosedReason.ClosedByHost)
@@ -1498,8 +1509,10 @@ class XAsyncSocketsPool:
                 s._interest |= _POLLED
                 self._by_key[key] = s
             except Exception as ex:
-                self._report(s, ex)
-                s._close(XClosedReason.Error)
+                try:
+                    self._report(s, ex)
+                finally:
+                    s._close(XClosedReason.Error)
 
     def _forget(self, s):
         """
@@ -1676,67 +1689,121 @@ class XAsyncSocketsPool:
                 scratch = self._scratches[size] = _Scratch(size)
             return scratch
 
+    # A socket goes to a worker and comes back without memory, so that none is lost where there is no more: its
+    # _waiting, made once, is [the next one in the queue, events, left the poll set?, what waits for its return...], and
+    # is touched under the lock. What is called in between has a frame of 11 words at most (see _turn), too little for
+    # some a `with`. In the poll set it is silenced meanwhile; it leaves that only if its peer is gone, which poll()
+    # tells in any case: to enter it again takes memory.
+
     def _hand_over_ready(self, limit_ms):
         """A turn with workers; returns the number of sockets that they were given."""
+        if self._returned is not None:
+            if self._take_returned():
+                return 0
+            if not 0 <= limit_ms < _NO_MEMORY_MS:
+                limit_ms = _NO_MEMORY_MS
+        ready = self._ready  # copied, because the poll set changes meanwhile
+        end = 0
+        try:
+            for key, events in self._poller.wait(limit_ms):
+                if end == _len(ready):
+                    ready.extend((None, 0))
+                ready[end] = key
+                ready[end + 1] = events
+                end += 2
+        except MemoryError:  # the others are ready next time, too
+            self._reserve = None
         count = 0
-        # Copied, because the poll set changes meanwhile.
-        for key, events in [(key, events) for key, events in self._poller.wait(limit_ms)]:
+        for i in range(0, end, 2):
+            key = ready[i]
+            ready[i] = None
             s = self._by_key.get(key)
             if s is None:
                 self._not_a_socket(key)
-            elif not s._busy:
-                count += 1
-                self._hand_over(s, events)
+            elif s._busy:
+                s._waiting[2] = True
+                self._by_key.pop(key, None)
+                self._remove_now(key)
+            else:
+                try:
+                    if s._waiting is None:
+                        s._waiting = [None, 0, False]
+                    self._hand_over(s, ready[i + 1])
+                    count += 1
+                except MemoryError as ex:
+                    self._report(s, ex)
         while self._due_first is not None:
-            s = self._next_due()
+            s = self._due_first
+            if s._waiting is None:
+                s._waiting = [None, 0, False]
+            self._next_due()
             if not s._busy:  # otherwise it is still due when it comes back
                 count += 1
                 self._hand_over(s, 0)
         return count
 
     def _hand_over(self, s, events):
-        """Let a worker serve `s`, which leaves the poll set meanwhile."""
-        s._waiting = []
+        """Let a worker serve `s`."""
+        s._waiting[1] = events
         s._busy = True
         if s._interest & _POLLED:
-            key = s._socket if _MICROPYTHON else s._key
-            s._interest &= ~_POLLED
-            self._by_key.pop(key)
-            self._poller.remove(key)
-        try:
-            self._workers.serve(s, events)
-        except MemoryError:
-            self._take_back(s)
-            raise
+            self._poller.change(s._socket if _MICROPYTHON else s._key, 0)
+        self._workers.serve(s)
 
     def _give_back(self, s):
         """From a worker that is done with `s`."""
         s._holder = None
-        while True:
-            try:
-                with self._lock:
-                    self._calls.append((None, self._take_back, (s,)))
-                break
-            except MemoryError:  # nobody else can
-                self._reserve = None
-                _sleep_ms(10)
+        self._lock.acquire()
+        s._waiting[0] = self._returned
+        self._returned = s
+        self._lock.release()
         self._wake()
+
+    def _take_returned(self):
+        """False where some found no memory; they are taken back in the next turn."""
+        with self._lock:
+            s = self._returned
+            self._returned = None
+        while s is not None:
+            following = s._waiting[0]
+            try:
+                self._take_back(s)
+            except MemoryError:
+                self._reserve = None
+                with self._lock:
+                    s._waiting[0] = self._returned
+                    self._returned = s
+            s = following
+        return self._returned is None
 
     def _take_back(self, s):
         """A worker is done with `s`, and may have what others sent in its buffers when the loop reads next."""
         with self._lock:
             s._use_scratches(self._scratches)
+        if s._interest & _MANAGED and not s._interest & _LISTED:
+            self._changed.append(s)
+            s._interest |= _LISTED
+        self._schedule(s)
+        # Until here it may be tried again.
         s._busy = False
         waiting = s._waiting
-        s._waiting = None
+        waiting[0] = None
+        if waiting[2]:
+            waiting[2] = False
+            s._interest &= ~_POLLED
         if s._end_reason is not None:
             s._let_go()
-        for function, args in waiting:
-            self._guard(s, function, *args)
-        if s._interest & _MANAGED and not s._interest & _LISTED:
-            s._interest |= _LISTED
-            self._changed.append(s)
-        self._schedule(s)
+        if _len(waiting) > 3:
+            s._waiting = None
+            for i in range(3, _len(waiting)):
+                function, args = waiting[i]
+                try:
+                    try:
+                        function(*args)
+                    except Exception as ex:
+                        self._report(s, ex)
+                except MemoryError:  # to tell it
+                    pass
         if s._due:
             s._due = 0
             self._post(s)
@@ -1748,10 +1815,10 @@ class _Workers:
     def __init__(self, pool, count):
         self.idents = set()
         self._pool = pool
-        self._lock = _allocate_lock()
-        self._jobs = XFiFo()
+        self._lock = pool._lock
+        self._first = self._last = None     # the queue of sockets that wait for a worker
+        self._kept = None                   # and those that workers keep
         self._idle = []
-        self._kept = []
         self._running = 0
         self.serving = 0
         self._stopped = False
@@ -1765,11 +1832,17 @@ class _Workers:
         while len(self.idents) < self._running:
             _sleep_ms(1)
 
-    def serve(self, s, events):
-        with self._lock:
-            self._jobs.Put((s, events))
-            self.serving += 1
-            gate = self._idle.pop() if self._idle else None
+    def serve(self, s):
+        lock = self._lock
+        lock.acquire()
+        if self._first is None:
+            self._first = s
+        else:
+            self._last._waiting[0] = s
+        self._last = s
+        self.serving += 1
+        gate = self._idle.pop() if self._idle else None
+        lock.release()
         if gate is not None:
             gate.release()
 
@@ -1777,21 +1850,29 @@ class _Workers:
         """Where a worker has just made `s`: it serves that too, until the handler that made it is done."""
         me = _get_ident()
         if me in self.idents:
+            s._waiting = [None, 0, False]
             s._busy = True
             s._holder = me
-            s._waiting = []
-            with self._lock:
-                self._kept.append(s)
+            self._lock.acquire()
+            s._waiting[0] = self._kept
+            self._kept = s
+            self._lock.release()
 
     def _give_back_kept(self, me):
         while True:
-            with self._lock:
-                for s in self._kept:
-                    if s._holder == me:
-                        self._kept.remove(s)
-                        break
-                else:
-                    return
+            self._lock.acquire()
+            before = None
+            s = self._kept
+            while s is not None and s._holder != me:
+                before = s
+                s = s._waiting[0]
+            if before is not None and s is not None:
+                before._waiting[0] = s._waiting[0]
+            elif s is not None:
+                self._kept = s._waiting[0]
+            self._lock.release()
+            if s is None:
+                return
             self._pool._give_back(s)
 
     def stop(self):
@@ -1804,43 +1885,57 @@ class _Workers:
             _sleep_ms(1)
 
     def _run(self):
+        """A worker's life. One long function, as XAsyncSocketsPool._turn is, whose frame is there from the start."""
+        pool = self._pool
+        lock = self._lock
         me = _get_ident()
         gate = _allocate_lock()
         gate.acquire()
         scratches = {}
-        with self._lock:
+        with lock:
             self.idents.add(me)
         while True:
-            with self._lock:
-                job = None if self._jobs.Empty else self._jobs.Get()
-                if job is None:
-                    if self._stopped:
+            events = 0
+            try:
+                with lock:
+                    s = self._first
+                    if s is not None:
+                        self._first = s._waiting[0]
+                        events = s._waiting[1]
+                    elif self._stopped:
                         self._running -= 1
                         return
-                    self._idle.append(gate)
-            if job is None:
+                    else:
+                        self._idle.append(gate)
+            except MemoryError:
+                _sleep_ms(_NO_MEMORY_MS)
+                continue
+            if s is None:
                 gate.acquire()
                 continue
-            self._serve(job[0], job[1], me, scratches)
-            job = None
-
-    def _serve(self, s, events, me, scratches):
-        pool = self._pool
-        s._holder = me
-        try:
-            s._use_scratches(scratches)
-            if events:
-                pool._dispatch(s, events)
-        except Exception as ex:
-            pool._report(s, ex)
-        if s._due:
-            s._due = 0
-            pool._guard(s, s._fire_event)
-        pool._give_back(s)
-        if self._kept:
-            self._give_back_kept(me)
-        with self._lock:
+            s._holder = me
+            try:
+                try:
+                    s._use_scratches(scratches)
+                    if events:
+                        pool._dispatch(s, events)
+                except Exception as ex:
+                    pool._report(s, ex)
+                if s._due:
+                    s._due = 0
+                    try:
+                        s._fire_event()
+                    except Exception as ex:
+                        pool._report(s, ex)
+            except MemoryError:  # to tell it
+                pass
+            if self._kept is not None:
+                self._give_back_kept(me)
+            pool._give_back(s)
+            s = None
+            lock.acquire()
             self.serving -= 1
+            lock.release()
 
 
 class _ForeignPool:
@@ -2048,7 +2143,7 @@ class XAsyncSocket:
     _due_next = None
     _busy = False           # with a worker, so not the loop's now
     _holder = None          # that worker's thread
-    _waiting = None         # what the loop has to do once it is back
+    _waiting = None         # its place in queues, and what the loop has to do once it is back
     _wake = None            # when the pool's timer looks at this socket
     _own_timeouts = False   # True: ExpireTimeSec is ours, so the pool need not look for one of a subclass
     _tick = 0               # the timeout: its start, and its length or None
@@ -2233,8 +2328,17 @@ class XAsyncSocket:
     def _has_unsent(self):
         return False
 
+    def _suffer(self, ex):
+        """What was to be done for this socket could not be. Raises nothing, and its frame is of 11 words."""
+        try:
+            self._out_of_memory(ex)
+        except MemoryError:  # for what else was to be done: it is closed, or asked again
+            pass
+        if self._end_reason is not None:
+            self._pool._post(self)
+
     def _out_of_memory(self, ex):
-        """What was to be done for this socket could not be."""
+        """Let go of what there is, or wait."""
 
     def _use_scratches(self, scratches):
         """Read into these buffers from now on: they are a worker's own, or the loop's."""
@@ -2321,7 +2425,10 @@ class XAsyncTCPServer(XAsyncSocket):
                 self.OnClientAccepted(self, client)
             except Exception as ex:  # its handler, or no memory: this one connection suffers
                 self._drop(client, cli_socket, slot)
-                self._pool._report(self, ex)
+                try:
+                    self._pool._report(self, ex)
+                except MemoryError:  # to tell it
+                    pass
             if self._holder is not None and client is not None and client.SocketID is not None:
                 self._pool._give_back(client)
             if self._end_reason is not None or self._limit_ms is not None:
@@ -2332,7 +2439,7 @@ class XAsyncTCPServer(XAsyncSocket):
         if self._holder is not None:  # the worker holds the connection too, until its first handler is done
             client._busy = True
             client._holder = self._holder
-            client._waiting = []
+            client._waiting = [None, 0, False]
         client._scratch = self._scratch
         pool = self._pool
         if pool is pool.public:

@@ -1,13 +1,21 @@
 """A server in a small heap: lines, data, and its own state. Without `try`: what is not handled below ends it.
 
-    small.py PORT
+    small.py PORT THREADS
 """
+import _thread
 import gc
 import sys
+import time
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XAsyncUDPDatagram, XBufferSlots
 
 counts = {'accepted': 0, 'closed': 0, 'raised': 0}
+lock = _thread.allocate_lock()
+
+
+def count(what):
+    with lock:
+        counts[what] += 1
 
 
 def on_line(client, line, arg):
@@ -27,17 +35,17 @@ def on_data(client, data, arg):
 
 
 def on_closed(client, reason):
-    counts['closed'] += 1
+    count('closed')
 
 
 def on_accepted(server, client):
     client.OnClosed = on_closed
-    counts['accepted'] += 1     # now: what finds no memory to have a handler is not told of its end either
+    count('accepted')     # now: what finds no memory to have a handler is not told of its end either
     client.AsyncRecvLine(on_line)
 
 
 def on_exception(socket, exception):
-    counts['raised'] += 1
+    count('raised')
     print(type(exception).__name__)
 
 
@@ -45,7 +53,7 @@ def on_datagram(udp, address, data):
     udp.AsyncSendDatagram(data, address)
 
 
-def main(port):
+def main(port, threads):
     pool = XAsyncSocketsPool()
     pool.OnException = on_exception
     server = XAsyncTCPServer.Create(pool, ('127.0.0.1', port), 255, XBufferSlots(10000, 1024, keepAlloc=False))
@@ -53,7 +61,9 @@ def main(port):
     udp = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', port), 512)
     udp.OnRecv = on_datagram
     print('READY')
-    pool.AsyncWaitEvents()
+    pool.AsyncWaitEvents(threads)
+    while pool.WaitEventsProcessing:
+        time.sleep_ms(100)
 
 
-main(int(sys.argv[1]))
+main(int(sys.argv[1]), int(sys.argv[2]))

@@ -11,17 +11,19 @@ from free_ports import free_port
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_SEC = 20
-WHAT_MAY_STAY = 12000   # bytes: slots that were made, and what a collection takes for references on the stack
+WHAT_MAY_STAY = 12000   # bytes, per thread: slots that were made, what a collection takes for references on the stack
 
 
 class Small:
-    """small.py in a heap of `kib` KiB."""
+    """small.py in a heap of `kib` KiB, with that many threads."""
 
-    def __init__(self, interpreter, kib):
+    def __init__(self, interpreter, kib, threads=0):
         self.port = free_port()
+        self.may_stay = WHAT_MAY_STAY * (threads or 1)
         self._output = tempfile.TemporaryFile('w+')     # a pipe would fill up, and stop it
         self.process = subprocess.Popen(
-            [interpreter.command[0], '-X', 'heapsize=%dk' % kib, str(HERE / 'small.py'), str(self.port)],
+            [interpreter.command[0], '-X', 'heapsize=%dk' % kib, str(HERE / 'small.py'), str(self.port),
+             str(threads)],
             env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, stdout=self._output,
             stderr=subprocess.STDOUT)
         self.observer = None
@@ -94,13 +96,14 @@ def bounded(interpreter):
 
 @pytest.fixture
 def small(request, bounded):
-    server = Small(bounded, request.param)
+    server = Small(bounded, *request.param)
     yield server
     server.observer.close()
     print(server.end()[-2000:])
 
 
-heaps = pytest.mark.parametrize('small', [96, 80, 64], indirect=True, ids='{} KiB'.format)
+heaps = pytest.mark.parametrize('small', [(96,), (80,), (64,), (128, 3)], indirect=True,
+                                ids=['96 KiB', '80 KiB', '64 KiB', '128 KiB, 3 threads'])
 
 
 def flood(small, do, count=200):
@@ -130,7 +133,7 @@ def suffer(small, *attack, count):
         for client in clients:
             client.close()
         states.append(small.calm())
-    assert states[1][0] <= states[0][0] + WHAT_MAY_STAY, states
+    assert states[1][0] <= states[0][0] + small.may_stay, states
     with socket.socket(type=socket.SOCK_DGRAM) as udp:
         udp.settimeout(PATIENCE_SEC)
         udp.sendto(b'datagram', ('127.0.0.1', small.port))
@@ -172,3 +175,11 @@ def test_no_memory_for_an_entry_of_the_poll_set(bounded, crumbs):
                          env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=PATIENCE_SEC)
     assert (run.returncode, run.stdout) == (0, "refused\nanswered b'?'\n"), run
+
+
+def test_no_memory_for_a_worker(bounded):
+    """Its connection is closed and told so; the worker lives, and serves the next."""
+    run = subprocess.run([bounded.command[0], str(HERE / 'no_memory_for_a_worker.py')],
+                         env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
+                         text=True, timeout=PATIENCE_SEC * 2)
+    assert (run.returncode, run.stdout) == (0, "b'lock\\n'\nb''\nMemoryError\nb'y\\n'\n"), run
