@@ -313,20 +313,21 @@ class _Poller:
         self._spare = None
 
     def _add(self, key, events):
-        """
-        Watch `key`, or raise MemoryError and leave nothing: register() leaves half an entry then, which poll() and
-        unregister() follow to nowhere (extmod/modselect.c). Asked again it makes that whole, for which memory is kept.
-        """
+        """Watch `key`. Where that raises MemoryError, mend() is to be called before anything else."""
         if not self._spare:
             self._spare = [None] * _SPARE
-        try:
-            self._set.register(key, events)
-        except MemoryError:
+        self._set.register(key, events)
+
+    def mend(self, key):
+        """
+        register() that finds no memory leaves half an entry, which poll() and unregister() follow to nowhere
+        (extmod/modselect.c). Asked again it makes that whole, for which memory is kept.
+        """
+        if self._spare:  # otherwise it was this that found none
+            self._spare.clear()  # gives its memory back now, not at a collection
             self._remove_half(key)
-            raise
 
     def _remove_half(self, key):
-        self._spare.clear()  # gives its memory back now, not at a collection
         self._register(key, 0)
         self._set.unregister(key)
 
@@ -365,8 +366,10 @@ class _BusyFirst(_Poller):
 
     def _add(self, key, events):
         super()._add(key, events)
-        if self._many or _len(self._sockets) < _MANY:
-            return
+        if not self._many and _len(self._sockets) >= _MANY:
+            self._begin()
+
+    def _begin(self):
         try:
             self._start_anew(0)
             self.change, self.remove, self.wait = self._change, self._remove, self._wait
@@ -433,7 +436,7 @@ class _BusyFirst(_Poller):
         try:
             self._busy.register(key, _IN if s is None else s._interest & _EVENT_BITS)
             self._keys[key] = True
-        except MemoryError:  # it may have left half an entry: see _Poller._add
+        except MemoryError:  # it may have left half an entry: see _Poller.mend
             self._busy = self._set
             self._keys.clear()
             self._gain = 0
@@ -1006,12 +1009,13 @@ class XAsyncSocketsPool:
         self._scratches = {}
         self._reserve = None    # memory to go on with when there is no other
         self._workers = None
-        self._ready = []        # what has just been ready, and its events
-        self._returned = None   # chain of sockets that workers are done with
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = False
         self._in_turn = False
         self.public = self      # whose four hooks our sockets call; see _ForeignPool
+        # 29 names fill the dict that MicroPython has for them, and a full one is searched from end to end for every
+        # method. With one name more it has room for 37: 3 % of a connection, 5 % of a chain of sends.
+        self._room = None
 
     # --- for applications -----------------------------------------------------------------------------------
 
@@ -1453,15 +1457,15 @@ class XAsyncSocketsPool:
                 for s in self.GetAllAsyncSockets():
                     self._guard(s, s.Close)
                 left = limit - _ticks_diff(_ticks_ms(), started)
-                busy = self._returned is not None or self._workers is not None and self._workers.serving
+                busy = self._workers is not None and (self._workers.serving or self._workers.returned is not None)
                 if left <= 0 or not (self._sockets or self._due_first or self._calls or busy):
                     break
                 self._turn(min(left, 100))
         finally:
             if self._workers is not None:
                 self._workers.stop()
-                self._workers = None
                 self._take_returned()
+                self._workers = None
             self._take_calls()
             for s in self.GetAllAsyncSockets():
                 s._close(XClosedReason.ClosedByHost)
@@ -1509,10 +1513,11 @@ class XAsyncSocketsPool:
                 s._interest |= _POLLED
                 self._by_key[key] = s
             except Exception as ex:
-                try:
-                    self._report(s, ex)
-                finally:
-                    s._close(XClosedReason.Error)
+                if _MICROPYTHON and isinstance(ex, MemoryError):
+                    self._poller.mend(s._socket)
+                    s._suffer(ex)
+                s._close(XClosedReason.Error)
+                self._report(s, ex)
 
     def _forget(self, s):
         """
@@ -1697,12 +1702,13 @@ class XAsyncSocketsPool:
 
     def _hand_over_ready(self, limit_ms):
         """A turn with workers; returns the number of sockets that they were given."""
-        if self._returned is not None:
+        workers = self._workers
+        if workers.returned is not None:
             if self._take_returned():
                 return 0
             if not 0 <= limit_ms < _NO_MEMORY_MS:
                 limit_ms = _NO_MEMORY_MS
-        ready = self._ready  # copied, because the poll set changes meanwhile
+        ready = workers.ready  # copied, because the poll set changes meanwhile
         end = 0
         try:
             for key, events in self._poller.wait(limit_ms):
@@ -1753,17 +1759,19 @@ class XAsyncSocketsPool:
     def _give_back(self, s):
         """From a worker that is done with `s`."""
         s._holder = None
+        workers = self._workers
         self._lock.acquire()
-        s._waiting[0] = self._returned
-        self._returned = s
+        s._waiting[0] = workers.returned
+        workers.returned = s
         self._lock.release()
         self._wake()
 
     def _take_returned(self):
         """False where some found no memory; they are taken back in the next turn."""
+        workers = self._workers
         with self._lock:
-            s = self._returned
-            self._returned = None
+            s = workers.returned
+            workers.returned = None
         while s is not None:
             following = s._waiting[0]
             try:
@@ -1771,10 +1779,10 @@ class XAsyncSocketsPool:
             except MemoryError:
                 self._reserve = None
                 with self._lock:
-                    s._waiting[0] = self._returned
-                    self._returned = s
+                    s._waiting[0] = workers.returned
+                    workers.returned = s
             s = following
-        return self._returned is None
+        return workers.returned is None
 
     def _take_back(self, s):
         """A worker is done with `s`, and may have what others sent in its buffers when the loop reads next."""
@@ -1816,8 +1824,10 @@ class _Workers:
         self.idents = set()
         self._pool = pool
         self._lock = pool._lock
-        self._first = self._last = None     # the queue of sockets that wait for a worker
-        self._kept = None                   # and those that workers keep
+        self._first = self._last = None     # a chain of sockets that wait for a worker
+        self._kept = None                   # of those that workers keep
+        self.returned = None                # and of those that they are done with
+        self.ready = []                     # what poll() has just told, and its events
         self._idle = []
         self._running = 0
         self.serving = 0
@@ -2425,10 +2435,8 @@ class XAsyncTCPServer(XAsyncSocket):
                 self.OnClientAccepted(self, client)
             except Exception as ex:  # its handler, or no memory: this one connection suffers
                 self._drop(client, cli_socket, slot)
-                try:
-                    self._pool._report(self, ex)
-                except MemoryError:  # to tell it
-                    pass
+                client = None
+                self._pool._report(self, ex)
             if self._holder is not None and client is not None and client.SocketID is not None:
                 self._pool._give_back(client)
             if self._end_reason is not None or self._limit_ms is not None:
@@ -2450,6 +2458,8 @@ class XAsyncTCPServer(XAsyncSocket):
     def _drop(client, cli_socket, slot):
         if client is not None and client.SocketID is not None:
             client._close(XClosedReason.Error)
+            if client._busy:
+                client._pool._give_back(client)
             return
         cli_socket.close()
         if slot is not None:

@@ -55,7 +55,7 @@ def main():
     pool = XAsyncSocketsPool()
     pool.OnException = refused
     pool.PollEvents()
-    for _ in range(10):
+    for _ in range(4):
         for number in range(SOCKETS):
             held[number] = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
         fill()
