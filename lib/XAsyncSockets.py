@@ -96,7 +96,7 @@ _KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 _MANY = const(128)                  # sockets from which on the busy ones are asked first, …
 _BUSY = const(64)                   # … and how many these are at the most
 _RESERVE = const(10)                # pieces of 64 bytes that a pool keeps for the moment when there are no others
-_SPARE = const(16)                  # words that a poll set keeps: more than two of its entries take
+_SPARE = const(32)                  # words that a poll set keeps: more than two entries of it and a frame take
 _ACCEPT_ROOM = const(256)           # bytes: more than accept() takes
 _SLOTS_AT_ONCE = const(8)           # how many are made together
 
