@@ -210,8 +210,8 @@ def _check_socket(value):
 
 def _check_seconds(name, seconds, kind):
     """Milliseconds of a timeout."""
-    _require(type(seconds) in (int, float) and 0 < seconds <= _MAX_SEC, kind, name,
-             'seconds, more than 0 and %d at most' % _MAX_SEC, seconds)
+    _require((type(seconds) is int or type(seconds) is float) and 0 < seconds <= _MAX_SEC, kind, name,
+             'seconds, more than 0 and 518400 at most', seconds)
     return max(1, int(seconds * 1000))
 
 
@@ -1032,9 +1032,10 @@ class XAsyncSocketsPool:
                 now = None
                 if self._due_first is not None:
                     ms = 0
-                if self._alarm is not None:
+                n = self._alarm
+                if n is not None:
                     now = _ticks_ms()
-                    n = max(0, _ticks_diff(self._alarm, now))
+                    n = max(0, _ticks_diff(n, now))
                     if not 0 <= ms <= n:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
@@ -1142,10 +1143,12 @@ class XAsyncSocketsPool:
     def _fire_timers(self, now):
         """Call what was due at `now`, in order, and return the number."""
         count = 0
-        while self._alarm is not None and _ticks_diff(self._alarm, now) <= 0:
-            timers = self._timers
+        timers = self._timers
+        while True:
             with self._lock:
-                timer = timers[0]
+                timer = timers[0] if timers else None
+                if timer is None or _ticks_diff(timer._at, now) > 0:
+                    return count
                 put_off = _ticks_diff(timer._due, timer._at) > 0
                 if put_off:
                     timer._at = timer._due
@@ -1160,7 +1163,6 @@ class XAsyncSocketsPool:
                 timer._handler(timer._arg)
             except Exception as ex:
                 self._report(timer._socket, ex)
-        return count
 
     def _shut_down(self):
         """Close every socket, hand over what is queued, and give the system's resources back."""
@@ -1704,8 +1706,8 @@ def _encoding(name):
                  'UTF-8 or ASCII on MicroPython', name)
         return name
     try:
-        str(b'', name)
-    except LookupError as ex:
+        'a'.encode(name)
+    except (LookupError, ValueError) as ex:
         raise _error(XAsyncTCPClientException, '"lineEncoding" is not known', ex)
     return name
 
@@ -1806,9 +1808,8 @@ class XAsyncTCPClient(XAsyncSocket):
         return client
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
-        self.SrvAddr = srvAddr
-        self.CliAddr = cliAddr or _ANY_ADDRESS
-        # These are looked up for each message: here, not in the class.
+        self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
+        # These are looked up for each message: here, not in the class. MicroPython's dict for 12 would be full, and slow.
         self._wants = self._arg = None
         self._held = 0      # bytes of _memory that are unread; negative while _hand_out is at them
         self._handler = _ignore
@@ -1922,7 +1923,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._timer._put_off(self._limit_ms)
 
     def _receive_over(self):
-        if not self._limit_ms or self._wants is None:
+        if not self._limit_ms or self._wants is None or self._wants == _NO_MORE:
             return
         if self._phase == _CONNECTING or self._busy:    # what waits for a connection counts from there
             self._start_timer()
@@ -2284,6 +2285,10 @@ class XAsyncTCPClient(XAsyncSocket):
         return self._send_slot
 
     def __getattr__(self, name):    # not a property: see XAsyncSocket
+        if name == 'SrvAddr':
+            return self._addresses[0]
+        if name == 'CliAddr':
+            return self._addresses[1]
         if name == 'SendingBuffer':
             return self._sending_slot().Buffer
         raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
@@ -2307,7 +2312,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._sending is None:
             self._write = self._writer()
         if not _MICROPYTHON:
-            self.CliAddr = self._socket.getsockname()[:2]
+            self._addresses = (self.SrvAddr, self._socket.getsockname()[:2])
         self._outcome = 'OnConnected'
         self._pool._post(self)
         if self._limit_ms and self._wants is not None:
@@ -2438,6 +2443,8 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._phase == _HANDING_OVER:
             reason = XClosedReason.ClosedByHost
         elif self._phase == _OPEN:
+            if self.OnPeerFinished is not None:     # what came before waits for the application
+                return
             reason = XClosedReason.ClosedByPeer
         self._close(reason)
 
