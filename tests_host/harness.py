@@ -129,12 +129,14 @@ def pump(pool, condition, limit_sec=5, turn_ms=2):
 def pump_for(pool, ms):
     """Run turns of `pool` for a while: for what must not happen."""
     start = now_ms()
+    pool.PollEvents(5)      # one turn at least, however busy the computer is
     while elapsed_ms(start) < ms:
         pool.PollEvents(5)
 
 
 def wait(condition, limit_sec=5):
     """As `pump`, where another thread runs the pool."""
+    limit_sec *= PATIENCE
     start = now_ms()
     while True:
         value = condition()

@@ -403,8 +403,8 @@ def test_many_tls_connections_in_workers():
     for peer in peers:
         peer.start_tls('client')
     for peer in peers:
-        wait(lambda: peer.state() == 'secure')
+        wait(lambda: peer.state() == 'secure', limit_sec=20)
         peer.echo(100, 500)
     for peer in peers:
-        wait(lambda: peer.echoed() == 100)
+        wait(lambda: peer.echoed() == 100, limit_sec=20)
     link.pool.StopWaitEvents()

@@ -93,8 +93,13 @@ def test_the_older_name_of_the_handler():
 
 def test_without_a_handler_datagrams_are_dropped():
     pool, udp, events, peer = receiver()
+    last = XAsyncUDPDatagram.Create(pool, free_addr('udp'))
+    last.OnRecv = lambda udp, addr, datagram: came.append(datagram)
+    came = []
     udp.OnRecv = None
     peer.send(b'dropped', udp.LocalAddr)
+    peer.send(b'it is past', last.LocalAddr)
+    pump(pool, lambda: came)
     pump_for(pool, 50)
     udp.OnRecv = events.datagram
     peer.send(b'kept', udp.LocalAddr)
