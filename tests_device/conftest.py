@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests_device.device import Device  # noqa: E402
 from tools.emulator.air import Air  # noqa: E402
-from tools.emulator.board import Board, BoardError  # noqa: E402
+from tools.emulator.board import Board, BoardError, deaths_raised  # noqa: E402
 from tools.emulator.lan import Lan  # noqa: E402
 from tools.emulator.network import NoRights, Tap, Tun, enter_private_namespace  # noqa: E402
 from tools.emulator.pico_w import KEY, SSID, PicoW  # noqa: E402
@@ -59,6 +59,18 @@ def pytest_configure(config):
         if os.environ.get("EXPECT_NETWORK") == "1":
             raise pytest.UsageError(str(error)) from error
         network_missing = str(error)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    with deaths_raised():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    with deaths_raised():
+        return (yield)
 
 
 def pytest_report_header(config):
@@ -118,7 +130,9 @@ def emulated_board(tmp_path_factory, make_board):
 def board(request):
     if PORT:
         pytest.skip(NEEDS_EMULATOR)
-    return request.getfixturevalue("emulated_board")
+    board = request.getfixturevalue("emulated_board")
+    board.check()
+    return board
 
 
 @pytest.fixture
@@ -151,7 +165,9 @@ def device_of_session(request):
 
 
 @pytest.fixture
-def device(device_of_session):
+def device(request, device_of_session):
+    if not PORT:
+        request.getfixturevalue("board")  # it has not died
     return device_of_session
 
 
