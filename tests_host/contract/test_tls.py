@@ -292,7 +292,6 @@ def test_data_and_the_peers_end_at_once():
         link = secure_link(outgoing)
         link.peer.send(b'last\n')
         link.peer.close()
-        link.pump_for(0)
         lines = link.read_lines(2)
         assert link.pump_closed() == XClosedReason.ClosedByPeer
         assert lines == ['last']
