@@ -19,15 +19,24 @@ ESP32_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
 .PHONY: firmware image emulate-esp32
 
+# A program of ESP-IDF's, whose environment may have to be loaded first.
+ESP32_ENVIRONMENT = $(if $(ESP32_IDF_PY),,. "$(IDF_PATH)/export.sh" > /dev/null &&)
+
+# MicroPython's build. Without a compiler for bytecode it would build one, into the BUILD that is meant for the image.
+ESP32_MAKE = $(ESP32_ENVIRONMENT) MICROPY_MPYCROSS=$(ESP32_MPYCROSS) $(MAKE) --no-print-directory \
+    -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION)
+
+.PHONY: esp32-mpy-cross
+esp32-mpy-cross:
+	+@$(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
+
 # ESP-IDF's own build knows what has changed.
-firmware: boards/esp32.mk
+firmware: boards/esp32.mk $(if $(and $(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
 ifndef MPY_DIR
 	@$(call ESP32_SAY,The image of $(BOARD) needs a MicroPython checkout with its submodules: MPY_DIR=micropython.)
 else ifdef IDF_PATH
-	+@$(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
-	+@$(if $(ESP32_IDF_PY),,. "$(IDF_PATH)/export.sh" > /dev/null &&) MICROPY_MPYCROSS=$(ESP32_MPYCROSS) \
-	    $(MAKE) --no-print-directory -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) \
-	    BUILD=$(CURDIR)/$(OUT)/idf CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION) submodules all
+	+@$(ESP32_MAKE) BUILD=$(CURDIR)/$(OUT)/idf submodules all
+	@$(PYTHON) boards/esp32/size_check.py $(OUT)/idf/partition_table/partition-table.bin $(OUT)/idf/micropython.bin
 	@cp $(OUT)/idf/firmware.bin $(OUT)/firmware.bin
 	@cp $(OUT)/idf/micropython.bin $(OUT)/update.bin
 	@cd $(OUT) && sha256sum firmware.bin update.bin | tee SHA256SUMS
@@ -53,20 +62,24 @@ define ESP32_SAY
 } >&2; exit 1
 endef
 
-# MicroPython's variant for Espressif's QEMU, by ESP-IDF's own command for it (docs/esp32.md).
-ESP32_QEMU = $(shell qemu-system-riscv32 -machine help 2>/dev/null | grep -o '^esp32c3')
-emulate-esp32:
+# MicroPython's variant for Espressif's QEMU, by ESP-IDF's own command for it (docs/esp32.md). The board's control
+# server is at this computer's port 8095, and this computer is 10.0.2.2 for the board.
+ESP32_NETWORK := -nic user,model=open_eth,hostfwd=tcp:127.0.0.1:8095-:8095
+ESP32_QEMU = $(shell $(ESP32_ENVIRONMENT) qemu-system-riscv32 -machine help 2>/dev/null | grep -o '^esp32c3')
+ESP32_VARIANT := ports/esp32/boards/ESP32_GENERIC_C3/mpconfigvariant_QEMU.cmake
+emulate-esp32: $(if $(and $(filter ESP32_C3,$(BOARD)),$(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
 ifneq ($(BOARD),ESP32_C3)
 	@$(NO_EMULATOR)
 else
 	@missing="$(if $(MPY_DIR),,; MPY_DIR=<a checkout of MicroPython 1.29 or later>)"; \
 	missing="$$missing$(if $(IDF_PATH),,; ESP-IDF (. <esp-idf>/export.sh))"; \
-	missing="$$missing$(if $(ESP32_QEMU),,; Espressif's QEMU (<esp-idf>/tools/idf_tools.py install qemu-riscv32))"; \
+	missing="$$missing$(if $(and $(IDF_PATH),$(ESP32_QEMU)),,; Espressif's QEMU (<esp-idf>/tools/idf_tools.py install qemu-riscv32))"; \
 	[ -z "$$missing" ] || { echo "$(BOARD) in QEMU needs, and this is missing: $${missing#; }" >&2; exit 1; }
-	@[ -e $(MPY)/ports/esp32/boards/ESP32_GENERIC_C3/mpconfigvariant_QEMU.cmake ] || { \
+	@[ -e $(MPY)/$(ESP32_VARIANT) ] || { \
 	    echo "$(MPY_DIR) has no variant for QEMU: MicroPython 1.29 or later has." >&2; exit 1; }
-	+@$(MAKE) --no-print-directory -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) \
-	    BOARD_VARIANT=QEMU BUILD=$(CURDIR)/$(OUT)/qemu CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION) submodules all qemu
+	+@$(ESP32_MAKE) BOARD_VARIANT=QEMU BUILD=$(CURDIR)/$(OUT)/qemu submodules all
+	@echo "control    127.0.0.1:8095; telemetry needs telemetry.collectors [\"10.0.2.2:8094\"]. Ctrl-A X ends QEMU."
+	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
 image: build/venv/installed ## an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)

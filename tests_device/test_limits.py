@@ -1,4 +1,7 @@
-"""lwIP's limits on the chip (boards/rp2/lwip/lwipopts.h): reached, told, and left again."""
+"""lwIP's limits on the chip: reached, told, and left again.
+
+They are set in boards/rp2/lwip/lwipopts.h and boards/esp32/sdkconfig.board.
+"""
 
 import socket
 import time
@@ -7,7 +10,8 @@ import pytest
 
 PORT = 7001
 LIMIT_SEC = 60
-TOO_MANY = 26  # connections; lwIP has 20
+TOO_MANY = 26  # connections; RP2's lwIP has 20, an ESP32 16 sockets, of which some serve others
+SERVED_AT_ONCE = {"rp2": 15, "esp32": 10}
 SERVERS = 8  # as many as lwIP has
 ROUNDS = 2
 
@@ -112,12 +116,12 @@ def wait_until_served(device, address):
                 device.finish(1)  # tells what the board says
 
 
-def test_more_connections_than_there_are(device, device_network):
+def test_more_connections_than_there_are(device, device_network, platform):
     device.start(ECHO_LINES.format(port=PORT, servers=1, slots=TOO_MANY))
     for _ in range(ROUNDS):
         wait_until_served(device, device_network)
         connections = served_at_once(device_network)
-        assert 15 <= len(connections) < TOO_MANY
+        assert SERVED_AT_ONCE[platform] <= len(connections) < TOO_MANY
         for connection in connections:
             connection.close()
     ask(connect(device_network, LIMIT_SEC), b"end")

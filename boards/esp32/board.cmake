@@ -23,3 +23,8 @@ endif()
 if(FIRMWARE_VERSION)
     list(APPEND MICROPY_DEF_BOARD FIRMWARE_VERSION="${FIRMWARE_VERSION}")
 endif()
+
+# Some of the system's memory is kept from Python's heap. MicroPython's build has no list of link options for boards; those
+# of this folder go to the application, and not to the bootloader, which is a project of its own.
+list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/heap_reserve.c)
+add_link_options(-Wl,--wrap=gc_get_max_new_split)

@@ -31,9 +31,12 @@ def down():
 
 
 def _connect():
-    import board_support
+    try:
+        import board_support
+    except ImportError:  # a stock image, with our files in its filesystem
+        board_support = None
 
-    if hasattr(network, "PPP"):
+    if hasattr(board_support, "uart"):
         ppp = network.PPP(board_support.uart(BAUD))
         ppp.connect()
         return ppp

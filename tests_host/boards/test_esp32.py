@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mp_image_tool_esp32.partition_table import PART_MAGIC, SUBTYPES, PartitionEntry, PartitionTable
@@ -33,6 +34,8 @@ macro(project)
     _project(micropython NONE)
     file(WRITE ${CMAKE_BINARY_DIR}/given.txt
         "${IDF_TARGET}\\n${MICROPY_FROZEN_MANIFEST}\\n${MICROPY_DEF_BOARD}\\n${SDKCONFIG_DEFAULTS}\\n")
+    get_directory_property(options LINK_OPTIONS)
+    file(APPEND ${CMAKE_BINARY_DIR}/given.txt "${options}\\n${MICROPY_SOURCE_BOARD}\\n")
 endmacro()
 """
 
@@ -58,7 +61,7 @@ def given(tmp_path_factory):
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             values = (build / "given.txt").read_text().splitlines()
-            known[board] = dict(zip(("target", "manifest", "defines", "sdkconfig"), values))
+            known[board] = dict(zip(("target", "manifest", "defines", "sdkconfig", "link", "sources"), values))
         return known[board]
 
     return get
@@ -81,6 +84,24 @@ def test_the_board_is_for_its_chip_and_freezes_our_manifest(given, board):
     header = (ROOT / "boards" / board / "mpconfigboard.h").read_text()
     included = re.search('#include "(boards/.*)"', header).group(1)
     assert (MPY / "ports" / "esp32" / included).exists()
+
+
+def test_what_keeps_memory_for_the_system_is_compiled_and_linked(given, board):
+    assert given(board)["link"] == "-Wl,--wrap=gc_get_max_new_split"
+    assert str(ROOT / "boards" / "esp32" / "heap_reserve.c") in given(board)["sources"].split(";")
+    common = (MPY / "ports" / "esp32" / "esp32_common.cmake").read_text()
+    assert "${MICROPY_SOURCE_BOARD}" in common.partition("idf_component_register(")[2].partition(")")[0]
+
+
+def test_the_ethernet_of_qemu_is_asked_for_by_its_own_address(monkeypatch):
+    """QEMU's open_eth answers at PHY address 1 only."""
+    asked = []
+    network = SimpleNamespace(PHY_OPENETH=5, LAN=lambda **options: asked.append(options))
+    monkeypatch.setitem(sys.modules, "network", network)
+    scope = {}
+    exec((ROOT / "boards" / "ESP32_C3" / "modules" / "board_support.py").read_text(), scope)
+    scope["lan"]()
+    assert asked == [{"phy_type": 5, "phy_addr": 1}]
 
 
 def kconfig(symbols):

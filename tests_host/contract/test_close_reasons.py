@@ -324,5 +324,6 @@ def test_a_pending_receive_is_dropped_by_close():
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.1)
         link.client.Close()
         link.peer.send(b'late\n')
+        link.pump_closed()
         link.pump_for(200)
         assert link.events.events == [('closed', XClosedReason.ClosedByHost)]

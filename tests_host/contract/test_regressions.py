@@ -100,7 +100,7 @@ def test_no_memory_for_what_is_unread_ends_that_connection():
     library.XBufferSlot._allocate, allocate = no_memory, library.XBufferSlot._allocate
     link.client.AsyncRecvLine(link.events.received)
     link.peer.send(b'lost ')
-    link.pump_for(50)
+    link.pump(lambda: link.events.events)
     library.XBufferSlot._allocate = allocate
     link.peer.send(b'tail\n')
     link.pump_for(50)

@@ -238,8 +238,8 @@ def test_the_hand_over_of_a_close_takes_a_bounded_time():
     XAsyncTCPClient.LingerSec = 0.3
     link = slow_link(limit=2 * MANY)
     link.client.AsyncSendData(pattern(MANY))
-    link.client.Close()
     start = now_ms()
+    link.client.Close()
     assert link.pump_closed() == XClosedReason.ClosedByHost
     assert 200 <= elapsed_ms(start) < 3000, elapsed_ms(start)
     assert link.client not in link.pool.GetAllAsyncSockets()

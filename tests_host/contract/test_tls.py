@@ -292,7 +292,6 @@ def test_data_and_the_peers_end_at_once():
         link = secure_link(outgoing)
         link.peer.send(b'last\n')
         link.peer.close()
-        link.pump_for(0)
         lines = link.read_lines(2)
         assert link.pump_closed() == XClosedReason.ClosedByPeer
         assert lines == ['last']
@@ -403,8 +402,8 @@ def test_many_tls_connections_in_workers():
     for peer in peers:
         peer.start_tls('client')
     for peer in peers:
-        wait(lambda: peer.state() == 'secure')
+        wait(lambda: peer.state() == 'secure', limit_sec=20)
         peer.echo(100, 500)
     for peer in peers:
-        wait(lambda: peer.echoed() == 100)
+        wait(lambda: peer.echoed() == 100, limit_sec=20)
     link.pool.StopWaitEvents()

@@ -1,5 +1,6 @@
 """make flash for an ESP32: esptool itself, against a chip that speaks the ROM's protocol."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -48,6 +49,19 @@ def test_it_is_written_verified_and_seen_to_boot(chip, image):
     assert bytes(board.flash[: len(image)]) == image and board.erased == 0
     assert any("Hash of data verified" in line for line in said)
     assert "written and verified; XAsyncSockets firmware 0.1.0, esp32-c3-123456 runs" in said[-1]
+
+
+@pytest.mark.parametrize("last", ["image.bin", "firmware.bin"])
+def test_of_two_images_the_last_made_is_written(chip, image, last):
+    folder = Path("build/ESP32_C3")
+    for name in ("image.bin", "firmware.bin"):
+        (folder / name).write_bytes(image if name == last else b"an older one")
+        os.utime(folder / name, (1000, 2000 if name == last else 1000))
+    board = chip()
+    said = []
+    flash("ESP32_C3", board.port, say=said.append)
+    assert bytes(board.flash[: len(image)]) == image
+    assert any(f"build/ESP32_C3/{last} is to be written" in line for line in said)
 
 
 def test_a_slow_line_is_written_slower(chip, image):

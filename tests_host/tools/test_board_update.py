@@ -31,7 +31,7 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
     code, _, errors = tool("update", host, here, "notes.txt=" + str(here / "empty"), "--token", TOKEN).wait()
     assert code == 0, errors
     assert "all of them or none" in errors and errors.endswith("updated\n")
-    assert "mine: loaded\n" in board.output
+    board.wait_for("^mine: loaded$")
     assert (board.folder / "services" / "mine.py").stat().st_size > 20000
     assert not (board.folder / "services" / "__pycache__").exists()
     assert (board.folder / "notes.txt").exists() and not (board.folder / "update").exists()

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from .board import Board, BoardError
+from .board import Board, BoardError, deaths_raised
 from .network import NoRights, enter_private_namespace
 from .relay import Relay
 
@@ -99,6 +99,7 @@ def wait(board, console):
 
 if __name__ == "__main__":
     try:
-        main()
+        with deaths_raised():
+            main()
     except BoardError as error:
         sys.exit(str(error))

@@ -8,10 +8,12 @@ Everything that can be done to the board from outside is a method. The chip itse
 (main.mjs), which is killed when the power is cut.
 """
 
+import contextlib
 import json
 import os
 import pty
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,10 +27,15 @@ from .network import Tun
 
 HERE = Path(__file__).resolve().parent
 COMMAND_SEC = 10
+LAST_OUTPUT = 2000  # characters of it that are shown where the emulator dies
 
 
 class BoardError(Exception):
     """The board, or what it should run on, is not as it should be."""
+
+
+class BoardDied(BoardError):
+    """The board's process has ended by itself, which neither the program on the board nor a switch of it causes."""
 
 
 class Board:
@@ -37,6 +44,7 @@ class Board:
     KIND = "PICO_PPP"
     CABLE = "uart0"  # what leads to its network
     settings = {}  # that it needs for its network (docs/configuration.md)
+    on_death = None  # f(text): told at once that the board's process has died; called in a thread of its own
 
     def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=(), node_options=()):
         self.image = Path(image)
@@ -52,6 +60,7 @@ class Board:
         self._options = options
         self._node_options = node_options
         self._process = None
+        self._is_switched_off = False
         # The serial port is there before and after the board's process: a program may keep it open.
         self._console, self._port = pty.openpty()
         tty.setraw(self._port)
@@ -72,10 +81,10 @@ class Board:
             raise BoardError(f"There is no image {self.image}: make firmware BOARD={self.KIND}")
         self._cable, cable = socket.socketpair()
         control, remote_control = socket.socketpair()
+        self._control = Control(control, self._happened)
         self._launch(self._console, cable.fileno(), remote_control.fileno())
         cable.close()
         remote_control.close()
-        self._control = Control(control, self._happened)
 
     def _happened(self, event):
         """The board tells something; called in a thread of its own."""
@@ -90,21 +99,50 @@ class Board:
             command += ["--seed", str(self._seed)]
         for name, fd in (("console", console), (self.CABLE, cable), ("control", control)):
             command += [f"--{name}", str(fd)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log or subprocess.DEVNULL,
-            stderr=self._log,
-            pass_fds=(console, cable, control),
-        )
+        self._is_switched_off = False
+        with self._output_file.open("a") as own:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log or own,
+                stderr=subprocess.STDOUT,
+                pass_fds=(console, cable, control),
+            )
+        threading.Thread(target=self._watch, args=(self._process,), name="emulator", daemon=True).start()
+
+    @property
+    def _output_file(self):
+        return Path(self._log.name) if self._log else self._folder / "log.txt"
+
+    def _watch(self, process):
+        process.wait()
+        text = self._death_of(process)
+        if text and self.on_death:
+            self.on_death(text)
+
+    def _death_of(self, process):
+        """How it died and what it said last; None where it runs, or the power was switched off."""
+        if not process or not process.poll() or self._is_switched_off:
+            return None
+        output = self._output_file.read_text(errors="replace")[-LAST_OUTPUT:].strip()
+        said = f"its last output:\n{output}" if output else "without any output"
+        return f"The emulator of board {self.number} has died (exit status {process.returncode}), {said}"
+
+    def check(self):
+        """Raise BoardDied where the board's process has died."""
+        text = self._death_of(self._process)
+        if text:
+            raise BoardDied(text)
 
     def power_cut(self):
         """Switch the power off at once. What is in flash stays; `start` brings the board back."""
+        self._is_switched_off = True
         self._process.kill()
         self._ended()
 
     def stop(self):
         """Switch the power off between two flash operations."""
+        self._is_switched_off = True
         self._process.terminate()
         self._ended()
 
@@ -131,11 +169,11 @@ class Board:
 
     def reset(self):
         """Press the reset button (the RUN pin)."""
-        self._control.do("reset")
+        self._do("reset")
 
     def cut_power_after(self, flash_operations):
         """Let the power fail in the middle of a flash operation: the one after so many others."""
-        self._control.do("cut_power_after", flash_operations=flash_operations)
+        self._do("cut_power_after", flash_operations=flash_operations)
 
     def wait_power_cut(self, timeout):
         """True if the power has failed by then; the board is off."""
@@ -143,6 +181,7 @@ class Board:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return False
+        self.check()
         self._ended()
         return True
 
@@ -160,11 +199,11 @@ class Board:
 
     def set_speed(self, speed):
         """Let its time pass so many times as fast as real time, as far as this computer can."""
-        self._control.do("speed", speed=speed)
+        self._do("speed", speed=speed)
 
     def stats(self):
         """Counters: instructions, emulated_s, busy_s (of real time), resets, flash_operations."""
-        return self._control.do("stats")
+        return self._do("stats")
 
     @property
     def instruction_count(self):
@@ -173,25 +212,25 @@ class Board:
 
     def start_profile(self):
         """From now on, note about every 500 instructions where the program is."""
-        self._control.do("start_profile")
+        self._do("start_profile")
 
     def stop_profile(self):
         """{program counter: instructions that were executed around it}; they add up to all of them."""
-        return dict(self._control.do("stop_profile"))
+        return dict(self._do("stop_profile"))
 
     # --- pins and sensors
 
     def pin(self, number):
         """The level of a pin's wire: 0 or 1."""
-        return self._control.do("pin", pin=number)
+        return self._do("pin", pin=number)
 
     def watch_pin(self, number):
         """From now on, changes of a pin's level are events: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
-        self._control.do("watch_pin", pin=number)
+        self._do("watch_pin", pin=number)
 
     def drive_pin(self, number, level):
         """Put a level on a pin from outside; None lets go of it."""
-        self._control.do("drive_pin", pin=number, level=level)
+        self._do("drive_pin", pin=number, level=level)
 
     def press_button(self, number):
         """A button between a pin and ground; it stays down until `release_button`."""
@@ -202,26 +241,69 @@ class Board:
 
     def set_temperature(self, degrees):
         """The chip's own temperature."""
-        self._control.do("temperature", degrees=degrees)
+        self._do("temperature", degrees=degrees)
 
     def set_voltage(self, channel, volts):
         """The voltage at an ADC input: channel 0 is pin 26, and so on."""
-        self._control.do("voltage", channel=channel, volts=volts)
+        self._do("voltage", channel=channel, volts=volts)
 
     def attach_sensor(self, kind, name=None, **where):
         """Wire a sensor up: "ds18b20" (pin=…), "bme280" (bus=…, address=…)."""
-        self._control.do("attach", sensor=kind, name=name or kind, **where)
+        self._do("attach", sensor=kind, name=name or kind, **where)
 
     def set_sensor(self, name, **values):
         """What a sensor measures: temperature, humidity, pressure."""
-        self._control.do("set_sensor", name=name, **values)
+        self._do("set_sensor", name=name, **values)
 
     def detach_sensor(self, name):
-        self._control.do("detach", name=name)
+        self._do("detach", name=name)
 
     def wait_event(self, timeout, **values):
         """The next event, not yet waited for, that has these values; None after `timeout` seconds."""
-        return self._control.wait_event(values, timeout)
+        event = self._control.wait_event(values, timeout)
+        if event is None:
+            self.check()
+        return event
+
+    def _do(self, command, **values):
+        try:
+            return self._control.do(command, **values)
+        except (BoardError, OSError):
+            process = self._process
+            if process:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1)  # its line is closed a moment before its end
+            self.check()
+            raise
+
+
+_raising = threading.Lock()
+_deaths = None  # texts to be raised, where that is wanted
+
+
+@contextlib.contextmanager
+def deaths_raised():
+    """While it lasts, a board that dies raises BoardDied in the main thread, whatever this waits for."""
+    global _deaths
+
+    def died(text):
+        with _raising:
+            if _deaths is not None:
+                _deaths.append(text)
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    def interrupt(number, frame):
+        if _deaths:
+            raise BoardDied(_deaths.pop())
+
+    signal.signal(signal.SIGUSR1, interrupt)
+    Board.on_death = staticmethod(died)
+    _deaths = []
+    try:
+        yield
+    finally:
+        with _raising:
+            _deaths = None
 
 
 class Control:

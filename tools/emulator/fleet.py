@@ -171,6 +171,7 @@ def run(arguments, lan, boards):
     prepare(make_board, numbers)
     for number in numbers:
         boards[number] = make_board(number)
+        boards[number].on_death = lambda text: print(text, file=sys.stderr, flush=True)
     plural = f"{arguments.count} emulated Pico Ws" if arguments.count > 1 else "An emulated Pico W"
     print(f"{plural}, {arguments.image}; what they keep is below {FOLDER}")
     print(f"network    {network}")

@@ -45,11 +45,11 @@ class PicoW(Board):
 
     def wifi(self):
         """What the Wi-Fi chip is at: ssid, bssid, access_point (its own), stations (in that), lost (frames)."""
-        return self._control.do("wifi")
+        return self._do("wifi")
 
     def radio_command(self, name, **values):
         try:
-            self._control.do(name, **values)
+            self._do(name, **values)
         except BoardError:
             pass  # switched off meanwhile
 

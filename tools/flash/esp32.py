@@ -31,10 +31,11 @@ FINAL = 2  # so many of them are the same at any speed
 
 
 def flash(board, port=None, erase=False, say=print):
-    """Write build/<board>/firmware.bin, checked before and verified after. `erase`: all of the flash first."""
-    path = Path("build") / board / "firmware.bin"
+    """Write the board's image, checked before and verified after. `erase`: all of the flash first."""
+    path = _newest_image(board)
     chip, start = _check(path, board)
     port = find_port(port)
+    say(f"{port}: {path} is to be written")
     for baud in BAUDS:
         output = _esptool(chip, port, baud, path, start, erase, say)
         if output is None:
@@ -42,6 +43,14 @@ def flash(board, port=None, erase=False, say=print):
         _explain(output, port, BAUDS.index(baud) == len(BAUDS) - 1)
         say(f"{port}: that did not work at {baud} Bd")
     say(f"{port}: written and verified; {_first_boot(port)} runs")
+
+
+def _newest_image(board):
+    """What `make firmware` or `make image` has left, whichever was the last."""
+    firmware, image = (Path("build") / board / name for name in ("firmware.bin", "image.bin"))
+    if image.exists() and not (firmware.exists() and firmware.stat().st_mtime > image.stat().st_mtime):
+        return image
+    return firmware
 
 
 def _check(path, board):

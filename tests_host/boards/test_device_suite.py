@@ -1,0 +1,52 @@
+"""The tests on a chip (tests_device) are for any chip: what can be seen of that without one."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60
+
+
+class Interface:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def active(self, on):
+        pass
+
+    def connect(self):
+        pass
+
+
+def network():
+    """A `network` module with everything, as an ESP32's."""
+    return SimpleNamespace(PPP=lambda uart: Interface("ppp"), LAN=lambda: Interface("lan"))
+
+
+@pytest.mark.parametrize(
+    "support, kind",
+    [
+        ({"uart": lambda baud: None}, "ppp"),
+        ({"lan": lambda: Interface("lan")}, "lan"),
+    ],
+    ids=["modem", "Ethernet"],
+)
+def test_the_interface_is_the_one_that_the_board_has(monkeypatch, support, kind):
+    monkeypatch.setitem(sys.modules, "network", network())
+    monkeypatch.setitem(sys.modules, "board_support", SimpleNamespace(**support))
+    scope = runpy.run_path(str(ROOT / "tests_device" / "on_device" / "testing_network.py"))
+    assert scope["_connect"]().kind == kind
+
+
+@pytest.mark.parametrize("board", ["ESP32_C3", "PICO2_W"])
+def test_they_are_collected_for_a_board_that_has_no_emulator(board):
+    environment = {**os.environ, "BOARD": board, "DEVICE": "", "PYTEST_ADDOPTS": ""}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests_device"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
