@@ -53,7 +53,7 @@ class Esp32:
     def hang_up(self):
         pass
 
-    def call(self, method, params=None):
+    def call(self, method, params=None, shape=object):
         if method == "update.begin":
             return {"chunk": 100, "into": "ota_1"}
         if method == "update.write":

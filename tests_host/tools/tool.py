@@ -10,7 +10,9 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
+from pathlib import Path
 
 from image import PATIENCE_S, ROOT
 
@@ -22,6 +24,24 @@ def environment(**extra):
     """This one without a token; LINES and COLUMNS would be taken for a terminal's."""
     kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
     return {**kept, **extra}
+
+
+def watch_memory(process):
+    """A function: the most bytes of memory that the process has had, as far as was seen."""
+    most = [0]
+
+    def watch():
+        while process.poll() is None:
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:
+                return
+            match = re.search(r"VmHWM:\s+(\d+) kB", status)
+            most[0] = int(match.group(1)) * 1024 if match else most[0]
+            time.sleep(0.05)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return lambda: most[0]
 
 
 class Tool:
@@ -48,6 +68,9 @@ class Tool:
     def line(self):
         """The next line of the output, as soon as it is there."""
         return self._process.stdout.readline()
+
+    def watch_memory(self):
+        return watch_memory(self._process)
 
     def interrupt(self):
         self._process.send_signal(signal.SIGINT)
@@ -84,6 +107,14 @@ class Terminal:
         os.close(inner)
         self._output = ""
         self._read = 0  # so much of it has been waited for
+
+    @property
+    def raw(self):
+        """All that the terminal was sent."""
+        return self._output
+
+    def watch_memory(self):
+        return watch_memory(self._process)
 
     def type(self, text):
         os.write(self._fd, text.encode())

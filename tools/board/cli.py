@@ -137,7 +137,7 @@ def _token(arguments):
     if not arguments.token_file:
         return arguments.token or os.environ.get(TOKEN_VARIABLE)
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors begin with a BOM
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{arguments.token_file}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -163,7 +163,7 @@ def _watch(arguments):
 def _call(arguments):
     params = from_words(arguments.params)
     with _client(arguments) as client:
-        print(json.dumps(client.call(arguments.method, params)))
+        print(json.dumps(client.call(arguments.method, params), allow_nan=False))
 
 
 def _shell(arguments):

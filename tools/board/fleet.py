@@ -6,6 +6,12 @@ _PAST = 60  # values kept of each reading, for its chart
 _REMEMBERED = 128  # sequence numbers, to tell what is late or double from what is new
 _LATE_S = 5
 
+# Anybody can send datagrams in the name of boards that do not exist: so much is kept at the most.
+MOST_BOARDS = 1000
+MOST_OF_AN_ADDRESS = 250
+MOST_READINGS = 20000  # of all boards together
+_FORGOTTEN_S = 600  # after which a silent board makes room where it is needed
+
 
 class Board:
     """One board, as its datagrams tell."""
@@ -76,14 +82,47 @@ class Fleet:
 
     def __init__(self):
         self._boards = {}
+        self._of_address = {}  # how many boards
+        self._readings = 0
+        self.refused = 0  # records of more boards, or with more readings, than are kept
 
     def take(self, record):
-        """The board that a record is from; None where the record has come before."""
+        """The board that a record is from; None where the record has come before, or there is no room for it."""
         key = (record.device, record.address)
         board = self._boards.get(key)
+        known = board.readings if board else ()
+        new = sum(name not in known for name in record.readings)
+        if not self._has_room(record, new, board is None):
+            self.refused += 1
+            return None
         if board is None:
             board = self._boards[key] = Board(record)
-        return board if board.take(record) else None
+            self._of_address[record.address] = self._of_address.get(record.address, 0) + 1
+        before = len(board.readings)
+        is_new = board.take(record)
+        self._readings += len(board.readings) - before
+        return board if is_new else None
+
+    def _has_room(self, record, readings, is_another):
+        if self._fits(record, readings, is_another):
+            return True
+        for key, board in list(self._boards.items()):
+            if record.arrived - board.heard > _FORGOTTEN_S and key != (record.device, record.address):
+                self._forget(key)
+        return self._fits(record, readings, is_another)
+
+    def _fits(self, record, readings, is_another):
+        if self._readings + readings > MOST_READINGS:
+            return False
+        of_address = self._of_address.get(record.address, 0)
+        return not is_another or (len(self._boards) < MOST_BOARDS and of_address < MOST_OF_AN_ADDRESS)
+
+    def _forget(self, key):
+        board = self._boards.pop(key)
+        self._readings -= len(board.readings)
+        self._of_address[board.address] -= 1
+        if not self._of_address[board.address]:
+            del self._of_address[board.address]
 
     def __iter__(self):
         return iter(sorted(self._boards.values(), key=lambda board: (board.device, board.address)))

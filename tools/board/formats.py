@@ -6,6 +6,8 @@ import io
 import json
 import sys
 
+_MOST_LEFT_OUT = 256  # readings that are named
+
 
 def number(value):
     """A reading as a person reads it."""
@@ -56,7 +58,8 @@ class Json:
                 "uptime": record.uptime,
                 "lost": board.lost,
                 "readings": record.readings,
-            }
+            },
+            allow_nan=False,
         )
 
 
@@ -89,7 +92,7 @@ class Csv:
 
     def _tell_left_out(self, record):
         new = set(record.readings) - set(self._columns) - self._left_out
-        if new:
+        if new and len(self._left_out) < _MOST_LEFT_OUT:
             self._left_out |= new
             names = ", ".join(sorted(new))
             print(f"board: no column for {names} (--columns chooses)", file=sys.stderr)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -11,10 +12,14 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from tools.board.errors import OK, ToolError
+from tools.board.gate import visible, visible_lines
 from tools.board.params import from_words, split
 
 _LEAVE = ("exit", "quit")
 _POLL_MS = 20  # between two looks at the keyboard
+_NOTIFICATIONS_PER_S = 20  # that are shown
+_LONGEST_NOTIFICATION = 2000  # characters
+_HELP = [str]
 
 
 def read_help(lines):
@@ -22,8 +27,10 @@ def read_help(lines):
     methods = {}
     for line in lines:
         usage, _, text = line.partition(": ")
-        words = usage.replace(" (token)", "").split()
-        methods[words[0]] = ([word.rstrip("?") for word in words[1:]], text)
+        words = visible(usage).replace(" (token)", "").split()
+        if not words:
+            continue
+        methods[words[0]] = ([word.rstrip("?") for word in words[1:]], visible(text))
     return methods
 
 
@@ -51,10 +58,37 @@ class MethodCompleter(Completer):
 def readable(result):
     """A result as a person reads it."""
     if isinstance(result, str):
-        return result
+        return visible_lines(result)
     if isinstance(result, list) and all(isinstance(item, str) for item in result):
-        return "\n".join(result)
-    return json.dumps(result, indent=2, ensure_ascii=False)
+        return "\n".join(map(visible, result))
+    return visible_lines(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+class Notifications:
+    """Shows what the board tells unasked: so much of it as a person can read."""
+
+    def __init__(self):
+        self._second = 0
+        self._shown = 0
+        self._left_out = 0
+
+    def __call__(self, method, params):
+        second = int(time.monotonic())
+        if second != self._second:
+            self.tell_left_out()
+            self._second, self._shown = second, 0
+        if self._shown < _NOTIFICATIONS_PER_S:
+            self._shown += 1
+            text = json.dumps(params, ensure_ascii=False)
+            print(f"{method}: {visible(text, _LONGEST_NOTIFICATION)}", flush=True)
+        else:
+            self._left_out += 1
+
+    def tell_left_out(self):
+        """Say how many were not shown."""
+        if self._left_out:
+            print(f"board: {self._left_out} notifications were too many to be shown", file=sys.stderr, flush=True)
+            self._left_out = 0
 
 
 def run_line(client, line):
@@ -65,10 +99,12 @@ def run_line(client, line):
 
 def shell(client):
     """Read lines until the end of the input. Returns the exit code: without a terminal, that of the last error."""
-    client.on_notification = lambda method, params: print(f"{method}: {json.dumps(params)}", flush=True)
-    methods = read_help(client.call("help"))
+    notifications = client.on_notification = Notifications()
+    methods = read_help(client.call("help", shape=_HELP))
     if not sys.stdin.isatty():
-        return _run_all(client, sys.stdin)
+        code = _run_all(client, sys.stdin)
+        notifications.tell_left_out()
+        return code
     completer = MethodCompleter(methods)
     session = PromptSession(completer=completer, complete_while_typing=False, history=_history())
     print(f"{client}: {len(methods)} methods; help lists them, Tab completes, exit leaves")
@@ -101,7 +137,10 @@ def _lines(session, client):
 
     def serve(context):
         while not context.input_is_ready():
-            client.poll(_POLL_MS)
+            try:
+                client.poll(_POLL_MS)
+            except ToolError as error:
+                print(f"board: {error}", file=sys.stderr, flush=True)
 
     while True:
         try:

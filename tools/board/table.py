@@ -23,6 +23,8 @@ def sparkline(values, width=_CHART_WIDTH):
     values = [value for value in list(values)[-width:] if value == value]
     if not values:
         return ""
+    size = max(abs(min(values)), abs(max(values))) or 1
+    values = [value / size for value in values]  # from -1 to 1: of the largest numbers even the difference is one
     low, high = min(values), max(values)
     if low == high:
         return _BARS[0] * len(values)
@@ -76,7 +78,7 @@ def _table_of_boards(fleet, now, size):
         room -= max(len(heading), *(cell.cell_len for cell in cells)) + _ROOM_AROUND
         if room < 0:
             break
-        table.add_column(heading, justify=justify, no_wrap=True)
+        table.add_column(Text(heading), justify=justify, no_wrap=True)
         shown.append(cells)
     for row in zip(*shown):
         table.add_row(*row)

@@ -8,12 +8,16 @@ import tarfile
 import time
 from pathlib import Path
 
-from tools.board.errors import BoardError, ToolError, Unreachable, UsageError
+from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
+from tools.board.gate import visible
 
 IMAGE, FILES = "image", "files"
 RESTART_S = 60
 POLL_S = 1
+TRIAL_S = 4000  # boot.steady_s is an hour at the most
+LARGEST_CHUNK = 65536
 METHOD_NOT_FOUND = -32601
+_STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
 IMAGE_MAGIC = 0xE9  # of Espressif's images
 
 
@@ -25,7 +29,7 @@ def update(client, words, say=None):
     if kind not in status["kinds"]:
         raise ToolError(f"{client} has one place for its image only, and takes files")
     sent_s = _send(client, kind, content, say)
-    say(f"{len(content)} bytes in {sent_s:.1f} s; {client.call('update.end')}")
+    say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
     status = _wait_for_restart(client)
     if kind == IMAGE:
         status = _wait_for_verdict(client, status, say)
@@ -83,7 +87,7 @@ def _archive(files):
 
 def _status(client):
     try:
-        return client.call("update.status")
+        return client.call("update.status", shape=_STATUS)
     except BoardError as error:
         if error.code != METHOD_NOT_FOUND:
             raise
@@ -95,7 +99,9 @@ def _send(client, kind, content, say):
     sha256 = hashlib.sha256(content).hexdigest()
     signature = client.sign(f"update {kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
-    chunk = client.call("update.begin", params)["chunk"]
+    chunk = client.call("update.begin", params, {"chunk": int})["chunk"]
+    if not 0 < chunk <= LARGEST_CHUNK:
+        raise StrangeAnswer(f"{client} takes {chunk} bytes at a time: no board of this firmware does")
     start = time.monotonic()
     told = 0
     for offset in range(0, len(content), chunk):
@@ -116,7 +122,7 @@ def _wait_for_restart(client):
         time.sleep(POLL_S)  # it answers until it goes down
         passed = time.monotonic() - start
         try:
-            if client.call("uptime") <= passed:
+            if client.call("uptime", shape=(int, float)) <= passed:
                 return _status(client)
         except Unreachable:
             pass
