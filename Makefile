@@ -24,6 +24,9 @@ endif
 # Processes that run the tests on this computer: most of the tests wait most of their time.
 TEST_JOBS ?= 2
 
+# The folder that is the filesystem of the board on this computer.
+DISK ?= build/disk
+
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
@@ -37,11 +40,14 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
 	    printf 'make %-18s %s\n' "$$target" "$$text"; done
 
-# The firmware runs in build/disk, as on a board that has its own filesystem. In a terminal it is a job of
-# its own (set -m), so that Ctrl-C reaches the firmware, which ends as it should, and not make.
+# The firmware runs in build/disk, as on a board that has its own filesystem. Its settings hold secrets: what it writes is
+# for this user only. In a terminal it is a job of its own (set -m), so that Ctrl-C reaches the firmware, which ends as it
+# should, and not make.
 run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
-	@mkdir -p build/disk
-	@cd build/disk && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
+	@mkdir -p $(DISK)
+	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
+	    flock -n 9 || { echo "make run runs already in $(DISK). DISK=<another folder> is another board." >&2; exit 1; }; \
+	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
 # The image of a chip is made of Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## everything that needs no hardware

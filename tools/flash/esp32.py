@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BAUDS = (921600, 460800, 115200)  # a long cable, or a cheap converter, does not carry the first
 CONSOLE_BAUD = 115200
 BOOT_SEC = 30
+IMAGE = "firmware.bin"
+SECRET_IMAGE = "firmware-with-secrets.bin"  # settings with a password or a token are in it
+
 BANNER = re.compile(rb"boot: (XAsyncSockets firmware [\w.]+, [\w-]+)")
 
 # What esptool says, and what to do about it.
@@ -31,8 +34,8 @@ FINAL = 2  # so many of them are the same at any speed
 
 
 def flash(board, port=None, erase=False, say=print):
-    """Write build/<board>/firmware.bin, checked before and verified after. `erase`: all of the flash first."""
-    path = Path("build") / board / "firmware.bin"
+    """Write the board's newest image, checked before and verified after. `erase`: all of the flash first."""
+    path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
     for baud in BAUDS:
@@ -42,6 +45,12 @@ def flash(board, port=None, erase=False, say=print):
         _explain(output, port, BAUDS.index(baud) == len(BAUDS) - 1)
         say(f"{port}: that did not work at {baud} Bd")
     say(f"{port}: written and verified; {_first_boot(port)} runs")
+
+
+def newest(folder):
+    """What make firmware, or make image with or without secrets, has left last."""
+    found = [path for path in (folder / IMAGE, folder / SECRET_IMAGE) if path.exists()]
+    return max(found, key=lambda path: path.stat().st_mtime_ns) if found else folder / IMAGE
 
 
 def _check(path, board):
