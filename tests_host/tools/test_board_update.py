@@ -141,7 +141,7 @@ def test_a_board_that_does_not_come_back(image, monkeypatch):
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
     (tmp_path / "x.py").write_text("")
     code, _, errors = tool("update", host, "x.py=" + str(tmp_path / "x.py")).wait()
-    assert (code, errors) == (2, "board: this needs the board's token: --token-file or BOARD_TOKEN\n")
+    assert (code, errors) == (2, "board: this needs the board's token; the token: --token-file or BOARD_TOKEN\n")
 
 
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):

@@ -6,7 +6,12 @@ import re
 import socket
 
 import pytest
+from free_ports import free_port
 from image import PATIENCE_S, QUIET
+
+from firmware import VERSION
+from tools.board.certificate import make
+from tools.board.watch import ask
 
 
 def broadcast_to(board, port, **device):
@@ -190,7 +195,31 @@ def test_discover_lists_each_board_once(tool, board):
     found = {about["device"]: about for about in map(json.loads, output.splitlines())}
     assert set(found) == {"attic", "other"} and output.count("\n") == 2
     assert "heap_free" in found["attic"]["readings"]
-    assert found["other"] == {"device": "other", "address": "127.0.0.1", "uptime": 100, "readings": ["a"]}
+    about = {"device": "other", "address": "127.0.0.1", "uptime": 100, "readings": ["a"]}
+    assert about.items() <= found["other"].items()
+    assert set(found["other"]) - set(about) == {"port", "kind", "version", "tls", "safe_mode"}
+
+
+def test_discover_asks_a_board_what_it_is(board):
+    board.start()
+    about = ask("127.0.0.1", board.port)
+    assert about.pop("version") == VERSION
+    assert about == {"port": board.port, "kind": "UNIX", "tls": False, "safe_mode": False}
+
+
+def test_discover_finds_out_that_a_board_speaks_tls(board, tmp_path):
+    certificate, key = make(["kitchen"], 2)
+    board.write("certificate.pem", certificate.decode())
+    board.write("key.pem", key.decode())
+    board.start()
+    about = ask("127.0.0.1", int(board.wait_for(r"^control +TLS [\d.]+:(\d+)").group(1)))
+    assert (about["kind"], about["tls"]) == ("UNIX", True)
+
+
+def test_discover_makes_nothing_of_what_is_no_board():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert ask("127.0.0.1", listener.getsockname()[1]) == {}
+    assert ask("127.0.0.1", free_port()) == {}
 
 
 def test_discover_says_what_to_look_at_where_there_is_nobody(tool):

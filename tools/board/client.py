@@ -15,6 +15,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
+TOKEN_HINT = "the token: --token-file or BOARD_TOKEN"
 _LOGIN = "auth.login"  # what the denial names on a board that has a token
 _LONGEST_ANSWER = 1024 * 1024  # bytes
 _MOST_LINES = 256  # that wait to be looked at; meanwhile no more are read
@@ -56,17 +57,27 @@ def pinned(path):
     return context
 
 
+def anybody():
+    """An SSLContext that accepts every certificate: for what is no secret, of whoever answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class ControlClient:
     """One board. It connects when something is called, again where the connection has ended meanwhile, and logs in
     with the token once the board asks for that."""
 
-    def __init__(self, host, token=None, timeout_s=5.0, pin=None):
-        """`pin`: a file with the board's certificate; the connection is TLS then."""
+    def __init__(self, host, token=None, timeout_s=5.0, pin=None, token_hint=TOKEN_HINT, context=None):
+        """`pin`: a file with the board's certificate; the connection is TLS then, as with an SSLContext of one's own.
+        `token_hint` tells who has no token what to do."""
         self.address = parse_host(host)
         self._pin = pin
-        self._context = pinned(pin) if pin else None
+        self._context = context or (pinned(pin) if pin else None)
         self.on_notification = None  # f(method, params)
         self._token = token
+        self._token_hint = token_hint
         self._timeout_s = timeout_s
         self._pool = XAsyncSocketsPool()
         self._connection = None
@@ -83,6 +94,11 @@ class ControlClient:
     def close(self):
         """End the connection."""
         self._pool.StopWaitEvents()
+
+    @property
+    def connected_once(self):
+        """True where somebody took the last connection, whatever came of it."""
+        return self._connected
 
     @property
     def connected(self):
@@ -115,7 +131,7 @@ class ControlClient:
                 raise
             if not self._token:
                 denial = error.args[0]
-                hint = "the token: --token-file or BOARD_TOKEN" if _LOGIN in denial else "config.json gives it one"
+                hint = self._token_hint if _LOGIN in denial else "config.json gives it one"
                 raise BoardError(error.code, f"{denial}; {hint}") from None
         self._log_in()
         return self._call(method, params)
@@ -129,7 +145,7 @@ class ControlClient:
     def sign(self, text):
         """HMAC-SHA256 of `text` with the token. Raises UsageError where there is none."""
         if not self._token:
-            raise UsageError("this needs the board's token: --token-file or BOARD_TOKEN")
+            raise UsageError(f"this needs the board's token; {self._token_hint}")
         return hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def hang_up(self):
