@@ -142,11 +142,77 @@ def test_the_table_in_a_terminal(terminal, board):
     watching = terminal("watch", "--port", "0")
     port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
     collect_at(board, port)
-    watching.wait_for("cellar +heap_free +[0-9]+ +[0-9]+ +[0-9]+ +[▁-█]{3}")
-    watching.wait_for("lost 0")
+    watching.wait_for("heap_free +([0-9.]+ [kM]B +){3}[▁-█]{3}")
+    watching.wait_for_screen("cellar")
+    watching.wait_for_screen("lost 0")
     watching.type("\x03")
     code, _ = watching.wait()
     assert code == 0
+
+
+READINGS = {
+    "heap_free": "1381234i",
+    "system_load_1m": "1.23",
+    "system_memory_available": "24412345678i",
+    "system_memory_total": "25276510208i",
+    "soil_moisture": "123456789i",
+    "z_air_pressure": "101325.5",
+}
+
+
+def test_a_terminal_of_80_columns_and_24_lines_cuts_no_number(terminal):
+    watching = terminal("watch", "--port", "0", lines=24, columns=80)
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    for seq in range(30):
+        send(port, line(seq, device="unix-c5404a", **{**READINGS, "heap_free": f"{1381234 + seq}i"}))
+    screen = watching.wait_for_screen("z_air_pressure +101326 ")
+    shown = [row.split() for row in screen]
+    for cells in (
+        "soil_moisture 123456789",
+        "heap_free 1.38 MB",
+        "system_memory_available 24.4 GB",
+        "system_memory_total 25.3 GB",
+    ):
+        assert any(f" {cells} " in f" {' '.join(row)} " for row in shown), "\n".join(screen)
+    assert "…" not in "".join(screen)
+    order = [name for row in shown for name in row if name in READINGS]
+    assert order[:2] == ["soil_moisture", "z_air_pressure"], "the user's own come first"
+    watching.type("\x03")
+    assert watching.wait()[0] == 0
+
+
+def test_charts_shrink_before_the_extremes_go_and_the_extremes_before_names(terminal):
+    def shows(columns):
+        watching = terminal("watch", "--port", "0", lines=24, columns=columns)
+        port = int(watching.wait_for(r"UDP port (\d+):").group(1))
+        send(port, *(line(seq, device="b", celsius=1000 + seq, uptime=100 + seq) for seq in range(40)))
+        screen = watching.wait_for_screen(" 1039 ")
+        text = " ".join(screen)
+        return max(len(bars) for bars in re.findall("[▁-█]*", text)), "lowest" in text, "…" in text
+
+    assert shows(110) == (24, True, False)
+    assert shows(66)[1:] == (True, False) and 4 <= shows(66)[0] < 24
+    assert shows(54)[1:] == (False, False) and 4 <= shows(54)[0] < 24
+    assert shows(34) == (0, False, False)
+    assert shows(29) == (0, False, True)
+
+
+def test_the_readings_of_the_table_can_be_chosen(terminal):
+    watching = terminal("watch", "--port", "0", "--columns", "b,a")
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    send(port, line(1, a=1, b=2, other=3))
+    screen = watching.wait_for_screen(" a +1 ")
+    assert "other" not in "".join(screen)
+    assert [row.split()[1:3] for row in screen if row.split()[1:2] in (["a"], ["b"])] == [["b", "2"], ["a", "1"]]
+
+
+@pytest.mark.parametrize("form", ["--json", None])
+def test_the_readings_of_a_stream_can_be_chosen(tool, form):
+    watching = tool("watch", *([form] if form else []), "--columns", "b", "--count", "1", "--port", "0")
+    send(watching.port(), line(1, a=1, b=2))
+    code, output, _ = watching.wait()
+    assert code == 0
+    assert json.loads(output)["readings"] == {"b": 2} if form else output.endswith("lost=0 b=2\n")
 
 
 def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
@@ -247,7 +313,6 @@ def test_a_port_that_another_program_has(tool):
         (["--seconds", "inf"], "--seconds: 'inf'"),
         (["--count", "0"], "--count: '0' is not a whole number, 1 or more"),
         (["--csv", "--json"], "not allowed with"),
-        (["--json", "--columns", "heap_free"], "--columns chooses what --csv has"),
     ],
 )
 def test_wrong_options(tool, words, said):

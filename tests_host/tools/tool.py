@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import pyte
 from image import PATIENCE_S, ROOT
 
 COMMAND = [sys.executable, str(ROOT / "tools" / "board")]
@@ -90,11 +91,12 @@ class Tool:
 
 
 class Terminal:
-    """One run in a terminal of 40 lines and 110 columns."""
+    """One run in a terminal."""
 
-    def __init__(self, *words, home):
+    def __init__(self, *words, home, lines=40, columns=110):
+        self._size = columns, lines
         self._fd, inner = pty.openpty()
-        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
             [*COMMAND, *map(str, words)],
             stdin=inner,
@@ -130,6 +132,17 @@ class Terminal:
                 return match
             left = end - time.monotonic()
             assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
+
+    def wait_for_screen(self, pattern, patience_s=PATIENCE_S):
+        """The lines that a person sees, once `pattern` is in one of them."""
+        end = time.monotonic() + patience_s
+        while True:
+            screen = pyte.Screen(*self._size)
+            pyte.Stream(screen).feed(self._output)
+            if any(re.search(pattern, line) for line in screen.display):
+                return screen.display
+            left = end - time.monotonic()
+            assert left > 0 and self._take(left), "\n".join([f"no {pattern!r} in:", *screen.display])
 
     def _take(self, seconds):
         """Read what comes; False at the end."""

@@ -88,7 +88,7 @@ def _add_listening(commands):
     form = watching.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one row per datagram")
     form.add_argument("--json", action="store_const", const="json", dest="form", help="one object per datagram")
-    watching.add_argument("--columns", help="for --csv: the readings to have, with commas between")
+    watching.add_argument("--columns", help="the readings to show, with commas between")
     for command in (finding, watching):
         help_port = f"UDP (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
         command.add_argument("--port", type=_port, help=help_port)
@@ -112,8 +112,9 @@ def _add_calling(commands):
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
         token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
         command.add_argument(
-            "--pin",
             "--cert",
+            "--pin",
+            dest="pin",
             metavar="FILE",
             default=os.environ.get(PIN_VARIABLE),
             help=f"the board's certificate: talk TLS, to this board only (default: ${PIN_VARIABLE})",
@@ -161,7 +162,7 @@ def _client(arguments):
     host, is_hearsay = find(arguments.host, _udp_port())
     token, hint = _given_token(arguments), TOKEN_HINT
     if not token and is_hearsay and not arguments.pin:
-        way_out = "write the address, or give --token-file or --pin"
+        way_out = "write the address, or give --token-file or --cert"
         hint = f"{TOKEN_VARIABLE} is not for who was found by a broadcast: {way_out}"
     elif not token:
         token = os.environ.get(TOKEN_VARIABLE)
@@ -175,8 +176,6 @@ def _discover(arguments):
 
 def _watch(arguments):
     columns = arguments.columns.split(",") if arguments.columns else None
-    if columns and arguments.form != "csv":
-        raise UsageError("--columns chooses what --csv has: give both")
     try:
         port = _udp_port() if arguments.port is None else arguments.port
         watch(port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)

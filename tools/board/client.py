@@ -294,9 +294,9 @@ class ControlClient:
         if isinstance(error and error.__cause__, ssl.SSLCertVerificationError):
             return f"its certificate is not the one in {self._pin}: {error.__cause__.verify_message}"
         if self._context and error:
-            return f"{error}; without a certificate on the board, leave --pin out"
+            return f"{error}; without a certificate on the board, leave --cert out"
         why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
-        return why if self._heard or self._context else why + "; a board with a certificate wants --pin"
+        return why if self._heard or self._context else why + "; a board with a certificate wants --cert"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None

@@ -5,6 +5,7 @@ from collections import deque
 _PAST = 60  # values kept of each reading, for its chart
 _REMEMBERED = 128  # sequence numbers, to tell what is late or double from what is new
 _LATE_S = 5
+SILENT_S = 15  # three times the firmware's own interval
 
 # Anybody can send datagrams in the name of boards that do not exist: so much is kept at the most.
 MOST_BOARDS = 1000
@@ -25,6 +26,7 @@ class Board:
         self.restarts = 0
         self.uptime = None
         self.heard = record.arrived
+        self.started = record.arrived - record.uptime if record.uptime is not None else 0  # as first heard
         self.readings = {}
         self.past = {}
         self._next_seq = None
@@ -98,10 +100,19 @@ class Fleet:
         if board is None:
             board = self._boards[key] = Board(record)
             self._of_address[record.address] = self._of_address.get(record.address, 0) + 1
+        if self._of_address[record.address] > 1:
+            self._replace_old_self(board, record.arrived)
         before = len(board.readings)
         is_new = board.take(record)
         self._readings += len(board.readings) - before
         return board if is_new else None
+
+    def _replace_old_self(self, board, now):
+        """A board gets a new name by a start: who was heard at its address only before that, is silent since."""
+        for key, other in list(self._boards.items()):
+            is_old = other.address == board.address and other.heard < board.started + 1 and now - other.heard > SILENT_S
+            if is_old and other is not board:
+                self._forget(key)
 
     def _has_room(self, record, readings, is_another):
         if self._fits(record, readings, is_another):

@@ -98,12 +98,12 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
         if form is None and sys.stdout.isatty():
             from tools.board.table import LiveTable  # rich takes its time
 
-            with LiveTable(fleet, listener) as table:
+            with LiveTable(fleet, listener, columns) as table:
                 for _ in _first(count, records):
                     table.update()
         else:
             _say(f"listening on UDP port {listener.port}")
-            writer = {"csv": lambda: Csv(columns), "json": Json}.get(form, Plain)()
+            writer = {"csv": Csv, "json": Json}.get(form, Plain)(columns)
             for record, board in _first(count, records):
                 if record:
                     print(writer.line(record, board), flush=True)
