@@ -33,7 +33,7 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host tools unix unix-esp32-sockets bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host tools venv unix unix-esp32-sockets bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -56,7 +56,9 @@ test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp bui
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
-tools: build/venv/installed ## what build/venv/bin/python tools/board needs
+tools: build/venv/tools ## what build/venv/bin/python tools/board needs
+
+venv: build/venv/installed ## the same, and what tests, certificates and serial ports need
 
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython
 
@@ -147,12 +149,18 @@ build/programs.%: tools/setup/programs.sh
 	@mkdir -p build
 	@touch $@
 
-build/venv/installed: requirements.txt | build/programs.python
+build/venv/tools: tools/board/requirements.txt | build/programs.python
+	@echo "Installing the packages of tools/board/requirements.txt into build/venv"
+	@[ -x $(VENV)/python ] || $(PYTHON) -m venv build/venv
+	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/board/requirements.txt
+	@touch $@
+
+build/venv/installed: requirements.txt tools/board/requirements.txt | build/programs.python
 	@echo "Setting up the Python environment build/venv with the packages of requirements.txt"
 	@rm -rf build/venv
 	@$(PYTHON) -m venv build/venv
 	@$(VENV)/python -m pip install --disable-pip-version-check -r requirements.txt
-	@touch $@
+	@touch build/venv/tools $@
 
 build/venv/bench: tools/bench/requirements.txt build/venv/installed
 	@echo "Installing the packages of tools/bench/requirements.txt into build/venv"

@@ -143,11 +143,31 @@ def test_a_missing_method_is_named(tool):
     assert "required: METHOD (board call --help" in tool("call", "x").wait()[2]
 
 
-def test_a_python_without_the_tools_packages():
-    command = [sys.executable, "-S", ROOT / "tools" / "board", "certificate", "kitchen"]
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["certificate", "kitchen"], "cryptography: make venv, then"),
+        (["provision", "--check", "config.json"], "serial: make venv, then"),
+        (["shell", "127.0.0.1"], "prompt_toolkit: make tools, then"),
+    ],
+)
+def test_a_python_without_the_tools_packages(words, said):
+    command = [sys.executable, "-S", ROOT / "tools" / "board", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
-    assert done.stderr.startswith("board: this Python lacks cryptography: make tools") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"board: this Python lacks {said}") and done.stderr.count("\n") == 1
+
+
+def test_what_needs_no_terminal_needs_no_packages(host):
+    command = [sys.executable, "-S", ROOT / "tools" / "board", "call", host, "ping"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout) == (0, '"pong"\n'), done.stderr
+
+
+def test_the_tools_need_few_packages():
+    lines = (ROOT / "tools" / "board" / "requirements.txt").read_text().splitlines()
+    names = {line.partition("==")[0] for line in lines if "==" in line}
+    assert names == {"rich", "prompt_toolkit", "markdown-it-py", "mdurl", "Pygments", "wcwidth"}
 
 
 def test_ctrl_c_ends_a_call_that_waits(tool):
