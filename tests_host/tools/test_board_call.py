@@ -10,6 +10,7 @@ import pytest
 from free_ports import free_port
 from image import PATIENCE_S, QUIET, ROOT, until
 
+from tools.board.answers import readable
 from tools.board.client import ControlClient, parse_host
 from tools.board.errors import BoardError, UsageError
 
@@ -27,6 +28,37 @@ def test_the_result_is_printed_as_json(tool, host):
     code, output, _ = tool("call", host, "info").wait()
     assert code == 0
     assert json.loads(output)["board"] == "UNIX"
+
+
+def test_in_a_terminal_it_is_for_a_person(terminal, host):
+    code, shown = terminal("call", host, "info").wait()
+    assert code == 0
+    lines = shown.replace("\r", "").split("\n")
+    assert "board        UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
+    assert lines.index("board        UNIX") < lines.index("version      0.1.0"), "in order of the keys"
+    assert terminal("call", host, "ping").wait() == (0, "pong\r\n")
+
+
+def test_json_has_its_keys_in_order(tool, host):
+    keys = list(json.loads(tool("call", host, "info").wait()[1]))
+    assert keys == sorted(keys)
+
+
+def test_help_takes_a_topic(tool, host):
+    code, output, _ = tool("call", host, "help", "gpio").wait()
+    assert code == 0
+    assert [line.split()[0] for line in json.loads(output)] == ["gpio.mode", "gpio.read", "gpio.write"]
+    code, output, errors = tool("call", host, "help", "nothing-of-this").wait()
+    assert (code, output) == (1, "") and "has to do with 'nothing-of-this'; help lists them" in errors
+
+
+def test_readable():
+    assert readable("a\nb") == "a\nb" and readable([]) == "none" and readable(None) == "null" and readable(1.5) == "1.5"
+    assert readable({"b": None, "a": ["x", "y"], "c": {"d": {}}}).split("\n") == ["a  x, y", "b  -", "c:", "  d  {}"]
+    entry = {"uptime": 7, "level": "error", "source": "net", "text": "gone"}
+    assert readable([entry]) == "[     7] net: error: gone"
+    sensor = {"age_s": 1, "error": None, "name": "heap", "reading": {"free": 5, "used": 6}}
+    assert readable([sensor]) == "name: heap, age_s: 1, reading: free 5; used 6"
 
 
 def test_a_pin_is_set_and_read(tool, host, tmp_path):
@@ -72,6 +104,8 @@ def test_a_wrong_token_opens_nothing(tool, host):
     "words, said",
     [
         (["nope"], "no method 'nope'; help lists them (-32601)"),
+        (["gpio.wirte", "1"], "help lists them; there are gpio.mode, gpio.read, gpio.write (-32601)"),
+        (["sensor.read", "name=nope"], "unknown: nope; there are "),
         (["gpio.read"], "parameter 'pin' is missing"),
         (["gpio.read", "pin=300"], "invalid pin (-32602)"),
     ],

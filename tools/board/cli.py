@@ -1,12 +1,13 @@
 """The command line."""
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from tools.board import listener
+from tools.board.answers import as_json, readable
+from tools.board.calls import call
 from tools.board.client import DEFAULT_PORT, TOKEN_HINT, ControlClient
 from tools.board.errors import INTERRUPTED, OK, ToolError, UsageError
 from tools.board.names import find
@@ -99,7 +100,7 @@ def _add_calling(commands):
     host_help = f"address or name of the board, with :port where it is not {DEFAULT_PORT}"
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=host_help)
-    calling.add_argument("method", metavar="METHOD", help="help lists them")
+    calling.add_argument("method", metavar="METHOD", help="help lists them, help TOPIC some of them")
     calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="a value is JSON, or else text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=host_help)
@@ -186,7 +187,8 @@ def _watch(arguments):
 def _call(arguments):
     params = from_words(arguments.params)
     with _client(arguments) as client:
-        print(json.dumps(client.call(arguments.method, params), allow_nan=False))
+        show = readable if sys.stdout.isatty() else as_json
+        print(show(call(client, arguments.method, params)))
 
 
 def _shell(arguments):

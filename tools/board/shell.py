@@ -11,15 +11,16 @@ from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
+from tools.board.answers import readable
+from tools.board.calls import HELP, call, values
 from tools.board.errors import OK, ToolError
-from tools.board.gate import visible, visible_lines
+from tools.board.gate import visible
 from tools.board.params import from_words, split
 
 _LEAVE = ("exit", "quit")
 _POLL_MS = 20  # between two looks at the keyboard
 _NOTIFICATIONS_PER_S = 20  # that are shown
 _LONGEST_NOTIFICATION = 2000  # characters
-_HELP = [str]
 
 
 def read_help(lines):
@@ -35,10 +36,11 @@ def read_help(lines):
 
 
 class MethodCompleter(Completer):
-    """Names of methods, then names of their parameters."""
+    """Names of methods, then names of their parameters, then what these can be."""
 
-    def __init__(self, methods):
+    def __init__(self, methods, values=None):
         self._methods = methods
+        self._values = values or {}
 
     def get_completions(self, document, complete_event):
         text = document.text_before_cursor.lstrip()
@@ -50,18 +52,15 @@ class MethodCompleter(Completer):
                     yield Completion(name, -len(method), display_meta=explanation)
             return
         word = rest.rpartition(" ")[2]
+        name, equals, start = word.partition("=")
+        if equals:
+            for value in self._values.get((method, name), ()):
+                if value.startswith(start):
+                    yield Completion(value, -len(start))
+            return
         for name in self._methods.get(method, ((),))[0]:
             if f"{name}=" not in rest and name.startswith(word):
                 yield Completion(f"{name}=", -len(word))
-
-
-def readable(result):
-    """A result as a person reads it."""
-    if isinstance(result, str):
-        return visible_lines(result)
-    if isinstance(result, list) and all(isinstance(item, str) for item in result):
-        return "\n".join(map(visible, result))
-    return visible_lines(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 class Notifications:
@@ -94,18 +93,18 @@ class Notifications:
 def run_line(client, line):
     """Do what one line says; the text to print. Raises ToolError."""
     method, *words = split(line)
-    return readable(client.call(method, from_words(words)))
+    return readable(call(client, method, from_words(words)))
 
 
 def shell(client):
     """Read lines until the end of the input. Returns the exit code: without a terminal, that of the last error."""
     notifications = client.on_notification = Notifications()
-    methods = read_help(client.call("help", shape=_HELP))
+    methods = read_help(client.call("help", shape=HELP))
     if not sys.stdin.isatty():
         code = _run_all(client, sys.stdin)
         notifications.tell_left_out()
         return code
-    completer = MethodCompleter(methods)
+    completer = MethodCompleter(methods, values(client, methods))
     session = PromptSession(completer=completer, complete_while_typing=False, history=_history())
     print(f"{client}: {len(methods)} methods; help lists them, Tab completes, exit leaves")
     with patch_stdout():
