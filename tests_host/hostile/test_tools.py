@@ -4,6 +4,7 @@ Nothing of it ends a tool, makes it grow, or reaches the terminal as a command. 
 loopback; `pytest -s` shows what was tried.
 """
 
+import contextlib
 import importlib.util
 import json
 import re
@@ -27,7 +28,11 @@ tool, terminal = _fixtures.tool, _fixtures.terminal
 from image import PATIENCE_S  # noqa: E402
 
 from tools.board import fleet  # noqa: E402
+from tools.board.client import ControlClient  # noqa: E402
+from tools.board.errors import ToolError  # noqa: E402
 from tools.board.listener import Record  # noqa: E402
+from tools.board.update import update  # noqa: E402
+from tools.board.watch import ask  # noqa: E402
 
 TOKEN = "a token for tests"
 MOST_MEMORY = 150 * 1024 * 1024  # of a tool, with all that Python needs
@@ -144,7 +149,7 @@ class Impostor:
                 with client, client.makefile("r", errors="replace") as lines:
                     try:
                         self._answer(client, lines)
-                    except OSError:
+                    except (OSError, ValueError):  # ValueError: it speaks TLS
                         pass
         except OSError:  # closed
             pass
@@ -200,18 +205,45 @@ LINES = [
 ]  # fmt: skip
 
 
+@contextlib.contextmanager
+def one_clear_error():
+    """For the parts of a command: what is raised is what the command prints and ends with."""
+    with pytest.raises(ToolError) as raised:
+        yield
+    text = str(raised.value)
+    assert is_harmless(text) and "\n" not in text and len(text) < 1000
+
+
 @pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_an_answer_of_a_wrong_shape_is_one_clear_error(impostor, line):
+    with ControlClient(impostor(lambda request: line + "\n").host) as client, one_clear_error():
+        client.call("ping")
+
+
+@pytest.mark.parametrize("line", ['{"id": 1, "error": null}', '{"id": 1, "result": NaN}', "\x1b[2J"])
 @pytest.mark.parametrize("command", [["call", "ping"], ["shell"]], ids=["call", "shell"])
-def test_an_answer_of_a_wrong_shape_is_one_clear_error(tool, impostor, command, line):
+def test_a_command_ends_with_that_error(tool, impostor, command, line):
     host = impostor(lambda request: line + "\n").host
     check_ended_well(*tool(command[0], host, *command[1:], "--timeout", "5", stdin="ping\n").wait())
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_discover_makes_nothing_of_such_answers(impostor, line):
+    fake = impostor(lambda request: line + "\n")
+    assert ask("127.0.0.1", int(fake.host.partition(":")[2])) == {}
+
+
+def test_discover_shows_of_an_answer_what_can_be_shown(impostor):
+    fake = impostor(lambda request: answer(request, {"board": EVIL * 100, "version": EVIL, "safe_mode": EVIL}))
+    about = ask("127.0.0.1", int(fake.host.partition(":")[2]))
+    assert is_harmless(about["kind"] + about["version"]) and len(about["kind"]) < 300 and about["safe_mode"] is True
 
 
 RESULTS = [5, None, {}, [], "x", [1], {"nonce": 5}, {"chunk": 0}, {"chunk": "9"}, {"kinds": ["files"], "last": 5}]
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=map(str, RESULTS))
-def test_an_update_ends_with_one_clear_error_where_the_answers_have_a_wrong_shape(tool, impostor, tmp_path, result):
+def test_an_update_ends_with_one_clear_error_where_the_answers_have_a_wrong_shape(impostor, tmp_path, result):
     (tmp_path / "x.py").write_text("")
 
     def reply(request):
@@ -219,8 +251,8 @@ def test_an_update_ends_with_one_clear_error_where_the_answers_have_a_wrong_shap
             return answer(request, {"kinds": ["files"], "last": None, "running": None})
         return answer(request, result)
 
-    update = tool("update", impostor(reply).host, f"x.py={tmp_path / 'x.py'}", "--token", TOKEN)
-    check_ended_well(*update.wait())
+    with ControlClient(impostor(reply).host, TOKEN) as client, one_clear_error():
+        update(client, [f"x.py={tmp_path / 'x.py'}"], say=str)
 
 
 def test_help_of_a_wrong_shape_opens_no_prompt(tool, impostor):
@@ -286,18 +318,19 @@ CHALLENGES = [
 
 
 @pytest.mark.parametrize("nonce", CHALLENGES, ids=range(len(CHALLENGES)))
-def test_the_token_signs_nothing_but_a_nonce(tool, impostor, nonce):
+def test_the_token_signs_nothing_but_a_nonce(impostor, nonce):
     def reply(request):
         if request["method"] == "auth.challenge":
             return answer(request, {"nonce": nonce})
         return refusal(request, -32001, "this method needs auth.challenge and auth.login first")
 
     fake = impostor(reply)
-    check_ended_well(*tool("call", fake.host, "gpio.write", "pin=2", "value=1", "--token", TOKEN).wait())
+    with ControlClient(fake.host, TOKEN) as client, one_clear_error():
+        client.call("gpio.write", {"pin": 2, "value": 1})
     assert [request["method"] for request in fake.requests] == ["gpio.write", "auth.challenge"]
 
 
-@pytest.mark.parametrize("method", ["ping", "info", "sensor.read", "config.get", "log.tail"])
+@pytest.mark.parametrize("method", ["ping", "sensor.read"])
 def test_who_wants_a_login_for_what_is_open_to_all_gets_none(tool, impostor, method):
     fake = impostor(lambda request: refusal(request, -32001, "this method needs auth.challenge and auth.login first"))
     check_ended_well(*tool("call", fake.host, method, BOARD_TOKEN=TOKEN).wait())

@@ -4,10 +4,12 @@ import csv
 import json
 import re
 import socket
+import subprocess
+import sys
 
 import pytest
 from free_ports import free_port
-from image import PATIENCE_S, QUIET
+from image import PATIENCE_S, QUIET, ROOT, until
 
 from firmware import VERSION
 from tools.board.certificate import make
@@ -319,3 +321,27 @@ def test_wrong_options(tool, words, said):
     code, _, errors = tool("watch", *words).wait()
     assert code == 2
     assert said in errors and errors.count("\n") == 1
+
+
+def test_the_command_of_the_documentation_works_while_watch_runs_and_twice(tool):
+    page = (ROOT / "docs" / "telemetry.md").read_text()
+    program = re.search(r'^    python3 -c "(import socket; .*)"$', page, re.MULTILINE).group(1)
+    watching = tool("watch", "--json", "--count", "1", "--port", "0")
+    port = watching.port()
+    command = [sys.executable, "-c", program.replace("8094", str(port))]
+    listening = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+            def all_have_ended():
+                sender.sendto(line(1, a=1).encode(), ("127.255.255.255", port))
+                return all(process.poll() is not None for process in listening)
+
+            until(all_have_ended)
+        assert [process.stdout.read().strip() for process in listening] == [line(1, a=1).strip()] * 2
+    finally:
+        for process in listening:
+            process.kill()
+            process.communicate()
+    assert watching.wait()[0] == 0

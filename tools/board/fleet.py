@@ -11,6 +11,7 @@ SILENT_S = 15  # three times the firmware's own interval
 MOST_BOARDS = 1000
 MOST_OF_AN_ADDRESS = 250
 MOST_READINGS = 20000  # of all boards together
+_LOOK_S = 5
 _FORGOTTEN_S = 600  # after which a silent board makes room where it is needed
 
 
@@ -86,6 +87,7 @@ class Fleet:
         self._boards = {}
         self._of_address = {}  # how many boards
         self._readings = 0
+        self._looked = 0  # when it was looked for boards that make room
         self.refused = 0  # records of more boards, or with more readings, than are kept
 
     def take(self, record):
@@ -117,6 +119,9 @@ class Fleet:
     def _has_room(self, record, readings, is_another):
         if self._fits(record, readings, is_another):
             return True
+        if abs(record.arrived - self._looked) < _LOOK_S:
+            return False
+        self._looked = record.arrived
         for key, board in list(self._boards.items()):
             if record.arrived - board.heard > _FORGOTTEN_S and key != (record.device, record.address):
                 self._forget(key)
