@@ -24,24 +24,30 @@ endif
 # Processes that run the tests on this computer: most of the tests wait most of their time.
 TEST_JOBS ?= 2
 
+# The folder that is the filesystem of the board on this computer.
+DISK ?= build/disk
+
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host tools unix unix-esp32-sockets bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host tools venv unix unix-esp32-sockets bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
 	    printf 'make %-18s %s\n' "$$target" "$$text"; done
 
-# The firmware runs in build/disk, as on a board that has its own filesystem. In a terminal it is a job of
-# its own (set -m), so that Ctrl-C reaches the firmware, which ends as it should, and not make.
+# The firmware runs in build/disk, as on a board that has its own filesystem. Its settings hold secrets: what it writes is
+# for this user only. In a terminal it is a job of its own (set -m), so that Ctrl-C reaches the firmware, which ends as it
+# should, and not make.
 run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
-	@mkdir -p build/disk
-	@cd build/disk && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
+	@mkdir -p $(DISK)
+	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
+	    flock -n 9 || { echo "make run runs already in $(DISK). DISK=<another folder> is another board." >&2; exit 1; }; \
+	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
 # The image of a chip is made of Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## everything that needs no hardware
@@ -50,7 +56,9 @@ test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp bui
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
-tools: build/venv/installed ## what build/venv/bin/python tools/board needs
+tools: build/venv/tools ## what build/venv/bin/python tools/board needs
+
+venv: build/venv/installed ## the same, and what tests, certificates and serial ports need
 
 unix: build/unix/micropython ## the image for this computer, build/unix/micropython
 
@@ -141,12 +149,18 @@ build/programs.%: tools/setup/programs.sh
 	@mkdir -p build
 	@touch $@
 
-build/venv/installed: requirements.txt | build/programs.python
+build/venv/tools: tools/board/requirements.txt | build/programs.python
+	@echo "Installing the packages of tools/board/requirements.txt into build/venv"
+	@[ -x $(VENV)/python ] || $(PYTHON) -m venv build/venv
+	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/board/requirements.txt
+	@touch $@
+
+build/venv/installed: requirements.txt tools/board/requirements.txt | build/programs.python
 	@echo "Setting up the Python environment build/venv with the packages of requirements.txt"
 	@rm -rf build/venv
 	@$(PYTHON) -m venv build/venv
 	@$(VENV)/python -m pip install --disable-pip-version-check -r requirements.txt
-	@touch $@
+	@touch build/venv/tools $@
 
 build/venv/bench: tools/bench/requirements.txt build/venv/installed
 	@echo "Installing the packages of tools/bench/requirements.txt into build/venv"

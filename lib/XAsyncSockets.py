@@ -1825,7 +1825,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
         self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
-        # What each message looks up, and what closing stores: see _set_pool. (With 18 names; 17 would fill the dict that
+        # What each message looks up, and what closing stores: see _set_pool. (With 18; 17 would fill the dict that
         # MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._arg = self.CloseError = None
         self._held = 0      # bytes of _memory that are unread; negative while _hand_out is at them

@@ -13,6 +13,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "lib"), str(Path(__file__).parent)]
 
 from stock_images import stock_image  # noqa: E402
 
+import tools.image.__main__ as image_tool  # noqa: E402
+from tools.flash.esp32 import newest as newest_image  # noqa: E402
 from tools.flash.ports import BoardProblem  # noqa: E402
 from tools.image.__main__ import make  # noqa: E402
 from tools.image.filesystem import read_littlefs  # noqa: E402
@@ -79,6 +81,27 @@ def filesystem(image):
     return read_littlefs(image.part(partition), partition), partition
 
 
+def test_an_image_with_secrets_is_for_this_user_only_and_says_so(made, tmp_path):
+    (tmp_path / "config.json").write_text('{"control": {"token": "a long secret"}}')
+    result = made("ESP32_C3", stock_image("esp32c3", tmp_path), config=tmp_path / "config.json")
+    assert (tmp_path / "out" / "firmware.bin").stat().st_mode & 0o777 == 0o600
+    assert f"holds the passwords and tokens of {tmp_path / 'config.json'}" in result.said[-1]
+
+
+def test_the_name_of_an_image_tells_whether_there_are_secrets_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_tool, "ROOT", tmp_path)
+    (tmp_path / "stock.bin").write_bytes(stock_image("esp32c3", tmp_path))
+    folder = tmp_path / "build" / "ESP32_C3"
+    for config, name in (
+        ('{"wifi": {"networks": [{"ssid": "home", "password": "correct horse"}]}}', "image-with-secrets.bin"),
+        ('{"device": {"name": "mine"}}', "image.bin"),
+    ):
+        (tmp_path / "config.json").write_text(config)
+        make("ESP32_C3", tmp_path / "stock.bin", tmp_path / "config.json", mpy_cross=MPY_CROSS, say=str)
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert newest_image(folder) == folder / name
+
+
 def boot(tmp_path, image, romfs=None):
     partition = image.partitions.by_name("vfs")
     (tmp_path / "flash").write_bytes(image.part(partition).ljust(partition.size, b"\xff"))
@@ -96,6 +119,7 @@ def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_
     stock = stock_image(chip, tmp_path)
     (tmp_path / "config.json").write_text('{"device": {"name": "mine"}}')
     result = made(board, stock, config=tmp_path / "config.json")
+    assert not any("passwords" in line for line in result.said)
     image = StockImage(result.data, board, "made")
     files, partition = filesystem(image)
     assert result.data[: len(stock)] == stock

@@ -38,8 +38,8 @@ def terminal(tmp_path):
     """f(*words): the tool, started in a terminal."""
     started = []
 
-    def start(*words):
-        started.append(Terminal(*words, home=tmp_path))
+    def start(*words, **size):
+        started.append(Terminal(*words, home=tmp_path, **size))
         return started[-1]
 
     yield start

@@ -10,6 +10,7 @@ import pytest
 from free_ports import free_port
 from image import PATIENCE_S, QUIET, ROOT, until
 
+from tools.board.answers import readable
 from tools.board.client import ControlClient, parse_host
 from tools.board.errors import BoardError, UsageError
 
@@ -27,6 +28,37 @@ def test_the_result_is_printed_as_json(tool, host):
     code, output, _ = tool("call", host, "info").wait()
     assert code == 0
     assert json.loads(output)["board"] == "UNIX"
+
+
+def test_in_a_terminal_it_is_for_a_person(terminal, host):
+    code, shown = terminal("call", host, "info").wait()
+    assert code == 0
+    lines = shown.replace("\r", "").split("\n")
+    assert "board        UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
+    assert lines.index("board        UNIX") < lines.index("version      0.1.0"), "in order of the keys"
+    assert terminal("call", host, "ping").wait() == (0, "pong\r\n")
+
+
+def test_json_has_its_keys_in_order(tool, host):
+    keys = list(json.loads(tool("call", host, "info").wait()[1]))
+    assert keys == sorted(keys)
+
+
+def test_help_takes_a_topic(tool, host):
+    code, output, _ = tool("call", host, "help", "gpio").wait()
+    assert code == 0
+    assert [line.split()[0] for line in json.loads(output)] == ["gpio.mode", "gpio.read", "gpio.write"]
+    code, output, errors = tool("call", host, "help", "nothing-of-this").wait()
+    assert (code, output) == (1, "") and "has to do with 'nothing-of-this'; help lists them" in errors
+
+
+def test_readable():
+    assert readable("a\nb") == "a\nb" and readable([]) == "none" and readable(None) == "null" and readable(1.5) == "1.5"
+    assert readable({"b": None, "a": ["x", "y"], "c": {"d": {}}}).split("\n") == ["a  x, y", "b  -", "c:", "  d  {}"]
+    entry = {"uptime": 7, "level": "error", "source": "net", "text": "gone"}
+    assert readable([entry]) == "[     7] net: error: gone"
+    sensor = {"age_s": 1, "error": None, "name": "heap", "reading": {"free": 5, "used": 6}}
+    assert readable([sensor]) == "name: heap, age_s: 1, reading: free 5; used 6"
 
 
 def test_a_pin_is_set_and_read(tool, host, tmp_path):
@@ -72,6 +104,8 @@ def test_a_wrong_token_opens_nothing(tool, host):
     "words, said",
     [
         (["nope"], "no method 'nope'; help lists them (-32601)"),
+        (["gpio.wirte", "1"], "help lists them; there are gpio.mode, gpio.read, gpio.write (-32601)"),
+        (["sensor.read", "name=nope"], "unknown: nope; there are "),
         (["gpio.read"], "parameter 'pin' is missing"),
         (["gpio.read", "pin=300"], "invalid pin (-32602)"),
     ],
@@ -116,7 +150,7 @@ def serve_once(reply):
     "reply, said",
     [
         (None, "did not answer within 0.3 s"),
-        (b"", "closed the connection before it answered (it hung up; a board with a certificate wants --pin)"),
+        (b"", "closed the connection before it answered (it hung up; a board with a certificate wants --cert)"),
         (b"HTTP/1.1 400 Bad Request\r\n", "is no control server: it sent 'HTTP/1.1 400 Bad Request'"),
         (b"[1]\n", "is no control server"),
         (b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32003, "message": "full"}}\n', "full (-32003)"),
@@ -143,11 +177,31 @@ def test_a_missing_method_is_named(tool):
     assert "required: METHOD (board call --help" in tool("call", "x").wait()[2]
 
 
-def test_a_python_without_the_tools_packages():
-    command = [sys.executable, "-S", ROOT / "tools" / "board", "certificate", "kitchen"]
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["certificate", "kitchen"], "cryptography: make venv, then"),
+        (["provision", "--check", "config.json"], "serial: make venv, then"),
+        (["shell", "127.0.0.1"], "prompt_toolkit: make tools, then"),
+    ],
+)
+def test_a_python_without_the_tools_packages(words, said):
+    command = [sys.executable, "-S", ROOT / "tools" / "board", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
-    assert done.stderr.startswith("board: this Python lacks cryptography: make tools") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"board: this Python lacks {said}") and done.stderr.count("\n") == 1
+
+
+def test_what_needs_no_terminal_needs_no_packages(host):
+    command = [sys.executable, "-S", ROOT / "tools" / "board", "call", host, "ping"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout) == (0, '"pong"\n'), done.stderr
+
+
+def test_the_tools_need_few_packages():
+    lines = (ROOT / "tools" / "board" / "requirements.txt").read_text().splitlines()
+    names = {line.partition("==")[0] for line in lines if "==" in line}
+    assert names == {"rich", "prompt_toolkit", "markdown-it-py", "mdurl", "Pygments", "wcwidth"}
 
 
 def test_ctrl_c_ends_a_call_that_waits(tool):

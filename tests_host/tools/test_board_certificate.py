@@ -74,7 +74,7 @@ def test_another_board_of_the_same_name_is_refused(tool, host, tmp_path):
 
 def test_what_is_plain_is_not_answered(tool, board, host):
     code, output, errors = tool("call", host, "ping").wait()
-    assert (code, output) == (3, "") and "--pin" in errors
+    assert (code, output) == (3, "") and "--cert" in errors
     assert "control    TCP" not in board.text
 
 
@@ -82,7 +82,7 @@ def test_a_pin_for_a_board_without_a_certificate(tool, board, tmp_path):
     certificate, _ = make(tool, tmp_path)
     board.start()
     code, output, errors = tool("call", f"127.0.0.1:{board.port}", "ping", "--pin", certificate).wait()
-    assert (code, output) == (3, "") and "--pin" in errors
+    assert (code, output) == (3, "") and "--cert" in errors
 
 
 def test_one_client_too_many_is_told_so(board, certificate):

@@ -9,7 +9,7 @@ from rich.console import Console
 from firmware.line_protocol import encode
 from tools.board.errors import UsageError
 from tools.board.fleet import Fleet
-from tools.board.formats import duration, number
+from tools.board.formats import duration, measure, number
 from tools.board.lines import parse
 from tools.board.listener import Record
 from tools.board.params import from_words, split
@@ -94,6 +94,38 @@ def test_what_others_send_is_not_counted():
         fleet.take(Record("192.0.2.1", line, 0))
     (board,) = fleet
     assert (board.received, board.lost, board.restarts, board.readings["a"]) == (4, 0, 0, 1)
+
+
+def heard(fleet, device, uptime, now, address="192.0.2.1"):
+    fleet.take(Record(address, f"board,device={device} a=1,seq={uptime}i,uptime={uptime}i", now))
+    return sorted(board.device for board in fleet)
+
+
+def test_a_board_with_a_new_name_replaces_its_old_self():
+    fleet = Fleet()
+    assert heard(fleet, "old", 100, now=1000) == ["old"]
+    assert heard(fleet, "new", 2, now=1010) == ["new", "old"]
+    assert heard(fleet, "new", 7, now=1015) == ["new", "old"]
+    assert heard(fleet, "new", 12, now=1020) == ["new"]
+
+
+def test_boards_that_share_an_address_stay():
+    fleet = Fleet()
+    heard(fleet, "a", 100, now=1000)
+    heard(fleet, "b", 2, now=1003)
+    heard(fleet, "a", 105, now=1005)
+    assert heard(fleet, "b", 32, now=1033) == ["a", "b"], "a has been silent since, but was heard after b had started"
+    heard(fleet, "c", 3, now=1100, address="192.0.2.2")
+    assert heard(fleet, "c", 33, now=1130, address="192.0.2.2") == ["a", "b", "c"]
+
+
+def test_bytes_have_units():
+    shown = {f"{value}": measure("heap_free", value) for value in (999, 1000, 1381234, 24412345678, 999950, 99960000)}
+    assert shown == {
+        "999": "999", "1000": "1.00 kB", "1381234": "1.38 MB", "24412345678": "24.4 GB", "999950": "1.00 MB",
+        "99960000": "100 MB",
+    }  # fmt: skip
+    assert measure("soil_moisture", 1381234) == "1381234" and measure("disk_bytes", "none") == "none"
 
 
 def test_numbers_and_durations():

@@ -55,6 +55,26 @@ def test_a_person_completes_calls_and_leaves(terminal, host, tmp_path):
     assert "+config.get key=device.name" in history
 
 
+def test_tab_completes_what_a_parameter_can_be(terminal, host):
+    shell = terminal("shell", host)
+    shell.wait_for("127.0.0.1>")
+    shell.type("sensor.read name=hea\t")
+    shell.wait_for("(?s)hea.*p")
+    shell.type("\r")
+    shell.wait_for("free +\\d+")
+    shell.wait_for("127.0.0.1>")
+    shell.type("config.get key=device.n\t")
+    shell.wait_for("(?s)device.n.*ame")
+    shell.type("\r")
+    shell.wait_for("zebra-7")
+    shell.wait_for("127.0.0.1>")
+    shell.type("help gpio\r")
+    shell.wait_for("gpio.write pin value")
+    shell.wait_for("127.0.0.1>")
+    shell.type("\x04")
+    assert shell.wait()[0] == 0
+
+
 def test_notifications_are_shown_while_nothing_is_typed(terminal, host):
     shell = terminal("shell", host)
     shell.wait_for("127.0.0.1>")
@@ -120,7 +140,8 @@ def test_no_board_no_prompt(tool):
 
 def completions(text):
     methods = read_help(["gpio.read pin: a level", "gpio.write pin value (token): an output", "gc: collects: all"])
-    return [found.text for found in MethodCompleter(methods).get_completions(Document(text), None)]
+    values = {("gpio.read", "pin"): ["2", "25"]}
+    return [found.text for found in MethodCompleter(methods, values).get_completions(Document(text), None)]
 
 
 def test_completions():
@@ -132,3 +153,6 @@ def test_completions():
     assert completions("gpio.write v") == ["value="]
     assert completions("gc ") == []
     assert completions("none ") == []
+    assert completions("gpio.read pin=") == ["2", "25"]
+    assert completions("gpio.read pin=25") == ["25"]
+    assert completions("gpio.write pin=") == []

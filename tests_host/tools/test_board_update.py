@@ -6,7 +6,7 @@ import pytest
 from free_ports import free_port
 from image import QUIET
 
-from tools.board import update
+from tools.board import update, verdict
 from tools.board.errors import ToolError, Unreachable
 
 TOKEN = QUIET["control"]["token"]
@@ -15,7 +15,7 @@ TOKEN = QUIET["control"]["token"]
 @pytest.fixture
 def host(board):
     port = free_port()
-    board.configure(control={"port": port, "requests_per_s": 4, "token": TOKEN})
+    board.configure(control={"port": port, "requests_per_s": 20, "token": TOKEN}, boot={"steady_s": 2})
     board.start()
     board.wait_for(r"^control +TCP")
     return f"127.0.0.1:{port}"
@@ -30,11 +30,48 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
     (here / "services" / "__pycache__" / "mine.pyc").write_text("")
     code, _, errors = tool("update", host, here, "notes.txt=" + str(here / "empty"), "--token", TOKEN).wait()
     assert code == 0, errors
-    assert "all of them or none" in errors and errors.endswith("updated\n")
+    assert "all of them or none" in errors
+    assert errors.endswith("updated, on the board: empty, services/mine.py, notes.txt\n")
     board.wait_for("^mine: loaded$")
     assert (board.folder / "services" / "mine.py").stat().st_size > 20000
     assert not (board.folder / "services" / "__pycache__").exists()
     assert (board.folder / "notes.txt").exists() and not (board.folder / "update").exists()
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("class Service\n", "boom.py: SyntaxError: invalid syntax"),
+        ("import no_such_module\n", "boom.py: ImportError: no module named 'no_such_module'"),
+        ("class Other: pass\n", "boom.py defines no class Service"),
+        ("class Service:\n def start(self, app): raise OSError('no door')\n", "service boom: start: OSError: no door"),
+        ("class Service:\n def __init__(self): 1 / 0\n", "boom: ZeroDivisionError: divide by zero"),
+    ],
+)
+def test_a_file_that_does_not_work_is_told_by_its_error_and_the_exit_code(tool, host, tmp_path, source, said):
+    (tmp_path / "mine.py").write_text(source)
+    for _ in range(2):  # the same error is told the second time, too
+        code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'mine.py'}", "--token", TOKEN).wait()
+        assert code == 1 and said in errors.splitlines()[-1], errors
+        assert "updated" not in errors
+
+
+def test_a_board_that_ends_in_safe_mode_is_no_success(tool, host, tmp_path):
+    (tmp_path / "boom.py").write_text("import sys\nclass Service:\n def tick(self): sys.exit()\n")
+    code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'boom.py'}", "--token", TOKEN).wait()
+    assert code == 1 and "is in safe mode, without your files: " in errors.splitlines()[-1], errors
+
+
+def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_path):
+    settings = (board.folder / "config.json").read_text()
+    (tmp_path / "config.json").write_text(settings.replace('"steady_s": 2', '"steady_s": "two"'))
+    code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
+    assert code == 1 and "boot.steady_s: 'two' is not" in errors.splitlines()[-1], errors
+
+
+def test_a_path_that_nothing_reads_is_warned_about():
+    names = ["build/disk/sensors/soil.py", "services/door.py", "main.py", "lib/a/b.py", "www/a.html", "x/y.py"]
+    assert verdict.unread(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
 
 
 class Esp32:
@@ -53,7 +90,15 @@ class Esp32:
     def hang_up(self):
         pass
 
-    def call(self, method, params=None):
+    def call(self, method, params=None, shape=object):
+        if method == "info":
+            return {"uptime": 99, "safe_mode": None, "services": {}, "config": {"faults": []}}
+        if method == "log.tail":
+            return []
+        if method == "config.get":
+            return 30
+        if method == "update.end":
+            return "starts again"
         if method == "update.begin":
             return {"chunk": 100, "into": "ota_1"}
         if method == "update.write":
@@ -79,7 +124,7 @@ def test_an_image_is_sent_and_its_trial_watched(image):
     update.update(board, [str(image)], said.append)
     assert board.sent == image.read_bytes() and len(board.then) == 1
     assert " 50 %" in said and "100 %" not in said
-    assert said[-2:] == ["on trial in ota_1", "the board: updated"]
+    assert said[-3::2] == ["on trial in ota_1", "the board: updated"]
 
 
 def test_an_image_that_does_not_last_is_told(image):
@@ -96,7 +141,7 @@ def test_a_board_that_does_not_come_back(image, monkeypatch):
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
     (tmp_path / "x.py").write_text("")
     code, _, errors = tool("update", host, "x.py=" + str(tmp_path / "x.py")).wait()
-    assert (code, errors) == (2, "board: this needs the board's token: --token-file or BOARD_TOKEN\n")
+    assert (code, errors) == (2, "board: this needs the board's token; the token: --token-file or BOARD_TOKEN\n")
 
 
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):

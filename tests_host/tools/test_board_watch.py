@@ -4,9 +4,16 @@ import csv
 import json
 import re
 import socket
+import subprocess
+import sys
 
 import pytest
-from image import PATIENCE_S, QUIET
+from free_ports import free_port
+from image import PATIENCE_S, QUIET, ROOT, until
+
+from firmware import VERSION
+from tools.board.certificate import make
+from tools.board.watch import ask
 
 
 def broadcast_to(board, port, **device):
@@ -103,7 +110,7 @@ def test_loss_is_counted_and_late_or_double_datagrams_are_not_lost(tool):
         line(16),
         b"\xff\xfe",
         "no telemetry",
-        "board,device=\x1b[2J seq=1i,uptime=1i\n",
+        "board,device=x seq=1i,uptime=1i,a=inf\n",
         line(0, uptime=1),  # it has started again
         line(3, uptime=2),  # 1 and 2 are missing
         line(7, device="other"),
@@ -137,11 +144,77 @@ def test_the_table_in_a_terminal(terminal, board):
     watching = terminal("watch", "--port", "0")
     port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
     collect_at(board, port)
-    watching.wait_for("cellar +heap_free +[0-9]+ +[0-9]+ +[0-9]+ +[▁-█]{3}")
-    watching.wait_for("lost 0")
+    watching.wait_for("heap_free +([0-9.]+ [kM]B +){3}[▁-█]{3}")
+    watching.wait_for_screen("cellar")
+    watching.wait_for_screen("lost 0")
     watching.type("\x03")
     code, _ = watching.wait()
     assert code == 0
+
+
+READINGS = {
+    "heap_free": "1381234i",
+    "system_load_1m": "1.23",
+    "system_memory_available": "24412345678i",
+    "system_memory_total": "25276510208i",
+    "soil_moisture": "123456789i",
+    "z_air_pressure": "101325.5",
+}
+
+
+def test_a_terminal_of_80_columns_and_24_lines_cuts_no_number(terminal):
+    watching = terminal("watch", "--port", "0", lines=24, columns=80)
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    for seq in range(30):
+        send(port, line(seq, device="unix-c5404a", **{**READINGS, "heap_free": f"{1381234 + seq}i"}))
+    screen = watching.wait_for_screen("z_air_pressure +101326 ")
+    shown = [row.split() for row in screen]
+    for cells in (
+        "soil_moisture 123456789",
+        "heap_free 1.38 MB",
+        "system_memory_available 24.4 GB",
+        "system_memory_total 25.3 GB",
+    ):
+        assert any(f" {cells} " in f" {' '.join(row)} " for row in shown), "\n".join(screen)
+    assert "…" not in "".join(screen)
+    order = [name for row in shown for name in row if name in READINGS]
+    assert order[:2] == ["soil_moisture", "z_air_pressure"], "the user's own come first"
+    watching.type("\x03")
+    assert watching.wait()[0] == 0
+
+
+def test_charts_shrink_before_the_extremes_go_and_the_extremes_before_names(terminal):
+    def shows(columns):
+        watching = terminal("watch", "--port", "0", lines=24, columns=columns)
+        port = int(watching.wait_for(r"UDP port (\d+):").group(1))
+        send(port, *(line(seq, device="b", celsius=1000 + seq, uptime=100 + seq) for seq in range(40)))
+        screen = watching.wait_for_screen(" 1039 ")
+        text = " ".join(screen)
+        return max(len(bars) for bars in re.findall("[▁-█]*", text)), "lowest" in text, "…" in text
+
+    assert shows(110) == (24, True, False)
+    assert shows(66)[1:] == (True, False) and 4 <= shows(66)[0] < 24
+    assert shows(54)[1:] == (False, False) and 4 <= shows(54)[0] < 24
+    assert shows(34) == (0, False, False)
+    assert shows(29) == (0, False, True)
+
+
+def test_the_readings_of_the_table_can_be_chosen(terminal):
+    watching = terminal("watch", "--port", "0", "--columns", "b,a")
+    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    send(port, line(1, a=1, b=2, other=3))
+    screen = watching.wait_for_screen(" a +1 ")
+    assert "other" not in "".join(screen)
+    assert [row.split()[1:3] for row in screen if row.split()[1:2] in (["a"], ["b"])] == [["b", "2"], ["a", "1"]]
+
+
+@pytest.mark.parametrize("form", ["--json", None])
+def test_the_readings_of_a_stream_can_be_chosen(tool, form):
+    watching = tool("watch", *([form] if form else []), "--columns", "b", "--count", "1", "--port", "0")
+    send(watching.port(), line(1, a=1, b=2))
+    code, output, _ = watching.wait()
+    assert code == 0
+    assert json.loads(output)["readings"] == {"b": 2} if form else output.endswith("lost=0 b=2\n")
 
 
 def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
@@ -190,7 +263,31 @@ def test_discover_lists_each_board_once(tool, board):
     found = {about["device"]: about for about in map(json.loads, output.splitlines())}
     assert set(found) == {"attic", "other"} and output.count("\n") == 2
     assert "heap_free" in found["attic"]["readings"]
-    assert found["other"] == {"device": "other", "address": "127.0.0.1", "uptime": 100, "readings": ["a"]}
+    about = {"device": "other", "address": "127.0.0.1", "uptime": 100, "readings": ["a"]}
+    assert about.items() <= found["other"].items()
+    assert set(found["other"]) - set(about) == {"port", "kind", "version", "tls", "safe_mode"}
+
+
+def test_discover_asks_a_board_what_it_is(board):
+    board.start()
+    about = ask("127.0.0.1", board.port)
+    assert about.pop("version") == VERSION
+    assert about == {"port": board.port, "kind": "UNIX", "tls": False, "safe_mode": False}
+
+
+def test_discover_finds_out_that_a_board_speaks_tls(board, tmp_path):
+    certificate, key = make(["kitchen"], 2)
+    board.write("certificate.pem", certificate.decode())
+    board.write("key.pem", key.decode())
+    board.start()
+    about = ask("127.0.0.1", int(board.wait_for(r"^control +TLS [\d.]+:(\d+)").group(1)))
+    assert (about["kind"], about["tls"]) == ("UNIX", True)
+
+
+def test_discover_makes_nothing_of_what_is_no_board():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert ask("127.0.0.1", listener.getsockname()[1]) == {}
+    assert ask("127.0.0.1", free_port()) == {}
 
 
 def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
@@ -218,10 +315,33 @@ def test_a_port_that_another_program_has(tool):
         (["--seconds", "inf"], "--seconds: 'inf'"),
         (["--count", "0"], "--count: '0' is not a whole number, 1 or more"),
         (["--csv", "--json"], "not allowed with"),
-        (["--json", "--columns", "heap_free"], "--columns chooses what --csv has"),
     ],
 )
 def test_wrong_options(tool, words, said):
     code, _, errors = tool("watch", *words).wait()
     assert code == 2
     assert said in errors and errors.count("\n") == 1
+
+
+def test_the_command_of_the_documentation_works_while_watch_runs_and_twice(tool):
+    page = (ROOT / "docs" / "telemetry.md").read_text()
+    program = re.search(r'^    python3 -c "(import socket; .*)"$', page, re.MULTILINE).group(1)
+    watching = tool("watch", "--json", "--count", "1", "--port", "0")
+    port = watching.port()
+    command = [sys.executable, "-c", program.replace("8094", str(port))]
+    listening = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+            def all_have_ended():
+                sender.sendto(line(1, a=1).encode(), ("127.255.255.255", port))
+                return all(process.poll() is not None for process in listening)
+
+            until(all_have_ended)
+        assert [process.stdout.read().strip() for process in listening] == [line(1, a=1).strip()] * 2
+    finally:
+        for process in listening:
+            process.kill()
+            process.communicate()
+    assert watching.wait()[0] == 0

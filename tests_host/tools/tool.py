@@ -10,8 +10,11 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
+from pathlib import Path
 
+import pyte
 from image import PATIENCE_S, ROOT
 
 COMMAND = [sys.executable, str(ROOT / "tools" / "board")]
@@ -22,6 +25,24 @@ def environment(**extra):
     """This one without a token; LINES and COLUMNS would be taken for a terminal's."""
     kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
     return {**kept, **extra}
+
+
+def watch_memory(process):
+    """A function: the most bytes of memory that the process has had, as far as was seen."""
+    most = [0]
+
+    def watch():
+        while process.poll() is None:
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:
+                return
+            match = re.search(r"VmHWM:\s+(\d+) kB", status)
+            most[0] = int(match.group(1)) * 1024 if match else most[0]
+            time.sleep(0.05)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return lambda: most[0]
 
 
 class Tool:
@@ -49,6 +70,9 @@ class Tool:
         """The next line of the output, as soon as it is there."""
         return self._process.stdout.readline()
 
+    def watch_memory(self):
+        return watch_memory(self._process)
+
     def interrupt(self):
         self._process.send_signal(signal.SIGINT)
 
@@ -67,11 +91,12 @@ class Tool:
 
 
 class Terminal:
-    """One run in a terminal of 40 lines and 110 columns."""
+    """One run in a terminal."""
 
-    def __init__(self, *words, home):
+    def __init__(self, *words, home, lines=40, columns=110):
+        self._size = columns, lines
         self._fd, inner = pty.openpty()
-        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
             [*COMMAND, *map(str, words)],
             stdin=inner,
@@ -84,6 +109,14 @@ class Terminal:
         os.close(inner)
         self._output = ""
         self._read = 0  # so much of it has been waited for
+
+    @property
+    def raw(self):
+        """All that the terminal was sent."""
+        return self._output
+
+    def watch_memory(self):
+        return watch_memory(self._process)
 
     def type(self, text):
         os.write(self._fd, text.encode())
@@ -99,6 +132,17 @@ class Terminal:
                 return match
             left = end - time.monotonic()
             assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
+
+    def wait_for_screen(self, pattern, patience_s=PATIENCE_S):
+        """The lines that a person sees, once `pattern` is in one of them."""
+        end = time.monotonic() + patience_s
+        while True:
+            screen = pyte.Screen(*self._size)
+            pyte.Stream(screen).feed(self._output)
+            if any(re.search(pattern, line) for line in screen.display):
+                return screen.display
+            left = end - time.monotonic()
+            assert left > 0 and self._take(left), "\n".join([f"no {pattern!r} in:", *screen.display])
 
     def _take(self, seconds):
         """Read what comes; False at the end."""

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_LIGHT = ("rich", "prompt_toolkit")  # what make tools installs
 sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
 
 
@@ -13,7 +14,8 @@ def _run():
 
         return main()
     except ModuleNotFoundError as error:
-        way_out = "make tools, then build/venv/bin/python tools/board"
+        target = "tools" if error.name.partition(".")[0] in _LIGHT else "venv"
+        way_out = f"make {target}, then build/venv/bin/python tools/board"
         print(f"board: this Python lacks {error.name}: {way_out}", file=sys.stderr)
         return 2
 

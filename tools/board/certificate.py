@@ -70,7 +70,7 @@ def certify(name, addresses, days, folder, port, say=print):
             certificate, key = make([name, *addresses], days)
             _create(key_file, key, 0o600)
             _create(certificate_file, certificate, 0o644)
-            say(f"{key_file}: the key, for the board alone\n{certificate_file}: the certificate, for --pin")
+            say(f"{key_file}: the key, for the board alone\n{certificate_file}: the certificate, for --cert")
         content = {
             _ON_BOARD["certificate"]: certificate_file.read_bytes(),
             _ON_BOARD["key"]: key_file.read_bytes(),

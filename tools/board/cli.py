@@ -1,20 +1,23 @@
 """The command line."""
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from tools.board import listener
-from tools.board.client import DEFAULT_PORT, ControlClient
+from tools.board.answers import as_json, readable
+from tools.board.calls import call
+from tools.board.client import DEFAULT_PORT, TOKEN_HINT, ControlClient
 from tools.board.errors import INTERRUPTED, OK, ToolError, UsageError
+from tools.board.names import find
 from tools.board.params import from_words
 from tools.board.update import update
 from tools.board.watch import discover, watch
 
 TOKEN_VARIABLE = "BOARD_TOKEN"
 PIN_VARIABLE = "BOARD_PIN"
+UDP_PORT_VARIABLE = "BOARD_UDP_PORT"
 _DISCOVER_S = 6  # a little more than the firmware's interval
 
 _EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command is wrong,
@@ -49,6 +52,15 @@ _days = _number(int, 1, 36500, "a number of days from 1 to 36500")
 _port = _number(int, 0, 65535, "a port from 0 to 65535")
 
 
+def _udp_port():
+    """Where boards are heard."""
+    text = os.environ.get(UDP_PORT_VARIABLE) or str(listener.DEFAULT_PORT)
+    try:
+        return _port(text)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{UDP_PORT_VARIABLE}: {error}") from None
+
+
 def _parser():
     parser = _Parser(
         prog="board",
@@ -77,21 +89,23 @@ def _add_listening(commands):
     form = watching.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one row per datagram")
     form.add_argument("--json", action="store_const", const="json", dest="form", help="one object per datagram")
-    watching.add_argument("--columns", help="for --csv: the readings to have, with commas between")
+    watching.add_argument("--columns", help="the readings to show, with commas between")
     for command in (finding, watching):
-        command.add_argument("--port", type=_port, default=listener.DEFAULT_PORT, help="UDP (default: %(default)s)")
+        help_port = f"UDP (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
+        command.add_argument("--port", type=_port, help=help_port)
 
 
 def _add_calling(commands):
     """What talks to a board over the network."""
+    host_help = f"address or name of the board, with :port where it is not {DEFAULT_PORT}"
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
-    calling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
-    calling.add_argument("method", metavar="METHOD", help="help lists them")
+    calling.add_argument("host", metavar="HOST", help=host_help)
+    calling.add_argument("method", metavar="METHOD", help="help lists them, help TOPIC some of them")
     calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="a value is JSON, or else text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
-    shelling.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
+    shelling.add_argument("host", metavar="HOST", help=host_help)
     updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
-    updating.add_argument("host", metavar="HOST", help=f"name or name:port (default: {DEFAULT_PORT})")
+    updating.add_argument("host", metavar="HOST", help=host_help)
     what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
     updating.add_argument("files", metavar="FILE", nargs="+", help=what)
     for command in (calling, shelling, updating):
@@ -99,7 +113,9 @@ def _add_calling(commands):
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
         token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
         command.add_argument(
+            "--cert",
             "--pin",
+            dest="pin",
             metavar="FILE",
             default=os.environ.get(PIN_VARIABLE),
             help=f"the board's certificate: talk TLS, to this board only (default: ${PIN_VARIABLE})",
@@ -133,29 +149,37 @@ def _parse(words):
     return arguments
 
 
-def _token(arguments):
+def _given_token(arguments):
+    """The token that this command was given."""
     if not arguments.token_file:
-        return arguments.token or os.environ.get(TOKEN_VARIABLE)
+        return arguments.token
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors begin with a BOM
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{arguments.token_file}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _client(arguments):
-    return ControlClient(arguments.host, _token(arguments), arguments.timeout, arguments.pin)
+    host, is_hearsay = find(arguments.host, _udp_port())
+    token, hint = _given_token(arguments), TOKEN_HINT
+    if not token and is_hearsay and not arguments.pin:
+        way_out = "write the address, or give --token-file or --cert"
+        hint = f"{TOKEN_VARIABLE} is not for who was found by a broadcast: {way_out}"
+    elif not token:
+        token = os.environ.get(TOKEN_VARIABLE)
+    return ControlClient(host, token, arguments.timeout, arguments.pin, hint)
 
 
 def _discover(arguments):
-    discover(arguments.port, arguments.seconds, arguments.count, arguments.as_json)
+    port = _udp_port() if arguments.port is None else arguments.port
+    discover(port, arguments.seconds, arguments.count, arguments.as_json)
 
 
 def _watch(arguments):
     columns = arguments.columns.split(",") if arguments.columns else None
-    if columns and arguments.form != "csv":
-        raise UsageError("--columns chooses what --csv has: give both")
     try:
-        watch(arguments.port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
+        port = _udp_port() if arguments.port is None else arguments.port
+        watch(port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
     except KeyboardInterrupt:
         pass  # the way to end it
 
@@ -163,7 +187,8 @@ def _watch(arguments):
 def _call(arguments):
     params = from_words(arguments.params)
     with _client(arguments) as client:
-        print(json.dumps(client.call(arguments.method, params)))
+        show = readable if sys.stdout.isatty() else as_json
+        print(show(call(client, arguments.method, params)))
 
 
 def _shell(arguments):

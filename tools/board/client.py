@@ -3,18 +3,37 @@
 import hashlib
 import hmac
 import json
+import re
 import socket
 import ssl
 import time
 from collections import deque
 
-from tools.board.errors import BoardError, Unreachable, UsageError
+from tools.board.errors import BoardError, StrangeAnswer, Unreachable, UsageError
+from tools.board.gate import LONGEST_MESSAGE, fits, read_json, visible
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
+TOKEN_HINT = "the token: --token-file or BOARD_TOKEN"
 _LOGIN = "auth.login"  # what the denial names on a board that has a token
 _LONGEST_ANSWER = 1024 * 1024  # bytes
+_MOST_LINES = 256  # that wait to be looked at; meanwhile no more are read
+_MOST_TURNS = 64  # of the pool in one poll
+_PREVIEW = 60  # characters
+
+# Only a challenge of this form is answered: another text could be one that the token signs for another purpose.
+_NONCE = re.compile("[0-9a-f]{32}")
+
+# Methods that are open to everybody. Who wants a login for one of them is not the board that was meant.
+_OPEN = frozenset(
+    """ping help info uptime gc net.status gpio.read adc.read sensor.list sensor.read telemetry.get telemetry.subscribe
+    telemetry.unsubscribe config.get log.tail update.status auth.challenge auth.login""".split()
+)
+
+_ANSWER = {"id": (int, None), "result": object}
+_ERROR = {"id": (int, None), "error": {"code": int, "message": str}}
+_NOTIFICATION = {"method": str}
 
 
 def parse_host(text):
@@ -38,22 +57,33 @@ def pinned(path):
     return context
 
 
+def anybody():
+    """An SSLContext that accepts every certificate: for what is no secret, of whoever answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class ControlClient:
     """One board. It connects when something is called, again where the connection has ended meanwhile, and logs in
     with the token once the board asks for that."""
 
-    def __init__(self, host, token=None, timeout_s=5.0, pin=None):
-        """`pin`: a file with the board's certificate; the connection is TLS then."""
+    def __init__(self, host, token=None, timeout_s=5.0, pin=None, token_hint=TOKEN_HINT, context=None):
+        """`pin`: a file with the board's certificate; the connection is TLS then, as with an SSLContext of one's own.
+        `token_hint` tells who has no token what to do."""
         self.address = parse_host(host)
         self._pin = pin
-        self._context = pinned(pin) if pin else None
+        self._context = context or (pinned(pin) if pin else None)
         self.on_notification = None  # f(method, params)
         self._token = token
+        self._token_hint = token_hint
         self._timeout_s = timeout_s
         self._pool = XAsyncSocketsPool()
         self._connection = None
         self._connected = False
         self._heard = False  # anything, on this connection
+        self._receiving = False
         self._ended = None  # why, once the connection is no more
         self._lines = deque()
         self._last_id = 0
@@ -64,6 +94,11 @@ class ControlClient:
     def close(self):
         """End the connection."""
         self._pool.StopWaitEvents()
+
+    @property
+    def connected_once(self):
+        """True where somebody took the last connection, whatever came of it."""
+        return self._connected
 
     @property
     def connected(self):
@@ -78,28 +113,39 @@ class ControlClient:
 
     # --- calls
 
-    def call(self, method, params=None):
-        """The result of a method. Raises BoardError or Unreachable."""
+    def call(self, method, params=None, shape=object):
+        """The result of a method, in the shape that it must have (gate.fits). Raises BoardError or Unreachable."""
+        result = self._authorized(method, params)
+        if not fits(result, shape):
+            raise self._strange(f"{method} with {json.dumps(result)}")
+        return result
+
+    def _strange(self, what):
+        return StrangeAnswer(f"{self} is no board of this firmware: it answers {visible(what, _PREVIEW)}")
+
+    def _authorized(self, method, params):
         try:
             return self._call(method, params)
         except BoardError as error:
-            if error.code != ACCESS_DENIED or method.startswith("auth."):
+            if error.code != ACCESS_DENIED or method in _OPEN:
                 raise
             if not self._token:
                 denial = error.args[0]
-                hint = "the token: --token-file or BOARD_TOKEN" if _LOGIN in denial else "config.json gives it one"
+                hint = self._token_hint if _LOGIN in denial else "config.json gives it one"
                 raise BoardError(error.code, f"{denial}; {hint}") from None
         self._log_in()
         return self._call(method, params)
 
     def _log_in(self):
-        nonce = self._call("auth.challenge")["nonce"]
-        self._call("auth.login", {"response": self.sign(nonce)})
+        challenge = self._call("auth.challenge")
+        if not fits(challenge, {"nonce": _NONCE}):
+            raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")
+        self._call("auth.login", {"response": self.sign(challenge["nonce"])})
 
     def sign(self, text):
         """HMAC-SHA256 of `text` with the token. Raises UsageError where there is none."""
         if not self._token:
-            raise UsageError("this needs the board's token: --token-file or BOARD_TOKEN")
+            raise UsageError(f"this needs the board's token; {self._token_hint}")
         return hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def hang_up(self):
@@ -117,10 +163,11 @@ class ControlClient:
 
     def _answer(self, deadline):
         while True:
-            while self._lines:
+            while self._lines and time.monotonic() < deadline:
                 answer = self._take(self._lines.popleft())
                 if answer is not None:
                     return _result(answer)
+            self._receive()
             if not self._connection:
                 raise Unreachable(f"{self} closed the connection before it answered ({self._ended})")
             if not self._wait(deadline):
@@ -131,35 +178,64 @@ class ControlClient:
 
     def poll(self, timeout_ms):
         """Serve the connection for a while: notifications are told, and its end is noticed."""
-        while self._pool.PollEvents(timeout_ms):
-            timeout_ms = 0  # all that has come: behind a last line there may be the end
+        for _ in range(_MOST_TURNS):  # behind a last line there may be the end; but some never stop sending
+            if not self._pool.PollEvents(timeout_ms):
+                break
+            timeout_ms = 0
         waiting, self._lines = self._lines, deque()
+        self._receive()
         for line in waiting:
             self._take(line)
 
     def _take(self, line):
         """The answer to the request of now, or None for anything else."""
         try:
-            message = json.loads(line)
-            if "method" in message:
-                if self.on_notification:
-                    self.on_notification(message["method"], message.get("params"))
-                return None
-            is_answer = message["id"] == self._last_id or message["id"] is None and "error" in message
-            return message if is_answer else None
-        except (ValueError, TypeError, KeyError):
-            raise Unreachable(f"{self} is no control server: it sent {line[:60]!r}") from None
+            message = read_json(line)
+        except ValueError:
+            message = None
+        if fits(message, _NOTIFICATION):
+            if self.on_notification:
+                self.on_notification(visible(message["method"], _PREVIEW), message.get("params"))
+            return None
+        if not fits(message, (_ANSWER, _ERROR)):
+            self._forget_connection()
+            raise StrangeAnswer(f"{self} is no control server: it sent {line[:_PREVIEW]!r}")
+        is_answer = message["id"] == self._last_id or message["id"] is None and "error" in message
+        return message if is_answer else None
 
     # --- the connection
 
     def _connect(self):
+        """To the first of the host's addresses where somebody answers."""
+        addresses = self._look_up()
+        for address in addresses:
+            self._start(address)
+            if self._connected and self._connection:  # TLS may have ended it at once
+                return
+            self._forget_connection()
+            if self._connected:
+                break
+        tried = f" at any of its {len(addresses)} addresses" if len(addresses) > 1 and not self._connected else ""
+        raise Unreachable(f"{self} cannot be reached{tried}: {self._ended}")
+
+    def _look_up(self):
+        """Addresses as the system prefers them, each once."""
+        try:
+            found = socket.getaddrinfo(*self.address, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            unknown = f"there is no host named {self.address[0]!r}; 'discover' lists the boards that can be heard"
+            raise Unreachable(unknown) from None
+        return list(dict.fromkeys(info[4][:2] for info in found))
+
+    def _start(self, address):
+        """Connect, or tell in `_ended` why not."""
         self._lines.clear()
-        self._ended = None
-        self._connected = self._heard = False
+        self._ended = "no network leads there"
+        self._connected = self._heard = self._receiving = False
         timeout_s = self._timeout_s
-        connection = XAsyncTCPClient.Create(self._pool, self.address, timeout_s, recvbufLen=_LONGEST_ANSWER)
+        connection = XAsyncTCPClient.Create(self._pool, address, timeout_s, recvbufLen=_LONGEST_ANSWER)
         if connection is None:
-            raise Unreachable(self._why_not_started())
+            return
         self._connection = connection
         connection.OnConnected = self._on_connected
         connection.OnFailsToConnect = self._on_fails_to_connect
@@ -167,17 +243,7 @@ class ControlClient:
         deadline = time.monotonic() + timeout_s + 1  # the library's own timeout comes first
         while self._connection and not self._connected:
             if not self._wait(deadline):
-                break
-        if not self._connected or not self._connection:  # TLS may have ended it at once
-            self._forget_connection()
-            raise Unreachable(f"{self} cannot be reached: {self._ended}")
-
-    def _why_not_started(self):
-        try:
-            socket.getaddrinfo(*self.address)
-        except OSError:
-            return f"there is no host named {self.address[0]!r}; 'discover' lists the boards that can be heard"
-        return f"{self} cannot be reached: no network leads there"
+                return
 
     def _wait(self, deadline):
         """One turn of the pool; False when the time is over."""
@@ -191,7 +257,13 @@ class ControlClient:
         self._connected = True
         if self._context:
             connection.StartSSLContext(self._context)
-        connection.AsyncRecvLine(self._on_line)
+        self._receive()
+
+    def _receive(self):
+        """Wait for the next line, where there is room for it: who sends more than we look at has to wait."""
+        if self._connection and self._connected and not self._receiving and len(self._lines) < _MOST_LINES:
+            self._receiving = True
+            self._connection.AsyncRecvLine(self._on_line)
 
     def _on_fails_to_connect(self, connection):
         if connection is self._connection:
@@ -206,8 +278,11 @@ class ControlClient:
     def _on_line(self, connection, line, _arg):
         if connection is self._connection:
             self._heard = True
+            self._receiving = False
             self._lines.append(line)
-        connection.AsyncRecvLine(self._on_line)
+            # So few long ones wait that their bytes are bounded, too.
+            if len(line) < _LONGEST_ANSWER // _MOST_LINES:
+                self._receive()
 
     def _on_closed(self, connection, reason):
         if connection is self._connection:
@@ -219,9 +294,9 @@ class ControlClient:
         if isinstance(error and error.__cause__, ssl.SSLCertVerificationError):
             return f"its certificate is not the one in {self._pin}: {error.__cause__.verify_message}"
         if self._context and error:
-            return f"{error}; without a certificate on the board, leave --pin out"
+            return f"{error}; without a certificate on the board, leave --cert out"
         why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
-        return why if self._heard or self._context else why + "; a board with a certificate wants --pin"
+        return why if self._heard or self._context else why + "; a board with a certificate wants --cert"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None
@@ -231,5 +306,5 @@ class ControlClient:
 
 def _result(answer):
     if "error" in answer:
-        raise BoardError(answer["error"].get("code"), answer["error"].get("message", "no reason given"))
+        raise BoardError(answer["error"]["code"], visible(answer["error"]["message"], LONGEST_MESSAGE))
     return answer["result"]

@@ -34,3 +34,7 @@ class Unreachable(ToolError):
     """No connection, no answer, nobody there."""
 
     exit_code = UNREACHABLE
+
+
+class StrangeAnswer(Unreachable):
+    """Who answers there is no board, or one of another firmware."""

@@ -5,6 +5,14 @@ from collections import deque
 _PAST = 60  # values kept of each reading, for its chart
 _REMEMBERED = 128  # sequence numbers, to tell what is late or double from what is new
 _LATE_S = 5
+SILENT_S = 15  # three times the firmware's own interval
+
+# Anybody can send datagrams in the name of boards that do not exist: so much is kept at the most.
+MOST_BOARDS = 1000
+MOST_OF_AN_ADDRESS = 250
+MOST_READINGS = 20000  # of all boards together
+_LOOK_S = 5
+_FORGOTTEN_S = 600  # after which a silent board makes room where it is needed
 
 
 class Board:
@@ -19,6 +27,7 @@ class Board:
         self.restarts = 0
         self.uptime = None
         self.heard = record.arrived
+        self.started = record.arrived - record.uptime if record.uptime is not None else 0  # as first heard
         self.readings = {}
         self.past = {}
         self._next_seq = None
@@ -76,14 +85,60 @@ class Fleet:
 
     def __init__(self):
         self._boards = {}
+        self._of_address = {}  # how many boards
+        self._readings = 0
+        self._looked = 0  # when it was looked for boards that make room
+        self.refused = 0  # records of more boards, or with more readings, than are kept
 
     def take(self, record):
-        """The board that a record is from; None where the record has come before."""
+        """The board that a record is from; None where the record has come before, or there is no room for it."""
         key = (record.device, record.address)
         board = self._boards.get(key)
+        known = board.readings if board else ()
+        new = sum(name not in known for name in record.readings)
+        if not self._has_room(record, new, board is None):
+            self.refused += 1
+            return None
         if board is None:
             board = self._boards[key] = Board(record)
-        return board if board.take(record) else None
+            self._of_address[record.address] = self._of_address.get(record.address, 0) + 1
+        if self._of_address[record.address] > 1:
+            self._replace_old_self(board, record.arrived)
+        before = len(board.readings)
+        is_new = board.take(record)
+        self._readings += len(board.readings) - before
+        return board if is_new else None
+
+    def _replace_old_self(self, board, now):
+        """A board gets a new name by a start: who was heard at its address only before that, is silent since."""
+        for key, other in list(self._boards.items()):
+            is_old = other.address == board.address and other.heard < board.started + 1 and now - other.heard > SILENT_S
+            if is_old and other is not board:
+                self._forget(key)
+
+    def _has_room(self, record, readings, is_another):
+        if self._fits(record, readings, is_another):
+            return True
+        if abs(record.arrived - self._looked) < _LOOK_S:
+            return False
+        self._looked = record.arrived
+        for key, board in list(self._boards.items()):
+            if record.arrived - board.heard > _FORGOTTEN_S and key != (record.device, record.address):
+                self._forget(key)
+        return self._fits(record, readings, is_another)
+
+    def _fits(self, record, readings, is_another):
+        if self._readings + readings > MOST_READINGS:
+            return False
+        of_address = self._of_address.get(record.address, 0)
+        return not is_another or (len(self._boards) < MOST_BOARDS and of_address < MOST_OF_AN_ADDRESS)
+
+    def _forget(self, key):
+        board = self._boards.pop(key)
+        self._readings -= len(board.readings)
+        self._of_address[board.address] -= 1
+        if not self._of_address[board.address]:
+            del self._of_address[board.address]
 
     def __iter__(self):
         return iter(sorted(self._boards.values(), key=lambda board: (board.device, board.address)))

@@ -4,7 +4,12 @@ import csv
 import datetime
 import io
 import json
+import re
 import sys
+
+_MOST_LEFT_OUT = 256  # readings that are named
+_BYTES = re.compile("(^|_)(heap|memory|bytes|disk|flash)(_|$)")
+_EVERYWHERE = ("heap_", "system_")
 
 
 def number(value):
@@ -12,6 +17,29 @@ def number(value):
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
+
+
+def measure(name, value):
+    """A reading as a person reads it; a number of bytes, which its name tells, with a unit."""
+    is_bytes = _BYTES.search(name) and isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_bytes or abs(value) < 1000:
+        return number(value)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if abs(value) < 999.5 or unit == "TB":
+            break
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def own_first(name):
+    """A key to sort the names of readings by: what the user has connected comes before what every board has."""
+    return name.startswith(_EVERYWHERE), name
+
+
+def chosen(readings, columns):
+    """{name: reading} of those in `columns` and in their order; of all where there are none."""
+    return {name: readings[name] for name in columns if name in readings} if columns else readings
 
 
 def duration(seconds):
@@ -32,16 +60,22 @@ def _time(record):
 class Plain:
     """Words with spaces between."""
 
+    def __init__(self, columns=None):
+        self._columns = columns
+
     def line(self, record, board):
         """One record."""
         clock = datetime.datetime.fromtimestamp(record.arrived).strftime("%H:%M:%S")
-        readings = (f"{name}={number(value)}" for name, value in record.readings.items())
+        readings = (f"{name}={number(value)}" for name, value in chosen(record.readings, self._columns).items())
         head = f"{clock} {record.device} {record.address} seq={record.seq} uptime={record.uptime} lost={board.lost}"
         return " ".join([head, *readings])
 
 
 class Json:
     """One object per line."""
+
+    def __init__(self, columns=None):
+        self._columns = columns
 
     def line(self, record, board):
         """One record."""
@@ -55,8 +89,9 @@ class Json:
                 "seq": record.seq,
                 "uptime": record.uptime,
                 "lost": board.lost,
-                "readings": record.readings,
-            }
+                "readings": chosen(record.readings, self._columns),
+            },
+            allow_nan=False,
         )
 
 
@@ -89,7 +124,7 @@ class Csv:
 
     def _tell_left_out(self, record):
         new = set(record.readings) - set(self._columns) - self._left_out
-        if new:
+        if new and len(self._left_out) < _MOST_LEFT_OUT:
             self._left_out |= new
             names = ", ".join(sorted(new))
             print(f"board: no column for {names} (--columns chooses)", file=sys.stderr)

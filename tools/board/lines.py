@@ -2,6 +2,8 @@
 
 import re
 
+from tools.board import gate
+
 _KEY = r"(?:[^\\ ,=\n]|\\.)+"
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^ ,"\n]+)'
 _TAG = re.compile(rf",({_KEY})=({_KEY})")
@@ -23,7 +25,7 @@ def _value(text):
         return re.sub(r'\\(["\\])', r"\1", text[1:-1])
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
-    return int(text[:-1]) if text.endswith("i") else float(text)
+    return gate.integer(text) if text.endswith("i") else gate.decimal(text)
 
 
 def parse(line):

@@ -1,45 +1,64 @@
 """Receives what boards broadcast, on the library's pool."""
 
 import errno
-import re
 import time
 from collections import deque
 
 from tools.board.errors import Unreachable
+from tools.board.gate import LONGEST_DATAGRAM, LONGEST_NAME, LONGEST_TEXT, MOST_READINGS, Refused, visible
 from tools.board.lines import parse
 from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram, XAsyncUDPDatagramException
 
 DEFAULT_PORT = 8094
-_LARGEST_DATAGRAM = 65507
 _QUANTUM_MS = 250  # how long one turn waits at most
-_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")  # what could command a terminal; no line has any
+
+
+def _name(text):
+    if len(text) > LONGEST_NAME:
+        raise Refused("a name that is too long")
+    return visible(text)
+
+
+def _reading(value):
+    return visible(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
 class Record:
-    """One datagram: who sent it, when it came, and what is in it. Raises ValueError where it is no telemetry."""
+    """One datagram: who sent it, when it came, and what is in it. Raises ValueError where it is no telemetry.
+
+    Its texts can be shown as they are: they have been through the gate.
+    """
 
     def __init__(self, address, text, arrived):
         self.address = address
         self.arrived = arrived  # seconds since 1970
-        if _CONTROL.search(text.rstrip("\r\n")):
-            raise ValueError("control characters")
-        self.measurement, self.tags, fields = parse(text)
+        measurement, tags, fields = parse(text)
+        if len(tags) + len(fields) > MOST_READINGS:
+            raise Refused("too many readings")
+        self.measurement = _name(measurement)
+        self.tags = {_name(key): _name(value) for key, value in tags.items()}
         self.device = self.tags.get("device", address)
-        self.seq = fields.pop("seq", None)
-        self.uptime = fields.pop("uptime", None)
-        self.readings = fields
+        self.seq = _counter(fields.pop("seq", None))
+        self.uptime = _counter(fields.pop("uptime", None))
+        self.readings = {_name(key): _reading(value) for key, value in fields.items()}
+
+
+def _counter(value):
+    """A number that our firmware counts with; None for what others call the same."""
+    is_counter = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if is_counter else None
 
 
 class Listener:
     """A UDP port. Raises Unreachable where it cannot be had."""
 
     def __init__(self, port=DEFAULT_PORT):
-        self.ignored = 0  # datagrams that are no telemetry
+        self._ignored = 0
         self._records = deque()
         self._pool = XAsyncSocketsPool()
         try:
             # broadcast: other listeners on this computer share the port
-            self._socket = XAsyncUDPDatagram.Create(self._pool, ("0.0.0.0", port), _LARGEST_DATAGRAM, broadcast=True)
+            self._socket = XAsyncUDPDatagram.Create(self._pool, ("0.0.0.0", port), LONGEST_DATAGRAM, broadcast=True)
         except XAsyncUDPDatagramException as error:
             number = getattr(error.__cause__, "errno", None)
             reason = "another program has it" if number == errno.EADDRINUSE else error.__cause__
@@ -50,6 +69,11 @@ class Listener:
     def port(self):
         """The port in use."""
         return self._socket.LocalAddr[1]
+
+    @property
+    def ignored(self):
+        """How many datagrams were no telemetry, or too long for one."""
+        return self._ignored + self._socket.DroppedCount
 
     def close(self):
         """Receive no more."""
@@ -64,8 +88,8 @@ class Listener:
     def _on_recv(self, _socket, address, datagram):
         try:
             self._records.append(Record(address[0], bytes(datagram).decode(), time.time()))
-        except ValueError:  # of the text or of the line
-            self.ignored += 1
+        except ValueError:  # of the text, of the line, or of the gate
+            self._ignored += 1
 
     def records(self, seconds=None):
         """Each record as it comes, and None whenever nothing came for a moment; for ever, or for some seconds."""

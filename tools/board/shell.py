@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -10,11 +11,16 @@ from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
+from tools.board.answers import readable
+from tools.board.calls import HELP, call, values
 from tools.board.errors import OK, ToolError
+from tools.board.gate import visible
 from tools.board.params import from_words, split
 
 _LEAVE = ("exit", "quit")
 _POLL_MS = 20  # between two looks at the keyboard
+_NOTIFICATIONS_PER_S = 20  # that are shown
+_LONGEST_NOTIFICATION = 2000  # characters
 
 
 def read_help(lines):
@@ -22,16 +28,19 @@ def read_help(lines):
     methods = {}
     for line in lines:
         usage, _, text = line.partition(": ")
-        words = usage.replace(" (token)", "").split()
-        methods[words[0]] = ([word.rstrip("?") for word in words[1:]], text)
+        words = visible(usage).replace(" (token)", "").split()
+        if not words:
+            continue
+        methods[words[0]] = ([word.rstrip("?") for word in words[1:]], visible(text))
     return methods
 
 
 class MethodCompleter(Completer):
-    """Names of methods, then names of their parameters."""
+    """Names of methods, then names of their parameters, then what these can be."""
 
-    def __init__(self, methods):
+    def __init__(self, methods, values=None):
         self._methods = methods
+        self._values = values or {}
 
     def get_completions(self, document, complete_event):
         text = document.text_before_cursor.lstrip()
@@ -43,33 +52,59 @@ class MethodCompleter(Completer):
                     yield Completion(name, -len(method), display_meta=explanation)
             return
         word = rest.rpartition(" ")[2]
+        name, equals, start = word.partition("=")
+        if equals:
+            for value in self._values.get((method, name), ()):
+                if value.startswith(start):
+                    yield Completion(value, -len(start))
+            return
         for name in self._methods.get(method, ((),))[0]:
             if f"{name}=" not in rest and name.startswith(word):
                 yield Completion(f"{name}=", -len(word))
 
 
-def readable(result):
-    """A result as a person reads it."""
-    if isinstance(result, str):
-        return result
-    if isinstance(result, list) and all(isinstance(item, str) for item in result):
-        return "\n".join(result)
-    return json.dumps(result, indent=2, ensure_ascii=False)
+class Notifications:
+    """Shows what the board tells unasked: so much of it as a person can read."""
+
+    def __init__(self):
+        self._second = 0
+        self._shown = 0
+        self._left_out = 0
+
+    def __call__(self, method, params):
+        second = int(time.monotonic())
+        if second != self._second:
+            self.tell_left_out()
+            self._second, self._shown = second, 0
+        if self._shown < _NOTIFICATIONS_PER_S:
+            self._shown += 1
+            text = json.dumps(params, ensure_ascii=False)
+            print(f"{method}: {visible(text, _LONGEST_NOTIFICATION)}", flush=True)
+        else:
+            self._left_out += 1
+
+    def tell_left_out(self):
+        """Say how many were not shown."""
+        if self._left_out:
+            print(f"board: {self._left_out} notifications were too many to be shown", file=sys.stderr, flush=True)
+            self._left_out = 0
 
 
 def run_line(client, line):
     """Do what one line says; the text to print. Raises ToolError."""
     method, *words = split(line)
-    return readable(client.call(method, from_words(words)))
+    return readable(call(client, method, from_words(words)))
 
 
 def shell(client):
     """Read lines until the end of the input. Returns the exit code: without a terminal, that of the last error."""
-    client.on_notification = lambda method, params: print(f"{method}: {json.dumps(params)}", flush=True)
-    methods = read_help(client.call("help"))
+    notifications = client.on_notification = Notifications()
+    methods = read_help(client.call("help", shape=HELP))
     if not sys.stdin.isatty():
-        return _run_all(client, sys.stdin)
-    completer = MethodCompleter(methods)
+        code = _run_all(client, sys.stdin)
+        notifications.tell_left_out()
+        return code
+    completer = MethodCompleter(methods, values(client, methods))
     session = PromptSession(completer=completer, complete_while_typing=False, history=_history())
     print(f"{client}: {len(methods)} methods; help lists them, Tab completes, exit leaves")
     with patch_stdout():
@@ -101,7 +136,10 @@ def _lines(session, client):
 
     def serve(context):
         while not context.input_is_ready():
-            client.poll(_POLL_MS)
+            try:
+                client.poll(_POLL_MS)
+            except ToolError as error:
+                print(f"board: {error}", file=sys.stderr, flush=True)
 
     while True:
         try:

@@ -8,11 +8,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tools.board.formats import duration, number
+from tools.board.fleet import SILENT_S
+from tools.board.formats import chosen, duration, measure, own_first
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 24
-_SILENT_S = 15  # three times the firmware's own interval
+_SHORTEST_CHART = 4
+_SHORTEST_NAME = 8
+_LONGEST_TEXT, _SHORT_TEXT = 30, 12  # of a reading that is text, in a wide terminal and in another
+_WIDE = 100
 _REDRAW_S = 0.25
 _LINES_AROUND = 5  # of a table: its heading, empty lines, the notes
 _ROOM_AROUND = 3  # columns between a table's cells
@@ -23,6 +27,8 @@ def sparkline(values, width=_CHART_WIDTH):
     values = [value for value in list(values)[-width:] if value == value]
     if not values:
         return ""
+    size = max(abs(min(values)), abs(max(values))) or 1
+    values = [value / size for value in values]  # from -1 to 1: of the largest numbers even the difference is one
     low, high = min(values), max(values)
     if low == high:
         return _BARS[0] * len(values)
@@ -38,25 +44,28 @@ def _loss(board):
 
 def _heard(board, now):
     age = now - board.heard
-    return Text(f"{age:.0f} s ago", "red" if age > _SILENT_S else "")
+    return Text(f"{age:.0f} s ago", "red" if age > SILENT_S else "")
 
 
-def render(fleet, port, ignored=0, now=None, size=None):
-    """Everything that is known, for rich to print; a row per board where a terminal of that `size` has no more room."""
+def render(fleet, port, ignored=0, now=None, size=None, columns=None):
+    """Everything that is known, for rich to print; a row per board where a terminal of that `size` has no more room.
+    `columns`: the readings to show, or None for all."""
     now = time.time() if now is None else now
     if not len(fleet):
         return Text(f"Listening on UDP port {port}: nobody was heard yet. Ctrl-C ends.")
     notes = [f"UDP port {port}. Ctrl-C ends."]
     if ignored:
         notes.append(f"{ignored} datagrams that are no telemetry.")
-    table = _table_of_readings(fleet, now)
+    if fleet.refused:
+        notes.append(f"{fleet.refused} datagrams of more boards or readings than are kept.")
+    table = _table_of_readings(fleet, now, size.width if size else None, columns)
     if size and table.row_count + len(fleet) + _LINES_AROUND > size.height:
-        table, without_room = _table_of_boards(fleet, now, size)
+        table, without_room = _table_of_boards(fleet, now, size, columns)
         notes += [f"A larger window has room for {without_room}."] if without_room else []
     return Group(table, Text(" ".join(notes), "dim"))
 
 
-def _table_of_boards(fleet, now, size):
+def _table_of_boards(fleet, now, size, chosen_readings):
     """(a table with a row per board, what is not in it)"""
     boards = list(fleet)[: max(1, size.height - _LINES_AROUND)]
     columns = [
@@ -66,8 +75,9 @@ def _table_of_boards(fleet, now, size):
         ("lost", "right", [_loss(board) for board in boards]),
         ("heard", "right", [_heard(board, now) for board in boards]),
     ]
-    for name in sorted({name for board in boards for name in board.readings}):
-        cells = [Text(number(board.readings[name]) if name in board.readings else "") for board in boards]
+    names = sorted({name for board in boards for name in board.readings}, key=own_first)
+    for name in chosen_readings or names:
+        cells = [Text(_shown(name, board.readings[name]) if name in board.readings else "") for board in boards]
         columns.append((name, "right", cells))
     table = Table(box=box.SIMPLE_HEAD)
     room = size.width - _ROOM_AROUND
@@ -76,7 +86,7 @@ def _table_of_boards(fleet, now, size):
         room -= max(len(heading), *(cell.cell_len for cell in cells)) + _ROOM_AROUND
         if room < 0:
             break
-        table.add_column(heading, justify=justify, no_wrap=True)
+        table.add_column(Text(heading), justify=justify, no_wrap=True)
         shown.append(cells)
     for row in zip(*shown):
         table.add_row(*row)
@@ -84,20 +94,56 @@ def _table_of_boards(fleet, now, size):
     return table, " and ".join(f"{count} more {what}" for count, what in left_out if count)
 
 
-def _table_of_readings(fleet, now):
+def _shown(name, value, longest=_LONGEST_TEXT):
+    text = measure(name, value)
+    return _cut(text, longest) if isinstance(value, str) else text
+
+
+def _cut(text, longest):
+    return text if len(text) <= longest else text[: max(1, longest) - 1] + "…"
+
+
+def _table_of_readings(fleet, now, width, columns):
+    """In `width` no number is cut: first the charts get shorter, then lowest and highest go, then names are cut."""
+    longest = _LONGEST_TEXT if width is None or width >= _WIDE else _SHORT_TEXT
+    blocks = [_block(board, now, columns, longest) for board in fleet]
+    headings = ["board", "reading", "now", "lowest", "highest"]
+    widths = [
+        max(len(heading), *(row[index].cell_len for block in blocks for row in block))
+        for index, heading in enumerate(headings)
+    ]
+    shown = [0, 1, 2, 3, 4]
+    chart = _room_for_chart(width, widths)
+    if chart < _SHORTEST_CHART:
+        shown = [0, 1, 2]
+        chart = _room_for_chart(width, widths[:3])
+    for index in (0, 1):
+        missing = -_ROOM_AROUND - _room_for_chart(width, widths[:3])
+        widths[index] = max(_SHORTEST_NAME, widths[index] - max(0, missing))
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("board", "reading"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("now", "lowest", "highest"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("so far", no_wrap=True)
-    for board in fleet:
-        _add_rows(table, board, now)
+    for index in shown:
+        table.add_column(headings[index], justify="right" if index > 1 else "left", no_wrap=True)
+    if chart >= _SHORTEST_CHART:
+        table.add_column("so far", no_wrap=True)
+    for block in blocks:
+        for row in block:
+            for index in (0, 1):
+                row[index].truncate(widths[index], overflow="ellipsis")
+            bars = [Text(sparkline(row[-1], min(chart, _CHART_WIDTH)), "cyan")] if chart >= _SHORTEST_CHART else []
+            table.add_row(*(row[index] for index in shown), *bars)
+        table.add_section()
     return table
 
 
-def _add_rows(table, board, now):
-    """A column of what the board is, next to one of what it reads."""
+def _room_for_chart(width, widths):
+    """What is left beside columns of these widths, with what rich has between and around them."""
+    if width is None:
+        return _CHART_WIDTH
+    return width - _ROOM_AROUND - 1 - sum(one + _ROOM_AROUND for one in widths)
+
+
+def _block(board, now, columns, longest):
+    """The rows of a board, each with the values of its chart at the end: what it is, next to what it reads."""
     about = [
         Text(board.device, "bold"),
         Text(board.address),
@@ -107,33 +153,34 @@ def _add_rows(table, board, now):
     ]
     if board.restarts:
         about.append(Text(f"{board.restarts} restarts", "yellow"))
-    readings = sorted(board.readings.items())
+    readings = [(name, board.readings[name]) for name in sorted(board.readings, key=own_first)]
+    readings = list(chosen(dict(readings), columns).items())
+    rows = []
     for row in range(max(len(about), len(readings))):
-        cells = [about[row] if row < len(about) else ""]
-        if row < len(readings):
-            cells += _cells(board, *readings[row])
-        table.add_row(*cells)
-    table.add_section()
+        cells = _cells(board, *readings[row], longest) if row < len(readings) else [Text("")] * 4 + [()]
+        rows.append([about[row] if row < len(about) else Text(""), *cells])
+    return rows
 
 
-def _cells(board, name, value):
-    past = board.past.get(name)
-    extremes = [number(min(past)), number(max(past))] if past else ["", ""]
-    texts = [name, number(value), *extremes]
-    return [Text(text) for text in texts] + [Text(sparkline(past or ()), "cyan")]
+def _cells(board, name, value, longest):
+    past = board.past.get(name) or ()
+    extremes = [measure(name, min(past)), measure(name, max(past))] if past else ["", ""]
+    return [*map(Text, (name, _shown(name, value, longest), *extremes)), past]
 
 
 class LiveTable:
     """The table in a terminal, drawn anew a few times per second."""
 
-    def __init__(self, fleet, listener):
+    def __init__(self, fleet, listener, columns=None):
         self._fleet = fleet
+        self._columns = columns
         self._listener = listener
         self._live = Live(auto_refresh=False, vertical_overflow="ellipsis")
         self._drawn = 0
 
     def _render(self):
-        return render(self._fleet, self._listener.port, self._listener.ignored, size=self._live.console.size)
+        size = self._live.console.size
+        return render(self._fleet, self._listener.port, self._listener.ignored, size=size, columns=self._columns)
 
     def __enter__(self):
         self._live.start(refresh=True)

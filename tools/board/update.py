@@ -8,30 +8,44 @@ import tarfile
 import time
 from pathlib import Path
 
-from tools.board.errors import BoardError, ToolError, Unreachable, UsageError
+from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
+from tools.board.gate import visible
+from tools.board.verdict import troubles, unread, watch_start
 
 IMAGE, FILES = "image", "files"
 RESTART_S = 60
 POLL_S = 1
+TRIAL_S = 4000  # boot.steady_s is an hour at the most
+LARGEST_CHUNK = 65536
 METHOD_NOT_FOUND = -32601
+_STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
 IMAGE_MAGIC = 0xE9  # of Espressif's images
 
 
 def update(client, words, say=None):
     """Send what `words` name, and watch the board start with it. Raises ToolError."""
     say = say or _say
-    kind, content = _read(words)
+    kind, content, names = _read(words)
+    for name, better in unread(names):
+        where = f"; did you mean {better}={name}?" if better else ""
+        say(f"{name}: nothing on a board reads a program there{where}")
     status = _status(client)
     if kind not in status["kinds"]:
         raise ToolError(f"{client} has one place for its image only, and takes files")
+    before = troubles(client)
     sent_s = _send(client, kind, content, say)
-    say(f"{len(content)} bytes in {sent_s:.1f} s; {client.call('update.end')}")
+    say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
     status = _wait_for_restart(client)
     if kind == IMAGE:
         status = _wait_for_verdict(client, status, say)
         if status["last"] == "went back":
-            raise ToolError(f"the new image did not last: {client} is back in {status['running']}")
-    say(f"{client}: updated")
+            raise ToolError(f"the new image did not last: {client} is back in {_shown(status['running'])}")
+    watch_start(client, names, before, say)
+    say(f"{client}: updated" + (f", on the board: {', '.join(map(_shown, names))}" if names else ""))
+
+
+def _shown(name):
+    return visible(str(name), 100)
 
 
 def _say(text):
@@ -39,19 +53,19 @@ def _say(text):
 
 
 def _read(words):
-    """(kind, bytes to send) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+    """(kind, bytes to send, names on the board) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
             raise UsageError(f"{words[0]} is no image of an ESP32")
-        return IMAGE, content
+        return IMAGE, content, []
     files = {}
     for word in words:
         name, equals, path = word.partition("=")
         files.update(_files(Path(path if equals else name), name))
     if not files:
         raise UsageError("there is nothing to send")
-    return FILES, _archive(files)
+    return FILES, _archive(files), list(files)
 
 
 def _files(path, name):
@@ -83,7 +97,7 @@ def _archive(files):
 
 def _status(client):
     try:
-        return client.call("update.status")
+        return client.call("update.status", shape=_STATUS)
     except BoardError as error:
         if error.code != METHOD_NOT_FOUND:
             raise
@@ -95,7 +109,9 @@ def _send(client, kind, content, say):
     sha256 = hashlib.sha256(content).hexdigest()
     signature = client.sign(f"update {kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
-    chunk = client.call("update.begin", params)["chunk"]
+    chunk = client.call("update.begin", params, {"chunk": int})["chunk"]
+    if not 0 < chunk <= LARGEST_CHUNK:
+        raise StrangeAnswer(f"{client} takes {chunk} bytes at a time: no board of this firmware does")
     start = time.monotonic()
     told = 0
     for offset in range(0, len(content), chunk):
@@ -116,7 +132,7 @@ def _wait_for_restart(client):
         time.sleep(POLL_S)  # it answers until it goes down
         passed = time.monotonic() - start
         try:
-            if client.call("uptime") <= passed:
+            if client.call("uptime", shape=(int, float)) <= passed:
                 return _status(client)
         except Unreachable:
             pass
@@ -127,8 +143,11 @@ def _wait_for_restart(client):
 def _wait_for_verdict(client, status, say):
     """The status once the new image is kept, or the old one is back."""
     if status["last"] == "on trial":
-        say(f"on trial in {status['running']}")
+        say(f"on trial in {_shown(status['running'])}")
+    end = time.monotonic() + TRIAL_S
     while status["last"] == "on trial":
+        if time.monotonic() > end:
+            raise ToolError(f"{client}: the trial of its image has no end")
         time.sleep(POLL_S)
         try:
             status = _status(client)

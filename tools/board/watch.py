@@ -2,11 +2,20 @@
 
 import json
 import sys
+import time
 
-from tools.board.errors import Unreachable
+from tools.board.client import DEFAULT_PORT, ControlClient, anybody
+from tools.board.errors import StrangeAnswer, ToolError, Unreachable
 from tools.board.fleet import Fleet
 from tools.board.formats import Csv, Json, Plain, duration
+from tools.board.gate import visible
 from tools.board.listener import Listener
+
+_ROW = "{:16} {:15} {:>5} {:10} {:8} {:>7}  {:3} {}"
+_UNKNOWN = dict.fromkeys(("port", "kind", "version", "tls", "safe_mode"))
+_INFO = {"board": str, "version": str, "safe_mode": (str, None)}
+_LONGEST = 32
+_ASK_S = 1
 
 
 def _say(text):
@@ -27,11 +36,17 @@ def _taken(listener, fleet, seconds, device=None):
 def discover(port, seconds, count=None, as_json=False):
     """Print each board once, when it is heard first, until the count-th. Raises Unreachable where there is none."""
     fleet = Fleet()
+    asked = {}  # each address once, and none when the time is over: anybody can send in many names
+    end = time.monotonic() + seconds
     with Listener(port) as listener:
         _say(f"listening on UDP port {listener.port} for {seconds:g} s")
+        if sys.stdout.isatty() and not as_json:
+            print(_ROW.format("board", "address", "port", "kind", "version", "up", "", "readings"))
         for record, board in _taken(listener, fleet, seconds):
             if record and board.received == 1:
-                print(_about(board, as_json), flush=True)
+                if board.address not in asked and time.monotonic() < end:
+                    asked[board.address] = ask(board.address)
+                print(_about(board, asked.get(board.address, {}), as_json), flush=True)
                 if len(fleet) == count:
                     return
         if not len(fleet):
@@ -42,12 +57,37 @@ def discover(port, seconds, count=None, as_json=False):
             )
 
 
-def _about(board, as_json):
+def ask(address, port=DEFAULT_PORT):
+    """{"port", "kind", "version", "tls", "safe_mode"} as the control server of a board says; {} where none answers."""
+    for context in (None, anybody()):
+        with ControlClient(f"{address}:{port}", timeout_s=_ASK_S, context=context) as client:
+            try:
+                info = client.call("info", shape=_INFO)
+            except StrangeAnswer:
+                return {}
+            except ToolError:
+                if client.connected_once:
+                    continue
+                return {}
+        return {
+            "port": port,
+            "kind": visible(info["board"], _LONGEST),
+            "version": visible(info["version"], _LONGEST),
+            "tls": bool(context),
+            "safe_mode": info["safe_mode"] is not None,
+        }
+    return {}
+
+
+def _about(board, answers, as_json):
+    readings = sorted(board.readings)
     if as_json:
-        about = {"device": board.device, "address": board.address, "uptime": board.uptime}
-        return json.dumps({**about, "readings": sorted(board.readings)})
-    readings = ", ".join(sorted(board.readings))
-    return f"{board.device:24} {board.address:15} up {duration(board.uptime):8} {readings}"
+        about = {"device": board.device, "address": board.address, "uptime": board.uptime, **_UNKNOWN, **answers}
+        return json.dumps({**about, "readings": readings})
+    marks = [mark for key, mark in (("tls", "TLS"), ("safe_mode", "SAFE MODE")) if answers.get(key)]
+    port, kind, version = (answers.get(key, "-") for key in ("port", "kind", "version"))
+    cells = (board.device, board.address, port, kind, version, duration(board.uptime), " ".join(marks))
+    return _ROW.format(*cells, ", ".join(readings)).rstrip()
 
 
 def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
@@ -58,12 +98,12 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
         if form is None and sys.stdout.isatty():
             from tools.board.table import LiveTable  # rich takes its time
 
-            with LiveTable(fleet, listener) as table:
+            with LiveTable(fleet, listener, columns) as table:
                 for _ in _first(count, records):
                     table.update()
         else:
             _say(f"listening on UDP port {listener.port}")
-            writer = {"csv": lambda: Csv(columns), "json": Json}.get(form, Plain)()
+            writer = {"csv": Csv, "json": Json}.get(form, Plain)(columns)
             for record, board in _first(count, records):
                 if record:
                     print(writer.line(record, board), flush=True)

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from .board import Board, BoardError, deaths_raised
+from .board import MPREMOTE, Board, BoardError, deaths_raised
 from .network import NoRights, enter_private_namespace
 from .relay import Relay
 
@@ -37,14 +37,6 @@ def find_network(board):
     return interface, f"network    TCP only: the control server is at 127.0.0.1:{relay.port}. For UDP, too: {reason}"
 
 
-def link_port(board):
-    """A name for the serial port that does not change."""
-    link = FOLDER / "port"
-    link.unlink(missing_ok=True)
-    link.symlink_to(board.port)
-    return link
-
-
 def show_console(board):
     """Print what the board prints, until another program opens its port; then it is that one's."""
     fd = os.open(board.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -65,9 +57,21 @@ def main():
     parser.add_argument("--image", required=True)
     parser.add_argument("--console", action="store_true", help="show what the board prints")
     arguments = parser.parse_args()
+    os.umask(0o077)  # its flash holds its settings, and with them secrets
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = open(FOLDER / "log.txt", "w")
     board = Board(arguments.image, flash=FOLDER / "flash.bin", drive=FOLDER / "RPI-RP2", log=log)
+    try:
+        run(board, arguments)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        board.close()
+
+
+def run(board, arguments):
+    """Start it, tell where it is, and let it run until Ctrl-C."""
     started = time.monotonic()
     interface, network = find_network(board)
     board.start()
@@ -75,26 +79,16 @@ def main():
         board.connect_network(interface)
     print(f"An emulated Raspberry Pi Pico, {arguments.image}; its flash is {board.flash}")
     print(network)
-    print(f"REPL       mpremote connect {link_port(board)}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
+    port = board.name_port(FOLDER / "port")
+    print(f"REPL       {MPREMOTE} connect {port}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
+    print(f"drive      {board.drive}, once the bootloader runs: a UF2 file that is copied there is flashed")
     if board.link and board.link.wait_up(LINK_SEC):
         print(f"ready      after {time.monotonic() - started:.1f} s; Ctrl-C here switches the board off", flush=True)
     elif board.link:
         print(f"ready      no: the network is not up after {LINK_SEC} s; the board's console shows why", flush=True)
-    try:
-        wait(board, arguments.console)
-    finally:
-        board.close()
-
-
-def wait(board, console):
-    """Until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if console:
-            show_console(board)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        print()
+    if arguments.console:
+        show_console(board)
+    threading.Event().wait()
 
 
 if __name__ == "__main__":

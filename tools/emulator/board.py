@@ -28,6 +28,7 @@ from .network import Tun
 HERE = Path(__file__).resolve().parent
 COMMAND_SEC = 10
 LAST_OUTPUT = 2000  # characters of it that are shown where the emulator dies
+MPREMOTE = "build/venv/bin/mpremote"  # as make installs it
 
 
 class BoardError(Exception):
@@ -65,6 +66,7 @@ class Board:
         self._console, self._port = pty.openpty()
         tty.setraw(self._port)
         self.port = os.ttyname(self._port)
+        self._port_name = None
 
     def __enter__(self):
         self.start()
@@ -155,10 +157,20 @@ class Board:
         self._control.close()
         self._cable.close()
 
+    def name_port(self, path):
+        """Give the serial port a name that stays the same, until the board is closed. Returns the name."""
+        path = Path(path)
+        path.unlink(missing_ok=True)
+        path.symlink_to(self.port)
+        self._port_name = path
+        return path
+
     def close(self):
         """Throw the board away, and its flash where that was nobody's."""
         if self.is_running:
             self.power_cut()
+        if self._port_name and self._port_name.is_symlink() and os.readlink(self._port_name) == self.port:
+            self._port_name.unlink()  # another board may have got the name meanwhile
         os.close(self._console)
         os.close(self._port)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -11,7 +11,8 @@ emulator: $(EMULATOR)
 NO_EMULATOR = echo "$(BOARD) has no emulator; ESP32_C3, PICO_PPP and PICO_W have one." >&2; exit 1
 
 $(EMULATOR): tools/emulator/package-lock.json build/programs.node
-	@cd tools/emulator && npm ci --no-audit --no-fund
+	@echo "Installing the emulator's packages (tools/emulator/package-lock.json) with npm"
+	@cd tools/emulator && npm ci --no-audit --no-fund --loglevel=http
 	@touch $@
 
 # What it depends on, the image's own rules know.

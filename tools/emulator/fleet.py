@@ -14,7 +14,7 @@ from tools.flash.ports import BoardProblem, Connection
 from tools.flash.uf2 import Uf2
 
 from .air import Air
-from .board import BoardError
+from .board import MPREMOTE, BoardError
 from .console import CommandError, Console
 from .lan import Lan
 from .network import NoRights, Tap
@@ -106,14 +106,6 @@ def write_settings(port):
                 raise
 
 
-def link_port(board, number):
-    """A name for the serial port that does not change."""
-    link = FOLDER / str(number) / "port"
-    link.unlink(missing_ok=True)
-    link.symlink_to(board.port)
-    return link
-
-
 def start_all(boards, have_network):
     """Switch them on, some at a time: the first ones work while the others start."""
     started = []
@@ -140,6 +132,7 @@ def main():
         raise BoardError(f"N={arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
     arguments.count = int(arguments.count)
     check_image(arguments.image)
+    os.umask(0o077)  # the boards' flash holds their settings, and with them secrets
     FOLDER.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boards = {}
@@ -176,10 +169,11 @@ def run(arguments, lan, boards):
     print(f"{plural}, {arguments.image}; what they keep is below {FOLDER}")
     print(f"network    {network}")
     for number, board in boards.items():
-        link = link_port(board, number)
+        port = board.name_port(FOLDER / str(number) / "port")
         place = where(board)
         control = f"control {place}:{CONTROL_PORT}   " if place else ""
-        print(f"board {number:3}  {control}REPL: mpremote connect {link}")
+        print(f"board {number:3}  {control}REPL: {MPREMOTE} connect {port}")
+    print(f"drives     {FOLDER}/<board>/RPI-RP2, once a board's bootloader runs")
     if where(boards[1]):
         print("readings   build/venv/bin/python tools/board watch")
     started = time.monotonic()
@@ -188,7 +182,7 @@ def run(arguments, lan, boards):
     if is_ours:
         ready = wait_all(boards, started)
     else:
-        ready = f"this image has none of our code; make deploy PORT={link_port(boards[1], 1)} puts it there"
+        ready = f"this image has none of our code; make deploy PORT={FOLDER}/1/port puts it there"
     print(f"ready      {ready}; help lists commands, Ctrl-C switches everything off", flush=True)
     talk(Console(air, boards, lambda board: where(board) or "no address"))
 

@@ -39,6 +39,12 @@ def _shown(content, port):
     return json.dumps(SCHEMA.show(SCHEMA.fill(given)), indent=4)
 
 
+def has_secrets(content):
+    """True where settings that a board takes hold a password, a token or another secret."""
+    settings = SCHEMA.fill(json.loads(content.decode()))
+    return SCHEMA.show(settings) != settings
+
+
 def read_settings(path):
     """The content of a file that a board will take. Raises BoardProblem, caused by OSError where it cannot be read."""
     try:

@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BAUDS = (921600, 460800, 115200)  # a long cable, or a cheap converter, does not carry the first
 CONSOLE_BAUD = 115200
 BOOT_SEC = 30
+FIRMWARE = "firmware.bin"
+IMAGE = "image.bin"
+SECRET_IMAGE = "image-with-secrets.bin"  # settings with a password or a token are in it
+
 BANNER = re.compile(rb"boot: (XAsyncSockets firmware [\w.]+, [\w-]+)")
 
 # What esptool says, and what to do about it.
@@ -31,8 +35,8 @@ FINAL = 2  # so many of them are the same at any speed
 
 
 def flash(board, port=None, erase=False, say=print):
-    """Write the board's image, checked before and verified after. `erase`: all of the flash first."""
-    path = _newest_image(board)
+    """Write the board's newest image, checked before and verified after. `erase`: all of the flash first."""
+    path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
     say(f"{port}: {path} is to be written")
@@ -45,12 +49,10 @@ def flash(board, port=None, erase=False, say=print):
     say(f"{port}: written and verified; {_first_boot(port)} runs")
 
 
-def _newest_image(board):
-    """What `make firmware` or `make image` has left, whichever was the last."""
-    firmware, image = (Path("build") / board / name for name in ("firmware.bin", "image.bin"))
-    if image.exists() and not (firmware.exists() and firmware.stat().st_mtime > image.stat().st_mtime):
-        return image
-    return firmware
+def newest(folder):
+    """What `make firmware`, or `make image` with or without secrets, has left last."""
+    found = [path for path in (folder / name for name in (FIRMWARE, IMAGE, SECRET_IMAGE)) if path.exists()]
+    return max(found, key=lambda path: path.stat().st_mtime_ns) if found else folder / FIRMWARE
 
 
 def _check(path, board):

@@ -11,6 +11,8 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 from serial import SerialException
 
+from tools.board.gate import LONGEST_MESSAGE, visible
+
 from . import repl
 
 DRIVE_NAMES = ("RPI-RP2", "RP2350")
@@ -116,7 +118,8 @@ class Connection:
         """Execute code on the board; returns what it prints."""
         output, error = self._transport.exec_raw(code, timeout=RUN_SEC)
         if error:
-            raise BoardProblem(f"The board says: {error.decode().strip().splitlines()[-1]}")
+            last = (error.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+            raise BoardProblem(f"The board says: {visible(last, LONGEST_MESSAGE)}")
         return output.decode()
 
     def value(self, expression):

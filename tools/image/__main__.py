@@ -1,12 +1,15 @@
 """Puts our files into a stock MicroPython image of an ESP32: the target `image` of the Makefile."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from tools.flash.config import has_secrets
+from tools.flash.esp32 import IMAGE, SECRET_IMAGE
 from tools.flash.ports import BoardProblem
 
-from .contents import contents
+from .contents import SETTINGS, contents
 from .filesystem import make_littlefs, make_romfs_image, read_littlefs
 from .stock import ROOT, StockImage
 
@@ -14,21 +17,26 @@ FILESYSTEM, ROMFS = "vfs", "romfs"
 
 
 def make(board, base, config=None, output=None, mpy_cross=None, say=print):
-    """Write build/<board>/image.bin, or nothing: it is written once it has been read back. Raises BoardProblem."""
+    """Write build/<board>/image.bin, or nothing: it is written once it has been read back. Raises BoardProblem.
+
+    One that holds secrets is named image-with-secrets.bin, and is for this user's eyes only.
+    """
     stock = StockImage(_read(base), board, Path(base).name)
     say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
     code, rest = contents(stock, board, config, mpy_cross, say)
     places = _place(stock, code, rest)
     data = _put(stock, places)
     _verify(stock, data, places)
-    path = Path(output or ROOT / "build" / board / "image.bin")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_bytes(data)
-    new.replace(path)
+    secret = bool(config) and has_secrets(rest[SETTINGS])
+    path = Path(output or ROOT / "build" / board / (SECRET_IMAGE if secret else IMAGE))
+    _write(path, data, 0o600 if secret else 0o666)
+    if not output:
+        path.with_name(IMAGE if secret else SECRET_IMAGE).unlink(missing_ok=True)  # no longer its image
     for partition, files, _ in places:
         say(f"{partition.name}: {len(files)} files, {sum(map(len, files.values()))} of {partition.size} bytes")
     say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
+    if secret:
+        say(f"{path} holds the passwords and tokens of {config}: give it to nobody.")
 
 
 def _read(path):
@@ -36,6 +44,15 @@ def _read(path):
         return Path(path).read_bytes()
     except OSError as error:
         raise BoardProblem(f"{path}: {error.strerror}") from error
+
+
+def _write(path, data, mode):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)  # it would keep its mode
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+    new.replace(path)
 
 
 def _place(stock, code, rest):

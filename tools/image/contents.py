@@ -4,6 +4,7 @@ from tools.flash.config import read_settings
 from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
 from tools.flash.ports import BoardProblem
 
+SETTINGS = "/config.json"
 BYTECODE = 6  # of MicroPython 1.19 and later
 
 
@@ -23,5 +24,5 @@ def contents(image, board, config, mpy_cross, say):
         version = ".".join(map(str, image.version))
         raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")
     target = Target(image)
-    settings = {"/config.json": read_settings(config)} if config else {}
+    settings = {SETTINGS: read_settings(config)} if config else {}
     return compiled(target, mpy_cross or compiler(target, say), board), {"/main.py": MAIN, **settings}

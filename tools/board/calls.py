@@ -1,0 +1,83 @@
+"""Calls as a person makes them: `help` takes a topic, and an error names what would be right."""
+
+from tools.board.answers import about
+from tools.board.errors import BoardError, ToolError
+from tools.board.gate import LONGEST_MESSAGE, visible
+
+HELP = [str]
+_METHOD_NOT_FOUND, _INVALID_PARAMS = -32601, -32602
+_MOST_NAMED = 12
+_WORDS = {
+    ("gpio.mode", "mode"): ["in", "out", "open_drain"],
+    ("gpio.mode", "pull"): ["up", "down"],
+    ("gpio.write", "value"): ["0", "1"],
+}
+
+
+def call(client, method, params):
+    """The result of a method. Raises ToolError."""
+    topic = _topic(params) if method == "help" else None
+    if topic:
+        found = about(topic, client.call("help", shape=HELP))
+        if not found:
+            raise ToolError(f"no method of {client} has to do with {topic!r}; help lists them")
+        return found
+    try:
+        return client.call(method, params)
+    except BoardError as error:
+        hint = _hint(client, error, method, params)
+        if not hint:
+            raise
+        raise BoardError(error.code, f"{error.args[0]}; {hint}"[:LONGEST_MESSAGE]) from None
+
+
+def _topic(params):
+    if isinstance(params, list) and len(params) == 1:
+        return str(params[0])
+    return None
+
+
+def _hint(client, error, method, params):
+    """What would be right; "" where nothing can be told."""
+    try:
+        if error.code == _METHOD_NOT_FOUND:
+            return _of_the_same_kind(client, method)
+        if error.code == _INVALID_PARAMS and method == "sensor.read" and params:
+            return "there are " + _named(sensors(client))
+    except ToolError:
+        pass
+    return ""
+
+
+def _of_the_same_kind(client, method):
+    names = [line.replace(":", " ").split()[0] for line in client.call("help", shape=HELP) if line.split()]
+    kind = method.partition(".")[0]
+    same = [name for name in names if name.partition(".")[0] == kind]
+    return "there are " + _named(same) if same else ""
+
+
+def sensors(client):
+    """Names of the board's sensors."""
+    return [sensor["name"] for sensor in client.call("sensor.list", shape=[{"name": str}])]
+
+
+def values(client, methods):
+    """{(method, parameter): what it can be}, as far as a board with these methods tells; for completion."""
+    found = dict(_WORDS)
+    if not {"sensor.list", "config.get"} <= set(methods):
+        return found
+    try:
+        found["sensor.read", "name"] = sensors(client)
+        sections = client.call("config.get", shape=dict)
+        keys = [f"{section}.{key}" for section, inner in sections.items() if isinstance(inner, dict) for key in inner]
+        for method in ("config.get", "config.set", "config.reset"):
+            found[method, "key"] = sorted([*keys, *sections] if method != "config.set" else keys)
+        found["telemetry.set", "key"] = sorted(key[len("telemetry.") :] for key in keys if key.startswith("telemetry."))
+    except ToolError:
+        pass  # of another firmware: without them
+    return {place: [visible(word, 80) for word in words] for place, words in found.items()}
+
+
+def _named(names):
+    more = ", …" if len(names) > _MOST_NAMED else ""
+    return ", ".join(visible(name, 40) for name in names[:_MOST_NAMED]) + more

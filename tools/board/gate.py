@@ -1,0 +1,121 @@
+"""The gate: what comes from outside, a board's answer or anybody's datagram, passes here before it is used.
+
+Shape, size and characters are checked. What has passed can neither end the tool, nor fill its memory, nor command the
+terminal.
+"""
+
+import json
+import math
+import re
+import unicodedata
+
+LONGEST_DATAGRAM = 8192  # bytes; the firmware's have at most 1,400
+MOST_READINGS = 256  # in one datagram
+LONGEST_NAME = 128
+LONGEST_TEXT = 1024
+LONGEST_MESSAGE = 500  # of an error
+_LONGEST_NUMBER = 40  # digits
+_DEEPEST = 32
+_INT64 = 1 << 63
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of Unicode
+_INTEGER = re.compile(r"[+-]?[0-9]+i")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+class Refused(ValueError):
+    """It is not what it should be; the message says why."""
+
+
+# --- characters
+
+
+def _escaped(character):
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def visible(text, longest=None):
+    """`text` without what commands a terminal, or hides or turns around its neighbours: such characters are shown as
+    their escapes. What is longer than `longest` is cut off."""
+    cut = longest is not None and len(text) > longest
+    text = text[:longest] + "…" if cut else text
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def visible_lines(text):
+    """The same for a text that may have several lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+# --- numbers
+
+
+def integer(text):
+    """An integer of InfluxDB's line protocol, as `5i`. Raises Refused."""
+    if not _INTEGER.fullmatch(text) or len(text) > _LONGEST_NUMBER:
+        raise Refused("no integer")
+    value = int(text[:-1])
+    if not -_INT64 <= value < _INT64:
+        raise Refused("an integer of more than 64 bits")
+    return value
+
+
+def decimal(text):
+    """A finite number. Raises Refused."""
+    if not _DECIMAL.fullmatch(text):
+        raise Refused("no number")
+    value = float(text)
+    if not math.isfinite(value):
+        raise Refused("a number without an end")
+    return value
+
+
+# --- shapes
+
+
+def _whole(text):
+    if len(text) > _LONGEST_NUMBER:
+        raise Refused("a number of too many digits")
+    return int(text)
+
+
+def _no_number(text):
+    raise Refused(f"{text} is no number")
+
+
+def _is_too_deep(value):
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level = [item for items in inner for item in items]
+        if not level:
+            return False
+    return True
+
+
+def read_json(text):
+    """What JSON says, its numbers finite, not nested deeply. Raises Refused or another ValueError."""
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=decimal, parse_int=_whole)
+    except RecursionError:
+        raise Refused("nested too deeply") from None
+    if _is_too_deep(value):
+        raise Refused("nested too deeply")
+    return value
+
+
+def fits(value, shape):
+    """Does `value` have this shape? A type; a pattern for a text; None; a tuple of alternatives; a list with the shape
+    of its items; a dict with those keys that are needed, and the shapes of their values."""
+    if isinstance(shape, tuple):
+        return any(fits(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(key in value and fits(value[key], shape[key]) for key in shape)
+    if isinstance(shape, re.Pattern):
+        return isinstance(value, str) and shape.fullmatch(value) is not None
+    if shape is None:
+        return value is None
+    return isinstance(value, shape) and (shape is object or shape is bool or not isinstance(value, bool))

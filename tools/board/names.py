@@ -1,0 +1,38 @@
+"""From the name of a board to its address: as the system knows it, else as the board's own broadcast says."""
+
+import socket
+import sys
+
+from tools.board.client import parse_host
+from tools.board.errors import Unreachable
+from tools.board.listener import Listener
+
+_LISTEN_S = 6  # a little more than the firmware's interval
+
+
+def _is_known(host):
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return True
+    except (OSError, UnicodeError):
+        return False
+
+
+def find(text, udp_port, seconds=_LISTEN_S):
+    """("host:port", whether only a broadcast says so) of what the user calls the board. Raises Unreachable.
+
+    Anybody can send a broadcast in a board's name. So what is secret is not given to who was found by one.
+    """
+    host, port = parse_host(text)
+    name = host[: -len(".local")] if host.lower().endswith(".local") else host
+    if "." in name or _is_known(host):
+        return f"{host}:{port}", False
+    with Listener(udp_port) as listener:
+        for record in listener.records(seconds):
+            if record and record.device.lower() == name.lower():
+                print(f"board: {name} is {record.address}, as its broadcast says", file=sys.stderr, flush=True)
+                return f"{record.address}:{port}", True
+        raise Unreachable(
+            f"there is no host named {host!r}, and no board of that name was heard within {seconds:g} s; "
+            "'discover' lists the boards that can be heard"
+        )

@@ -1,0 +1,87 @@
+"""What became of files that were sent: the board is watched until its start counts as a good one."""
+
+import posixpath
+import time
+
+from tools.board.errors import ToolError, Unreachable
+from tools.board.gate import LONGEST_MESSAGE, visible
+
+POLL_S = 0.5
+RESTART_S = 60
+_INFO = {"uptime": (int, float), "safe_mode": (str, None), "services": dict, "config": {"faults": [str]}}
+_LOG = [{"level": str, "source": str, "text": str}]
+_STEADY = (int, float)
+_MOST_STARTS = 10  # safe mode comes after three
+_FINE = ("running", "new")
+_READ_IN = ("services", "sensors", "lib", "firmware")  # folders whose programs the board loads
+
+
+def unread(names):
+    """[(name, where the board would look for it)] of programs that nothing on the board reads; None: nowhere."""
+    found = []
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if not folder or not file.endswith((".py", ".mpy")) or folder.split("/")[0] in ("lib", "firmware"):
+            continue
+        if folder not in _READ_IN:
+            parent = posixpath.basename(folder)
+            found.append((name, f"{parent}/{file}" if parent in _READ_IN else None))
+    return found
+
+
+def troubles(client):
+    """What does not work on the board, a text each."""
+    return _troubles(client, client.call("info", shape=_INFO))
+
+
+def _troubles(client, info):
+    found = [f"config: {fault}" for fault in info["config"]["faults"]]
+    for name, state in info["services"].items():
+        if state not in _FINE:
+            found.append(f"service {name}: {state}")
+    for entry in client.call("log.tail", {"count": 100}, shape=_LOG):
+        if entry["level"] == "error":
+            found.append(f"{entry['source']}: {entry['text']}")
+    return [visible(text, LONGEST_MESSAGE) for text in dict.fromkeys(found)]
+
+
+def watch_start(client, names, before, say):
+    """Watch the board, which has started with the files `names`, until the start is a good one. Raises ToolError where
+    it comes to nothing: it starts again and again, is in safe mode, or has a trouble that was not there `before`."""
+    info = _steady(client, say)
+    if info["safe_mode"]:
+        raise ToolError(f"{client} is in safe mode, without your files: {visible(info['safe_mode'], LONGEST_MESSAGE)}")
+    found = [text for text in _troubles(client, info) if text not in before or _is_about(text, names)]
+    if found:
+        raise ToolError(f"the files are on {client}, but not all is well: {'; '.join(found)}")
+
+
+def _is_about(text, names):
+    stems = (posixpath.basename(name).rpartition(".")[0] or name for name in names)
+    return any(stem in text for stem in stems)
+
+
+def _steady(client, say):
+    """What `info` says once the board has lasted, or is in safe mode."""
+    steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
+    say(f"it runs; watched until it has for {steady_s:g} s")
+    latest, starts, silent_since = 0, 1, None
+    while True:
+        try:
+            info = client.call("info", shape=_INFO)
+            silent_since = None
+        except Unreachable:
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > RESTART_S:
+                raise
+            time.sleep(POLL_S)
+            continue
+        if info["uptime"] < latest:
+            starts += 1
+            say(f"it has started again after {latest} s")
+        latest = info["uptime"]
+        if info["safe_mode"] or latest > steady_s:
+            return info
+        if starts > _MOST_STARTS:
+            raise ToolError(f"{client} starts again and again with the new files")
+        time.sleep(POLL_S)
