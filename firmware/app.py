@@ -4,21 +4,22 @@ import gc
 import random
 
 from firmware import NAME, VERSION, sensors
-from firmware.bringup import Bringup
 from firmware.clock import Timers
 from firmware.console import Console
 from firmware.control import ControlServer
-from firmware.links import guarded, make_fallback, make_links
-from firmware.methods import Methods
-from firmware.names import Names
-from firmware.ntp import NetworkTime
-from firmware.pins import Pins
+from firmware.control.methods import Methods
+from firmware.control.pins import Pins
+from firmware.network.bringup import Bringup
+from firmware.network.interface import guarded
+from firmware.network.links import make_fallback, make_links
+from firmware.network.names import Names
+from firmware.network.ntp import NetworkTime
+from firmware.network.watch import LinkWatch
 from firmware.sensors import SensorHub
 from firmware.services import ServiceSet
 from firmware.system import System
 from firmware.telemetry import Telemetry
 from firmware.update import Update
-from firmware.watch import LinkWatch
 from XAsyncSockets import XAsyncSocketsPool
 
 # Outcomes of a run, after which the board starts again.

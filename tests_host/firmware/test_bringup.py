@@ -1,11 +1,12 @@
-"""The network state machine through loss, refusal, stall and return, in no real time: firmware/bringup.py, links.py."""
+"""The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
 
 import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
 from fakes import Bench
 
-from firmware.bringup import Bringup
-from firmware.links import broadcast_address, make_fallback, make_links
+from firmware.network.bringup import Bringup
+from firmware.network.interface import broadcast_address
+from firmware.network.links import make_fallback, make_links
 
 
 class Listener:

@@ -1,4 +1,4 @@
-"""The control server's limits and access with a clock of the test's own: firmware/control.py."""
+"""The control server's limits and access with a clock of the test's own: firmware/control/."""
 
 import hmac
 import json
@@ -7,7 +7,7 @@ import pytest
 from fakes import Bench
 
 from firmware.control import ControlServer, Session
-from firmware.methods import Methods
+from firmware.control.methods import Methods
 
 TOKEN = "a token for tests"
 

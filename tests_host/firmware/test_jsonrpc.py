@@ -1,12 +1,12 @@
-"""JSON-RPC 2.0: firmware/jsonrpc.py and methods.py; the examples are the specification's own."""
+"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py; the examples are the specification's own."""
 
 import json
 
 import pytest
 from fakes import Bench
 
-from firmware.jsonrpc import LONGEST_BATCH, answer
-from firmware.methods import Methods
+from firmware.control.jsonrpc import LONGEST_BATCH, answer
+from firmware.control.methods import Methods
 
 
 class Session:

@@ -1,12 +1,12 @@
-"""The pins' methods on a chip of the test's own: firmware/pins.py. Those of the image are in test_control.py."""
+"""The pins' methods on a chip of the test's own: firmware/control/pins.py. Those of the image: test_control.py."""
 
 from types import SimpleNamespace
 
 import pytest
 from fakes import Bench
 
-from firmware.methods import Methods
-from firmware.pins import Pins
+from firmware.control.methods import Methods
+from firmware.control.pins import Pins
 
 RESERVED = 23
 

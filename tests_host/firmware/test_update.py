@@ -1,4 +1,4 @@
-"""Updates over the network: firmware/update.py, firmware/staged_files.py, firmware/tar.py."""
+"""Updates over the network: firmware/update/, firmware/staged_files.py, firmware/update/tar.py."""
 
 import base64
 import hashlib
@@ -15,9 +15,9 @@ from fakes import Bench
 from image import IMAGE, PATIENCE_S, QUIET, image_environment
 
 from firmware import staged_files, update
-from firmware.methods import Methods
+from firmware.control.methods import Methods
 from firmware.staged_files import Staging, recover
-from firmware.tar import TarReader
+from firmware.update.tar import TarReader
 
 OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
 NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}

@@ -13,8 +13,8 @@ from firmware.clock import Clock
 from firmware.config import FILE, LAST_GOOD_FILE, Config
 from firmware.control import Session
 from firmware.defaults import SCHEMA
-from firmware.line_protocol import encode
 from firmware.log import Log
+from firmware.telemetry.line_protocol import encode
 
 TOKEN = 'the-token-of-the-fuzzed-board'
 PASSWORD = 'the-wifi-password'

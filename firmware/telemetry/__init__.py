@@ -4,9 +4,9 @@ A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (one more with
 loss) and `uptime` in seconds.
 """
 
-from firmware.jsonrpc import encode_notification
-from firmware.line_protocol import encode_fields, encode_head
+from firmware.control.jsonrpc import encode_notification
 from firmware.schema import is_address
+from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram
 
 LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two

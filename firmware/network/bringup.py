@@ -8,7 +8,7 @@ It never waits itself: every step is a timer's. Listeners are told `network_up(c
 `network_down(reason)`, strictly in turn.
 """
 
-from firmware.links import FAILED, UP, broadcast_address, guarded
+from firmware.network.interface import FAILED, UP, broadcast_address, guarded
 
 CONNECTING_POLL_MS = 200
 UP_POLL_MS = 1000

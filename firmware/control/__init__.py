@@ -8,8 +8,8 @@ a place for ever that others want, unless logged in: see `_place_for`. With a ce
 import json
 import os
 
-from firmware.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
-from firmware.jsonrpc import (
+from firmware.control.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
+from firmware.control.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
     INTERNAL_ERROR,

@@ -1,6 +1,6 @@
 """The methods that the control server offers: who adds one says what it takes and whether it changes anything."""
 
-from firmware.jsonrpc import INVALID_PARAMS, METHOD_FAILED, METHOD_NOT_FOUND, RpcError
+from firmware.control.jsonrpc import INVALID_PARAMS, METHOD_FAILED, METHOD_NOT_FOUND, RpcError
 from firmware.log import describe
 
 

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 
-from firmware.auth import equal, response
 from firmware.config import write_whole
+from firmware.control.auth import equal, response
 from firmware.log import describe
 from firmware.staged_files import Staging
-from firmware.tar import TarReader
+from firmware.update.tar import TarReader
 
 IMAGE = "image"
 FILES = "files"
