@@ -3,31 +3,27 @@
 import gc
 import random
 
-from firmware import NAME, VERSION, sensors
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
 from firmware.clock import Timers
-from firmware.console import Console
 from firmware.control import ControlServer
 from firmware.control.methods import Methods
-from firmware.control.pins import Pins
 from firmware.network.bringup import Bringup
 from firmware.network.interface import guarded
-from firmware.network.links import make_fallback, make_links
-from firmware.network.names import Names
-from firmware.network.ntp import NetworkTime
-from firmware.network.watch import LinkWatch
 from firmware.sensors import SensorHub
-from firmware.services import ServiceSet
-from firmware.system import System
-from firmware.telemetry import Telemetry
-from firmware.update import Update
+from firmware.services import Late, ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
-
-# Outcomes of a run, after which the board starts again.
-REBOOT = "reboot"
-SAFE_MODE = "safe mode"
 
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
 _ANSWER_LEAVES_MS = 300
+
+# What is loaded when it is first called.
+_SYSTEM = (
+    "ping help info uptime gc reboot safe_mode net.status sensor.list sensor.read log.tail config.get config.set "
+    "config.save config.reset"
+)
+_UPDATE = "update.status update.begin update.write update.end update.abort"
+_TELEMETRY = "telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe"
+_PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
 class App:
@@ -52,16 +48,29 @@ class App:
         self.methods = Methods(log)
         self.sensors = SensorHub(clock, self.timers, log)
         self.bringup = self._make_bringup()
-        self.names = Names(board.network, self.pool, clock, self.timers, log)
+        self._names = None
         self.services = ServiceSet(self)
         self.outcome = None  # why the loop ended
 
     def _make_bringup(self):
-        links = make_links(self.board, self.config, self.clock)
-        fallback = make_fallback(self.board, self.config, self.device)
+        make = borrow("firmware.network.links")
+        links = make.make_links(self.board, self.config, self.clock)
         return Bringup(
-            links, fallback, self.config["network"], self.clock, self.timers, self.log, self.random
+            links, self._make_fallback, self.config["network"], self.clock, self.timers, self.log, self.random
         )
+
+    def _make_fallback(self):
+        return borrow("firmware.network.links").make_fallback(self.board, self.config, self.device)
+
+    @property
+    def names(self):
+        """Host names to addresses; loaded for the first that asks."""
+        if not self._names:
+            from firmware.network.names import Names
+
+            self._names = Names(self.board.network, self.pool, self.clock, self.timers, self.log)
+            self.bringup.listen(self._names)
+        return self._names
 
     def _on_exception(self, socket, error):
         self.log.error("socket", type(socket).__name__, error)
@@ -73,19 +82,38 @@ class App:
             self.log.warning("boot", f"safe mode: {self.safe_reason}")
         self._load()
         self.services.start()
-        self.bringup.listen(self.names)
         self.bringup.listen(self.services)
         guarded(getattr(self.board.network, "hostname", str), self.device)
         self.bringup.start()
         gc.collect()
 
     def _load(self):
-        if self.safe_reason:
-            self.services.load([System(), ControlServer(), Update(), Console()], with_user_files=False)
-            return
-        sensors.load(self)
-        own = [System(), Pins(), Telemetry(), NetworkTime(), LinkWatch(), ControlServer(), Update(), Console()]
-        self.services.load(own, with_user_files=True)
+        if not self.safe_reason:
+            borrow("firmware.sensors.load").load(self)
+        self.services.load(self._own_services(), with_user_files=not self.safe_reason)
+
+    def _own_services(self):
+        """The firmware's own that this configuration uses; those that only answer calls are loaded by the first."""
+        own = [Late("system", "firmware.system", "System", _SYSTEM)]
+        if not self.safe_reason:
+            pins = " ".join(methods for part, methods in _PINS if hasattr(self.board.machine, part))
+            own.append(Late("pins", "firmware.control.pins", "Pins", pins))
+            if self.config["telemetry"]["enabled"]:
+                from firmware.telemetry import Telemetry
+
+                own.append(Telemetry())
+            else:
+                own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
+            if self.config["network"]["ntp"] and not self.board.keeps_time:
+                from firmware.network.ntp import NetworkTime
+
+                own.append(NetworkTime())
+            if self.config["network"]["probe_s"]:
+                from firmware.network.watch import LinkWatch
+
+                own.append(LinkWatch())
+        own += [ControlServer(), Late("update", "firmware.update.service", "Update", _UPDATE), _Console()]
+        return own
 
     def turn(self, longest_ms=LONGEST_TURN_MS):
         """One turn: what is due, then what the sockets bring within `longest_ms`."""
@@ -115,3 +143,20 @@ class App:
         self.bringup.stop()
         self.services.stop()
         self.pool.StopWaitEvents()
+
+
+class _Console:
+    """The service that tells a person at the console where the board can be reached."""
+
+    name = "console"
+
+    def __init__(self):
+        self._app = None
+
+    def start(self, app):
+        """Keep the app."""
+        self._app = app
+
+    def network_up(self, connection):
+        """Tell it, in the order of the services: the server listens by now."""
+        borrow("firmware.console").tell(self._app, connection)

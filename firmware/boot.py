@@ -1,22 +1,19 @@
 """From reset to the main loop. It never raises, and it locks nobody out.
 
-    update      files that came over the network are put in place, all of them
-    escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
-    main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
-    safe mode   after three boots in a row that did not last: network and control server only, until the next boot
+update      files that came over the network are put in place, all of them
+escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
+main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
+safe mode   after three boots in a row that did not last: network and control server only, until the next boot
 """
 
 import json
 import time
 
-from firmware.app import REBOOT, SAFE_MODE, App
+from firmware import REBOOT, SAFE_MODE, borrow
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log, describe, print_traceback
-from firmware.staged_files import recover
-from firmware.update import begin_trial, end_trial
-from firmware.user_files import run_file
 
 ESCAPE_FILE = "repl"
 USER_MAIN = "main.py"
@@ -24,7 +21,9 @@ RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
 AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
 
-ENDED = "ended"  # beside app's outcomes: the REPL is free
+TRIAL_FILE = "trial.json"  # a new image is on trial, or was
+
+ENDED = "ended"  # beside the other outcomes: the REPL is free
 
 
 class BootRecord:
@@ -111,8 +110,11 @@ def run(board=None, clock=None):
     record = BootRecord(board, log)
     after_watchdog = board.watchdog_reset() and not record.was_planned
     safe_reason = record.begin()
-    begin_trial(board, log)
+    if board.has_file(TRIAL_FILE):
+        borrow("firmware.update.trial").begin(board, log)
     try:
+        from firmware.app import App
+
         app = App(board, config, log, clock, safe_reason)
         _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
         outcome = app.run()
@@ -138,7 +140,9 @@ def _watch_over(app, record, factor):
 
     def steady():
         record.steady()
-        end_trial(app.board, app.log)
+        app.board.keep_image()
+        if app.board.last_update == "on trial":
+            borrow("firmware.update.trial").end(app.board, app.log)
         if boot["watchdog_s"] and not app.safe_reason and not app.board.start_watchdog(boot["watchdog_s"]):
             app.log.warning("boot", "this board has no watchdog")
 
@@ -148,7 +152,7 @@ def _watch_over(app, record, factor):
 def _boot():
     """One start. Returns REBOOT or ENDED."""
     board = Board()
-    recover(board.files)
+    borrow("firmware.staged_files").recover(board.files)
     log = Log(Clock())
     config = Config(board, log)
     log.console = False  # run() loads it again, and says what is wrong with it
@@ -158,7 +162,7 @@ def _boot():
         print(f"boot: {reason}: no firmware, the REPL is yours")
         return ENDED
     if board.has_file(USER_MAIN):
-        run_file(board.path(USER_MAIN), "__main__")
+        borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
         return ENDED
     return run(board)
 

@@ -8,9 +8,8 @@ the old one and renamed over it.
 import json
 import os
 
-from firmware.defaults import SCHEMA
+from firmware import borrow
 from firmware.log import describe
-from firmware.schema import ConfigError
 
 FILE = "config.json"
 LAST_GOOD_FILE = "config.last.json"
@@ -47,23 +46,18 @@ def write_whole(path, text):
     os.rename(new_path, path)
 
 
-def _place(values, key):
-    """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
-    parts = key.split(".")
-    for part in parts[:-1]:
-        if isinstance(values, dict):
-            values = values.setdefault(part, {})
-        else:
-            values = values[_index(values, part, key)]
-    return values, parts[-1] if isinstance(values, dict) else _index(values, parts[-1], key)
+class ConfigError(ValueError):
+    """A value that a configuration cannot have."""
+
+    def __init__(self, path, value, expected):
+        text = repr(value)
+        text = text if len(text) <= 40 else text[:37] + "..."
+        super().__init__(f"{path or 'configuration'}: {text} is not {expected}")
 
 
-def _index(values, part, key):
-    if not isinstance(values, list):
-        raise ConfigError(key, "this key", "a key of the configuration")
-    if not part.isdigit() or int(part) >= len(values):
-        raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
-    return int(part)
+def _schema():
+    """The description of every key: for what is stored or shown, and gone again afterwards."""
+    return borrow("firmware.defaults", "firmware.schema").SCHEMA
 
 
 class Config:
@@ -73,16 +67,16 @@ class Config:
         self._board = board
         self._log = log
         self._given = {}  # what differs from the defaults
-        self._values = SCHEMA.fill({})
+        self._values = None  # filled when first needed
         self.source = "defaults"
         self.faults = []
         self.unsaved = False
 
     def __getitem__(self, section):
-        return self._values[section]
+        return self._values_now()[section]
 
     def _use(self, given, source):
-        self._values = SCHEMA.fill(given)
+        self._values = _schema().fill(given)
         self._given = given
         self.source = source
 
@@ -125,9 +119,16 @@ class Config:
         except (OSError, ValueError) as error:
             self._log.warning("config", f"no copy kept: {describe(error)}")
 
+    def _values_now(self):
+        if self._values is None:
+            self._use({}, "defaults")
+        return self._values
+
     def get(self, key=""):
         """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
-        value = SCHEMA.show(self._values)
+        return self._find(_schema().show(self._values_now()), key)
+
+    def _find(self, value, key):
         for part in key.split(".") if key else ():
             try:
                 value = value[int(part) if isinstance(value, list) else part]
@@ -138,7 +139,7 @@ class Config:
     def set(self, key, value):
         """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so."""
         given = json.loads(json.dumps(self._given))
-        place, last = _place(given, key)
+        place, last = self._place(given, key)
         place[last] = value
         self._change(given)
 
@@ -146,13 +147,32 @@ class Config:
         """Back to the default of "section" or "section.key", or of all, in memory. Raises ConfigError."""
         given = {}
         if key:
-            self.get(key)
+            self._find(self._values_now(), key)
             given = json.loads(json.dumps(self._given))
-            place, last = _place(given, key)
+            place, last = self._place(given, key)
             if not isinstance(place, dict):
                 raise ConfigError(key, "an item of a list", "a key with a default")
             place.pop(last, None)
         self._change(given)
+
+    def _place(self, values, key):
+        """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
+        first, _, last = key.rpartition(".")
+        for part in first.split(".") if first else ():
+            values = values.setdefault(part, {}) if isinstance(values, dict) else self._item(values, part, key)
+        if isinstance(values, list):
+            self._item(values, last, key)
+            last = int(last)
+        elif not isinstance(values, dict):
+            raise ConfigError(key, "this key", "a key of the configuration")
+        return values, last
+
+    def _item(self, values, part, key):
+        if not isinstance(values, list):
+            raise ConfigError(key, "this key", "a key of the configuration")
+        if not part.isdigit() or int(part) >= len(values):
+            raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
+        return values[int(part)]
 
     def _change(self, given):
         self._use(given, self.source)

@@ -4,20 +4,10 @@
 key, the value and what was expected. `show(value)` is the value with every secret replaced.
 """
 
+from firmware.config import ConfigError
+from firmware.network.interface import is_address
+
 HIDDEN = "***"
-
-
-class ConfigError(ValueError):
-    """A value that a configuration cannot have."""
-
-    def __init__(self, path, value, expected):
-        super().__init__(f"{path or 'configuration'}: {_short(value)} is not {expected}")
-        self.path = path
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 class Kind:
@@ -149,12 +139,6 @@ class HostName(Text):
         if not super().accepts(value) or value.startswith("-") or value.endswith("-"):
             return False
         return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
-
-
-def is_address(text):
-    """True for an IPv4 address: four numbers, 0 to 255, with dots between."""
-    parts = text.split(".") if isinstance(text, str) else ()
-    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)
 
 
 class Address(Text):

@@ -76,6 +76,12 @@ class Interface:
         return None
 
 
+def is_address(text):
+    """True for an IPv4 address: four numbers, 0 to 255, with dots between."""
+    parts = text.split(".") if isinstance(text, str) else ()
+    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)
+
+
 def guarded(action, *args):
     """Call a driver. Returns (result, None), or (None, text) where it raised: drivers raise nearly anything."""
     try:

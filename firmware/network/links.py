@@ -73,7 +73,7 @@ def _make_stations(network, settings, clock):
 def make_fallback(board, config, device):
     """The access point for when no link comes up, or None."""
     if config["ap"]["enabled"] and hasattr(board.network, "WLAN"):
-        from firmware.network.wifi import AccessPointLink
+        from firmware.network.access_point import AccessPointLink
 
         return AccessPointLink(board.network, config["ap"], device)
     return None

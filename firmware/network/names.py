@@ -6,7 +6,7 @@ more. It is used only where the port does not tell who the name server is, on a 
 
 import os
 
-from firmware.schema import is_address
+from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncUDPDatagram
 
 _PORT = 53

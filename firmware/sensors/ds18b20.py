@@ -51,9 +51,7 @@ class Ds18b20Sensor:
             raise OSError("no DS18B20 on the pin")
         if len(self._serials) == 1:
             return {"celsius": self._read_one(self._serials[0])}
-        return {
-            "celsius_" + binascii.hexlify(serial[1:7]).decode(): self._read_one(serial) for serial in self._serials
-        }
+        return {"celsius_" + binascii.hexlify(serial[1:7]).decode(): self._read_one(serial) for serial in self._serials}
 
     def _read_one(self, serial):
         self._reset()

@@ -5,7 +5,7 @@ loss) and `uptime` in seconds.
 """
 
 from firmware.control.jsonrpc import encode_notification
-from firmware.schema import is_address
+from firmware.network.interface import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram
 
@@ -40,12 +40,10 @@ class Telemetry:
         self._app = app
         self._timer = app.timers.timer(self._measure)
         self._take_settings()
-        app.methods.add("telemetry.get", self._get, "", "settings and counters of the telemetry")
-        app.methods.add(
-            "telemetry.set", self._set, "key value", "change a setting until the next boot", writes=True
-        )
-        app.methods.add("telemetry.subscribe", self._subscribe, "", "get every measurement as a notification")
-        app.methods.add("telemetry.unsubscribe", self._unsubscribe, "", "get them no more")
+        app.methods.add("telemetry.get", self._get)
+        app.methods.add("telemetry.set", self._set, "key value", writes=True)
+        app.methods.add("telemetry.subscribe", self._subscribe)
+        app.methods.add("telemetry.unsubscribe", self._unsubscribe)
         self._timer.start(1)
 
     def stop(self):

@@ -172,7 +172,7 @@ class TestRun:
     def a_board(self, tmp_path, monkeypatch):
         Watchdog.made = []
         monkeypatch.setattr(Machine, "cause", 1)
-        monkeypatch.setattr(boot, "App", FakeApp)
+        monkeypatch.setattr("firmware.app.App", FakeApp)
         self.folder = tmp_path
 
     def configure(self, **values):

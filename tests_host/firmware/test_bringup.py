@@ -7,6 +7,7 @@ from fakes import Bench
 from firmware.network.bringup import Bringup
 from firmware.network.interface import broadcast_address
 from firmware.network.links import make_fallback, make_links
+from firmware.system import network_status
 
 
 class Listener:
@@ -41,14 +42,16 @@ class NetworkBench(Bench):
 
     def start(self):
         links = make_links(self.board, self.config, self.clock)
-        fallback = make_fallback(self.board, self.config, "device")
         settings = self.config["network"]
         self.bringup = Bringup(
-            links, fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
+            links, self.make_fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
         )
         self.bringup.listen(self.listener)
         self.bringup.start()
         return self
+
+    def make_fallback(self):
+        return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
         return [call[1] for call in self.network.called("connect")]
@@ -57,7 +60,7 @@ class NetworkBench(Bench):
         """Seconds until `condition()` holds."""
         start = self.clock.now
         while not condition():
-            assert self.clock.now - start < limit_s * 1000, self.bringup.status()
+            assert self.clock.now - start < limit_s * 1000, network_status(self.bringup)
             self.advance(0.05)
         return (self.clock.now - start) / 1000
 
@@ -86,7 +89,7 @@ def test_a_station_comes_up(station):
     bench.start()
     bench.advance(1)
     assert bench.listener.told == [("up", "192.168.1.20")]
-    status = bench.bringup.status()
+    status = network_status(bench.bringup)
     assert (status["state"], status["link"], status["rssi"]) == ("up", "wifi 'home'", -61)
     assert bench.bringup.connection.broadcast == "192.168.1.255"
 
@@ -191,7 +194,7 @@ def test_a_lost_link_is_noticed_told_and_brought_back(station):
     bench.network.air["home"] = "ok"
     bench.wait_until(lambda: bench.listener.is_up)
     assert bench.listener.told == [("up", "192.168.1.20"), ("down", "link lost"), ("up", "192.168.1.20")]
-    assert bench.bringup.status()["failed_rounds"] == 0
+    assert network_status(bench.bringup)["failed_rounds"] == 0
 
 
 def test_a_changed_address_makes_the_services_rebind(station):
@@ -471,7 +474,7 @@ class TestConfiguredWires:
         del bench.network.WLAN
         bench.config.set("ap.enabled", True)
         bench.start()
-        assert bench.bringup.status()["links"] == []
+        assert network_status(bench.bringup)["links"] == []
         assert bench.texts() == ["down: start", "waiting: no network is configured"]
 
 
@@ -504,7 +507,7 @@ def test_the_history_is_bounded(station):
     bench = station()
     bench.start()
     bench.advance(3600)
-    assert len(bench.bringup.status()["history"]) == 20
+    assert len(network_status(bench.bringup)["history"]) == 20
 
 
 def test_a_year_of_a_flapping_link_in_a_second_or_two(station):

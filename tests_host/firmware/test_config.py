@@ -8,9 +8,8 @@ import pytest
 from fakes import Bench
 from image import IMAGE, image_environment
 
-from firmware.config import Config
+from firmware.config import Config, ConfigError
 from firmware.defaults import SCHEMA
-from firmware.schema import ConfigError
 
 
 @pytest.fixture

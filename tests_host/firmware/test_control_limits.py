@@ -299,7 +299,7 @@ class TestLimits:
         bench.methods.add("greedy", lambda session: "ok")
         client = bench.connect()
         with monkeypatch.context() as patch:
-            patch.setattr("firmware.control._plain", no_memory)
+            patch.setattr("firmware.control.plain._plain", no_memory)
             patch.setattr("firmware.control.answer", no_memory)
             client.receive(line)
         assert json.loads(client.sent[0])["error"]["code"] == -32603

@@ -12,7 +12,7 @@ from firmware.control.methods import Methods
 class Session:
     """Stands in for a client; access is the control server's matter."""
 
-    def check_access(self, method):
+    def check_access(self, writes):
         pass
 
 

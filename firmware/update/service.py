@@ -1,0 +1,224 @@
+"""Updates over the network: a new image into the partition that does not run, or files that replace others together.
+
+Both come in the same way: `update.begin` says what comes, `update.write` brings it, `update.end` checks it and decides.
+Until then nothing of what runs has changed; afterwards the board starts again. Of an image the bootloader is the judge:
+one that is reset before its boot has lasted (boot.steady_s) is not started a second time.
+"""
+
+import binascii
+import hashlib
+
+from firmware import borrow
+from firmware.control.auth import equal, response
+from firmware.log import describe
+from firmware.staged_files import Staging
+from firmware.update.tar import TarReader
+
+IMAGE = "image"
+FILES = "files"
+
+_LONGEST_CHUNK = 1536  # bytes in one update.write
+_REQUEST_BYTES = 128  # of an update.write's line without its data
+_BLOCK = 4096  # of flash
+_APP_MAGIC = b"\x32\x54\xcd\xab"  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
+_APP_MAGIC_AT = 32
+
+
+class ImageTarget:
+    """The partition that does not run. Its blocks are erased and written as the image comes."""
+
+    def __init__(self, partition, size):
+        if size > partition.info()[3]:
+            raise ValueError(f"size: the partition has {partition.info()[3]} bytes")
+        self._partition = partition
+        self._block = bytearray(_BLOCK)
+        self._filled = 0
+        self._number = 0
+        self.into = partition.info()[4]
+
+    def write(self, data):
+        """The next piece."""
+        data = memoryview(data)
+        while len(data):
+            used = min(_BLOCK - self._filled, len(data))
+            self._block[self._filled : self._filled + used] = data[:used]
+            self._filled += used
+            data = data[used:]
+            if self._filled == _BLOCK:
+                self._write_block()
+
+    def _write_block(self):
+        if self._number == 0 and self._block[_APP_MAGIC_AT : _APP_MAGIC_AT + 4] != _APP_MAGIC:
+            raise ValueError("this is no application's image (of a build: update.bin)")
+        for index in range(self._filled, _BLOCK):
+            self._block[index] = 0xFF
+        self._partition.writeblocks(self._number, self._block)
+        self._number += 1
+        self._filled = 0
+
+    def commit(self):
+        """Boot it next. ESP-IDF checks it first: its chip, its segments, the hash at its end."""
+        if self._filled:
+            self._write_block()
+        self._partition.set_boot()
+
+    def abort(self):
+        """What was written is in a partition that nobody boots."""
+
+
+class FilesTarget:
+    """Files in a tar archive, staged beside those that they will replace."""
+
+    def __init__(self, root):
+        self._staging = Staging(root)
+        self._reader = TarReader(self._staging.create)
+        self.into = root
+
+    def write(self, data):
+        """The next piece."""
+        self._reader.write(data)
+
+    def commit(self):
+        """Let the next boot put them in place."""
+        if not self._reader.complete:
+            raise ValueError("the archive has no end")
+        if not self._staging.names:
+            raise ValueError("the archive is empty")
+        self._staging.commit()
+
+    def abort(self):
+        """Remove what was staged."""
+        self._reader.close()
+        self._staging.clear()
+
+
+class _Transfer:
+    """One update on its way."""
+
+    def __init__(self, session, kind, target, size, sha256):
+        self.session = session
+        self.kind = kind
+        self.target = target
+        self.size = size
+        self.sha256 = sha256
+        self.hash = hashlib.sha256()
+        self.received = 0
+
+
+class Update:
+    """The service that offers it."""
+
+    name = "update"
+
+    def __init__(self):
+        self._app = None
+        self._transfer = None
+
+    def start(self, app):
+        """Offer the methods."""
+        self._app = app
+        add = app.methods.add
+        add("update.status", self._status)
+        add("update.begin", self._begin, "kind size sha256 signature", writes=True)
+        add("update.write", self._write, "offset data", writes=True)
+        add("update.end", self._end, writes=True)
+        add("update.abort", self._abort, writes=True)
+
+    def stop(self):
+        """What is not decided is forgotten."""
+        self._drop()
+
+    def _kinds(self):
+        return [IMAGE, FILES] if self._app.board.other_partition() else [FILES]
+
+    def _status(self, _session):
+        transfer = self._transfer
+        return {
+            "kinds": self._kinds(),
+            "running": self._app.board.running_partition(),
+            "last": self._app.board.last_update,
+            "receiving": transfer.kind if transfer else None,
+            "received": transfer.received if transfer else 0,
+            "size": transfer.size if transfer else 0,
+        }
+
+    def _begin(self, session, kind, size, sha256, signature):
+        if kind not in self._kinds():
+            raise ValueError(f"kind: this board takes {' or '.join(self._kinds())}")
+        if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+            raise ValueError("size: the number of bytes that will come")
+        sha256 = str(sha256).lower()
+        wanted = response(self._app.config["control"]["token"], f"update {kind} {size} {sha256}")
+        if not equal(wanted.encode(), str(signature).encode()):
+            raise ValueError("signature: HMAC-SHA256(token, 'update <kind> <size> <sha256>') is another")
+        self._drop()
+        board = self._app.board
+        target = ImageTarget(board.other_partition(), size) if kind == IMAGE else FilesTarget(board.files)
+        self._transfer = _Transfer(session, kind, target, size, sha256)
+        session.unlimited = True
+        self._app.log.info("update", f"{kind}, {size} bytes from {session.address}")
+        line = self._app.config["control"]["line_bytes"]
+        return {"into": target.into, "chunk": max(1, min(_LONGEST_CHUNK, (line - _REQUEST_BYTES) // 4 * 3))}
+
+    def _current(self, session):
+        if not self._transfer:
+            raise ValueError("no update was begun")
+        if self._transfer.session is not session:
+            raise ValueError("another client's update is under way")
+        return self._transfer
+
+    def _write(self, session, offset, data):
+        transfer = self._current(session)
+        if offset != transfer.received:
+            raise ValueError(f"offset: {transfer.received} bytes are here")
+        try:
+            piece = binascii.a2b_base64(data)
+        except (ValueError, TypeError):
+            raise ValueError("data: not base64") from None
+        if transfer.received + len(piece) > transfer.size:
+            raise ValueError("data: more than was announced")
+        self._guarded(transfer.target.write, piece)
+        transfer.hash.update(piece)
+        transfer.received += len(piece)
+        return transfer.received
+
+    def _guarded(self, function, *args):
+        """What fails here ends the update, and leaves all as it was."""
+        try:
+            return function(*args)
+        except Exception as error:
+            self._app.log.warning("update", f"given up: {describe(error)}")
+            self._drop()
+            raise
+
+    def _end(self, session):
+        transfer = self._current(session)
+        if transfer.received != transfer.size:
+            raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
+        self._guarded(self._check, transfer)
+        if transfer.kind == IMAGE:
+            borrow("firmware.update.trial").announce(self._app.board, self._app.log, transfer.target.into)
+        self._guarded(transfer.target.commit)
+        self._transfer = None
+        self._app.log.info("update", f"{transfer.kind}: decided, starting again")
+        self._app.restart_later()
+        if transfer.kind == IMAGE:
+            steady = self._app.config["boot"]["steady_s"]
+            return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"
+        return "starts again with the new files, all of them or none; there is no way back to the old ones"
+
+    def _check(self, transfer):
+        if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
+            raise ValueError("sha256: what came is not what was announced")
+
+    def _abort(self, session):
+        self._current(session)
+        self._drop()
+        return True
+
+    def _drop(self):
+        if self._transfer:
+            self._transfer.session.unlimited = False
+            self._transfer.target.abort()
+            self._transfer = None
+            borrow("firmware.update.trial").remove(self._app.board)
