@@ -2,6 +2,7 @@
 
 import gc
 import random
+import sys
 
 from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
 from firmware.clock import Timers
@@ -80,11 +81,15 @@ class App:
         self.log.info("boot", f"{NAME} {VERSION}, {self.device}" + (", SAFE MODE" if self.safe_reason else ""))
         if self.safe_reason:
             self.log.warning("boot", f"safe mode: {self.safe_reason}")
+        if sys.platform == "esp32":
+            borrow("firmware.network.radio").check(self.board, self.log)
         self._load()
         self.services.start()
         self.bringup.listen(self.services)
         guarded(getattr(self.board.network, "hostname", str), self.device)
         self.bringup.start()
+        if hasattr(gc, "threshold"):
+            gc.threshold(-1)  # boot has set it for the loading
         gc.collect()
 
     def _load(self):

@@ -6,7 +6,9 @@ main.py     the user's own program, where there is one, runs instead of the firm
 safe mode   after three boots in a row that did not last: network and control server only, until the next boot
 """
 
+import gc
 import json
+import sys
 import time
 
 from firmware import REBOOT, SAFE_MODE, borrow
@@ -19,6 +21,7 @@ ESCAPE_FILE = "repl"
 USER_MAIN = "main.py"
 RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
+_LOADING_THRESHOLD = 4096  # bytes
 AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
 
 TRIAL_FILE = "trial.json"  # a new image is on trial, or was
@@ -113,9 +116,7 @@ def run(board=None, clock=None):
     if board.has_file(TRIAL_FILE):
         borrow("firmware.update.trial").begin(board, log)
     try:
-        from firmware.app import App
-
-        app = App(board, config, log, clock, safe_reason)
+        app = _load(board, config, log, clock, safe_reason)
         _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
         outcome = app.run()
     except KeyboardInterrupt:
@@ -129,6 +130,18 @@ def run(board=None, clock=None):
         return REBOOT if record.kept and not safe_reason else ENDED
     record.end(safe=outcome == SAFE_MODE)
     return REBOOT if outcome in (REBOOT, SAFE_MODE) else ENDED
+
+
+def _load(board, config, log, clock, safe_reason):
+    """The app. While its modules are loaded, garbage is collected often: else it cuts a small heap into pieces, and an
+    ESP32's heap grows over what the radio needs, which therefore comes first."""
+    if hasattr(gc, "threshold"):
+        gc.threshold(_LOADING_THRESHOLD)
+    if sys.platform == "esp32":
+        borrow("firmware.network.radio").switch_on(board, config, log)
+    from firmware.app import App
+
+    return App(board, config, log, clock, safe_reason)
 
 
 def _watch_over(app, record, factor):

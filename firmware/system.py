@@ -70,6 +70,9 @@ class System:
                 "clients": getattr(app.services.get("control"), "clients", None),
             }
         )
+        left = app.board.system_heap()
+        if left:
+            facts["system_heap"] = left
         return facts
 
     def _collect(self, _session):

@@ -112,6 +112,8 @@ class Bringup:
         self._attempt()
 
     def _attempt(self):
+        while self._index < len(self.links) and self.links[self._index].broken:
+            self._index += 1
         if self._index >= len(self.links):
             self._round_failed()
             return
@@ -149,6 +151,9 @@ class Bringup:
 
     def _round_failed(self):
         self.rounds += 1
+        if self.links and all(link.broken for link in self.links):
+            self._enter("waiting", "for the next boot")
+            return
         self._raise_fallback()
         if not self.links:
             self._enter("waiting", "no network is configured")

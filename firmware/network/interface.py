@@ -51,6 +51,7 @@ class Interface:
 
     waits_ms = None
     reason = ""
+    broken = False  # it cannot work before the next boot: it is not tried again
     restartable = True
 
     def __init__(self, interface=None):

@@ -31,7 +31,7 @@ def make_links(board, config, clock):
         "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],
         "lan": lambda: _make_lan(board, config["lan"]),
         "ppp": lambda: _make_ppp(board, config["ppp"]),
-        "wifi": lambda: _make_stations(network, config["wifi"], clock),
+        "wifi": lambda: _make_stations(board, config["wifi"], clock),
     }
     links = []
     for kind in config["network"]["order"]:
@@ -60,13 +60,13 @@ def _make_ppp(board, settings):
     return [PppLink(board, settings)]
 
 
-def _make_stations(network, settings, clock):
-    if not settings["networks"] or not hasattr(network, "WLAN"):
+def _make_stations(board, settings, clock):
+    if not settings["networks"] or not hasattr(board.network, "WLAN"):
         return []
     from firmware.network.wifi import StationLink
 
     return [
-        StationLink(network, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]
+        StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]
     ]
 
 

@@ -13,9 +13,10 @@ _CYW43_NO_ADDRESS_YET = 2  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, withou
 class StationLink(Interface):
     """A station in one Wi-Fi network."""
 
-    def __init__(self, network, clock, settings, country, power_save):
+    def __init__(self, board, clock, settings, country, power_save):
         super().__init__()
-        self._network = network
+        self._board = board
+        self._network = board.network
         self._clock = clock
         self._settings = settings
         self._country = country
@@ -28,6 +29,17 @@ class StationLink(Interface):
         return getattr(self._network.WLAN, name, getattr(self._network, name, None))
 
     def start(self):
+        """Begin to connect. A radio without memory will not get any before the next boot."""
+        try:
+            self._start()
+        except OSError as error:
+            text = borrow("firmware.network.radio").no_memory(error, self._board)
+            if not text:
+                raise
+            self.broken = True
+            raise OSError(text) from None
+
+    def _start(self):
         """Country first: it decides on which channels the radio may look."""
         self._network.country(self._country)
         station = self._constant("IF_STA")
