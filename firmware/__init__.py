@@ -6,6 +6,15 @@ Everything runs in one thread on one `XAsyncSocketsPool`. `firmware.app.App` put
 
 import sys
 
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        """What `micropython.const` is: private constants cost a board nothing."""
+        return value
+
+
 NAME = "XAsyncSockets firmware"
 VERSION = "0.1.0"
 

@@ -4,7 +4,7 @@ import gc
 import random
 import sys
 
-from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow, const
 from firmware.clock import Timers
 from firmware.control import ControlServer
 from firmware.control.methods import Methods
@@ -15,15 +15,15 @@ from firmware.services import Late, ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
 
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
-_ANSWER_LEAVES_MS = 300
+_ANSWER_LEAVES_MS = const(300)
 
 # What is loaded when it is first called.
-_SYSTEM = (
+_SYSTEM = const(
     "ping help info uptime gc reboot safe_mode net.status sensor.list sensor.read log.tail config.get config.set "
     "config.save config.reset"
 )
-_UPDATE = "update.status update.begin update.write update.end update.abort"
-_TELEMETRY = "telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe"
+_UPDATE = const("update.status update.begin update.write update.end update.abort")
+_TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
 _PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 

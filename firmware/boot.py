@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from firmware import REBOOT, SAFE_MODE, borrow
+from firmware import REBOOT, SAFE_MODE, borrow, const
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
@@ -21,7 +21,7 @@ ESCAPE_FILE = "repl"
 USER_MAIN = "main.py"
 RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
-_LOADING_THRESHOLD = 4096  # bytes
+_LOADING_THRESHOLD = const(4096)  # bytes
 AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
 
 TRIAL_FILE = "trial.json"  # a new image is on trial, or was

@@ -9,11 +9,11 @@ A service is any object with a `name` and any of these methods, none of which ma
     stop()                      end
 """
 
-from firmware import borrow
+from firmware import borrow, const
 from firmware.log import describe
 
 FOLDER = "services"
-_FAILURES_IN_A_ROW = 10  # ticks; then the service is ticked no more
+_FAILURES_IN_A_ROW = const(10)  # ticks; then the service is ticked no more
 
 
 def user_classes(board, folder, class_name, log):

@@ -7,6 +7,7 @@ a place for ever that others want, unless logged in: see places.py. With a certi
 
 import os
 
+from firmware import const
 from firmware.control.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
@@ -21,11 +22,11 @@ from firmware.control.jsonrpc import (
 from firmware.log import describe
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots
 
-_SLOT_BYTES = 512
-_BURST_S = 2  # so many seconds' requests may come at once
-_REFUSALS = 8  # in a row, that are answered; then the connection ends
-_ANSWERS_AHEAD = 8  # not yet taken by the client: no more is read from it before they are
-_RETRY_MS = 5000  # until a port that was in use is tried again
+_SLOT_BYTES = const(512)
+_BURST_S = const(2)  # so many seconds' requests may come at once
+_REFUSALS = const(8)  # in a row, that are answered; then the connection ends
+_ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+_RETRY_MS = const(5000)  # until a port that was in use is tried again
 
 
 class Session:

@@ -1,6 +1,8 @@
 """Who has to go when all places of the control server are taken."""
 
-_HOLD_S = 60  # that a client keeps its place then, if it has not logged in
+from firmware import const
+
+_HOLD_S = const(60)  # that a client keeps its place then, if it has not logged in
 
 
 def place_for(newcomer, all_sessions, now):

@@ -65,9 +65,7 @@ def _make_stations(board, settings, clock):
         return []
     from firmware.network.wifi import StationLink
 
-    return [
-        StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]
-    ]
+    return [StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]]
 
 
 def make_fallback(board, config, device):

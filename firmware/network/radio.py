@@ -1,7 +1,9 @@
 """The memory of ESP32's radio: its driver takes it from what Python's heap has not taken yet."""
 
-_NEEDED = 40000  # bytes that the system keeps for the radio's buffers, its sockets and their data
-_NO_MEMORY = "0x0101"  # ESP_ERR_NO_MEM, which MicroPython does not know by name
+from firmware import const
+
+_NEEDED = const(40000)  # bytes that the system keeps for the radio's buffers, its sockets and their data
+_NO_MEMORY = const("0x0101")  # ESP_ERR_NO_MEM, which MicroPython does not know by name
 
 
 def switch_on(board, config, log):

@@ -1,13 +1,13 @@
 """A station in a Wi-Fi network. interface.py has its shape."""
 
-from firmware import borrow
+from firmware import borrow, const
 from firmware.network.interface import CONNECTING, FAILED, UP, Interface, set_address
 
 # A status left over from the last attempt is still there when the next begins (ESP32 keeps it until it is
 # connected), and a first "no such network" may be one missed beacon: failures count from here on.
 STATUS_SETTLES_MS = 3000
 
-_CYW43_NO_ADDRESS_YET = 2  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, without a name of its own
+_CYW43_NO_ADDRESS_YET = const(2)  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, without a name of its own
 
 
 class StationLink(Interface):

@@ -4,16 +4,17 @@ A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (one more with
 loss) and `uptime` in seconds.
 """
 
+from firmware import const
 from firmware.control.jsonrpc import encode_notification
 from firmware.network.interface import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram
 
 LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two
-_RESERVED_FOR_COUNTERS = 40  # ",seq=…i,uptime=…i" and the line end
-_PAUSE_S = 60  # after a computer could not look a name up: every lookup holds up everything else
-_INFLUX_PORT = 8089  # InfluxDB's own for line protocol over UDP
-_SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
+_RESERVED_FOR_COUNTERS = const(40)  # ",seq=…i,uptime=…i" and the line end
+_PAUSE_S = const(60)  # after a computer could not look a name up: every lookup holds up everything else
+_INFLUX_PORT = const(8089)  # InfluxDB's own for line protocol over UDP
+_SETTINGS = const(("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement"))
 
 
 class Telemetry:

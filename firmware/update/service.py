@@ -8,7 +8,7 @@ one that is reset before its boot has lasted (boot.steady_s) is not started a se
 import binascii
 import hashlib
 
-from firmware import borrow
+from firmware import borrow, const
 from firmware.control.auth import equal, response
 from firmware.log import describe
 from firmware.staged_files import Staging
@@ -17,11 +17,11 @@ from firmware.update.tar import TarReader
 IMAGE = "image"
 FILES = "files"
 
-_LONGEST_CHUNK = 1536  # bytes in one update.write
-_REQUEST_BYTES = 128  # of an update.write's line without its data
-_BLOCK = 4096  # of flash
-_APP_MAGIC = b"\x32\x54\xcd\xab"  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
-_APP_MAGIC_AT = 32
+_LONGEST_CHUNK = const(1536)  # bytes in one update.write
+_REQUEST_BYTES = const(128)  # of an update.write's line without its data
+_BLOCK = const(4096)  # of flash
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
+_APP_MAGIC_AT = const(32)
 
 
 class ImageTarget:
