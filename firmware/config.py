@@ -138,41 +138,13 @@ class Config:
 
     def set(self, key, value):
         """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so."""
-        given = json.loads(json.dumps(self._given))
-        place, last = self._place(given, key)
-        place[last] = value
-        self._change(given)
+        self._change(borrow("firmware.edit").changed(self._given, key, value))
 
     def reset(self, key=""):
         """Back to the default of "section" or "section.key", or of all, in memory. Raises ConfigError."""
-        given = {}
         if key:
             self._find(self._values_now(), key)
-            given = json.loads(json.dumps(self._given))
-            place, last = self._place(given, key)
-            if not isinstance(place, dict):
-                raise ConfigError(key, "an item of a list", "a key with a default")
-            place.pop(last, None)
-        self._change(given)
-
-    def _place(self, values, key):
-        """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
-        first, _, last = key.rpartition(".")
-        for part in first.split(".") if first else ():
-            values = values.setdefault(part, {}) if isinstance(values, dict) else self._item(values, part, key)
-        if isinstance(values, list):
-            self._item(values, last, key)
-            last = int(last)
-        elif not isinstance(values, dict):
-            raise ConfigError(key, "this key", "a key of the configuration")
-        return values, last
-
-    def _item(self, values, part, key):
-        if not isinstance(values, list):
-            raise ConfigError(key, "this key", "a key of the configuration")
-        if not part.isdigit() or int(part) >= len(values):
-            raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
-        return values[int(part)]
+        self._change(borrow("firmware.edit").without(self._given, key) if key else {})
 
     def _change(self, given):
         self._use(given, self.source)

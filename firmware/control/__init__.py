@@ -266,7 +266,7 @@ class ControlServer:
         # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
         # who finds the backlog full (extmod/modlwip.c).
         places = settings["clients"] + 1
-        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=True)
+        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=False)
         try:
             self._tls = _tls_context(settings)
             self._listener = XAsyncTCPServer.Create(

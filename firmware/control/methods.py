@@ -47,13 +47,12 @@ class Methods:
     def call(self, session, name, params):
         """The result of a method, or RpcError."""
         try:
-            if name not in self._methods:
+            while name not in self._methods:
                 offer = self._offer(name)
-                if offer:
-                    self._offers.remove(offer)
-                    offer[1]()
-            if name not in self._methods:
-                raise RpcError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; help lists them")
+                if not offer:
+                    raise RpcError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; help lists them")
+                offer[1]()  # it stays offered where there is no memory for it now
+                self._offers.remove(offer)
             function, usage, _, writes = self._methods[name]
             session.check_access(writes)
             return function(session, *_bind(usage.split(), params))

@@ -73,7 +73,7 @@ config.load()
 app = boot._load(board, config, log, clock, None)
 app.start()
 end = time.ticks_add(time.ticks_ms(), 15000)
-while not app.services.get('telemetry')._seq and time.ticks_diff(end, time.ticks_ms()) > 0:
+while not app.services.get('telemetry').seq and time.ticks_diff(end, time.ticks_ms()) > 0:
     app.turn()
 for _ in range(20):
     app.turn(50)
@@ -81,7 +81,7 @@ gc.collect()
 found['used'] = gc.mem_alloc()
 found['free'] = gc.mem_free()
 found['state'] = app.bringup.state
-found['sent'] = app.services.get('telemetry')._seq
+found['sent'] = app.services.get('telemetry').seq
 found['modules'] = sorted(name for name in sys.modules if name.startswith('firmware'))
 class Session:
     authenticated = False
