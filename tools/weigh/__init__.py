@@ -55,11 +55,17 @@ builtins.__import__ = load
 print(found)
 """
 
-# As boot's main() does it, with the heap told between.
+# As boot's main() does it. `peak` is the most that was in use at the end of any import.
 RUN = """
-import gc, sys, time
+import builtins, gc, sys, time
 gc.collect()
-found = {'empty': gc.mem_alloc()}
+found = {'empty': gc.mem_alloc(), 'peak': 0}
+load = builtins.__import__
+def watched(*args):
+    module = load(*args)
+    found['peak'] = max(found['peak'], gc.mem_alloc())
+    return module
+builtins.__import__ = watched
 gc.threshold(4096)
 from firmware import boot
 gc.threshold(-1)
@@ -72,6 +78,7 @@ config = boot.Config(board, log)
 config.load()
 app = boot._load(board, config, log, clock, None)
 app.start()
+builtins.__import__ = load
 end = time.ticks_add(time.ticks_ms(), 15000)
 while not app.services.get('telemetry').seq and time.ticks_diff(end, time.ticks_ms()) > 0:
     app.turn()
@@ -95,6 +102,28 @@ found['asked'] = gc.mem_alloc()
 print(found)
 """
 
+# ... and serve clients, until none is left. `serving` is the most that was in use then, `floor` the least.
+SERVE = RUN.replace("print(found)", """
+app.config.set('telemetry.interval_s', 1)
+app.services.get('telemetry').take_settings()
+found['serving'] = found['floor'] = 0
+print('serving')
+begun = False
+end = time.ticks_add(time.ticks_ms(), 120000)
+while time.ticks_diff(end, time.ticks_ms()) > 0:
+    app.turn(200)
+    clients = app.services.get('control').clients
+    gc.collect()
+    used = gc.mem_alloc()
+    if clients == 4:
+        begun = True
+        found['serving'] = max(found['serving'], used)
+        found['floor'] = min(found['floor'] or used, used)
+    elif begun and not clients:
+        break
+print(found)
+""")
+
 
 def _name(source):
     return ".".join(source.relative_to(ROOT).with_suffix("").parts).replace(".__init__", "")
@@ -111,7 +140,7 @@ class Scales:
 
     def __init__(self, interface=None):
         self._interface = interface
-        self._board = Board(BUILT / "firmware.bin")
+        self._board = Board(BUILT / "firmware.bin", number=9)
         self._connection = None
 
     def __enter__(self):
@@ -143,6 +172,24 @@ class Scales:
             path = path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
             found.append(Weight(name, path.stat().st_size, heap.get(name), name in by_default))
         return found
+
+    @property
+    def address(self):
+        """Where the board's control server is."""
+        return self._board.address, 8095
+
+    def serving(self, clients):
+        """As `running`, with the heap while `clients()` run; it is called once the board serves, and closes them."""
+        self._board.reset()
+        with Connection(self._board.port) as connection:
+            transport = connection._transport
+            transport.exec_raw_no_follow(SERVE)
+            transport.read_until(1, b"serving", timeout=60)
+            clients()
+            output, error = transport.follow(timeout=60)
+            if error:
+                raise RuntimeError(error.decode())
+            return ast.literal_eval(output.decode().strip().splitlines()[-1])
 
     def running(self):
         """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
