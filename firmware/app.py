@@ -11,20 +11,11 @@ from firmware.control.methods import Methods
 from firmware.network.bringup import Bringup
 from firmware.network.interface import guarded
 from firmware.sensors import SensorHub
-from firmware.services import Late, ServiceSet
+from firmware.services import ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
 
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
 _ANSWER_LEAVES_MS = const(300)
-
-# What is loaded when it is first called.
-_SYSTEM = const(
-    "ping help info uptime gc reboot safe_mode net.status sensor.list sensor.read log.tail config.get config.set "
-    "config.save config.reset"
-)
-_UPDATE = const("update.status update.begin update.write update.end update.abort")
-_TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
-_PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
 class App:
@@ -95,30 +86,8 @@ class App:
     def _load(self):
         if not self.safe_reason:
             borrow("firmware.sensors.load").load(self)
-        self.services.load(self._own_services(), with_user_files=not self.safe_reason)
-
-    def _own_services(self):
-        """The firmware's own that this configuration uses; those that only answer calls are loaded by the first."""
-        own = [Late("system", "firmware.system", "System", _SYSTEM)]
-        if not self.safe_reason:
-            pins = " ".join(methods for part, methods in _PINS if hasattr(self.board.machine, part))
-            own.append(Late("pins", "firmware.control.pins", "Pins", pins))
-            if self.config["telemetry"]["enabled"]:
-                from firmware.telemetry import Telemetry
-
-                own.append(Telemetry())
-            else:
-                own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
-            if self.config["network"]["ntp"] and not self.board.keeps_time:
-                from firmware.network.ntp import NetworkTime
-
-                own.append(NetworkTime())
-            if self.config["network"]["probe_s"]:
-                from firmware.network.watch import LinkWatch
-
-                own.append(LinkWatch())
-        own += [ControlServer(), Late("update", "firmware.update.service", "Update", _UPDATE), _Console()]
-        return own
+        own = borrow("firmware.own_services").find(self) + [ControlServer(), _Console()]
+        self.services.load(own, with_user_files=not self.safe_reason)
 
     def turn(self, longest_ms=LONGEST_TURN_MS):
         """One turn: what is due, then what the sockets bring within `longest_ms`."""

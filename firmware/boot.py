@@ -17,7 +17,6 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log, describe, print_traceback
 
-ESCAPE_FILE = "repl"
 USER_MAIN = "main.py"
 RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
@@ -84,23 +83,6 @@ class BootRecord:
     def end(self, safe=False):
         """This run ends on purpose; with `safe` the next one is in safe mode."""
         self._save(0, planned=True, safe=safe)
-
-
-def escape_reason(board, config):
-    """Why the REPL has to stay free, or None."""
-    if board.has_file(ESCAPE_FILE):
-        return f"there is a file {ESCAPE_FILE}"
-    if config["boot"]["repl"]:
-        return "boot.repl is true"
-    button = config["boot"]["button"]
-    if button is not None:
-        try:
-            pin_class = board.machine.Pin
-            if not pin_class(button, pin_class.IN, pin_class.PULL_UP).value():
-                return f"pin {button} is held low"
-        except Exception as error:
-            print(f"boot: boot.button: {describe(error)}")
-    return None
 
 
 def run(board=None, clock=None):
@@ -170,7 +152,7 @@ def _boot():
     config = Config(board, log)
     log.console = False  # run() loads it again, and says what is wrong with it
     config.load()
-    reason = escape_reason(board, config)
+    reason = borrow("firmware.escape").reason(board, config)
     if reason:
         print(f"boot: {reason}: no firmware, the REPL is yours")
         return ENDED
