@@ -3,7 +3,7 @@
 import json
 import os
 
-from firmware.config import write_whole
+from firmware.config_file import write_whole
 from firmware.log import describe
 
 FILE = "trial.json"  # {"partition": "ota_1"}

@@ -10,11 +10,8 @@ from .ports import BoardProblem, Connection
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from firmware.config import (  # noqa: E402
-    FILE,
-    LONGEST_FILE,
-    ConfigError,  # noqa: E402
-)
+from firmware.config import ConfigError  # noqa: E402
+from firmware.config_file import FILE, LONGEST_FILE  # noqa: E402
 from firmware.defaults import SCHEMA  # noqa: E402
 
 PATH = "/" + FILE
