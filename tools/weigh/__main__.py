@@ -1,4 +1,4 @@
-"""`make weigh`: prints what each module weighs on a board with stock MicroPython, as docs/esp32.md shows it."""
+"""`make weigh`: prints what each module weighs on a board with stock MicroPython, as docs/weight.md shows it."""
 
 from tools.emulator.network import enter_private_namespace
 from tools.weigh import Scales
@@ -17,7 +17,15 @@ def main():
     loaded = [one for one in own if one.by_default]
     print(f"| all of the firmware | {sum(one.file for one in own)} | | |")
     print(f"| of it loaded by default | {sum(one.file for one in loaded)} | {sum(one.heap for one in loaded)} | yes |")
-    print(running)
+    print("\n| heap | bytes |\n|---|---|")
+    for key, text in (
+        ("empty", "before anything of ours is loaded"),
+        ("peak", "the most while loading"),
+        ("used", "in use once the firmware runs"),
+        ("free", "free then"),
+        ("asked", "in use after `help`, `info`, `sensor.read` and `net.status`"),
+    ):
+        print(f"| {text} | {running[key]} |")
 
 
 if __name__ == "__main__":
