@@ -3,4 +3,4 @@ options.defaults(library_opt=0)
 
 include("$(MPY_DIR)/extmod/asyncio")
 module("XAsyncSockets.py", base_path="lib", opt=options.library_opt)
-package("firmware")
+package("firmware", opt=options.library_opt)

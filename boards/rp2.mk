@@ -4,7 +4,8 @@ RP2_BOARDS := $(notdir $(patsubst %/mpconfigboard.cmake,%,$(shell grep -l rp2/bo
 
 ifneq ($(filter $(BOARD),$(RP2_BOARDS)),)
 
-OUT := build/$(BOARD)
+# STOCK=1: the same chip without our files, as a stock image is, for the tests of what `make deploy` puts there.
+OUT := build/$(BOARD)$(if $(STOCK),-stock)
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
 
 # The date in the image is that of the sources, so that the same sources give the same bytes. MicroPython's tools write
@@ -34,7 +35,8 @@ RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
 # A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
 RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
-RP2_FROZEN := $(shell find lib firmware boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*')
+RP2_FROZEN := $(shell find $(if $(STOCK),,lib firmware) boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*')
+RP2_MANIFEST := $(if $(STOCK),-DMICROPY_FROZEN_MANIFEST=$(CURDIR)/boards/rp2/stock/manifest.py)
 
 .PHONY: firmware
 firmware: $(OUT)/SHA256SUMS ## the image of a board, in build/<BOARD>/ (BOARD=PICO_PPP, MPY_DIR=)
@@ -66,7 +68,7 @@ $(OUT)/config.stamp: build/programs.arm build/micropython.stamp $(if $(RP2_PATCH
 	@mkdir -p $(OUT)
 	@$(RP2_TAG) MICROPY_MPYCROSS=$(RP2_MPYCROSS) cmake -G Ninja \
 	    -S $(RP2_MPY)/ports/rp2 -B $(OUT)/cmake -DPICO_NO_PICOTOOL=1 -DFIRMWARE_VERSION=$(VERSION) \
-	    -DMICROPY_BOARD=$(BOARD) -DMICROPY_BOARD_DIR=$(CURDIR)/boards/$(BOARD) > $(OUT)/cmake.log 2>&1 \
+	    -DMICROPY_BOARD=$(BOARD) -DMICROPY_BOARD_DIR=$(CURDIR)/boards/$(BOARD) $(RP2_MANIFEST) > $(OUT)/cmake.log 2>&1 \
 	    || { cat $(OUT)/cmake.log; exit 1; }
 	@touch $@
 

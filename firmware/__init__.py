@@ -4,5 +4,33 @@ Everything runs in one thread on one `XAsyncSocketsPool`. `firmware.app.App` put
 `firmware.boot.main()` is what a board runs after reset, `python -m firmware` what a computer runs.
 """
 
+import sys
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        """What `micropython.const` is: private constants cost a board nothing."""
+        return value
+
+
 NAME = "XAsyncSockets firmware"
 VERSION = "0.1.0"
+
+# Outcomes of a run, after which the board starts again.
+REBOOT = "reboot"
+SAFE_MODE = "safe mode"
+
+
+def borrow(name, *more):
+    """Import a module that is rarely needed; only the caller keeps it. On stock MicroPython, code lies in the heap.
+
+    `more` are modules that it imports and that go with it.
+    """
+    module = __import__(name, None, None, (name,))
+    for one in (name,) + more:
+        sys.modules.pop(one, None)
+        package, _, stem = one.rpartition(".")
+        sys.modules[package].__dict__.pop(stem, None)
+    return module

@@ -2,31 +2,20 @@
 
 import gc
 import random
+import sys
 
-from firmware import NAME, VERSION, sensors
-from firmware.bringup import Bringup
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow, const
 from firmware.clock import Timers
-from firmware.console import Console
 from firmware.control import ControlServer
-from firmware.links import guarded, make_fallback, make_links
-from firmware.methods import Methods
-from firmware.names import Names
-from firmware.ntp import NetworkTime
-from firmware.pins import Pins
+from firmware.control.methods import Methods
+from firmware.network.bringup import Bringup
+from firmware.network.interface import guarded
 from firmware.sensors import SensorHub
 from firmware.services import ServiceSet
-from firmware.system import System
-from firmware.telemetry import Telemetry
-from firmware.update import Update
-from firmware.watch import LinkWatch
 from XAsyncSockets import XAsyncSocketsPool
 
-# Outcomes of a run, after which the board starts again.
-REBOOT = "reboot"
-SAFE_MODE = "safe mode"
-
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
-_ANSWER_LEAVES_MS = 300
+_ANSWER_LEAVES_MS = const(300)
 
 
 class App:
@@ -51,16 +40,29 @@ class App:
         self.methods = Methods(log)
         self.sensors = SensorHub(clock, self.timers, log)
         self.bringup = self._make_bringup()
-        self.names = Names(board.network, self.pool, clock, self.timers, log)
+        self._names = None
         self.services = ServiceSet(self)
         self.outcome = None  # why the loop ended
 
     def _make_bringup(self):
-        links = make_links(self.board, self.config, self.clock)
-        fallback = make_fallback(self.board, self.config, self.device)
+        make = borrow("firmware.network.links")
+        links = make.make_links(self.board, self.config, self.clock)
         return Bringup(
-            links, fallback, self.config["network"], self.clock, self.timers, self.log, self.random
+            links, self._make_fallback, self.config["network"], self.clock, self.timers, self.log, self.random
         )
+
+    def _make_fallback(self):
+        return borrow("firmware.network.links").make_fallback(self.board, self.config, self.device)
+
+    @property
+    def names(self):
+        """Host names to addresses; loaded for the first that asks."""
+        if not self._names:
+            from firmware.network.names import Names
+
+            self._names = Names(self.board.network, self.pool, self.clock, self.timers, self.log)
+            self.bringup.listen(self._names)
+        return self._names
 
     def _on_exception(self, socket, error):
         self.log.error("socket", type(socket).__name__, error)
@@ -70,21 +72,22 @@ class App:
         self.log.info("boot", f"{NAME} {VERSION}, {self.device}" + (", SAFE MODE" if self.safe_reason else ""))
         if self.safe_reason:
             self.log.warning("boot", f"safe mode: {self.safe_reason}")
+        if sys.platform == "esp32":
+            borrow("firmware.network.radio").check(self.board, self.log)
         self._load()
         self.services.start()
-        self.bringup.listen(self.names)
         self.bringup.listen(self.services)
         guarded(getattr(self.board.network, "hostname", str), self.device)
         self.bringup.start()
+        if hasattr(gc, "threshold"):
+            gc.threshold(-1)  # boot has set it for the loading
         gc.collect()
 
     def _load(self):
-        if self.safe_reason:
-            self.services.load([System(), ControlServer(), Update(), Console()], with_user_files=False)
-            return
-        sensors.load(self)
-        own = [System(), Pins(), Telemetry(), NetworkTime(), LinkWatch(), ControlServer(), Update(), Console()]
-        self.services.load(own, with_user_files=True)
+        if not self.safe_reason:
+            borrow("firmware.sensors.load").load(self)
+        own = borrow("firmware.own_services").find(self) + [ControlServer(), _Console()]
+        self.services.load(own, with_user_files=not self.safe_reason)
 
     def turn(self, longest_ms=LONGEST_TURN_MS):
         """One turn: what is due, then what the sockets bring within `longest_ms`."""
@@ -114,3 +117,20 @@ class App:
         self.bringup.stop()
         self.services.stop()
         self.pool.StopWaitEvents()
+
+
+class _Console:
+    """The service that tells a person at the console where the board can be reached."""
+
+    name = "console"
+
+    def __init__(self):
+        self._app = None
+
+    def start(self, app):
+        """Keep the app."""
+        self._app = app
+
+    def network_up(self, connection):
+        """Tell it, in the order of the services: the server listens by now."""
+        borrow("firmware.console").tell(self._app, connection)

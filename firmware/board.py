@@ -122,6 +122,18 @@ class Board:
         """Tell the bootloader that the image that runs is a good one. Without this a new one runs only once."""
         self._partition(lambda partition, _: partition.mark_app_valid_cancel_rollback())
 
+    def system_heap(self):
+        """What an ESP32's system has left for itself, in bytes: free, largest piece, least ever; else None."""
+        esp32 = _module("esp32")
+        if not hasattr(esp32, "idf_heap_info"):
+            return None
+        parts = esp32.idf_heap_info(esp32.HEAP_DATA)
+        return {
+            "free": sum(part[1] for part in parts),
+            "largest": max(part[2] for part in parts),
+            "least": sum(part[3] for part in parts),
+        }
+
     def set_time(self, moment):
         """Set the board's clock to `moment`: (year, month, day, weekday, hour, minute, second, 0), UTC."""
         clock = getattr(self.machine, "RTC", None)

@@ -1,30 +1,31 @@
 """From reset to the main loop. It never raises, and it locks nobody out.
 
-    update      files that came over the network are put in place, all of them
-    escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
-    main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
-    safe mode   after three boots in a row that did not last: network and control server only, until the next boot
+update      files that came over the network are put in place, all of them
+escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
+main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
+safe mode   after three boots in a row that did not last: network and control server only, until the next boot
 """
 
+import gc
 import json
+import sys
 import time
 
-from firmware.app import REBOOT, SAFE_MODE, App
+from firmware import REBOOT, SAFE_MODE, borrow, const
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log, describe, print_traceback
-from firmware.staged_files import recover
-from firmware.update import begin_trial, end_trial
-from firmware.user_files import run_file
 
-ESCAPE_FILE = "repl"
 USER_MAIN = "main.py"
 RECORD_FILE = "boots.json"
 BOOTS_BEFORE_SAFE_MODE = 3
+_LOADING_THRESHOLD = const(4096)  # bytes
 AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
 
-ENDED = "ended"  # beside app's outcomes: the REPL is free
+TRIAL_FILE = "trial.json"  # a new image is on trial, or was
+
+ENDED = "ended"  # beside the other outcomes: the REPL is free
 
 
 class BootRecord:
@@ -84,23 +85,6 @@ class BootRecord:
         self._save(0, planned=True, safe=safe)
 
 
-def escape_reason(board, config):
-    """Why the REPL has to stay free, or None."""
-    if board.has_file(ESCAPE_FILE):
-        return f"there is a file {ESCAPE_FILE}"
-    if config["boot"]["repl"]:
-        return "boot.repl is true"
-    button = config["boot"]["button"]
-    if button is not None:
-        try:
-            pin_class = board.machine.Pin
-            if not pin_class(button, pin_class.IN, pin_class.PULL_UP).value():
-                return f"pin {button} is held low"
-        except Exception as error:
-            print(f"boot: boot.button: {describe(error)}")
-    return None
-
-
 def run(board=None, clock=None):
     """Run the firmware's services until they end. Returns REBOOT where the board has to start again."""
     board = board or Board()
@@ -111,9 +95,10 @@ def run(board=None, clock=None):
     record = BootRecord(board, log)
     after_watchdog = board.watchdog_reset() and not record.was_planned
     safe_reason = record.begin()
-    begin_trial(board, log)
+    if board.has_file(TRIAL_FILE):
+        borrow("firmware.update.trial").begin(board, log)
     try:
-        app = App(board, config, log, clock, safe_reason)
+        app = _load(board, config, log, clock, safe_reason)
         _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
         outcome = app.run()
     except KeyboardInterrupt:
@@ -129,6 +114,18 @@ def run(board=None, clock=None):
     return REBOOT if outcome in (REBOOT, SAFE_MODE) else ENDED
 
 
+def _load(board, config, log, clock, safe_reason):
+    """The app. While its modules are loaded, garbage is collected often: else it cuts a small heap into pieces, and an
+    ESP32's heap grows over what the radio needs, which therefore comes first."""
+    if hasattr(gc, "threshold"):
+        gc.threshold(_LOADING_THRESHOLD)
+    if sys.platform == "esp32":
+        borrow("firmware.network.radio").switch_on(board, config, log)
+    from firmware.app import App
+
+    return App(board, config, log, clock, safe_reason)
+
+
 def _watch_over(app, record, factor):
     """Tell the record, and start the watchdog, once the loop has turned for long enough.
 
@@ -138,7 +135,9 @@ def _watch_over(app, record, factor):
 
     def steady():
         record.steady()
-        end_trial(app.board, app.log)
+        app.board.keep_image()
+        if app.board.last_update == "on trial":
+            borrow("firmware.update.trial").end(app.board, app.log)
         if boot["watchdog_s"] and not app.safe_reason and not app.board.start_watchdog(boot["watchdog_s"]):
             app.log.warning("boot", "this board has no watchdog")
 
@@ -148,17 +147,17 @@ def _watch_over(app, record, factor):
 def _boot():
     """One start. Returns REBOOT or ENDED."""
     board = Board()
-    recover(board.files)
+    borrow("firmware.staged_files").recover(board.files)
     log = Log(Clock())
     config = Config(board, log)
     log.console = False  # run() loads it again, and says what is wrong with it
     config.load()
-    reason = escape_reason(board, config)
+    reason = borrow("firmware.escape").reason(board, config)
     if reason:
         print(f"boot: {reason}: no firmware, the REPL is yours")
         return ENDED
     if board.has_file(USER_MAIN):
-        run_file(board.path(USER_MAIN), "__main__")
+        borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
         return ENDED
     return run(board)
 

@@ -5,65 +5,25 @@ is, then the defaults, and `faults` tells what was wrong. Files are replaced who
 the old one and renamed over it.
 """
 
-import json
-import os
-
-from firmware.defaults import SCHEMA
-from firmware.log import describe
-from firmware.schema import ConfigError
-
-FILE = "config.json"
-LAST_GOOD_FILE = "config.last.json"
-LONGEST_FILE = 16384  # bytes; more than this is no configuration, and might not fit into the heap
+from firmware import borrow
 
 
-def _read(path):
-    """The text of a file; None where there is none."""
-    try:
-        size = os.stat(path)[6]
-    except OSError:
-        return None
-    if size > LONGEST_FILE:
-        raise ValueError(f"{size} bytes are more than the {LONGEST_FILE} of a configuration")
-    with open(path) as file:
-        return file.read()
+class ConfigError(ValueError):
+    """A value that a configuration cannot have."""
+
+    def __init__(self, path, value, expected):
+        text = repr(value)
+        text = text if len(text) <= 40 else text[:37] + "..."
+        super().__init__(f"{path or 'configuration'}: {text} is not {expected}")
 
 
-def _is_whole(text):
-    """False for JSON that breaks off: MicroPython's parser takes what there is of it (extmod/modjson.c)."""
-    pieces = text.replace("\\\\", "").replace('\\"', "").split('"')
-    outside = "".join(pieces[index] for index in range(0, len(pieces), 2))
-    return outside.count("{") == outside.count("}") and outside.count("[") == outside.count("]")
+def _schema():
+    """The description of every key: for what is stored or shown, and gone again afterwards."""
+    return borrow("firmware.defaults", "firmware.schema").SCHEMA
 
 
-def write_whole(path, text):
-    """Replace a file so that after a power failure there is the old one or the new one, never half of one."""
-    new_path = path + ".new"
-    with open(new_path, "w") as file:
-        file.write(text)
-    if hasattr(os, "sync"):
-        os.sync()
-    # FAT removes the old one first (extmod/vfs_fat.c). Should the power fail there, the last good copy holds.
-    os.rename(new_path, path)
-
-
-def _place(values, key):
-    """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
-    parts = key.split(".")
-    for part in parts[:-1]:
-        if isinstance(values, dict):
-            values = values.setdefault(part, {})
-        else:
-            values = values[_index(values, part, key)]
-    return values, parts[-1] if isinstance(values, dict) else _index(values, parts[-1], key)
-
-
-def _index(values, part, key):
-    if not isinstance(values, list):
-        raise ConfigError(key, "this key", "a key of the configuration")
-    if not part.isdigit() or int(part) >= len(values):
-        raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
-    return int(part)
+def _files():
+    return borrow("firmware.config_file")
 
 
 class Config:
@@ -73,61 +33,34 @@ class Config:
         self._board = board
         self._log = log
         self._given = {}  # what differs from the defaults
-        self._values = SCHEMA.fill({})
+        self._values = None  # filled when first needed
         self.source = "defaults"
         self.faults = []
         self.unsaved = False
 
     def __getitem__(self, section):
-        return self._values[section]
-
-    def _use(self, given, source):
-        self._values = SCHEMA.fill(given)
-        self._given = given
-        self.source = source
+        return self._values_now()[section]
 
     def load(self):
         """Take the file, or if it is bad the last good copy; never raises."""
-        self.faults = []
-        for name in (FILE, LAST_GOOD_FILE):
-            text = self._load_file(name)
-            if text is not None:
-                if name == FILE:
-                    self._keep_good_copy(text)
-                break
-        for fault in self.faults:
-            self._log.error("config", f"{fault}; using {self.source}")
+        _files().load(self, self._board, self._log)
 
-    def _load_file(self, name):
-        """The text of the file if it is now in use, else None."""
-        try:
-            text = _read(self._board.path(name))
-            if text is None:
-                return None
-            try:
-                given = json.loads(text)
-                if not _is_whole(text):
-                    raise ValueError
-            except ValueError:
-                raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
-            self._use(given, name)
-            return text
-        except Exception as error:
-            says_enough = isinstance(error, ValueError)
-            self.faults.append(f"{name}: {error if says_enough else describe(error)}")
-            return None
+    def use(self, given, source):
+        """Take these values, which come from the file `source`. Raises ConfigError."""
+        self._values = _schema().fill(given)
+        self._given = given
+        self.source = source
 
-    def _keep_good_copy(self, text):
-        copy = self._board.path(LAST_GOOD_FILE)
-        try:
-            if _read(copy) != text:
-                write_whole(copy, text)
-        except (OSError, ValueError) as error:
-            self._log.warning("config", f"no copy kept: {describe(error)}")
+    def _values_now(self):
+        if self._values is None:
+            self.use({}, "defaults")
+        return self._values
 
     def get(self, key=""):
         """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
-        value = SCHEMA.show(self._values)
+        return self._find(_schema().show(self._values_now()), key)
+
+    def _find(self, value, key):
         for part in key.split(".") if key else ():
             try:
                 value = value[int(part) if isinstance(value, list) else part]
@@ -137,32 +70,20 @@ class Config:
 
     def set(self, key, value):
         """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so."""
-        given = json.loads(json.dumps(self._given))
-        place, last = _place(given, key)
-        place[last] = value
-        self._change(given)
+        self._change(borrow("firmware.edit").changed(self._given, key, value))
 
     def reset(self, key=""):
         """Back to the default of "section" or "section.key", or of all, in memory. Raises ConfigError."""
-        given = {}
         if key:
-            self.get(key)
-            given = json.loads(json.dumps(self._given))
-            place, last = _place(given, key)
-            if not isinstance(place, dict):
-                raise ConfigError(key, "an item of a list", "a key with a default")
-            place.pop(last, None)
-        self._change(given)
+            self._find(self._values_now(), key)
+        self._change(borrow("firmware.edit").without(self._given, key) if key else {})
 
     def _change(self, given):
-        self._use(given, self.source)
+        self.use(given, self.source)
         self.unsaved = True
 
     def save(self):
         """Write what is configured to the board's filesystem. Raises OSError."""
-        text = json.dumps(self._given)
-        write_whole(self._board.path(FILE), text)
-        self._keep_good_copy(text)
-        self.source = FILE
+        _files().save(self, self._given, self._board, self._log)
         self.faults = []
         self.unsaved = False

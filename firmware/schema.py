@@ -4,201 +4,135 @@
 key, the value and what was expected. `show(value)` is the value with every secret replaced.
 """
 
+from firmware.config import ConfigError
+from firmware.network.interface import is_address
+
 HIDDEN = "***"
 
 
-class ConfigError(ValueError):
-    """A value that a configuration cannot have."""
-
-    def __init__(self, path, value, expected):
-        super().__init__(f"{path or 'configuration'}: {_short(value)} is not {expected}")
-        self.path = path
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
 class Kind:
-    """A value with a default."""
+    """A value with a default: `accepts(value)` tells whether it may be, `expected()` says in words what may be."""
 
-    def __init__(self, default):
+    secret = False
+
+    def __init__(self, default, accepts, expected):
         self.default = default
-
-    def expected(self):
-        """What may be given, in words. Made when asked for: a chip's heap is small."""
-        raise NotImplementedError
-
-    def accepts(self, value):
-        """True if `value` is one of this kind."""
-        raise NotImplementedError
+        self.accepts = accepts
+        self.expected = expected
 
     def fill(self, value, path=""):
         """`value`, checked."""
         if not self.accepts(value):
-            raise ConfigError(path, value, self.expected())
+            raise ConfigError(path, HIDDEN if self.secret else value, self.expected())
         return value
 
     def show(self, value):
         """`value` as it may be seen by anybody."""
-        return value
+        return HIDDEN if self.secret and value else value
 
 
-class Flag(Kind):
+def Flag(default):
     """true or false."""
-
-    def expected(self):
-        return "true or false"
-
-    def accepts(self, value):
-        return value is True or value is False
+    return Kind(default, lambda value: value is True or value is False, lambda: "true or false")
 
 
-class Integer(Kind):
+def _is_number(value, types, low, high):
+    return isinstance(value, types) and not isinstance(value, bool) and low <= value <= high
+
+
+def Integer(default, low, high):
     """A whole number in a range."""
-
-    def __init__(self, default, low, high):
-        super().__init__(default)
-        self._low = low
-        self._high = high
-
-    def expected(self):
-        return f"a whole number from {self._low} to {self._high}"
-
-    def accepts(self, value):
-        return isinstance(value, int) and not isinstance(value, bool) and self._low <= value <= self._high
+    return Kind(
+        default, lambda value: _is_number(value, int, low, high), lambda: f"a whole number from {low} to {high}"
+    )
 
 
-class Number(Kind):
+def Number(default, low, high):
     """A number in a range."""
-
-    def __init__(self, default, low, high):
-        super().__init__(default)
-        self._low = low
-        self._high = high
-
-    def expected(self):
-        return f"a number from {self._low} to {self._high}"
-
-    def accepts(self, value):
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and self._low <= value <= self._high
+    return Kind(
+        default, lambda value: _is_number(value, (int, float), low, high), lambda: f"a number from {low} to {high}"
+    )
 
 
-class Text(Kind):
-    """Text of a length in bytes, as the radio and the protocols count it."""
-
-    def __init__(self, default="", shortest=0, longest=64):
-        super().__init__(default)
-        self._shortest = shortest
-        self._longest = longest
-
-    def expected(self):
-        return f"text of {self._shortest} to {self._longest} bytes"
-
-    def accepts(self, value):
-        return isinstance(value, str) and self._shortest <= len(value.encode()) <= self._longest
+def _is_text(value, shortest, longest):
+    """True for text of a length in bytes, as the radio and the protocols count it."""
+    return isinstance(value, str) and shortest <= len(value.encode()) <= longest
 
 
-class Choice(Kind):
+def Text(default="", shortest=0, longest=64):
+    """Text of a length in bytes."""
+    return Kind(
+        default, lambda value: _is_text(value, shortest, longest), lambda: f"text of {shortest} to {longest} bytes"
+    )
+
+
+def Choice(default, *choices):
     """One of some texts."""
-
-    def __init__(self, default, *choices):
-        super().__init__(default)
-        self._choices = choices
-
-    def expected(self):
-        return "one of " + ", ".join(repr(choice) for choice in self._choices)
-
-    def accepts(self, value):
-        return isinstance(value, str) and value in self._choices
+    return Kind(
+        default,
+        lambda value: isinstance(value, str) and value in choices,
+        lambda: "one of " + ", ".join(repr(choice) for choice in choices),
+    )
 
 
-class Secret(Text):
+def Secret(shortest=1, longest=64):
     """Text that is never shown: empty, or of a length in bytes."""
-
-    def __init__(self, shortest=1, longest=64):
-        super().__init__("", shortest, longest)
-
-    def expected(self):
-        return f"empty, or a secret of {self._shortest} to {self._longest} bytes"
-
-    def accepts(self, value):
-        return value == "" or (value != HIDDEN and super().accepts(value))
-
-    def fill(self, value, path=""):
-        if not self.accepts(value):
-            raise ConfigError(path, HIDDEN, self.expected())
-        return value
-
-    def show(self, value):
-        return HIDDEN if value else ""
+    kind = Kind(
+        "",
+        lambda value: value == "" or value != HIDDEN and _is_text(value, shortest, longest),
+        lambda: f"empty, or a secret of {shortest} to {longest} bytes",
+    )
+    kind.secret = True
+    return kind
 
 
-class HostName(Text):
+def HostName():
     """A name for one machine: letters, digits and hyphens, none at the ends; or empty."""
-
-    def __init__(self, default=""):
-        super().__init__(default, 0, 32)
-
-    def expected(self):
-        return "a host name: at most 32 letters, digits and inner hyphens"
-
-    def accepts(self, value):
-        if not super().accepts(value) or value.startswith("-") or value.endswith("-"):
-            return False
-        return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
+    return Kind("", _is_host_name, lambda: "a host name: at most 32 letters, digits and inner hyphens")
 
 
-def is_address(text):
-    """True for an IPv4 address: four numbers, 0 to 255, with dots between."""
-    parts = text.split(".") if isinstance(text, str) else ()
-    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)
+def _is_host_name(value):
+    if not _is_text(value, 0, 32) or value.startswith("-") or value.endswith("-"):
+        return False
+    return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
 
 
-class Address(Text):
+def Address(default=""):
     """An IPv4 address, or empty."""
-
-    def __init__(self, default=""):
-        super().__init__(default, 0, 15)
-
-    def expected(self):
-        return "an IPv4 address, as '192.168.1.20', or empty"
-
-    def accepts(self, value):
-        return value == "" or is_address(value)
+    return Kind(
+        default,
+        lambda value: value == "" or is_address(value),
+        lambda: "an IPv4 address, as '192.168.1.20', or empty",
+    )
 
 
-class Collector(Text):
+def Collector():
     """Where datagrams go: "host" or "host:port"."""
+    return Kind("", _is_collector, lambda: "a collector, as 'influx.local:8089'")
 
-    def __init__(self):
-        super().__init__("", 1, 80)
 
-    def expected(self):
-        return "a collector, as 'influx.local:8089'"
+def _is_collector(value):
+    if not _is_text(value, 1, 80):
+        return False
+    host, _, port = value.partition(":")
+    return bool(host) and (not port or (port.isdigit() and 0 < int(port) < 65536))
 
-    def accepts(self, value):
-        if not super().accepts(value):
-            return False
-        host, _, port = value.partition(":")
-        return bool(host) and (not port or (port.isdigit() and 0 < int(port) < 65536))
+
+def Optional(kind):
+    """null, or a value of a kind."""
+    return Kind(None, lambda value: value is None or kind.accepts(value), lambda: kind.expected() + ", or null")
 
 
 class ListOf(Kind):
     """Up to `most` values of one kind."""
 
     def __init__(self, kind, most, default=()):
-        super().__init__(default)
+        super().__init__(
+            default,
+            lambda value: isinstance(value, (list, tuple)) and len(value) <= most,
+            lambda: f"a list of at most {most}",
+        )
         self._kind = kind
-        self._most = most
-
-    def expected(self):
-        return f"a list of at most {self._most}"
-
-    def accepts(self, value):
-        return isinstance(value, (list, tuple)) and len(value) <= self._most
 
     def fill(self, value, path=""):
         values = super().fill(value, path)
@@ -212,48 +146,19 @@ class Record(Kind):
     """Named values; what is not given has its default, what is not known is an error."""
 
     def __init__(self, **kinds):
-        super().__init__(None)
+        super().__init__({}, lambda value: isinstance(value, dict), lambda: "an object with " + self._known())
         self._kinds = kinds
 
-    def expected(self):
-        return "an object with " + ", ".join(sorted(self._kinds))
-
-    def accepts(self, value):
-        return isinstance(value, dict)
+    def _known(self):
+        return ", ".join(sorted(self._kinds))
 
     def fill(self, value, path=""):
         super().fill(value, path)
         start = path + "." if path else ""
         for key in value:
             if key not in self._kinds:
-                known = ", ".join(sorted(self._kinds))
-                raise ConfigError(f"{start}{key}", "this key", f"known here; known are {known}")
-        return {
-            key: kind.fill(value[key] if key in value else kind_default(kind), start + key)
-            for key, kind in self._kinds.items()
-        }
+                raise ConfigError(f"{start}{key}", "this key", f"known here; known are {self._known()}")
+        return {key: kind.fill(value.get(key, kind.default), start + key) for key, kind in self._kinds.items()}
 
     def show(self, value):
         return {key: kind.show(value[key]) for key, kind in self._kinds.items() if key in value}
-
-
-class Optional(Kind):
-    """null, or a value of a kind."""
-
-    def __init__(self, kind):
-        super().__init__(None)
-        self._kind = kind
-
-    def expected(self):
-        return self._kind.expected() + ", or null"
-
-    def accepts(self, value):
-        return value is None or self._kind.accepts(value)
-
-    def show(self, value):
-        return None if value is None else self._kind.show(value)
-
-
-def kind_default(kind):
-    """What a kind is filled from when nothing is given: a record completes itself."""
-    return {} if isinstance(kind, Record) else kind.default

@@ -9,11 +9,16 @@ A service is any object with a `name` and any of these methods, none of which ma
     stop()                      end
 """
 
+from firmware import borrow, const
 from firmware.log import describe
-from firmware.user_files import load_classes
 
 FOLDER = "services"
-_FAILURES_IN_A_ROW = 10  # ticks; then the service is ticked no more
+_FAILURES_IN_A_ROW = const(10)  # ticks; then the service is ticked no more
+
+
+def user_classes(board, folder, class_name, log):
+    """[(name, class)] of the user's files in `folder`; what finds them is loaded only where there is one."""
+    return borrow("firmware.user_files").load_classes(board, folder, class_name, log) if board.folder(folder) else ()
 
 
 class _Entry:
@@ -70,6 +75,24 @@ class _Entry:
         self.call("stop")
 
 
+class Late:
+    """A service that is loaded when one of its methods is first called: class `class_name` of `module`."""
+
+    def __init__(self, name, module, class_name, methods):
+        self.name = name
+        self._module = module
+        self._class = class_name
+        self._methods = methods
+
+    def start(self, app):
+        """Offer its methods."""
+        app.methods.offer(self._methods, lambda: self._load(app.services))
+
+    def _load(self, services):
+        module = __import__(self._module, None, None, (self._class,))
+        services.replace(self.name, getattr(module, self._class)())
+
+
 class ServiceSet:
     """All services of an app, in the order they start."""
 
@@ -81,7 +104,7 @@ class ServiceSet:
         """Take in the firmware's `own` services and the user's files; a file replaces the one of its name."""
         services = {service.name: service for service in own}
         order = [service.name for service in own]
-        classes = load_classes(self._app.board, FOLDER, "Service", self._app.log) if with_user_files else ()
+        classes = user_classes(self._app.board, FOLDER, "Service", self._app.log) if with_user_files else ()
         for name, service_class in classes:
             try:
                 services[name] = service_class()
@@ -104,6 +127,15 @@ class ServiceSet:
         """Start all."""
         for entry in self._entries:
             entry.start(self._app)
+
+    def replace(self, name, service):
+        """Put `service` in the place of the one of that name, and start it."""
+        for entry in self._entries:
+            if entry.name == name:
+                entry.service = service
+                entry.start(self._app)
+                if self._app.bringup.connection:
+                    entry.call("network_up", self._app.bringup.connection)
 
     def network_up(self, connection):
         """Tell those that run."""

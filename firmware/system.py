@@ -2,7 +2,24 @@
 
 import gc
 
-from firmware import VERSION
+from firmware import VERSION, borrow
+from firmware.network.interface import guarded
+
+
+def network_status(bringup):
+    """What there is to know of the network."""
+    connection = bringup.connection
+    return {
+        "state": bringup.state,
+        "link": connection.name if connection else None,
+        "address": connection.address if connection else None,
+        "netmask": connection.netmask if connection else None,
+        "gateway": connection.gateway if connection else None,
+        "rssi": guarded(bringup.rssi)[0],
+        "links": [link.name for link in bringup.links],
+        "failed_rounds": bringup.rounds,
+        "history": bringup.history,
+    }
 
 
 class System:
@@ -17,28 +34,24 @@ class System:
         """Offer the methods."""
         self._app = app
         add = app.methods.add
-        add("ping", lambda session: "pong", "", "pong")
-        add("help", self._help, "", "what there is")
-        add("info", self._info, "", "what this board is and how it fares")
-        add("uptime", lambda session: app.clock.uptime(), "", "seconds since the boot")
-        add("gc", self._collect, "", "collect garbage; the heap in bytes")
-        add("reboot", self._reboot, "", "start again", writes=True)
-        add("safe_mode", self._safe_mode, "", "start again with network and control only", writes=True)
-        add("net.status", lambda session: app.bringup.status(), "", "state and history of the network")
-        add("sensor.list", lambda session: app.sensors.list(), "", "all sensors with their last reading")
-        add("sensor.read", self._read, "name?", "one sensor, or all that can be read now")
-        add("log.tail", self._tail, "count?", "the last lines of the log")
-        add("config.get", lambda session, key: app.config.get(key or ""), "key?", "a key, a section or all")
-        add("config.set", self._set, "key value", "change a key in memory", writes=True)
-        add("config.save", self._save, "", "write config.json", writes=True)
-        add("config.reset", self._reset, "key?", "back to the default, in memory", writes=True)
+        add("ping", lambda session: "pong")
+        add("help", self._help)
+        add("info", self._info)
+        add("uptime", lambda session: app.clock.uptime())
+        add("gc", self._collect)
+        add("reboot", self._reboot, writes=True)
+        add("safe_mode", self._safe_mode, writes=True)
+        add("net.status", lambda session: network_status(app.bringup))
+        add("sensor.list", lambda session: app.sensors.list())
+        add("sensor.read", self._read, "name?")
+        add("log.tail", self._tail, "count?")
+        add("config.get", lambda session, key: app.config.get(key or ""), "key?")
+        add("config.set", self._set, "key value", writes=True)
+        add("config.save", self._save, writes=True)
+        add("config.reset", self._reset, "key?", writes=True)
 
     def _help(self, _session):
-        lines = []
-        for entry in self._app.methods.help():
-            needs = " (token)" if entry["writes"] else ""
-            lines.append(" ".join([entry["method"]] + entry["params"]) + f"{needs}: {entry['text']}")
-        return lines
+        return borrow("firmware.control.help").lines(self._app.methods)
 
     def _info(self, _session):
         app = self._app
@@ -57,6 +70,9 @@ class System:
                 "clients": getattr(app.services.get("control"), "clients", None),
             }
         )
+        left = app.board.system_heap()
+        if left:
+            facts["system_heap"] = left
         return facts
 
     def _collect(self, _session):

@@ -109,6 +109,30 @@ def test_deploy_copies_what_changed_and_starts_it(new_board, said):
     assert ": 0 of " in said[-1], said[-1]
 
 
+def test_deploy_removes_what_an_earlier_release_has_left(new_board, said):
+    board = new_board(6, network=False)
+    device = Device(board.port)
+    device.soft_reset()
+    device.run("import os\nfor name in ('/lib', '/lib/firmware', '/lib/firmware/gone'): os.mkdir(name)")
+    for name in ("/lib/firmware/links.mpy", "/lib/firmware/gone/old.mpy", "/lib/mine.py"):
+        device.write_file(name, b"x = 1\n")
+    device.close()
+    deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS, say=said.append)
+    assert [line.split()[1] for line in said if line.startswith("removed")] == [
+        "/lib/firmware/gone/old.mpy",
+        "/lib/firmware/links.mpy",
+    ]
+    device = Device(board.port)
+    device.soft_reset()
+    assert device.run("import os; print(sorted(os.listdir('/lib')))").split() == [
+        "['XAsyncSockets.mpy',",
+        "'firmware',",
+        "'mine.py']",
+    ]
+    assert "'gone'" not in device.run("print(os.listdir('/lib/firmware'))")
+    device.close()
+
+
 def test_deploy_refuses_a_board_with_our_image(new_board):
     board = new_board(6, network=False)
     with pytest.raises(BoardProblem, match="runs our own image"):
@@ -132,8 +156,11 @@ def test_deploy_refuses_a_full_filesystem(new_board):
     board = new_board(6, network=False)
     device = Device(board.port)
     device.soft_reset()
-    device.run("import os\nblock = bytes(4096)\nfile = open('/full', 'wb')\n"
-               "while os.statvfs('/')[3] > 8:\n file.write(block)\n file.flush()\nfile.close()", timeout=200)
+    device.run(
+        "import os\nblock = bytes(4096)\nfile = open('/full', 'wb')\n"
+        "while os.statvfs('/')[3] > 8:\n file.write(block)\n file.flush()\nfile.close()",
+        timeout=200,
+    )
     device.close()
     with pytest.raises(BoardProblem, match="bytes left"):
         deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS)

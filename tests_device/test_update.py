@@ -30,7 +30,7 @@ except OSError:
 """
 UPDATE = """
 from firmware.staged_files import recover
-from firmware.update import FilesTarget
+from firmware.update.service import FilesTarget
 target = FilesTarget("/")
 with open("/new.tar", "rb") as file:
     piece = file.read(600)

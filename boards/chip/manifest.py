@@ -15,7 +15,7 @@ else:
         require(name)
 
 # What the board itself gives (board_support), what every board gets, and the program that a chip starts with.
-# The library without its line numbers, like asyncio: 3.6 kB less. Tracebacks still name its functions.
+# Both without their line numbers, like asyncio. Tracebacks still name the functions.
 freeze("$(BOARD_DIR)/modules")
 include("../../manifest.py", library_opt=3)
 module("main.py", base_path="../../firmware")

@@ -5,16 +5,18 @@ Registers and compensation after Bosch's data sheet BST-BME280-DS002, sections 4
 
 import struct
 
-_BME280 = 0x60
-_BMP280 = (0x56, 0x57, 0x58)
-_CHIP_ID = 0xD0
-_CALIBRATION = 0x88
-_HUMIDITY_CALIBRATION = 0xE1
-_CONTROL_HUMIDITY = 0xF2
-_CONTROL = 0xF4
-_DATA = 0xF7
-_ONCE = 0x25  # forced mode, temperature and pressure oversampled once
-_MEASURING_MS = 12  # 9.3 at most
+from firmware import const
+
+_BME280 = const(0x60)
+_BMP280 = const((0x56, 0x57, 0x58))
+_CHIP_ID = const(0xD0)
+_CALIBRATION = const(0x88)
+_HUMIDITY_CALIBRATION = const(0xE1)
+_CONTROL_HUMIDITY = const(0xF2)
+_CONTROL = const(0xF4)
+_DATA = const(0xF7)
+_ONCE = const(0x25)  # forced mode, temperature and pressure oversampled once
+_MEASURING_MS = const(12)  # 9.3 at most
 
 
 def temperature(raw, t):

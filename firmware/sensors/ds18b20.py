@@ -5,15 +5,17 @@ All measure at the same time; one reading is one field "celsius", several are "c
 
 import binascii
 
-_SEARCH_ROM = 0xF0
-_MATCH_ROM = 0x55
-_SKIP_ROM = 0xCC
-_CONVERT = 0x44
-_READ_SCRATCHPAD = 0xBE
-_CONVERSION_MS = 750
-_FAMILIES = (0x28, 0x22)  # DS18B20, DS1822
-_POWER_ON_RAW = 0x0550  # 85 degrees: what the part holds until it has measured …
-_POWER_ON_RESERVED = 0x0C  # … together with this in byte 6
+from firmware import const
+
+_SEARCH_ROM = const(0xF0)
+_MATCH_ROM = const(0x55)
+_SKIP_ROM = const(0xCC)
+_CONVERT = const(0x44)
+_READ_SCRATCHPAD = const(0xBE)
+_CONVERSION_MS = const(750)
+_FAMILIES = const((0x28, 0x22))  # DS18B20, DS1822
+_POWER_ON_RAW = const(0x0550)  # 85 degrees: what the part holds until it has measured …
+_POWER_ON_RESERVED = const(0x0C)  # … together with this in byte 6
 
 
 class Ds18b20Sensor:
@@ -51,9 +53,7 @@ class Ds18b20Sensor:
             raise OSError("no DS18B20 on the pin")
         if len(self._serials) == 1:
             return {"celsius": self._read_one(self._serials[0])}
-        return {
-            "celsius_" + binascii.hexlify(serial[1:7]).decode(): self._read_one(serial) for serial in self._serials
-        }
+        return {"celsius_" + binascii.hexlify(serial[1:7]).decode(): self._read_one(serial) for serial in self._serials}
 
     def _read_one(self, serial):
         self._reset()

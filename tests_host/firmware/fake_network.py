@@ -90,10 +90,13 @@ class FakeStation:
         self.reason = None
         self.static = None
         self.signal = -61
+        self.has_memory = True
 
     def active(self, state=None):
         if state is None:
             return self.on
+        if not self.has_memory:
+            raise OSError("Wifi Unknown Error 0x0101")  # ESP32: ESP_ERR_NO_MEM
         self.network.calls.append(("active", state))
         self.on = state
 

@@ -9,7 +9,7 @@ import os
 import sys
 
 from firmware import staged_files
-from firmware.update import FilesTarget
+from firmware.update.service import FilesTarget
 
 folder, archive, number, where = sys.argv[1:]
 done = 0

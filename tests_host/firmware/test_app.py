@@ -136,30 +136,30 @@ def test_its_end_closes_everything_and_leaves_the_network(start):
 def test_the_lines_go_on_counting_after_a_loss(start, collector):
     running = start(telemetry__interval_s=1)
     sent = running.app.services.get("telemetry")
-    running.turn_until(lambda: sent._seq >= 3)
+    running.turn_until(lambda: sent.seq >= 3)
     running.network.air["home"] = "STAT_NO_AP_FOUND"
     running.turn_until(lambda: not running.is_up)
     running.network.air["home"] = "ok"
-    running.turn_until(lambda: sent._seq >= 6)
+    running.turn_until(lambda: sent.seq >= 6)
     assert [parse(collector.recv(2000).decode())[2]["seq"] for _ in range(6)] == list(range(6))
 
 
 def test_signal_and_chip_are_measured(start, collector):
     start_of = start()
-    start_of.turn_until(lambda: start_of.app.services.get("telemetry")._seq)
+    start_of.turn_until(lambda: start_of.app.services.get("telemetry").seq)
     assert parse(collector.recv(2000).decode())[2]["wifi_rssi"] == -61
 
 
 def test_the_interval_has_its_jitter(start):
     running = start(telemetry__interval_s=10, telemetry__jitter=0.5)
     telemetry = running.app.services.get("telemetry")
-    running.turn_until(lambda: telemetry._seq)
+    running.turn_until(lambda: telemetry.seq)
     gaps = []
     for chance in (0, 0.5, 1):
         running.app.random = lambda chance=chance: chance
         for _ in range(2):
-            start_ms, seq = running.clock.now, telemetry._seq
-            running.turn_until(lambda seq=seq: telemetry._seq > seq)
+            start_ms, seq = running.clock.now, telemetry.seq
+            running.turn_until(lambda seq=seq: telemetry.seq > seq)
         gaps.append(round((running.clock.now - start_ms) / 1000))
     assert gaps == [5, 10, 15]
 
@@ -177,10 +177,10 @@ def test_too_many_readings_go_into_several_lines(start, collector):
     for number in range(12):
         running.app.sensors.add(Sensor(number))
     telemetry = running.app.services.get("telemetry")
-    before = telemetry._seq
-    running.turn_until(lambda: telemetry._seq >= before + 8)
+    before = telemetry.seq
+    running.turn_until(lambda: telemetry.seq >= before + 8)
     fields = {}
-    for _ in range(telemetry._seq):
+    for _ in range(telemetry.seq):
         datagram = collector.recv(5000)
         assert len(datagram) <= 1400
         fields.update(parse(datagram.decode())[2])
@@ -200,9 +200,9 @@ def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monke
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     running = start(telemetry__collectors=["collector.invalid:9"], telemetry__interval_s=1)
     telemetry = running.app.services.get("telemetry")
-    running.turn_until(lambda: telemetry._seq >= 30)
+    running.turn_until(lambda: telemetry.seq >= 30)
     assert len(lookups) == 1
-    running.turn_until(lambda: telemetry._seq >= 100)
+    running.turn_until(lambda: telemetry.seq >= 100)
     assert 2 <= len(lookups) <= 3
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert texts.count("collector.invalid:9 cannot be reached") == 1
@@ -220,7 +220,7 @@ def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
     monkeypatch.setattr(FakeNetwork, "ipconfig", lambda network, name: "127.0.0.1", raising=False)
     names = {"telemetry__collectors": ["collector.invalid:9"], "network__ntp": "time.invalid"}
     running = start(telemetry__interval_s=1, **names)
-    running.turn_until(lambda: running.app.services.get("telemetry")._seq >= 30)
+    running.turn_until(lambda: running.app.services.get("telemetry").seq >= 30)
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert {f"{name}: 127.0.0.1 does not answer" for name in ("collector.invalid", "time.invalid")} <= set(texts)
     assert not any("would wait" in text for text in texts)

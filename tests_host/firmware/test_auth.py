@@ -1,4 +1,4 @@
-"""Access: firmware/auth.py."""
+"""Access: firmware/control/auth.py."""
 
 import hmac
 import random
@@ -6,7 +6,7 @@ import random
 import pytest
 from fakes import FakeClock
 
-from firmware.auth import Gate, equal, hmac_sha256, new_nonce, response
+from firmware.control.auth import Gate, equal, hmac_sha256, new_nonce, response
 
 # RFC 4231, section 4: key, data, HMAC-SHA-256. Case 5 truncates and is left out.
 RFC_4231 = [

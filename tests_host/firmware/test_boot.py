@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeClock
 from image import until
 
-from firmware import boot
+from firmware import boot, escape
 from firmware.board import Board
 
 SLOW = {"steady_s": 3600}
@@ -172,7 +172,7 @@ class TestRun:
     def a_board(self, tmp_path, monkeypatch):
         Watchdog.made = []
         monkeypatch.setattr(Machine, "cause", 1)
-        monkeypatch.setattr(boot, "App", FakeApp)
+        monkeypatch.setattr("firmware.app.App", FakeApp)
         self.folder = tmp_path
 
     def configure(self, **values):
@@ -331,7 +331,7 @@ class TestEscape:
 
         bench = Bench(tmp_path, machine=Machine)
         bench.config.set("boot.button", button)
-        return boot.escape_reason(bench.board, bench.config)
+        return escape.reason(bench.board, bench.config)
 
     def test_a_button_held_down(self, tmp_path):
         assert "pin 5" in self.reason(tmp_path, 5)

@@ -1,11 +1,16 @@
-"""The network state machine through loss, refusal, stall and return, in no real time: firmware/bringup.py, links.py."""
+"""The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
+
+import sys
 
 import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
 from fakes import Bench
 
-from firmware.bringup import Bringup
-from firmware.links import broadcast_address, make_fallback, make_links
+from firmware.network import radio
+from firmware.network.bringup import Bringup
+from firmware.network.interface import broadcast_address
+from firmware.network.links import make_fallback, make_links
+from firmware.system import network_status
 
 
 class Listener:
@@ -40,14 +45,16 @@ class NetworkBench(Bench):
 
     def start(self):
         links = make_links(self.board, self.config, self.clock)
-        fallback = make_fallback(self.board, self.config, "device")
         settings = self.config["network"]
         self.bringup = Bringup(
-            links, fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
+            links, self.make_fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
         )
         self.bringup.listen(self.listener)
         self.bringup.start()
         return self
+
+    def make_fallback(self):
+        return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
         return [call[1] for call in self.network.called("connect")]
@@ -56,7 +63,7 @@ class NetworkBench(Bench):
         """Seconds until `condition()` holds."""
         start = self.clock.now
         while not condition():
-            assert self.clock.now - start < limit_s * 1000, self.bringup.status()
+            assert self.clock.now - start < limit_s * 1000, network_status(self.bringup)
             self.advance(0.05)
         return (self.clock.now - start) / 1000
 
@@ -85,7 +92,7 @@ def test_a_station_comes_up(station):
     bench.start()
     bench.advance(1)
     assert bench.listener.told == [("up", "192.168.1.20")]
-    status = bench.bringup.status()
+    status = network_status(bench.bringup)
     assert (status["state"], status["link"], status["rssi"]) == ("up", "wifi 'home'", -61)
     assert bench.bringup.connection.broadcast == "192.168.1.255"
 
@@ -97,6 +104,62 @@ def test_country_and_power_saving_are_set_before_connecting(station):
     assert names.index("country") < names.index("active") < names.index("config") < names.index("connect")
     assert bench.network.called("country")[0] == ("country", "DE")
     assert bench.network.called("config")[0] == ("config", {"pm": 0})
+
+
+class FakeEsp32:
+    HEAP_DATA = 4
+
+    @staticmethod
+    def idf_heap_info(capabilities):
+        return [(200000, 2000, 1500, 900), (16000, 340, 300, 100)]
+
+
+def test_a_radio_without_memory_is_named_and_not_tried_again(station, monkeypatch):
+    monkeypatch.setitem(sys.modules, "esp32", FakeEsp32)
+    bench = station(ap={"enabled": True})
+    bench.network.station.has_memory = False
+    bench.start()
+    bench.advance(3600)
+    texts = [text for text in bench.texts() if "no memory for the radio" in text]
+    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one for each network
+    assert bench.texts()[-1] == "waiting: for the next boot"
+    assert not bench.network.called("connect")
+
+
+def test_another_way_is_tried_where_the_radio_has_no_memory(tmp_path):
+    bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": [HOME]}, network={"order": ["wifi", "lan"]})
+    bench.network.station.has_memory = False
+    bench.network.WIZNET5K = bench.network.LAN = lambda: bench.network.cable
+    bench.network.cable = FakeCable()
+    bench.start()
+    bench.advance(60)
+    assert [text for text in bench.texts() if "connecting: lan" in text]
+    assert len([text for text in bench.texts() if "no memory for the radio" in text]) == 1
+
+
+def test_the_radio_comes_before_anything_large(station, monkeypatch):
+    bench = station()
+    radio.switch_on(bench.board, bench.config, bench.log)
+    assert bench.network.calls == [("active", True)]
+    bench.network.station.has_memory = False
+    radio.switch_on(bench.board, bench.config, bench.log)
+    assert "no memory for the radio" in bench.texts()[-1]
+
+
+def test_no_radio_is_switched_on_where_none_is_configured(station):
+    bench = station(networks=())
+    radio.switch_on(bench.board, bench.config, bench.log)
+    assert not bench.network.calls
+
+
+def test_what_the_system_has_left_is_checked(station, monkeypatch):
+    bench = station()
+    radio.check(bench.board, bench.log)
+    assert not bench.texts()
+    monkeypatch.setitem(sys.modules, "esp32", FakeEsp32)
+    radio.check(bench.board, bench.log)
+    assert "the system has 2340 bytes left" in bench.texts()[-1]
+    assert bench.board.system_heap() == {"free": 2340, "largest": 1500, "least": 1000}
 
 
 def test_a_radio_that_is_still_connected_after_a_soft_reset(station):
@@ -190,7 +253,7 @@ def test_a_lost_link_is_noticed_told_and_brought_back(station):
     bench.network.air["home"] = "ok"
     bench.wait_until(lambda: bench.listener.is_up)
     assert bench.listener.told == [("up", "192.168.1.20"), ("down", "link lost"), ("up", "192.168.1.20")]
-    assert bench.bringup.status()["failed_rounds"] == 0
+    assert network_status(bench.bringup)["failed_rounds"] == 0
 
 
 def test_a_changed_address_makes_the_services_rebind(station):
@@ -470,7 +533,7 @@ class TestConfiguredWires:
         del bench.network.WLAN
         bench.config.set("ap.enabled", True)
         bench.start()
-        assert bench.bringup.status()["links"] == []
+        assert network_status(bench.bringup)["links"] == []
         assert bench.texts() == ["down: start", "waiting: no network is configured"]
 
 
@@ -503,7 +566,7 @@ def test_the_history_is_bounded(station):
     bench = station()
     bench.start()
     bench.advance(3600)
-    assert len(bench.bringup.status()["history"]) == 20
+    assert len(network_status(bench.bringup)["history"]) == 20
 
 
 def test_a_year_of_a_flapping_link_in_a_second_or_two(station):

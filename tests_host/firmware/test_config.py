@@ -8,9 +8,8 @@ import pytest
 from fakes import Bench
 from image import IMAGE, image_environment
 
-from firmware.config import Config
+from firmware.config import Config, ConfigError
 from firmware.defaults import SCHEMA
-from firmware.schema import ConfigError
 
 
 @pytest.fixture
@@ -285,10 +284,10 @@ def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, 
                 return step
 
             with monkeypatch.context() as patch:
-                patch.setattr("firmware.config.os.rename", rename if rename is rename_as_fat else counted(rename))
-                patch.setattr("firmware.config.os.replace", counted(os.replace))
-                patch.setattr("firmware.config.os.remove", counted(real["remove"]))
-                patch.setattr("firmware.config.open", counted(open), raising=False)
+                patch.setattr("os.rename", rename if rename is rename_as_fat else counted(rename))
+                patch.setattr("os.replace", counted(os.replace))
+                patch.setattr("os.remove", counted(real["remove"]))
+                patch.setattr("builtins.open", counted(open))
                 try:
                     config.save()
                 except PowerFailure:

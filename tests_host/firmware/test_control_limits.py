@@ -1,4 +1,4 @@
-"""The control server's limits and access with a clock of the test's own: firmware/control.py."""
+"""The control server's limits and access with a clock of the test's own: firmware/control/."""
 
 import hmac
 import json
@@ -7,7 +7,7 @@ import pytest
 from fakes import Bench
 
 from firmware.control import ControlServer, Session
-from firmware.methods import Methods
+from firmware.control.methods import Methods
 
 TOKEN = "a token for tests"
 
@@ -299,7 +299,7 @@ class TestLimits:
         bench.methods.add("greedy", lambda session: "ok")
         client = bench.connect()
         with monkeypatch.context() as patch:
-            patch.setattr("firmware.control._plain", no_memory)
+            patch.setattr("firmware.control.plain._plain", no_memory)
             patch.setattr("firmware.control.answer", no_memory)
             client.receive(line)
         assert json.loads(client.sent[0])["error"]["code"] == -32603

@@ -122,7 +122,7 @@ def test_every_point_that_was_sent_is_in_the_database(board, database):
 
 
 def test_special_values_arrive_as_they_were(database):
-    from firmware.line_protocol import encode
+    from firmware.telemetry.line_protocol import encode
 
     fields = {
         "text": 'say "x", back\\slash',

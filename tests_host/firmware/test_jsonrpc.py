@@ -1,18 +1,18 @@
-"""JSON-RPC 2.0: firmware/jsonrpc.py and methods.py; the examples are the specification's own."""
+"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py; the examples are the specification's own."""
 
 import json
 
 import pytest
 from fakes import Bench
 
-from firmware.jsonrpc import LONGEST_BATCH, answer
-from firmware.methods import Methods
+from firmware.control.jsonrpc import LONGEST_BATCH, RpcError, answer
+from firmware.control.methods import Methods
 
 
 class Session:
     """Stands in for a client; access is the control server's matter."""
 
-    def check_access(self, method):
+    def check_access(self, writes):
         pass
 
 
@@ -157,3 +157,24 @@ def test_a_batch_of_none_or_too_many(methods, count):
 
 def test_deep_nesting_is_an_error_and_no_crash(methods):
     assert code(ask(methods, "[" * 100_000)) == (-32700, None)
+
+
+def test_what_is_offered_is_loaded_by_the_first_call_that_finds_memory(tmp_path):
+    methods = Methods(Bench(tmp_path).log)
+    loaded = []
+
+    def load():
+        loaded.append("part")
+        if len(loaded) == 1:
+            raise MemoryError
+        methods.add("part.get", lambda session: 1)
+
+    methods.offer("part.get part.set", load)
+    assert methods.names() == ["part.get", "part.set"] and "part.get" in methods and not loaded
+    session = Session()
+    with pytest.raises(RpcError, match="MemoryError"):
+        methods.call(session, "part.get", {})
+    assert methods.call(session, "part.get", {}) == methods.call(session, "part.get", []) == 1
+    assert loaded == ["part"] * 2
+    with pytest.raises(RpcError, match="no method 'part.set'"):
+        methods.call(session, "part.set", {})

@@ -1,11 +1,11 @@
-"""InfluxDB line protocol: firmware/line_protocol.py, read back by a parser written from the reference."""
+"""InfluxDB line protocol: firmware/telemetry/line_protocol.py, read back by a parser written from the reference."""
 
 import random
 
 import pytest
 from influx import parse
 
-from firmware.line_protocol import encode
+from firmware.telemetry.line_protocol import encode
 
 
 def parsed(measurement, tags, fields):

@@ -1,4 +1,4 @@
-"""Host names to addresses without waiting: firmware/names.py, against a name server of the tests' own."""
+"""Host names to addresses without waiting: firmware/network/names.py, against a name server of the tests' own."""
 
 import random
 import socket
@@ -9,7 +9,7 @@ import pytest
 from fakes import Bench
 from image import PATIENCE_S
 
-from firmware import names
+from firmware.network import names
 from XAsyncSockets import XAsyncSocketsPool
 
 HOST = "time.example.org"

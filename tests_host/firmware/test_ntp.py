@@ -1,4 +1,4 @@
-"""The time from the network: firmware/ntp.py."""
+"""The time from the network: firmware/network/ntp.py."""
 
 import select
 import socket
@@ -10,7 +10,7 @@ import pytest
 from fakes import Bench
 from image import until
 
-from firmware.ntp import NetworkTime, moment, parse, request
+from firmware.network.ntp import NetworkTime, moment, parse, request
 from XAsyncSockets import XAsyncSocketsPool
 
 MARK = b"12345678"
@@ -55,7 +55,7 @@ def test_moment_is_what_the_clock_takes():
 
 def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
     gmtime = time.gmtime
-    monkeypatch.setattr("firmware.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
+    monkeypatch.setattr("firmware.network.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
 
 

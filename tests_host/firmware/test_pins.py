@@ -1,12 +1,12 @@
-"""The pins' methods on a chip of the test's own: firmware/pins.py. Those of the image are in test_control.py."""
+"""The pins' methods on a chip of the test's own: firmware/control/pins.py. Those of the image: test_control.py."""
 
 from types import SimpleNamespace
 
 import pytest
 from fakes import Bench
 
-from firmware.methods import Methods
-from firmware.pins import Pins
+from firmware.control.methods import Methods
+from firmware.control.pins import Pins
 
 RESERVED = 23
 
@@ -62,7 +62,7 @@ def bench(tmp_path, chip):
 
 @pytest.fixture
 def call(bench):
-    session = SimpleNamespace(check_access=lambda method: None)
+    session = SimpleNamespace(check_access=lambda writes: None)
     return lambda method, *params: bench.methods.call(session, method, list(params))
 
 
@@ -104,4 +104,4 @@ def test_what_the_chip_has_not_is_not_offered(tmp_path):
     bench = Bench(tmp_path)
     bench.methods = Methods(bench.log)
     Pins().start(bench)
-    assert bench.methods.help() == []
+    assert bench.methods.names() == []

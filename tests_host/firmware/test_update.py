@@ -1,4 +1,4 @@
-"""Updates over the network: firmware/update.py, firmware/staged_files.py, firmware/tar.py."""
+"""Updates over the network: firmware/update/, firmware/staged_files.py, firmware/update/tar.py."""
 
 import base64
 import hashlib
@@ -14,10 +14,11 @@ import pytest
 from fakes import Bench
 from image import IMAGE, PATIENCE_S, QUIET, image_environment
 
-from firmware import staged_files, update
-from firmware.methods import Methods
+from firmware import staged_files
+from firmware.control.methods import Methods, _bind
 from firmware.staged_files import Staging, recover
-from firmware.tar import TarReader
+from firmware.update import service, trial
+from firmware.update.tar import TarReader
 
 OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
 NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}
@@ -192,7 +193,7 @@ class TestPowerCuts:
         assert found.count("old") > 20 and found.count("new") > 5 and cuts_in_a_boot > 50
 
     def update(self):
-        target = update.FilesTarget("/")
+        target = service.FilesTarget("/")
         data = archive(NEW)
         for start in range(0, len(data), 700):
             target.write(data[start : start + 700])
@@ -405,7 +406,7 @@ class Caller(Bench):
         self.methods = Methods(self.log)
         self.session = Session()
         self.restarts = []
-        self.service = update.Update()
+        self.service = service.Update()
         self.service.start(self)
 
     def restart_later(self):
@@ -413,8 +414,8 @@ class Caller(Bench):
 
     def call(self, name, session=None, **params):
         """The result of a method, which may be an error."""
-        method = self.methods._methods["update." + name]
-        return method.function(session or self.session, *method.bind(params))
+        function, usage = self.methods._methods["update." + name][:2]
+        return function(session or self.session, *_bind(usage.split(), params))
 
     def begin(self, kind, content, **other):
         sha256 = hashlib.sha256(content).hexdigest()
@@ -465,22 +466,23 @@ class TestImage:
         caller.call("end")
         board = caller.board
         sys.modules["esp32"].Partition.label = "ota_1"
-        update.begin_trial(board, caller.log)
-        assert (board.last_update, chip.resets, chip.kept) == ("on trial", [update.TRIAL_WATCHDOG_S * 1000], False)
-        update.end_trial(board, caller.log)
+        trial.begin(board, caller.log)
+        assert (board.last_update, chip.resets, chip.kept) == ("on trial", [trial.WATCHDOG_S * 1000], False)
+        board.keep_image()
+        trial.end(board, caller.log)
         assert board.last_update == "kept" and chip.kept
-        assert not board.has_file(update.TRIAL_FILE)
+        assert not board.has_file(trial.FILE)
 
     def test_the_bootloader_went_back(self, caller, chip):
         image = app_image()
         caller.begin("image", image)
         caller.send(image)
         caller.call("end")
-        update.begin_trial(caller.board, caller.log)
+        trial.begin(caller.board, caller.log)
         assert caller.board.last_update == "went back" and not chip.resets
         assert "did not last: back to ota_0" in caller.texts()[-1]
         caller.board.last_update = None
-        update.begin_trial(caller.board, caller.log)
+        trial.begin(caller.board, caller.log)
         assert caller.board.last_update is None
 
     def test_what_esp_idf_refuses_changes_nothing(self, caller, chip):
@@ -490,7 +492,7 @@ class TestImage:
         caller.send(image)
         with pytest.raises(OSError):
             caller.call("end")
-        assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(update.TRIAL_FILE)
+        assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
 
     def test_no_application(self, caller):

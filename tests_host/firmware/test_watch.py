@@ -1,4 +1,4 @@
-"""A link that is dead although the radio says otherwise: firmware/watch.py."""
+"""A link that is dead although the radio says otherwise: firmware/network/watch.py."""
 
 import socket
 
@@ -6,8 +6,8 @@ import pytest
 from fakes import Bench
 from image import until
 
-from firmware.bringup import Connection
-from firmware.watch import LinkWatch
+from firmware.network.bringup import Connection
+from firmware.network.watch import LinkWatch
 from XAsyncSockets import XAsyncSocketsPool
 
 

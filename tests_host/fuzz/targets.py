@@ -10,11 +10,12 @@ import os
 from firmware.app import App
 from firmware.board import Board
 from firmware.clock import Clock
-from firmware.config import FILE, LAST_GOOD_FILE, Config
+from firmware.config import Config
+from firmware.config_file import FILE, LAST_GOOD_FILE
 from firmware.control import Session
 from firmware.defaults import SCHEMA
-from firmware.line_protocol import encode
 from firmware.log import Log
+from firmware.telemetry.line_protocol import encode
 
 TOKEN = 'the-token-of-the-fuzzed-board'
 PASSWORD = 'the-wifi-password'
@@ -148,9 +149,9 @@ def config(data):
         loaded.load()
         promise(loaded.source in (FILE, 'defaults'), 'a source', loaded.source)
         promise((loaded.source == FILE) == (not loaded.faults), 'it is used, or named', loaded.faults)
-        values = json.loads(json.dumps(loaded._values))
-        promise(SCHEMA.fill(values) == SCHEMA.fill(loaded._values), 'all values are there and allowed')
-        promise('***' not in json.dumps(loaded._values), 'what hides a secret is none')
+        values = json.loads(json.dumps(loaded._values_now()))
+        promise(SCHEMA.fill(values) == SCHEMA.fill(loaded._values_now()), 'all values are there and allowed')
+        promise('***' not in json.dumps(loaded._values_now()), 'what hides a secret is none')
         loaded.get()
         return loaded.source
     finally:

@@ -1,4 +1,4 @@
-"""InfluxDB's line protocol, read: the other side of firmware/line_protocol.py."""
+"""InfluxDB's line protocol, read: the other side of firmware/telemetry/line_protocol.py."""
 
 import re
 

@@ -1,6 +1,6 @@
 """`provision`: a config.json that the firmware's own code has checked, written to a board over its serial port."""
 
-from firmware.config import FILE
+from firmware.config_file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
 from tools.flash.config import read_settings
 from tools.flash.ports import BoardProblem, Connection, find_port

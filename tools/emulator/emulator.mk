@@ -2,9 +2,10 @@
 
 EMULATOR := tools/emulator/node_modules/.package-lock.json
 EMULATED := build/PICO_PPP/firmware.bin
+EMULATED_STOCK := build/PICO_PPP-stock/firmware.bin
 PICO_W_IMAGE := $(or $(UF2),$(PICO_W_UF2),build/PICO_W/firmware.uf2)
 
-.PHONY: emulator emulate fleet test-device flash deploy config pico-w
+.PHONY: emulator emulate fleet test-device weigh flash deploy config pico-w
 
 emulator: $(EMULATOR)
 
@@ -18,6 +19,9 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 # What it depends on, the image's own rules know.
 $(EMULATED): FORCE
 	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP build/PICO_PPP/SHA256SUMS
+
+$(EMULATED_STOCK): FORCE
+	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP STOCK=1 build/PICO_PPP-stock/SHA256SUMS
 
 ifeq ($(BOARD),PICO_W)
 emulate: pico-w
@@ -52,8 +56,11 @@ endef
 
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
 # On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> if it is not to be the built one.
-test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
+test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
 	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
+
+weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## what each module takes of a stock board's heap
+	@$(VENV)/python -m tools.weigh
 
 # An ESP32's image is the one that "make image" or "make firmware" has left.
 flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)

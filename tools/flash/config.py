@@ -10,9 +10,9 @@ from .ports import BoardProblem, Connection
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from firmware.config import FILE, LONGEST_FILE  # noqa: E402
+from firmware.config import ConfigError  # noqa: E402
+from firmware.config_file import FILE, LONGEST_FILE  # noqa: E402
 from firmware.defaults import SCHEMA  # noqa: E402
-from firmware.schema import ConfigError  # noqa: E402
 
 PATH = "/" + FILE
 

@@ -21,6 +21,7 @@ MAIN = b'''# Written by "make deploy". A program of your own: user_main.py.
 from firmware.staged_files import recover
 
 recover()  # an update replaces the firmware's own files, too: before one of them is imported
+del recover
 
 import gc
 
@@ -35,6 +36,7 @@ boot.main()
 EARLIER_MAINS = (  # their checksums
     "566db879d0847dfbef1ca319deaa354fedc044d4170017fc90fdbe4b466ab02a",  # without updates
     "452378d5d07fc6bceddadc965fab011565f91f7a43b92ce0bd5ecc4e6a4f981f",  # without a thought for small heaps
+    "abea32e879c526c45df01b8ea69f61f37928f23364a7977df09ec67b481401dd",  # kept the code that puts updates in place
 )
 
 # Runs on the board.
@@ -66,6 +68,21 @@ for name in {names}:
     except OSError:
         pass
 print(found)
+"""
+# Prints what else is in our folder: files and, behind what is in them, folders.
+REMOVE_OTHERS = """
+import os
+def visit(folder):
+    for entry in os.ilistdir(folder):
+        path = folder + '/' + entry[0]
+        if entry[1] & 0x4000:
+            visit(path)
+            if path not in {folders}:
+                os.rmdir(path)
+        elif path not in {names}:
+            os.remove(path)
+            print(path)
+visit('/lib/firmware')
 """
 MAKE_FOLDERS = """
 import os
@@ -109,6 +126,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
         _check_room(target, changed)
         _copy(board, changed, say)
+        _remove_others(board, files, say)
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
             raise BoardProblem("What is on the board is not what was sent: run this once more.")
         board.soft_reset()
@@ -131,7 +149,8 @@ def compiled(target, mpy_cross, board=None):
     for name, source in _sources(board):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
-        options = [f"-march={target.architecture}"] if target.architecture else []
+        options = ["-O3"]  # no line numbers: on such a board they would lie in the heap
+        options += [f"-march={target.architecture}"] if target.architecture else []
         new = result.with_suffix(f".{os.getpid()}")  # another process may do the same for another board
         done = subprocess.run([mpy_cross, *options, "-s", source.name, "-o", new, source])
         if done.returncode != 0:
@@ -177,10 +196,19 @@ def _check_room(target, changed):
         raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
 
 
+def _folders(names):
+    return sorted({str(parent) for name in names for parent in Path(name).parents if str(parent) != "/"})
+
+
+def _remove_others(board, files, say):
+    """What an earlier release had in our folder, and this one has not."""
+    for path in board.run(REMOVE_OTHERS.format(names=sorted(files), folders=_folders(files))).split():
+        say(f"removed    {path}")
+
+
 def _copy(board, changed, say):
     """Each file under another name first, so that none is ever half there."""
-    folders = sorted({str(parent) for name in changed for parent in Path(name).parents if str(parent) != "/"})
-    board.run(MAKE_FOLDERS.format(folders=folders))
+    board.run(MAKE_FOLDERS.format(folders=_folders(changed)))
     for number, (name, data) in enumerate(changed.items(), 1):
         say(f"{number:3} of {len(changed)}  {name} ({len(data)} bytes)")
         board.replace_file(name, data)

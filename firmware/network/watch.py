@@ -7,12 +7,13 @@ misses several in a row, makes the link start anew.
 
 import os
 
+from firmware import const
 from XAsyncSockets import XAsyncUDPDatagram
 
-_PORT = 53
-_FLAGS_ONE_QUESTION = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"  # recursion desired
-_ROOT_NS_IN = b"\x00\x00\x02\x00\x01"
-_MISSES = 3
+_PORT = const(53)
+_FLAGS_ONE_QUESTION = const(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00")  # recursion desired
+_ROOT_NS_IN = const(b"\x00\x00\x02\x00\x01")
+_MISSES = const(3)
 
 
 class LinkWatch:

@@ -8,7 +8,7 @@ It never waits itself: every step is a timer's. Listeners are told `network_up(c
 `network_down(reason)`, strictly in turn.
 """
 
-from firmware.links import FAILED, UP, broadcast_address, guarded
+from firmware.network.interface import FAILED, UP, broadcast_address, guarded
 
 CONNECTING_POLL_MS = 200
 UP_POLL_MS = 1000
@@ -26,18 +26,22 @@ class Connection:
 
 
 class Bringup:
-    """The state machine. `random` is a function that returns a number from 0 to 1."""
+    """The state machine. `random` is a function that returns a number from 0 to 1.
 
-    def __init__(self, links, fallback, settings, clock, timers, log, random):
-        self._links = links
-        self._fallback = fallback
+    `make_fallback()` returns the link for when none of `links` comes up, or None.
+    """
+
+    def __init__(self, links, make_fallback, settings, clock, timers, log, random):
+        self.links = links
+        self._make_fallback = make_fallback
+        self._fallback = None
         self._settings = settings
         self._clock = clock
         self._log = log
         self._random = random
         self._timer = timers.timer(self._step)
         self._index = 0
-        self._rounds = 0  # that failed since a link was up
+        self.rounds = 0  # that failed since a link was up
         self._deadline_ms = 0
         self._active = None  # the link being tried or in use
         self._fallback_is_up = False
@@ -47,8 +51,8 @@ class Bringup:
         self.history = []
 
     def listen(self, listener):
-        """Tell `listener` from now on; at once, if the network is up already."""
-        self._listeners.append(listener)
+        """Tell `listener` from now on, before all others; at once, if the network is up already."""
+        self._listeners = [listener] + self._listeners
         if self.connection:
             listener.network_up(self.connection)
 
@@ -81,21 +85,6 @@ class Bringup:
         """The signal's strength in dBm; None on a network without radio."""
         return self._active.rssi() if self.state == "up" and self._active else None
 
-    def status(self):
-        """What there is to know, for `net.status`."""
-        connection = self.connection
-        return {
-            "state": self.state,
-            "link": connection.name if connection else None,
-            "address": connection.address if connection else None,
-            "netmask": connection.netmask if connection else None,
-            "gateway": connection.gateway if connection else None,
-            "rssi": guarded(self.rssi)[0],
-            "links": [link.name for link in self._links],
-            "failed_rounds": self._rounds,
-            "history": self.history,
-        }
-
     # --- the steps
 
     def _enter(self, state, text):
@@ -123,10 +112,12 @@ class Bringup:
         self._attempt()
 
     def _attempt(self):
-        if self._index >= len(self._links):
+        while self._index < len(self.links) and self.links[self._index].broken:
+            self._index += 1
+        if self._index >= len(self.links):
             self._round_failed()
             return
-        link = self._active = self._links[self._index]
+        link = self._active = self.links[self._index]
         self._enter("connecting", link.name)
         wait_ms = link.waits_ms or self._settings["connect_timeout_s"] * 1000
         self._deadline_ms = self._clock.uptime_ms() + wait_ms
@@ -159,9 +150,12 @@ class Bringup:
             self._active = None
 
     def _round_failed(self):
-        self._rounds += 1
+        self.rounds += 1
+        if self.links and all(link.broken for link in self.links):
+            self._enter("waiting", "for the next boot")
+            return
         self._raise_fallback()
-        if not self._links:
+        if not self.links:
             self._enter("waiting", "no network is configured")
             return
         wait_ms = self._wait_ms()
@@ -170,12 +164,15 @@ class Bringup:
 
     def _wait_ms(self):
         """Exponential, bounded, with jitter."""
-        seconds = self._settings["backoff_s"] * 2 ** min(max(self._rounds - 1, 0), 16)
+        seconds = self._settings["backoff_s"] * 2 ** min(max(self.rounds - 1, 0), 16)
         seconds = min(seconds, self._settings["backoff_most_s"])
         return int(seconds * 1000 * (1 - JITTER + 2 * JITTER * self._random()))
 
     def _raise_fallback(self):
-        if not self._fallback or self._fallback_is_up:
+        if self._fallback_is_up:
+            return
+        self._fallback = self._fallback or self._make_fallback()
+        if not self._fallback:
             return
         error = guarded(self._fallback.start)[1]
         address = None
@@ -196,7 +193,7 @@ class Bringup:
             self._lose(f"{self._active.name} is back")
             guarded(self._fallback.stop)
             self._fallback_is_up = False
-        self._rounds = 0
+        self.rounds = 0
         self._enter("up", f"{self._active.name}, {address[0]}")
         self._tell_up(Connection(self._active, address))
         self._timer.start(UP_POLL_MS)

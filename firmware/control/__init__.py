@@ -2,14 +2,13 @@
 
 A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
 are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
-a place for ever that others want, unless logged in: see `_place_for`. With a certificate on the board it is all TLS.
+a place for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
-import json
 import os
 
-from firmware.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
-from firmware.jsonrpc import (
+from firmware import const
+from firmware.control.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
     INTERNAL_ERROR,
@@ -23,12 +22,11 @@ from firmware.jsonrpc import (
 from firmware.log import describe
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots
 
-_SLOT_BYTES = 512
-_BURST_S = 2  # so many seconds' requests may come at once
-_REFUSALS = 8  # in a row, that are answered; then the connection ends
-_ANSWERS_AHEAD = 8  # not yet taken by the client: no more is read from it before they are
-_HOLD_S = 60  # that a client keeps its place when all are taken, if it has not logged in
-_RETRY_MS = 5000  # until a port that was in use is tried again
+_SLOT_BYTES = const(512)
+_BURST_S = const(2)  # so many seconds' requests may come at once
+_REFUSALS = const(8)  # in a row, that are answered; then the connection ends
+_ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+_RETRY_MS = const(5000)  # until a port that was in use is tried again
 
 
 class Session:
@@ -49,8 +47,8 @@ class Session:
         self._credited_at = self._app.clock.uptime_ms()
         self._calls = 0  # for the line at hand
         self._refusals = 0
-        self._nonce = None
-        self._nonce_at = 0
+        self.nonce = None  # that an answer is expected to
+        self.nonce_at = 0
         self._idle = self._app.timers.timer(self._idle_too_long)
         self.address = client.CliAddr[0]
         self.authenticated = False
@@ -180,9 +178,9 @@ class Session:
     def _refuse(self, _method, _params):
         raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
 
-    def check_access(self, method):
-        """Raise RpcError where this client may not call `method`."""
-        if not method.writes or self.authenticated:
+    def check_access(self, writes):
+        """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
+        if not writes or self.authenticated:
             return
         if self._settings["token"]:
             raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
@@ -193,8 +191,10 @@ class Session:
     def _reply(self, text, call):
         word = text.split(None, 1)[0]
         try:
-            if word in self._app.methods:
-                return _reply_plain(word, text[len(word) :], call)
+            if word[0] not in "{[" and word in self._app.methods:
+                from firmware.control import plain
+
+                return plain.reply(word, text[len(word) :], call)
             return answer(text, call)
         except Exception as error:  # no memory for the answer, or for what was asked
             self._app.log.warning("control", f"{self.address}: {describe(error)}")
@@ -205,74 +205,6 @@ class Session:
         if self._calls > 1 and not self._within_rate():  # each request of a batch counts
             self._refuse(method, params)
         return self._app.methods.call(self, method, params)
-
-    # --- access
-
-    def challenge(self):
-        """A new nonce; the one before is void."""
-        self._check_delay()
-        self._nonce = new_nonce()
-        self._nonce_at = self._app.clock.uptime()
-        return {"nonce": self._nonce, "algorithm": "HMAC-SHA256", "expires_s": NONCE_LIFE_S}
-
-    def _check_delay(self):
-        delay_s = self._server.gate.delay_s(self.address)
-        if delay_s:
-            raise RpcError(ACCESS_DENIED, f"too many failures: try again in {delay_s} s")
-
-    def login(self, answered):
-        """Open the methods that change something, for this connection."""
-        self._check_delay()
-        nonce, self._nonce = self._nonce, None
-        token = self._settings["token"]
-        if not token:
-            raise RpcError(ACCESS_DENIED, "no control.token is configured on this board")
-        if not nonce or self._app.clock.uptime() - self._nonce_at > NONCE_LIFE_S:
-            raise RpcError(ACCESS_DENIED, "no challenge is open: call auth.challenge first")
-        if not equal(response(token, nonce).encode(), str(answered).encode()):
-            delay_s = self._server.gate.failed(self.address)
-            self._app.log.warning("control", f"{self.address}: wrong answer to a challenge")
-            raise RpcError(ACCESS_DENIED, f"wrong token: try again in {delay_s} s")
-        self._server.gate.passed(self.address)
-        self.authenticated = True
-        return True
-
-
-def _reply_plain(method, rest, call):
-    try:
-        return _plain(call(method, _plain_params(rest)))
-    except RpcError as error:
-        return f"error: {error.message}"
-
-
-def _plain_params(text):
-    """`pin=2 value=1` as an object, `2 1` as an array; what is no JSON is text."""
-    words = text.split()
-    if words and all("=" in word for word in words):
-        return {word.split("=", 1)[0]: _plain_value(word.split("=", 1)[1]) for word in words}
-    return [_plain_value(word) for word in words]
-
-
-def _plain_value(word):
-    try:
-        return json.loads(word)
-    except ValueError:
-        return word
-
-
-def _plain(result):
-    """A result as a person reads it: a line for each key or item."""
-    if isinstance(result, str):
-        return result
-    if isinstance(result, dict):
-        return "\n".join(f"{key}: {_plain_item(result[key])}" for key in sorted(result))
-    if isinstance(result, list):
-        return "\n".join(_plain_item(item) for item in result) or "none"
-    return json.dumps(result)
-
-
-def _plain_item(item):
-    return item if isinstance(item, str) else json.dumps(item)
 
 
 def _tls_context(settings):
@@ -295,7 +227,6 @@ class ControlServer:
 
     def __init__(self):
         self.app = None
-        self.gate = None
         self._retry = None
         self._listener = None
         self._tls = None  # its SSLContext
@@ -304,10 +235,13 @@ class ControlServer:
     def start(self, app):
         """Offer the methods for access; listening begins when the network is up."""
         self.app = app
-        self.gate = Gate(app.clock)
         self._retry = app.timers.timer(self._listen)
-        app.methods.add("auth.challenge", Session.challenge, "", "a nonce to answer")
-        app.methods.add("auth.login", Session.login, "response", "HMAC-SHA256(token, nonce), hexadecimal")
+        app.methods.offer("auth.challenge auth.login", self._load_access)
+
+    def _load_access(self):
+        from firmware.control.access import Access
+
+        Access(self.app)
 
     def stop(self):
         """Close everything."""
@@ -332,7 +266,7 @@ class ControlServer:
         # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
         # who finds the backlog full (extmod/modlwip.c).
         places = settings["clients"] + 1
-        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=True)
+        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=False)
         try:
             self._tls = _tls_context(settings)
             self._listener = XAsyncTCPServer.Create(
@@ -366,25 +300,10 @@ class ControlServer:
         self._sessions.append(session)
         most = self.app.config["control"]["clients"]
         if sum(not one.leaving for one in self._sessions) > most:
-            loser = self._place_for(session) or session
+            from firmware.control.places import place_for
+
+            loser = place_for(session, self._sessions, self.app.clock.uptime()) or session
             loser.refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
-
-    def _place_for(self, newcomer):
-        """The session that has to make room for another client, or None. Never one that has logged in.
-
-        An address that holds two places more than the newcomer's gives one of them, its oldest. Otherwise it is who
-        was silent longest, of those that have had their place for a while.
-        """
-        held = {}
-        for session in self._sessions:
-            if session is not newcomer and not session.leaving and not session.authenticated:
-                held.setdefault(session.address, []).append(session)
-        most = max(held.values(), key=len) if held else []
-        if len(most) > len(held.get(newcomer.address, ())) + 1:
-            return most[0]
-        until = self.app.clock.uptime() - _HOLD_S
-        old = [session for sessions in held.values() for session in sessions if session.since <= until]
-        return min(old, key=lambda session: session.alive_at) if old else None
 
     def forget(self, session):
         """A session that is closed."""

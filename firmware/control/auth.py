@@ -8,12 +8,14 @@ import binascii
 import hashlib
 import os
 
+from firmware import const
+
 NONCE_BYTES = 16
 NONCE_LIFE_S = 30
-_BLOCK_BYTES = 64  # of SHA-256
-_FIRST_DELAY_S = 1
-_LONGEST_DELAY_S = 300
-_ADDRESSES = 32  # remembered; the one that failed longest ago makes room
+_BLOCK_BYTES = const(64)  # of SHA-256
+_FIRST_DELAY_S = const(1)
+_LONGEST_DELAY_S = const(300)
+_ADDRESSES = const(32)  # remembered; the one that failed longest ago makes room
 
 
 def hmac_sha256(key, message):

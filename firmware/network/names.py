@@ -6,22 +6,23 @@ more. It is used only where the port does not tell who the name server is, on a 
 
 import os
 
-from firmware.schema import is_address
+from firmware import const
+from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncUDPDatagram
 
-_PORT = 53
-_NOBODY = "0.0.0.0"
-_MULTICAST = ("224.0.0.251", 5353)  # whoever has the name answers: RFC 6762, section 5.1
-_ONE_QUESTION = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"  # recursion desired
-_A_IN = b"\x00\x01\x00\x01"
-_HEADER = 12
-_IS_ANSWER = 0x80
-_POINTER = 0xC0
-_TRIES_MS = (1000, 2000, 4000)  # how long each question waits for its answer
-_SHORTEST_LIFE_S = 60
-_LONGEST_LIFE_S = 3600
-_PAUSE_S = 60  # after a name could not be looked up
-_MOST = 16  # names that are remembered
+_PORT = const(53)
+_NOBODY = const("0.0.0.0")
+_MULTICAST = const(("224.0.0.251", 5353))  # whoever has the name answers: RFC 6762, section 5.1
+_ONE_QUESTION = const(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00")  # recursion desired
+_A_IN = const(b"\x00\x01\x00\x01")
+_HEADER = const(12)
+_IS_ANSWER = const(0x80)
+_POINTER = const(0xC0)
+_TRIES_MS = const((1000, 2000, 4000))  # how long each question waits for its answer
+_SHORTEST_LIFE_S = const(60)
+_LONGEST_LIFE_S = const(3600)
+_PAUSE_S = const(60)  # after a name could not be looked up
+_MOST = const(16)  # names that are remembered
 
 
 def question(mark, host):

@@ -7,58 +7,21 @@ one that is reset before its boot has lasted (boot.steady_s) is not started a se
 
 import binascii
 import hashlib
-import json
-import os
 
-from firmware.auth import equal, response
-from firmware.config import write_whole
+from firmware import borrow, const
+from firmware.control.auth import equal, response
 from firmware.log import describe
 from firmware.staged_files import Staging
-from firmware.tar import TarReader
+from firmware.update.tar import TarReader
 
 IMAGE = "image"
 FILES = "files"
 
-TRIAL_FILE = "trial.json"  # which partition is on trial: {"partition": "ota_1"}
-TRIAL_WATCHDOG_S = 60  # an image on trial that hangs is reset, and with that judged
-
-_LONGEST_CHUNK = 1536  # bytes in one update.write
-_REQUEST_BYTES = 128  # of an update.write's line without its data
-_BLOCK = 4096  # of flash
-_APP_MAGIC = b"\x32\x54\xcd\xab"  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
-_APP_MAGIC_AT = 32
-
-
-def begin_trial(board, log):
-    """At boot: is the image that runs on trial? If so, the watchdog runs from now on."""
-    try:
-        with open(board.path(TRIAL_FILE)) as file:
-            partition = json.load(file)["partition"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    if partition == board.running_partition():
-        board.last_update = "on trial"
-        board.start_watchdog(TRIAL_WATCHDOG_S)
-        return
-    board.last_update = "went back"
-    log.warning("update", f"the image in {partition} did not last: back to {board.running_partition()}")
-    _remove_trial(board)
-
-
-def end_trial(board, log):
-    """This boot has lasted: the image stays."""
-    board.keep_image()
-    if board.last_update == "on trial":
-        board.last_update = "kept"
-        log.info("update", f"the image in {board.running_partition()} stays")
-        _remove_trial(board)
-
-
-def _remove_trial(board):
-    try:
-        os.remove(board.path(TRIAL_FILE))
-    except OSError:
-        pass
+_LONGEST_CHUNK = const(1536)  # bytes in one update.write
+_REQUEST_BYTES = const(128)  # of an update.write's line without its data
+_BLOCK = const(4096)  # of flash
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
+_APP_MAGIC_AT = const(32)
 
 
 class ImageTarget:
@@ -155,11 +118,11 @@ class Update:
         """Offer the methods."""
         self._app = app
         add = app.methods.add
-        add("update.status", self._status, "", "what this board takes, and how far an update is")
-        add("update.begin", self._begin, "kind size sha256 signature", "an image or files will come", writes=True)
-        add("update.write", self._write, "offset data", "the next piece, in base64", writes=True)
-        add("update.end", self._end, "", "check it, and start again with it", writes=True)
-        add("update.abort", self._abort, "", "forget it", writes=True)
+        add("update.status", self._status)
+        add("update.begin", self._begin, "kind size sha256 signature", writes=True)
+        add("update.write", self._write, "offset data", writes=True)
+        add("update.end", self._end, writes=True)
+        add("update.abort", self._abort, writes=True)
 
     def stop(self):
         """What is not decided is forgotten."""
@@ -234,7 +197,7 @@ class Update:
             raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
         self._guarded(self._check, transfer)
         if transfer.kind == IMAGE:
-            self._write_trial(transfer.target.into)
+            borrow("firmware.update.trial").announce(self._app.board, self._app.log, transfer.target.into)
         self._guarded(transfer.target.commit)
         self._transfer = None
         self._app.log.info("update", f"{transfer.kind}: decided, starting again")
@@ -248,12 +211,6 @@ class Update:
         if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
             raise ValueError("sha256: what came is not what was announced")
 
-    def _write_trial(self, partition):
-        try:
-            write_whole(self._app.board.path(TRIAL_FILE), json.dumps({"partition": partition}))
-        except OSError as error:
-            self._app.log.warning("update", f"{TRIAL_FILE}: {describe(error)}")
-
     def _abort(self, session):
         self._current(session)
         self._drop()
@@ -264,4 +221,4 @@ class Update:
             self._transfer.session.unlimited = False
             self._transfer.target.abort()
             self._transfer = None
-            _remove_trial(self._app.board)
+            borrow("firmware.update.trial").remove(self._app.board)

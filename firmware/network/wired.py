@@ -1,6 +1,6 @@
-"""Ways onto a network by a wire: Ethernet, and the point-to-point protocol over a UART. links.py has their shape."""
+"""Ways onto a network by a wire: Ethernet, and PPP over a UART. interface.py has their shape."""
 
-from firmware.links import FAILED, UP, Interface, set_address
+from firmware.network.interface import FAILED, UP, Interface, set_address
 
 
 class LanLink(Interface):

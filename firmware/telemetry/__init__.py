@@ -4,16 +4,16 @@ A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (one more with
 loss) and `uptime` in seconds.
 """
 
-from firmware.jsonrpc import encode_notification
-from firmware.line_protocol import encode_fields, encode_head
-from firmware.schema import is_address
+from firmware import const
+from firmware.network.interface import is_address
+from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram
 
 LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two
-_RESERVED_FOR_COUNTERS = 40  # ",seq=…i,uptime=…i" and the line end
-_PAUSE_S = 60  # after a computer could not look a name up: every lookup holds up everything else
-_INFLUX_PORT = 8089  # InfluxDB's own for line protocol over UDP
-_SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
+_RESERVED_FOR_COUNTERS = const(40)  # ",seq=…i,uptime=…i" and the line end
+_PAUSE_S = const(60)  # after a computer could not look a name up: every lookup holds up everything else
+_INFLUX_PORT = const(8089)  # InfluxDB's own for line protocol over UDP
+_METHODS = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
 
 
 class Telemetry:
@@ -27,11 +27,11 @@ class Telemetry:
         self._socket = None
         self._connection = None
         self._head = ""
-        self._seq = 0
-        self._unsent = 0
+        self.seq = 0
+        self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
-        self._subscribers = []
-        self._settings = {}
+        self._subscribers = None  # loaded for the first of them
+        self.settings = {}
 
     # --- the service
 
@@ -39,13 +39,8 @@ class Telemetry:
         """Take the settings and begin the rhythm."""
         self._app = app
         self._timer = app.timers.timer(self._measure)
-        self._take_settings()
-        app.methods.add("telemetry.get", self._get, "", "settings and counters of the telemetry")
-        app.methods.add(
-            "telemetry.set", self._set, "key value", "change a setting until the next boot", writes=True
-        )
-        app.methods.add("telemetry.subscribe", self._subscribe, "", "get every measurement as a notification")
-        app.methods.add("telemetry.unsubscribe", self._unsubscribe, "", "get them no more")
+        self.take_settings()
+        app.methods.offer(_METHODS, self._load_methods)
         self._timer.start(1)
 
     def stop(self):
@@ -73,9 +68,10 @@ class Telemetry:
 
     # --- settings
 
-    def _take_settings(self):
-        self._settings = self._app.config["telemetry"]
-        self._head = encode_head(self._settings["measurement"], self._tags())
+    def take_settings(self):
+        """As the configuration is now."""
+        self.settings = self._app.config["telemetry"]
+        self._head = encode_head(self.settings["measurement"], self._tags())
 
     def _tags(self):
         tags = {}
@@ -87,7 +83,7 @@ class Telemetry:
 
     def targets(self):
         """[(host, port)] of everybody who gets the lines now."""
-        settings = self._settings
+        settings = self.settings
         targets = []
         if settings["broadcast"] and self._connection:
             targets.append((self._connection.broadcast, settings["port"]))
@@ -96,64 +92,29 @@ class Telemetry:
             targets.append((host, int(port or _INFLUX_PORT)))
         return targets
 
-    def _get(self, _session):
-        return {
-            "settings": {key: self._settings[key] for key in _SETTINGS},
-            "targets": [f"{host}:{port}" for host, port in self.targets()],
-            "seq": self._seq,
-            "unsent": self._unsent,
-            "subscribers": len(self._subscribers),
-        }
+    def _load_methods(self):
+        from firmware.telemetry.subscribers import Subscribers
 
-    def _set(self, session, key, value):
-        if key not in _SETTINGS:
-            raise ValueError(f"key: one of {', '.join(_SETTINGS)}")
-        self._app.config.set("telemetry." + key, value)
-        self._take_settings()
-        self._timer.start(1)
-        return self._get(session)
+        self._subscribers = Subscribers(self._app, self)
 
     # --- measuring
 
-    def _subscribe(self, session):
-        if session not in self._subscribers:
-            self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
-            self._subscribers.append(session)
-        return f"a telemetry notification every {self._settings['interval_s']} s"
-
-    def _unsubscribe(self, session):
-        if session in self._subscribers:
-            self._subscribers.remove(session)
-        return True
+    def measure_soon(self):
+        """Now instead of at the next time."""
+        self._timer.start(1)
 
     def _measure(self):
-        settings = self._settings
+        settings = self.settings
         jitter = settings["jitter"] * (2 * self._app.random() - 1)
         self._timer.start(settings["interval_s"] * 1000 * (1 + jitter))
-        if settings["enabled"] or self._subscribers:
+        if settings["enabled"] or self._subscribers and self._subscribers.sessions:
             self._app.sensors.sample(self._publish)
 
     def _publish(self, readings):
-        if self._settings["enabled"] and self._socket:
+        if self.settings["enabled"] and self._socket:
             self._send(readings)
         if self._subscribers:
-            self._notify(readings)
-
-    def _forget_closed(self):
-        self._subscribers = [session for session in self._subscribers if not session.closed]
-
-    def _notify(self, readings):
-        """Tell the subscribers; one that has gone away is one no more."""
-        self._forget_closed()
-        report = {
-            "device": self._app.device,
-            "seq": self._seq,
-            "uptime": self._app.clock.uptime(),
-            "readings": readings,
-        }
-        text = encode_notification("telemetry", report)
-        for session in self._subscribers:
-            session.notify(text)
+            self._subscribers.notify(readings)
 
     def _send(self, readings):
         """All readings in one line; what does not fit into a datagram goes into another one."""
@@ -171,17 +132,17 @@ class Telemetry:
     def _send_line(self, fields):
         separator = "," if fields else ""
         uptime = self._app.clock.uptime()
-        datagram = f"{self._head} {fields}{separator}seq={self._seq}i,uptime={uptime}i\n".encode()
-        self._seq += 1
+        datagram = f"{self._head} {fields}{separator}seq={self.seq}i,uptime={uptime}i\n".encode()
+        self.seq += 1
         for host, port in self.targets():
-            target = (self._app.names.address(host), port)
+            target = (host if is_address(host) else self._app.names.address(host), port)
             if not target[0]:  # not yet, or not at all: the names' service says why
-                self._unsent += 1
+                self.unsent += 1
             elif self._failed.get(target, 0) <= uptime:
                 self._socket.AsyncSendDatagram(datagram, target)
 
     def _count_unsent(self, _socket, _datagram, target):
-        self._unsent += 1
+        self.unsent += 1
         if target not in self._failed:  # once, not with every line
             self._app.log.warning("telemetry", f"{target[0]}:{target[1]} cannot be reached")
         pause_s = 0 if is_address(target[0]) else _PAUSE_S

@@ -20,13 +20,13 @@ class Pins:
         self._reserved = app.board.reserved_pins
         add = app.methods.add
         if hasattr(self._machine, "Pin"):
-            add("gpio.mode", self._mode, "pin mode pull?", "in, out or open_drain; pull up or down", writes=True)
-            add("gpio.read", self._read, "pin", "0 or 1")
-            add("gpio.write", self._write, "pin value", "0 or 1; makes the pin an output", writes=True)
+            add("gpio.mode", self._mode, "pin mode pull?", writes=True)
+            add("gpio.read", self._read, "pin")
+            add("gpio.write", self._write, "pin value", writes=True)
         if hasattr(self._machine, "PWM"):
-            add("pwm.set", self._pwm, "pin duty? freq?", "duty 0 to 1, freq in Hz; no duty: off", writes=True)
+            add("pwm.set", self._pwm, "pin duty? freq?", writes=True)
         if hasattr(self._machine, "ADC"):
-            add("adc.read", self._adc, "pin", "0 to 1 of full scale")
+            add("adc.read", self._adc, "pin")
 
     def stop(self):
         """Stop all pulses."""

@@ -4,18 +4,19 @@ import os
 import struct
 import time
 
+from firmware import const
 from XAsyncSockets import XAsyncUDPDatagram
 
-_PORT = 123
-_REQUEST = 0x23  # version 4, mode client
-_MODE_SERVER = 4
-_SECONDS_1900_TO_1970 = 2208988800
-_SECONDS_1970_TO_2000 = 946684800
-_FIRST_RETRY_S = 5
-_RETRY_AFTER_LOOKUP_S = 60  # by the system, that failed: it may have held up everything else for seconds
-_NAME_MS = 500  # until it is asked again whether the server's address is known by now
-_LONGEST_RETRY_S = 3600
-_AGAIN_S = 86400
+_PORT = const(123)
+_REQUEST = const(0x23)  # version 4, mode client
+_MODE_SERVER = const(4)
+_SECONDS_1900_TO_1970 = const(2208988800)
+_SECONDS_1970_TO_2000 = const(946684800)
+_FIRST_RETRY_S = const(5)
+_RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
+_NAME_MS = const(500)  # until it is asked again whether the server's address is known by now
+_LONGEST_RETRY_S = const(3600)
+_AGAIN_S = const(86400)
 
 
 def request(mark):

@@ -1,8 +1,10 @@
 """Reads a tar archive as it comes (POSIX ustar, as Python's tarfile and `tar --format=ustar` write it)."""
 
-_BLOCK = 512
-_FILES = b"0\0"  # the types that mean a plain file
-_FOLDER = b"5"
+from firmware import const
+
+_BLOCK = const(512)
+_FILES = const(b"0\0")  # the types that mean a plain file
+_FOLDER = const(b"5")
 
 
 def _text(field):

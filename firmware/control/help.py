@@ -1,0 +1,47 @@
+"""What `help` says of the firmware's own methods: a line each, loaded only to be shown."""
+
+_OWN = """\
+adc.read pin: 0 to 1 of full scale
+auth.challenge: a nonce to answer
+auth.login response: HMAC-SHA256(token, nonce), hexadecimal
+config.get key?: a key, a section or all
+config.reset key? (token): back to the default, in memory
+config.save (token): write config.json
+config.set key value (token): change a key in memory
+gc: collect garbage; the heap in bytes
+gpio.mode pin mode pull? (token): in, out or open_drain; pull up or down
+gpio.read pin: 0 or 1
+gpio.write pin value (token): 0 or 1; makes the pin an output
+help: what there is
+info: what this board is and how it fares
+log.tail count?: the last lines of the log
+net.status: state and history of the network
+ping: pong
+pwm.set pin duty? freq? (token): duty 0 to 1, freq in Hz; no duty: off
+reboot (token): start again
+safe_mode (token): start again with network and control only
+sensor.list: all sensors with their last reading
+sensor.read name?: one sensor, or all that can be read now
+telemetry.get: settings and counters of the telemetry
+telemetry.set key value (token): change a setting until the next boot
+telemetry.subscribe: get every measurement as a notification
+telemetry.unsubscribe: get them no more
+update.abort (token): forget it
+update.begin kind size sha256 signature (token): an image or files will come
+update.end (token): check it, and start again with it
+update.status: what this board takes, and how far an update is
+update.write offset data (token): the next piece, in base64
+uptime: seconds since the boot"""
+
+
+def lines(methods):
+    """A line for each method that there is: its name, its parameters, whether it needs the token, what it does."""
+    own = {line.split(":", 1)[0].split(" ", 1)[0]: line for line in _OWN.split("\n")}
+    found = []
+    for name in methods.names():
+        usage, text, writes = methods.described(name) or ("", "", False)
+        if text or name not in own:
+            found.append(f"{name} {usage}".rstrip() + (" (token)" if writes else "") + f": {text}")
+        else:
+            found.append(own[name])
+    return found

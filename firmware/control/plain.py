@@ -1,0 +1,43 @@
+"""Plain words instead of JSON: `gpio.write pin=2 value=1` is answered with text, for a person."""
+
+import json
+
+from firmware.control.jsonrpc import RpcError
+
+
+def reply(method, rest, call):
+    """The text that answers `method` with the words `rest`."""
+    try:
+        return _plain(call(method, _plain_params(rest)))
+    except RpcError as error:
+        return f"error: {error.message}"
+
+
+def _plain_params(text):
+    """`pin=2 value=1` as an object, `2 1` as an array; what is no JSON is text."""
+    words = text.split()
+    if words and all("=" in word for word in words):
+        return {word.split("=", 1)[0]: _plain_value(word.split("=", 1)[1]) for word in words}
+    return [_plain_value(word) for word in words]
+
+
+def _plain_value(word):
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+def _plain(result):
+    """A result as a person reads it: a line for each key or item."""
+    if isinstance(result, str):
+        return result
+    if isinstance(result, dict):
+        return "\n".join(f"{key}: {_plain_item(result[key])}" for key in sorted(result))
+    if isinstance(result, list):
+        return "\n".join(_plain_item(item) for item in result) or "none"
+    return json.dumps(result)
+
+
+def _plain_item(item):
+    return item if isinstance(item, str) else json.dumps(item)

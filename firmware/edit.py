@@ -1,0 +1,42 @@
+"""Changes to a configuration: what is given in it, with one key more or less."""
+
+import json
+
+from firmware.config import ConfigError
+
+
+def changed(given, key, value):
+    """A copy of `given` in which "section.key" is `value`."""
+    given = json.loads(json.dumps(given))
+    place, last = _place(given, key)
+    place[last] = value
+    return given
+
+
+def without(given, key):
+    """A copy of `given` without "section.key"."""
+    given = json.loads(json.dumps(given))
+    place, last = _place(given, key)
+    if not isinstance(place, dict):
+        raise ConfigError(key, "an item of a list", "a key with a default")
+    place.pop(last, None)
+    return given
+
+
+def _place(values, key):
+    """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
+    parts = key.split(".")
+    for part in parts[:-1]:
+        if isinstance(values, dict):
+            values = values.setdefault(part, {})
+        else:
+            values = values[_index(values, part, key)]
+    return values, parts[-1] if isinstance(values, dict) else _index(values, parts[-1], key)
+
+
+def _index(values, part, key):
+    if not isinstance(values, list):
+        raise ConfigError(key, "this key", "a key of the configuration")
+    if not part.isdigit() or int(part) >= len(values):
+        raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
+    return int(part)

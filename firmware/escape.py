@@ -1,0 +1,22 @@
+"""Ways past the firmware, to a REPL that is free."""
+
+from firmware.log import describe
+
+FILE = "repl"
+
+
+def reason(board, config):
+    """Why the REPL has to stay free, or None."""
+    if board.has_file(FILE):
+        return f"there is a file {FILE}"
+    if config["boot"]["repl"]:
+        return "boot.repl is true"
+    button = config["boot"]["button"]
+    if button is not None:
+        try:
+            pin_class = board.machine.Pin
+            if not pin_class(button, pin_class.IN, pin_class.PULL_UP).value():
+                return f"pin {button} is held low"
+        except Exception as error:
+            print(f"boot: boot.button: {describe(error)}")
+    return None

@@ -1,0 +1,45 @@
+"""A Wi-Fi network of the board's own. interface.py has its shape."""
+
+from firmware.network.interface import Interface
+
+
+class AccessPointLink(Interface):
+    """A Wi-Fi network of the board's own, for when no other answers."""
+
+    def __init__(self, network, settings, ssid):
+        super().__init__()
+        self._network = network
+        self._settings = settings
+        self._ssid = settings["ssid"] or ssid
+        self.name = f"access point '{self._ssid}'"
+
+    def start(self):
+        """Name, key and channel before the radio goes on; a port that wants them after gets them then."""
+        wlan_class = self._network.WLAN
+        kind = getattr(wlan_class, "IF_AP", None)
+        self.interface = wlan = wlan_class(self._network.AP_IF if kind is None else kind)
+        try:
+            wlan.config(**self._options(wlan_class))
+            wlan.active(True)
+        except OSError:
+            wlan.active(True)
+            wlan.config(**self._options(wlan_class))
+
+    def _options(self, wlan_class):
+        options = {"ssid": self._ssid, "channel": self._settings["channel"]}
+        names = ("SEC_OPEN",)
+        if self._settings["password"]:
+            options["key"] = self._settings["password"]
+            names = ("SEC_WPA2", "SEC_WPA_WPA2")
+        for name in names:
+            if hasattr(wlan_class, name):
+                options["security"] = getattr(wlan_class, name)
+                break
+        return options
+
+    def has_guests(self):
+        """True while somebody is in the network."""
+        try:
+            return bool(self.interface.status("stations"))
+        except (OSError, ValueError, TypeError):
+            return False

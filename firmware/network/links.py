@@ -1,0 +1,77 @@
+"""Which links a board gets: what its image has and its configuration wants, in the configured order.
+
+Each kind is loaded only where it is used: on stock MicroPython code lies in the heap.
+"""
+
+from firmware.network.interface import Interface
+
+
+class HostLink(Interface):
+    """The network of the computer that the UNIX board runs on."""
+
+    name = "host"
+    restartable = False
+
+    def __init__(self, network):
+        super().__init__()
+        self._network = network
+
+    def start(self):
+        """There from the start."""
+        self.interface = self._network.Host()
+
+    def stop(self):
+        """Not ours to stop."""
+
+
+def make_links(board, config, clock):
+    """The links that the board can have and the configuration wants, in its order."""
+    network = board.network
+    by_kind = {
+        "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],
+        "lan": lambda: _make_lan(board, config["lan"]),
+        "ppp": lambda: _make_ppp(board, config["ppp"]),
+        "wifi": lambda: _make_stations(board, config["wifi"], clock),
+    }
+    links = []
+    for kind in config["network"]["order"]:
+        links += by_kind[kind]()
+    return links
+
+
+def _make_lan(board, settings):
+    """Where the board has, or the configuration describes, a wired interface."""
+    network = board.network
+    on_chip = hasattr(network, "LAN") and settings["phy"]
+    if not settings["enabled"] or not (hasattr(board.support, "lan") or hasattr(network, "WIZNET5K") or on_chip):
+        return []
+    from firmware.network.wired import LanLink
+
+    return [LanLink(board, settings)]
+
+
+def _make_ppp(board, settings):
+    """Where the image has PPP, and the board or the configuration a UART for it."""
+    has_uart = hasattr(board.support, "uart") or settings["uart"] is not None
+    if not settings["enabled"] or not hasattr(board.network, "PPP") or not has_uart:
+        return []
+    from firmware.network.wired import PppLink
+
+    return [PppLink(board, settings)]
+
+
+def _make_stations(board, settings, clock):
+    if not settings["networks"] or not hasattr(board.network, "WLAN"):
+        return []
+    from firmware.network.wifi import StationLink
+
+    return [StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]]
+
+
+def make_fallback(board, config, device):
+    """The access point for when no link comes up, or None."""
+    if config["ap"]["enabled"] and hasattr(board.network, "WLAN"):
+        from firmware.network.access_point import AccessPointLink
+
+        return AccessPointLink(board.network, config["ap"], device)
+    return None

@@ -1,0 +1,34 @@
+"""The memory of ESP32's radio: its driver takes it from what Python's heap has not taken yet."""
+
+from firmware import const
+
+_NEEDED = const(40000)  # bytes that the system keeps for the radio's buffers, its sockets and their data
+_NO_MEMORY = const("0x0101")  # ESP_ERR_NO_MEM, which MicroPython does not know by name
+
+
+def switch_on(board, config, log):
+    """Have the driver take its memory before anything large is loaded."""
+    wifi = "wifi" in config["network"]["order"] and config["wifi"]["networks"]
+    if not (wifi or config["ap"]["enabled"]) or not hasattr(board.network, "WLAN"):
+        return
+    wlan = board.network.WLAN
+    try:
+        wlan(getattr(wlan, "IF_STA", getattr(board.network, "STA_IF", 0))).active(True)
+    except Exception as error:
+        log.error("network", no_memory(error, board) or str(error))
+
+
+def no_memory(error, board):
+    """What to tell where `error` means that the radio found no memory, else None."""
+    if _NO_MEMORY not in str(error):
+        return None
+    left = board.system_heap()
+    left = f"{left['free']} bytes are left, {left['largest']} in one piece" if left else "nothing is left"
+    return f"no memory for the radio: {left}; switch off services or sensors, or use an image of this project's"
+
+
+def check(board, log):
+    """Tell where the system has less left than it needs, before services take more."""
+    left = board.system_heap()
+    if left and left["free"] < _NEEDED:
+        log.warning("boot", f"the system has {left['free']} bytes left, the network may need {_NEEDED}")

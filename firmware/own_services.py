@@ -1,0 +1,37 @@
+"""The firmware's own services that a configuration uses. Those that only answer calls are loaded by the first call."""
+
+from firmware import const
+from firmware.services import Late
+
+# What is loaded when it is first called.
+_SYSTEM = const(
+    "ping help info uptime gc reboot safe_mode net.status sensor.list sensor.read log.tail config.get config.set "
+    "config.save config.reset"
+)
+_UPDATE = const("update.status update.begin update.write update.end update.abort")
+_TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
+_PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
+
+
+def find(app):
+    """They, in the order in which they start."""
+    own = [Late("system", "firmware.system", "System", _SYSTEM)]
+    if not app.safe_reason:
+        pins = " ".join(methods for part, methods in _PINS if hasattr(app.board.machine, part))
+        own.append(Late("pins", "firmware.control.pins", "Pins", pins))
+        if app.config["telemetry"]["enabled"]:
+            from firmware.telemetry import Telemetry
+
+            own.append(Telemetry())
+        else:
+            own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
+        if app.config["network"]["ntp"] and not app.board.keeps_time:
+            from firmware.network.ntp import NetworkTime
+
+            own.append(NetworkTime())
+        if app.config["network"]["probe_s"]:
+            from firmware.network.watch import LinkWatch
+
+            own.append(LinkWatch())
+    own.append(Late("update", "firmware.update.service", "Update", _UPDATE))
+    return own

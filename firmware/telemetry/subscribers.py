@@ -1,0 +1,66 @@
+"""Telemetry for clients of the control server: its settings, and every measurement as a notification."""
+
+from firmware.control.jsonrpc import encode_notification
+
+_SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
+
+
+class Subscribers:
+    """Who gets the measurements."""
+
+    def __init__(self, app, telemetry):
+        self._app = app
+        self._telemetry = telemetry
+        self.sessions = []
+        add = app.methods.add
+        add("telemetry.get", self._get)
+        add("telemetry.set", self._set, "key value", writes=True)
+        add("telemetry.subscribe", self._subscribe)
+        add("telemetry.unsubscribe", self._unsubscribe)
+
+    def _get(self, _session):
+        telemetry = self._telemetry
+        return {
+            "settings": {key: telemetry.settings[key] for key in _SETTINGS},
+            "targets": [f"{host}:{port}" for host, port in telemetry.targets()],
+            "seq": telemetry.seq,
+            "unsent": telemetry.unsent,
+            "subscribers": len(self.sessions),
+        }
+
+    def _set(self, session, key, value):
+        if key not in _SETTINGS:
+            raise ValueError(f"key: one of {', '.join(_SETTINGS)}")
+        self._app.config.set("telemetry." + key, value)
+        self._telemetry.take_settings()
+        self._telemetry.measure_soon()
+        return self._get(session)
+
+    def _subscribe(self, session):
+        if session not in self.sessions:
+            self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
+            self.sessions.append(session)
+        return f"a telemetry notification every {self._telemetry.settings['interval_s']} s"
+
+    def _unsubscribe(self, session):
+        if session in self.sessions:
+            self.sessions.remove(session)
+        return True
+
+    def _forget_closed(self):
+        self.sessions = [session for session in self.sessions if not session.closed]
+
+    def notify(self, readings):
+        """Tell them; one that has gone away is one no more."""
+        self._forget_closed()
+        if not self.sessions:
+            return
+        report = {
+            "device": self._app.device,
+            "seq": self._telemetry.seq,
+            "uptime": self._app.clock.uptime(),
+            "readings": readings,
+        }
+        text = encode_notification("telemetry", report)
+        for session in self.sessions:
+            session.notify(text)

@@ -1,0 +1,1 @@
+"""Updates over the network: how they come (service), and whether a new image stays (trial)."""

@@ -1,0 +1,85 @@
+"""The firmware's modules among each other: what can be off is a folder of its own, and no imports go in a circle."""
+
+import ast
+import subprocess
+
+import pytest
+from image import IMAGE, PATIENCE_S, ROOT, image_environment
+
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", ""): path
+    for path in (ROOT / "firmware").rglob("*.py")
+}
+
+
+def imports(name):
+    """The modules of the firmware that `name` imports anywhere, also inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(SOURCES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            below = {f"{node.module}.{alias.name}" for alias in node.names} & set(SOURCES)
+            found.update(below or {node.module})
+    return found & set(SOURCES)
+
+
+def test_no_imports_go_in_a_circle():
+    left = {name: imports(name) for name in SOURCES}
+    while left:
+        leaves = {name for name, imported in left.items() if not imported & set(left)}
+        assert leaves, f"a circle among {sorted(left)}"
+        left = {name: imported for name, imported in left.items() if name not in leaves}
+
+
+STARTED = """
+import sys
+from firmware import boot
+board = boot.Board(files=".")
+log = boot.Log(boot.Clock())
+log.console = False
+config = boot.Config(board, log)
+{configure}
+app = boot._load(board, config, log, boot.Clock(), {safe})
+app.start()
+for _ in range(20):
+    app.turn(50)
+{then}
+print(" ".join(sorted(name for name in sys.modules if name.startswith("firmware"))))
+"""
+CALL = """
+class Session:
+    def check_access(self, writes):
+        pass
+app.methods.call(Session(), {!r}, {{}})
+"""
+ALWAYS = set(
+    "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
+    "firmware.control.jsonrpc firmware.control.methods firmware.log firmware.network firmware.network.bringup "
+    "firmware.network.interface firmware.sensors firmware.services".split()
+)
+
+
+@pytest.mark.parametrize(
+    "configure, safe, then, more",
+    [
+        ("", None, "", "telemetry telemetry.line_protocol network.watch"),
+        ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
+        ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
+        ("", "'asked for'", "", ""),
+        ("", "'asked for'", CALL.format("info"), "system"),
+        ("", "'asked for'", CALL.format("help"), "system"),
+        ("", "'asked for'", CALL.format("config.get"), "system"),
+        ("", "'asked for'", CALL.format("update.status"), "control.auth update update.service update.tar staged_files"),
+    ],
+)
+def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
+    """In an image: what stays loaded beside that which every board needs."""
+    script = tmp_path / "script.py"
+    script.write_text(STARTED.format(configure=configure, safe=safe, then=then))
+    done = subprocess.run(
+        [IMAGE, script], cwd=tmp_path, env=image_environment(), capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded == ALWAYS | {f"firmware.{name}" for name in more.split()}
