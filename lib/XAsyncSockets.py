@@ -74,8 +74,8 @@ _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: R
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
 _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-bit port's ticks
-_MAX_WAIT_MS = const(200000000)
-_CHIP_WAIT_MS = const(20)           # nothing wakes a chip's poll(): another thread's call waits this long
+# Nothing wakes a chip's poll(): another thread's call waits this long. Elsewhere, poll(2) takes no more.
+_MAX_WAIT_MS = 20 if _ON_CHIP else 200000000
 _ACCEPT_PAUSE_SEC = 0.1
 _NEW_MS = const(200)                # how long a thread may take from Create to setting the handlers
 _AT_ONCE = const(15)                # reads of one socket, and events that events cause, in one turn
@@ -200,6 +200,11 @@ def _check_handler(name, value, kind):
 def _check_pool(pool, kind):
     for name in ('AddAsyncSocket', 'RemoveAsyncSocket', 'NotifyNextReadyForReading', 'NotifyNextReadyForWriting'):
         _require(hasattr(pool, name), kind, 'asyncSocketsPool', 'an XAsyncSocketsPool', pool)
+
+
+def _check_socket(value):
+    if not isinstance(value, XAsyncSocket):
+        _require(False, XAsyncSocketsPoolException, 'asyncSocket', 'an XAsyncSocket', value)
 
 
 def _check_seconds(name, seconds, kind):
@@ -504,12 +509,12 @@ class XTimer:
     """
 
     _place = -1         # not in the heap
-    _socket = None      # that it is a timeout of
 
-    def __init__(self, pool, handler, arg=None):
+    def __init__(self, pool, handler, arg=None, socket=None):
         self._pool = pool
         self._handler = handler
         self._arg = arg
+        self._socket = socket   # that it is a timeout of
         self._due = self._at = self._number = 0
 
     def Cancel(self):
@@ -545,11 +550,11 @@ class XTimer:
             pool._wake()
 
     def _put_off(self, ms):
-        """As _start, for a time that is not before the one that it has."""
+        """As _start, but cheaper where it stands in the heap already, with an earlier time."""
         pool = self._pool
         self._due = _ticks_add(_ticks_ms(), ms)
-        if self._place < 0 or pool.public is not pool:   # a foreign pool's ExpireTimeSec is to be right
-            self._start(ms)
+        if self._place < 0 or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
+            self._start(ms)     # (a foreign pool looks at ExpireTimeSec)
 
     def _before(self, other):
         difference = _ticks_diff(self._at, other._at)
@@ -732,8 +737,7 @@ class XAsyncSocketsPool:
 
     def AddAsyncSocket(self, asyncSocket):
         """Manage a socket, and watch it for failure. False where it is managed already."""
-        if not isinstance(asyncSocket, XAsyncSocket):
-            self._check(asyncSocket)
+        _check_socket(asyncSocket)
         with self._lock:
             if asyncSocket._managed or asyncSocket._reason is not None:
                 return False
@@ -748,8 +752,7 @@ class XAsyncSocketsPool:
 
     def RemoveAsyncSocket(self, asyncSocket):
         """Forget a socket without closing it. False where it is not managed."""
-        if not isinstance(asyncSocket, XAsyncSocket):
-            self._check(asyncSocket)
+        _check_socket(asyncSocket)
         if not asyncSocket._managed:
             return False
         asyncSocket._managed = False
@@ -768,14 +771,10 @@ class XAsyncSocketsPool:
         self._notify(asyncSocket, _OUT, notify)
 
     def _notify(self, s, bit, on):
-        self._check(s)
+        _check_socket(s)
         self._do(s, self._set_interest, s, bit, on)
         if s.ExpireTimeSec is not None:
             self._do(s, s._look_at_expiry)
-
-    @staticmethod
-    def _check(s):
-        _require(isinstance(s, XAsyncSocket), XAsyncSocketsPoolException, 'asyncSocket', 'an XAsyncSocket', s)
 
     # --- the poll set
 
@@ -944,10 +943,6 @@ class XAsyncSocketsPool:
             _print_exception(ex)
         _print_exception(exception)
 
-    def _end_ailing(self):
-        self._ailing._fail(MemoryError('out of memory'))
-        self._ailing = None
-
     # --- the loop
 
     def _open(self):
@@ -979,7 +974,8 @@ class XAsyncSocketsPool:
             if workers_count:
                 self._workers = _Workers(self, workers_count)
                 for s in self.GetAllAsyncSockets():
-                    s._indirect()
+                    if isinstance(s, XAsyncTCPClient):
+                        s._indirect()
         except Exception as ex:
             self._close_poll()
             if started is None:
@@ -1006,12 +1002,12 @@ class XAsyncSocketsPool:
         start = _ticks_ms()
         left = wait_ms
         sockets = self._sockets
-        wait = self._poll.ipoll if _MICROPYTHON else self._wait
         self._in_turn = True
         try:
             while True:
                 if self._ailing is not None:
-                    self._end_ailing()
+                    self._ailing._fail(MemoryError('out of memory'))
+                    self._ailing = None
                 if self._calls:
                     self._take_calls()
                 ms = left
@@ -1023,9 +1019,9 @@ class XAsyncSocketsPool:
                     n = max(0, _ticks_diff(self._alarm, now))
                     if not 0 <= ms <= n:
                         ms = n
-                if _ON_CHIP and not 0 <= ms <= _CHIP_WAIT_MS:
-                    ms = _CHIP_WAIT_MS
-                for key, events in wait(ms if ms < _MAX_WAIT_MS else _MAX_WAIT_MS):
+                if not 0 <= ms <= _MAX_WAIT_MS:
+                    ms = _MAX_WAIT_MS
+                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
@@ -1054,7 +1050,8 @@ class XAsyncSocketsPool:
                                 n = None
                                 n = read(scratch.view)
                             else:
-                                s._take(n)
+                                if n == 0:
+                                    s._peer_closed()
                         else:
                             self._dispatch(s, events)
                     except Exception as ex:
@@ -1319,9 +1316,10 @@ class _ForeignPool(XAsyncSocketsPool):
                     self._report(s, ex)
             self._in_turn = False
         if s._reason is None:
-            self.public.NotifyNextReadyForWriting(s, self._due_first is not None or s._has_unsent())
+            self.public.NotifyNextReadyForWriting(s, self._due_first is not None or bool(s._interest & _OUT))
 
     def _set_interest(self, s, bit, on):
+        s._interest = s._interest | bit if on else s._interest & ~bit
         if bit == _IN:
             self.public.NotifyNextReadyForReading(s, on)
         elif bit == _OUT:
@@ -1413,10 +1411,8 @@ class XAsyncSocket:
 
     def __repr__(self):
         state = 'open' if self._reason is None else 'closed ' + XClosedReason.Name(self._reason)
-        return '<%s #%s%s %s>' % (type(self).__name__, self.SocketID, self._addresses(), state)
-
-    def _addresses(self):
-        return ''
+        ends = ['%s:%s' % getattr(self, name) for name in ('LocalAddr', 'CliAddr', 'SrvAddr') if hasattr(self, name)]
+        return '<%s #%s %s %s>' % (type(self).__name__, self.SocketID, ' -> '.join(ends), state)
 
     def GetAsyncSocketsPool(self):
         """The pool that manages this socket."""
@@ -1458,18 +1454,13 @@ class XAsyncSocket:
 
     # --- timers
 
-    def _timer(self, handler):
-        timer = XTimer(self._pool, handler, self)
-        timer._socket = self
-        return timer
-
     def _set_deadline(self, seconds, handler=None):
         """Have handler(self) called in `seconds`; None: not at all."""
         if self._deadline is not None:
             self._deadline.Cancel()
             self._deadline = None
         if seconds is not None:
-            self._deadline = self._timer(handler)
+            self._deadline = XTimer(self._pool, handler, self, self)
             self._deadline._start(int(seconds * 1000))
 
     def _look_at_expiry(self):
@@ -1537,12 +1528,6 @@ class XAsyncSocket:
                 raise
             handler(self._reason)
 
-    def _indirect(self):
-        """Workers run the handlers from now on."""
-
-    def _linger(self):
-        """The peer has ended while nothing is read."""
-
 
 class XAsyncTCPServer(XAsyncSocket):
     """
@@ -1592,9 +1577,6 @@ class XAsyncTCPServer(XAsyncSocket):
         self._interest = _IN
         super().__init__(asyncSocketsPool, srvSocket)
 
-    def _addresses(self):
-        return ' %s:%s' % self.SrvAddr
-
     def OnReadyForReading(self):
         """Accept what waits; one at a time on a chip, where asking once too often waits (RP2: 1 ms)."""
         for _ in range(1 if _ON_CHIP else 64):
@@ -1615,7 +1597,10 @@ class XAsyncTCPServer(XAsyncSocket):
         client = slot = None
         try:
             if self.OnClientAccepted is None:
-                self._tell_refused()
+                if not self._told:
+                    self._told = True
+                    self._pool._tell(self, XAsyncTCPServerException(
+                        'a connection is refused: no OnClientAccepted is set'))
             else:
                 slot = self._slots.GetAvailableSlot()
             if slot is None:
@@ -1641,11 +1626,6 @@ class XAsyncTCPServer(XAsyncSocket):
             pool._tell(self, ex)
             pool._do(client, client._fail, ex)
 
-    def _tell_refused(self):
-        if not self._told:
-            self._told = True
-            self._pool._tell(self, XAsyncTCPServerException('a connection is refused: no OnClientAccepted is set'))
-
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
         self._pool._set_interest(self, _IN, False)
@@ -1665,7 +1645,7 @@ _HANDING_OVER = const(3)    # closed by the application, with data still to be s
 _DIRECT = const(0)          # whatever arrives, straight from the scratch
 _SOME = const(-1)           # whatever there is
 _NO_MORE = const(-2)        # nothing ever again
-# N: that many bytes; a memoryview: to be filled, it is larger than the buffer; a str: a line of that encoding
+# N: that many bytes; a str: a line of that encoding
 
 
 def _ignore(*_):
@@ -1721,7 +1701,7 @@ class XAsyncTCPClient(XAsyncSocket):
     CloseError = None
 
     _phase = _OPEN
-    _untold = None          # the event that comes before all others: connected, or not
+    _outcome = None         # the name of the event that comes before all others
     _made = None            # ticks at which another thread than the loop's made it
     _host_name = None
     _send_size = None
@@ -1732,10 +1712,9 @@ class XAsyncTCPClient(XAsyncSocket):
     _sending = None         # (view, handler, arg): what could not be written yet,
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
-    _seconds = None         # the timeout of the receive as given,
-    _limit_ms = 0           # in ms,
-    _timer_of_receive = None
-    _filled = 0             # bytes of _wants, where that is a memoryview
+    _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
+    _limit_ms = 0           # the timeout of the receive; 0: none
+    _timer = None           # and its XTimer
     _skipping = False       # a line that is too long
     _paused = False         # the buffer is full
     _peer_done = False      # the peer sends no more
@@ -1789,9 +1768,9 @@ class XAsyncTCPClient(XAsyncSocket):
         self.SrvAddr = srvAddr
         self.CliAddr = cliAddr or ('0.0.0.0', 0)
         # These are looked up for each message: here, not in the class.
-        self._wants = self._arg = None
+        self._wants = self._arg = self._memory = None    # _memory: the slot's, or that of a larger receive,
+        self._held = 0      # in which that many bytes are unread
         self._handler = _ignore
-        self._held = 0              # bytes that are unread, at the beginning of the slot's memory
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
         if sendBufSlot is not None:
@@ -1821,9 +1800,6 @@ class XAsyncTCPClient(XAsyncSocket):
         self._straight = isinstance(pool, XAsyncSocketsPool) and pool._workers is None
         super()._manage(pool, sock)
 
-    def _addresses(self):
-        return ' %s:%s -> %s:%s' % (self.CliAddr + self.SrvAddr)
-
     # --- receiving: what the application asks for
 
     def AsyncRecvData(self, size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None):
@@ -1836,7 +1812,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if size is not None:
             _check_size('size', size, XAsyncTCPClientException)
-        elif self._wants is None and onDataRecv is self._handler and timeoutSec is None and self._seconds is None \
+        elif self._wants is None and onDataRecv is self._handler and timeoutSec is None and not self._limit_ms \
                 and not self._held and self._straight and _get_ident() == self._pool._owner:    # the same again
             self._arg = onDataRecvArg
             self._wants = _DIRECT
@@ -1851,7 +1827,7 @@ class XAsyncTCPClient(XAsyncSocket):
         positional str is taken for it, as older programs pass it. A line longer than the buffer (see OnLineTooLong), or
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
-        if self._wants is None and onDataRecv is self._handler and timeoutSec is None and self._seconds is None \
+        if self._wants is None and onDataRecv is self._handler and timeoutSec is None and not self._limit_ms \
                 and not self._held and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:  # the same again
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
@@ -1865,45 +1841,33 @@ class XAsyncTCPClient(XAsyncSocket):
     def _receive(self, wants, handler, arg, seconds):
         if handler is not None and not _callable(handler):
             _check_handler('onDataRecv', handler, XAsyncTCPClientException)
-        if self._wants is not None:
-            return self._refuse()
         ms = 0 if seconds is None else _check_seconds('timeoutSec', seconds, XAsyncTCPClientException)
+        memory = None
         if _type(wants) is int and wants > self._recv_slot.Size:
-            wants = self._memory_for(wants)
-        if _get_ident() == self._pool._owner:
-            self._want(wants, handler, arg, seconds, ms)
-            return True
+            try:
+                memory = memoryview(bytearray(wants))
+            except (MemoryError, OverflowError) as ex:
+                raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % wants, ex)
         with _state_lock:
             if self._wants is not None:
-                return self._refuse()
+                if self._closing or self._peer_done and self._wants == _NO_MORE:
+                    return False
+                raise XAsyncTCPClientException('a receive is already pending')
             self._wants = _NO_MORE
-        self._pool._do(self, self._want, wants, handler, arg, seconds, ms)
+        self._pool._do(self, self._want, wants, memory, handler, arg, ms)
         return True
 
-    def _refuse(self):
-        if self._closing or self._peer_done and self._wants == _NO_MORE:
-            return False
-        raise XAsyncTCPClientException('a receive is already pending')
-
-    @staticmethod
-    def _memory_for(size):
-        try:
-            return memoryview(bytearray(size))
-        except (MemoryError, OverflowError) as ex:
-            raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % size, ex)
-
-    def _want(self, wants, handler, arg, seconds, ms):
+    def _want(self, wants, memory, handler, arg, ms):
         if self._closing:
             return
         self._handler = handler or _ignore
         self._arg = arg
         self._wants = _DIRECT if wants == _SOME and self._straight and not self._held else wants
-        if seconds is not self._seconds:
-            self._seconds = seconds
-            self._limit_ms = ms
-        if seconds is not None:
+        self._larger = memory
+        self._limit_ms = ms
+        if ms:
             self._start_timer()
-        if self._held or self._peer_done:
+        if self._held or self._peer_done or memory is not None:
             self._pool._post(self)
 
     def _indirect(self):
@@ -1914,12 +1878,12 @@ class XAsyncTCPClient(XAsyncSocket):
     # --- timeouts of receives
 
     def _start_timer(self):
-        if self._timer_of_receive is None:
-            self._timer_of_receive = self._timer(XAsyncTCPClient._receive_over)
-        self._timer_of_receive._put_off(self._limit_ms)
+        if self._timer is None:
+            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
+        self._timer._put_off(self._limit_ms)
 
     def _receive_over(self):
-        if self._seconds is None or self._wants is None:
+        if not self._limit_ms or self._wants is None:
             return
         if self._phase == _CONNECTING or self._busy:    # what waits for a connection counts from there
             self._start_timer()
@@ -1932,36 +1896,28 @@ class XAsyncTCPClient(XAsyncSocket):
         """Read once and hand out what is wanted."""
         if self._paused or self._peer_done or self._closing:
             return
-        wants = self._wants
+        window = self._memory
         held = self._held
-        large = not held and _type(wants) is memoryview
         try:
-            if large:
-                n = self._read(wants[self._filled:])
-            elif not held:
-                n = self._read(self._scratch.view)
-            else:
-                n = self._read(self._recv_slot._memory[held:self._room()])
+            n = self._read(self._scratch.view if window is None else window[held:self._room()])
         except Exception as ex:
             self._read_failed(ex)
             return
         if self._tls is not None:
             self._after_tls(n)
-        if not n or self._reason is not None:
-            self._take(n)
-        elif large:
-            self._fill(n)
-        elif held:
-            self._hand_out(self._recv_slot._memory, held + n)
-        else:
-            self._hand_out(self._scratch.view, n)
+        if n:
+            self._hand_out(self._scratch.view if window is None else window, held + n)
+        elif n == 0:
+            self._peer_closed()
         if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
             self.ExpireTimeSec = None   # a foreign pool's
 
     def _room(self):
-        """The end of the memory that may be read into: a line's end has room behind the buffer's size."""
+        """How many bytes may be held: a line's end has room behind the buffer's size."""
         size = self._recv_slot.Size
-        return size + _LINE_END if self._held >= size or _type(self._wants) is _str else size
+        if _type(self._wants) is _str:
+            return size + _LINE_END
+        return max(size, self._held, self._wants or 0)
 
     def _read_failed(self, ex):
         if not isinstance(ex, OSError) or ex.errno not in _WOULD_BLOCK:
@@ -1969,19 +1925,6 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._pool._report(self, ex)
             else:
                 self._fail(ex)
-
-    def _take(self, n):
-        """A read gave nothing: 0 is the peer's end, None that there is nothing now."""
-        if n == 0 and self._reason is None:
-            self._peer_closed()
-
-    def _fill(self, n):
-        """`n` more bytes are in a large receive."""
-        wants = self._wants
-        self._filled += n
-        if self._filled == len(wants):
-            self._filled = 0
-            self._give(wants)
 
     def _give(self, data):
         """Give data to the handler of the receive."""
@@ -2004,12 +1947,6 @@ class XAsyncTCPClient(XAsyncSocket):
                 start = self._hand_out_lines(window, start, end)
                 if _type(self._wants) is _str:
                     break
-            elif _type(wants) is memoryview:
-                n = min(end - start, len(wants) - self._filled)
-                wants[self._filled:self._filled + n] = window[start:start + n]
-                start += n
-                self._held = end - start
-                self._fill(n)
             else:
                 n = end - start if wants <= 0 else wants
                 if n > end - start:
@@ -2059,40 +1996,44 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._reason is not None:
             return
         held = self._held = end - start
-        slot = self._recv_slot
-        if not held:
-            if window is not self._scratch.view:
-                slot._forget()
-        elif start or window is self._scratch.view:
+        memory = self._memory
+        if self._larger is not None:
+            memory, self._larger = self._larger, None
+        elif not held:
+            memory = None
+            self._recv_slot._forget()
+        elif memory is None:
             try:
-                memory = slot._allocate()
+                memory = self._recv_slot._allocate()
             except MemoryError as ex:
                 self._pool._report(self, ex)
                 return
+        if held and (start or memory is not window):
             memory[:held] = window[start:end]   # may overlap: both interpreters use memmove
+        self._memory = memory
         if held and self._wants == _DIRECT:
             self._wants = _SOME
-        paused = held >= slot.Size and held >= self._room()
-        if paused != self._paused and not self._peer_done:
-            self._paused = paused
-            if self._phase == _OPEN:
-                self._set_deadline(None)
-            if self._tls is not None:
-                self._tls.more = True
-                self._pool._post(self)
-            self._pool._set_interest(self, _IN, not paused)
-            if _PEER_END:
-                self._pool._set_interest(self, _PEER_END, paused)
+        self._pause(held >= self._room())
+
+    def _pause(self, paused):
+        if paused == self._paused or self._peer_done:
+            return
+        self._paused = paused
+        if self._phase == _OPEN:
+            self._set_deadline(None)
+        if self._tls is not None:
+            self._tls.more = True
+            self._pool._post(self)
+        self._pool._set_interest(self, _IN, not paused)
+        if _PEER_END:
+            self._pool._set_interest(self, _PEER_END, paused)
 
     # --- events
 
     def _fire(self):
         """Tell one thing that is due, the oldest first; what is left is due again."""
-        handler = self._untold
-        if handler is not None:
-            self._untold = None
-            self._pool._post(self)
-            handler(self)
+        if self._outcome is not None:
+            self._tell_outcome()
             return
         handler = self._sent
         if handler is not None:
@@ -2111,8 +2052,8 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._reason is not None:
             XAsyncSocket._fire(self)
             return
-        if self._held and self._wants is not None:
-            self._hand_out(self._recv_slot._memory, self._held)
+        if self._larger is not None or self._held and self._wants is not None:
+            self._hand_out(self._memory, self._held)
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
         if self._peer_done and self._reason is None:
@@ -2242,7 +2183,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._look_at_handshake()
         if self._sending is not None:
             self._write = _not_now
-            if self._has_unsent():
+            if self._tls is None or self._tls.blocked == _OUT:
                 self._pool._set_interest(self, _OUT, True)
             if progress and self._deadline is not None and self._phase != _HANDSHAKING:
                 self._linger()
@@ -2254,16 +2195,11 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._phase == _OPEN:
             self._write = self._writer()
 
-    def _has_unsent(self):
-        """True where something waits for the system socket to be writable."""
-        if self._phase == _CONNECTING:
-            return True
-        return self._sending is not None if self._tls is None else self._tls.blocked == _OUT
-
     def OnReadyForWriting(self):
         """Go on with connecting, with TLS, or with what waits to be sent."""
         if self._reason is not None:
             return
+        self._interest &= ~_OUT     # a foreign pool has it so
         if self._phase == _CONNECTING:
             self._connected()
         elif self._tls is not None:
@@ -2299,10 +2235,6 @@ class XAsyncTCPClient(XAsyncSocket):
 
     # --- connecting
 
-    def _is_new(self):
-        """Made a moment ago by a thread that may be about to set its handlers."""
-        return self._made is not None and _ticks_diff(_ticks_ms(), self._made) < _NEW_MS
-
     def _connected(self):
         """
         Writable for the first time: connected, or refused. MicroPython has no getsockopt, and ESP32 reports no error,
@@ -2321,9 +2253,9 @@ class XAsyncTCPClient(XAsyncSocket):
             self._write = self._writer()
         if not _MICROPYTHON:
             self.CliAddr = self._socket.getsockname()[:2]
-        self._untold = XAsyncTCPClient._tell_connected
+        self._outcome = 'OnConnected'
         self._pool._post(self)
-        if self._seconds is not None and self._wants is not None:
+        if self._limit_ms and self._wants is not None:
             self._start_timer()
         if n == 0:
             self._peer_done = True
@@ -2332,21 +2264,15 @@ class XAsyncTCPClient(XAsyncSocket):
         if n:   # it has come already, and waits until that is told
             self._keep(self._scratch.view, 0, n)
 
-    def _tell_connected(self):
-        if self.OnConnected is not None:
-            self._pool._call(self, self.OnConnected, self)
-        elif self._is_new():
-            self._wait_for_handlers(XAsyncTCPClient._tell_connected)
-
-    def _tell_failed(self):
-        if self.OnFailsToConnect is not None:
-            self._pool._call(self, self.OnFailsToConnect, self)
-        elif self._is_new():
-            self._wait_for_handlers(XAsyncTCPClient._tell_failed)
-
-    def _wait_for_handlers(self, tell):
-        time.sleep(0.001)
-        self._untold = tell
+    def _tell_outcome(self):
+        self._pool._post(self)      # for what is due behind it
+        handler = getattr(self, self._outcome)
+        if handler is None and self._made is not None and _ticks_diff(_ticks_ms(), self._made) < _NEW_MS:
+            time.sleep(0.001)       # another thread made it, and may be about to set the handler
+            return
+        self._outcome = None
+        if handler is not None:
+            self._pool._call(self, handler, self)
 
     # --- TLS
 
@@ -2387,7 +2313,7 @@ class XAsyncTCPClient(XAsyncSocket):
             why = 'TLS has already started'
         elif self._phase != _OPEN or self._closing:
             why = 'the connection is not open'
-        elif self._held or self._filled:
+        elif self._held:
             why = 'bytes are unread that the peer sent in plain'
         elif self._queued:
             why = 'plain data is unsent; start TLS from its onDataSent'
@@ -2423,7 +2349,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if tls.more:    # what poll() does not see: read on, when the other sockets have had their turn
             self._pool._post(self)
         self._look_at_handshake()
-        if self._sending is not None and self._phase != _HANDSHAKING:
+        if self._sending is not None:   # reading may be what it waited for
             self._send_waiting()
         elif tls.blocked == _OUT:
             self._pool._set_interest(self, _OUT, True)
@@ -2501,7 +2427,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
             if self._held and self._wants is not None:
-                self._hand_out(self._recv_slot._memory, self._held)
+                self._hand_out(self._memory, self._held)
         if self._busy:      # a worker may want more, or answer
             self._pool._post(self)
             return
@@ -2520,7 +2446,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _close(self, closedReason=XClosedReason.Error):
         if self._reason is None and self._phase == _CONNECTING:
-            self._untold = XAsyncTCPClient._tell_failed
+            self._outcome = 'OnFailsToConnect'
         return XAsyncSocket._close(self, closedReason)
 
     def _clear(self):
@@ -2533,11 +2459,11 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._tls.say_goodbye()
             self._tls.close()
             self._tls = None
-        if self._timer_of_receive is not None:
-            self._timer_of_receive.Cancel()
+        if self._timer is not None:
+            self._timer.Cancel()
         if self._deadline is not None:
             self._set_deadline(None)
-        self._sending = self._queue = self._arg = None
+        self._sending = self._queue = self._arg = self._memory = self._larger = None
         self._handler = _ignore
 
     def _drain(self):
@@ -2623,9 +2549,6 @@ class XAsyncUDPDatagram(XAsyncSocket):
     @OnDataRecv.setter
     def OnDataRecv(self, handler):
         self.OnRecv = handler
-
-    def _addresses(self):
-        return ' %s:%s' % self.LocalAddr
 
     def OnReadyForReading(self):
         """Receive a datagram."""
@@ -2753,6 +2676,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def OnReadyForWriting(self):
         """Send what waits."""
+        self._interest &= ~_OUT     # a foreign pool has it so
         queue, self._queue, self._queued = self._queue, None, 0
         while queue is not None and not queue.Empty:    # one that is refused queues itself and all behind it again
             self._send(*queue.Get())
@@ -2762,9 +2686,6 @@ class XAsyncUDPDatagram(XAsyncSocket):
     def OnExceptionalCondition(self):
         """An ICMP error about an earlier datagram: reading clears it."""
         self.OnReadyForReading()
-
-    def _has_unsent(self):
-        return self._queued > 0
 
     def _clear(self):
         self._set_deadline(None)
