@@ -1,4 +1,4 @@
-"""CallLater and its timers: their time, their order, their end; from the loop, from handlers, and from other threads."""
+"""CallLater and its timers: their time, order and end; from the loop, from handlers, and from other threads."""
 import gc
 
 from harness import (
