@@ -19,8 +19,8 @@ MEMBERS = {
                     'OnReadyForWriting OnExceptionalCondition ExpireTimeSec',
     'XAsyncTCPServer': 'Create OnClientAccepted',
     'XAsyncTCPClient': 'Create AsyncRecvLine AsyncRecvData AsyncSendData AsyncSendSendingBuffer StartSSL '
-                       'StartSSLContext CreateSSLContext IsSSL OnFailsToConnect OnConnected OnPeerFinished OnLineTooLong '
-                       'CloseError SendQueueLimit LingerSec HandshakeSec',
+                       'StartSSLContext CreateSSLContext IsSSL OnFailsToConnect OnConnected OnPeerFinished '
+                       'OnLineTooLong CloseError SendQueueLimit LingerSec HandshakeSec',
     'XAsyncUDPDatagram': 'Create AsyncSendDatagram OnRecv OnFailsToSend',
     'XBufferSlot': 'Available Size Buffer',
     'XBufferSlots': 'GetAvailableSlot SlotsCount SlotsSize Slots',
