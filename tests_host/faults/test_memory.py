@@ -182,4 +182,4 @@ def test_no_memory_for_a_worker(bounded):
     run = subprocess.run([bounded.command[0], str(HERE / 'no_memory_for_a_worker.py')],
                          env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=PATIENCE_SEC * 2)
-    assert (run.returncode, run.stdout) == (0, "b'lock\\n'\nb''\nMemoryError\nb'y\\n'\n"), run
+    assert (run.returncode, run.stdout) == (0, "b'greedy\\n'\nb''\nMemoryError\nb'y\\n'\n"), run
