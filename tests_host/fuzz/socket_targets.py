@@ -293,7 +293,7 @@ def arguments(data):
     except Exception as exception:
         promise(may_raise and isinstance(exception, may_raise), 'the exception of its class', function, given,
                 exception)
-        promise(str(exception), 'an exception says why', function, given)
+        promise(str(exception) or isinstance(exception, MemoryError), 'an exception says why', function, given)
         promise(len(scene.pool.GetAllAsyncSockets()) == len(before), 'nothing is created', function, given)
     if isinstance(result, XAsyncSocket) and result not in before:
         result.Close()
