@@ -139,6 +139,7 @@ except ImportError:     # a port without threads
     def _start_thread(function, args):
         raise OSError('this port of MicroPython has no threads')
 
+_ANY_ADDRESS = ('0.0.0.0', 0)
 _MAIN_THREAD = _get_ident()         # whose program imported this
 _state_lock = _allocate_lock()      # for the few words that any thread may change
 
@@ -209,8 +210,8 @@ def _check_socket(value):
 
 def _check_seconds(name, seconds, kind):
     """Milliseconds of a timeout."""
-    _require(type(seconds) in (int, float) and 0 < seconds <= _MAX_SEC, kind, name,
-             'seconds, more than 0 and %d at most' % _MAX_SEC, seconds)
+    _require((type(seconds) is int or type(seconds) is float) and 0 < seconds <= _MAX_SEC, kind, name,
+             'seconds, more than 0 and 518400 at most', seconds)
     return max(1, int(seconds * 1000))
 
 
@@ -262,6 +263,14 @@ def _set_option(sock, level, name, number):
     """Switch a socket option on where the port has it; `number` is for ports that have it without its name."""
     try:
         sock.setsockopt(level, getattr(socket, name, number), 1)
+    except OSError:
+        pass
+
+
+def _no_delay(sock):
+    """Send small messages at once (RFC 896 delays them)."""
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
     except OSError:
         pass
 
@@ -497,6 +506,12 @@ class _Scratch:
         self.cut = None
         self.length = -1
 
+    def take(self, n):
+        if n != self.length or not _MICROPYTHON:    # CPython: a handler may release() it
+            self.cut = self.view[:n]
+            self.length = n
+        return self.cut
+
 
 # === 3. Timers and the pool ===========================================================================================
 
@@ -631,13 +646,16 @@ class XAsyncSocketsPool:
         self._timers = []       # the heap; under the lock
         self._timer_number = 0
         self._alarm = None      # ticks at which the first of them is to be looked at
-        self._scratches = {}
+        self._scratches = {}    # by size
         self._workers = None
         self._reserve = None    # memory to go on with when there is no other
         self._ailing = None     # a socket that is to end for want of memory
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
+        # MicroPython's dict for 23 names is full with these and WaitEventsProcessing, and each look-up of a method would
+        # search all of it. With one name more it has room: 5 % of a connection.
+        self._room = None
 
     # --- for applications
 
@@ -738,13 +756,15 @@ class XAsyncSocketsPool:
     def AddAsyncSocket(self, asyncSocket):
         """Manage a socket, and watch it for failure. False where it is managed already."""
         _check_socket(asyncSocket)
-        with self._lock:
-            if asyncSocket._managed or asyncSocket._reason is not None:
-                return False
-            asyncSocket._managed = True
-            if asyncSocket.SocketID is None:
-                asyncSocket.SocketID = _next_id()
-        if _get_ident() == self._owner:
+        if asyncSocket._key is not None or asyncSocket._reason is not None:
+            return False
+        asyncSocket._key = asyncSocket._socket if _MICROPYTHON else asyncSocket._socket.fileno()
+        if asyncSocket.SocketID is None:
+            asyncSocket.SocketID = _next_id()
+        is_owner = _get_ident() == self._owner
+        if self._threaded or _UNGUARDED and self._owner is not None and not is_owner:
+            _set_all(asyncSocket)
+        if is_owner:
             self._watch(asyncSocket)
         else:
             self._do(asyncSocket, self._watch, asyncSocket)
@@ -753,13 +773,14 @@ class XAsyncSocketsPool:
     def RemoveAsyncSocket(self, asyncSocket):
         """Forget a socket without closing it. False where it is not managed."""
         _check_socket(asyncSocket)
-        if not asyncSocket._managed:
+        key = asyncSocket._key
+        if key is None:
             return False
-        asyncSocket._managed = False
+        asyncSocket._key = None
         if _get_ident() == self._owner:
-            self._forget(asyncSocket)
+            self._forget(asyncSocket, key)
         else:
-            self._do(asyncSocket, self._forget, asyncSocket)
+            self._do(asyncSocket, self._forget, asyncSocket, key)
         return True
 
     def NotifyNextReadyForReading(self, asyncSocket, notify):
@@ -781,24 +802,23 @@ class XAsyncSocketsPool:
     def _watch(self, s):
         if self._reserve is None:   # rather no further socket than no reserve
             self._reserve = [bytearray(64) for _ in range(10)]  # in pieces: after a flood there may be none that is large
-        if self._threaded:
-            _set_all(s)
-        key = s._key = s._socket if _MICROPYTHON else s._socket.fileno()
+        if s._key is None:          # another thread has removed it meanwhile
+            return
         with self._lock:
-            self._sockets[key] = s
+            self._sockets[s._key] = s
         if self._poll is not None:
-            self._register(key, s._interest)
+            self._register(s)
 
-    def _register(self, key, interest):
+    def _register(self, s):
         """
         Also while the poll set is read: events that are read twice or in the next turn only do no harm, for they are
         level-triggered.
         """
         try:
-            self._poll.register(key, interest)
+            self._poll.register(s._key, s._interest)
         except MemoryError:
             if _MICROPYTHON:
-                self._mend(key)
+                self._mend(s._key)
             raise
 
     def _mend(self, key):
@@ -823,11 +843,9 @@ class XAsyncSocketsPool:
             except MemoryError:
                 time.sleep(0.001)
 
-    def _forget(self, s):
-        key = s._key
-        if key is None or self._sockets.get(key) is not s:
+    def _forget(self, s, key):
+        if self._sockets.get(key) is not s:
             return
-        s._key = None
         with self._lock:
             del self._sockets[key]
         if self._poll is not None:
@@ -961,7 +979,7 @@ class XAsyncSocketsPool:
             self._poll.register(self._waker.key, _IN)
         for s in self.GetAllAsyncSockets():
             try:
-                self._register(s._key, s._interest)
+                self._register(s)
             except Exception as ex:
                 self._report(s, ex)
 
@@ -1014,9 +1032,10 @@ class XAsyncSocketsPool:
                 now = None
                 if self._due_first is not None:
                     ms = 0
-                if self._alarm is not None:
+                n = self._alarm
+                if n is not None:
                     now = _ticks_ms()
-                    n = max(0, _ticks_diff(self._alarm, now))
+                    n = max(0, _ticks_diff(n, now))
                     if not 0 <= ms <= n:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
@@ -1038,9 +1057,8 @@ class XAsyncSocketsPool:
                             n = None
                             n = read(scratch.view)
                             while n:
-                                if n != scratch.length or not _MICROPYTHON:     # CPython: a handler may release() it
-                                    scratch.cut = scratch.view[:n]
-                                    scratch.length = n
+                                if n != scratch.length or not _MICROPYTHON:
+                                    scratch.take(n)
                                 s._wants = None
                                 handler = s._handler
                                 handler(s, scratch.cut, s._arg)
@@ -1050,8 +1068,12 @@ class XAsyncSocketsPool:
                                 n = None
                                 n = read(scratch.view)
                             else:
-                                if n == 0:
-                                    s._peer_closed()
+                                s._take(n)
+                        elif events == _IN and s._straight and s._memory is None:
+                            read = s._read
+                            n = None
+                            n = read(s._scratch.view)
+                            s._take(n)
                         else:
                             self._dispatch(s, events)
                     except Exception as ex:
@@ -1121,10 +1143,12 @@ class XAsyncSocketsPool:
     def _fire_timers(self, now):
         """Call what was due at `now`, in order, and return the number."""
         count = 0
-        while self._alarm is not None and _ticks_diff(self._alarm, now) <= 0:
-            timers = self._timers
+        timers = self._timers
+        while True:
             with self._lock:
-                timer = timers[0]
+                timer = timers[0] if timers else None
+                if timer is None or _ticks_diff(timer._at, now) > 0:
+                    return count
                 put_off = _ticks_diff(timer._due, timer._at) > 0
                 if put_off:
                     timer._at = timer._due
@@ -1139,7 +1163,6 @@ class XAsyncSocketsPool:
                 timer._handler(timer._arg)
             except Exception as ex:
                 self._report(timer._socket, ex)
-        return count
 
     def _shut_down(self):
         """Close every socket, hand over what is queued, and give the system's resources back."""
@@ -1259,10 +1282,14 @@ class _Workers:
         except Exception as ex:
             error = ex
             self._pool._tell(s, ex)
+        self.hand_back(s, error)
+
+    def hand_back(self, s, error):
+        """Let the loop go on with a socket, or end it for an `error` of its handler."""
         while True:
             try:
                 return self._pool._do(s, self._take_back, s, error)
-            except MemoryError:     # until the loop has given up the reserve
+            except MemoryError:
                 self._pool._reserve = None
                 time.sleep(0.01)
 
@@ -1339,8 +1366,9 @@ _last_id = 0
 
 def _next_id():
     global _last_id
-    _last_id = (_last_id + 1) & 0x3fffffff
-    return _last_id
+    with _state_lock:
+        _last_id = (_last_id + 1) & 0x3fffffff
+        return _last_id
 
 
 def _set_all(s):
@@ -1375,8 +1403,7 @@ class XAsyncSocket:
     ExpireTimeSec = None
 
     _pool = None
-    _key = None             # in the pool's _sockets
-    _managed = False
+    _key = None             # what poll() reports; None: not managed
     _interest = 0           # _IN, _OUT and _PEER_END as wanted
     _busy = False           # with a worker
     _due = False            # in the pool's chain of due sockets,
@@ -1385,6 +1412,7 @@ class XAsyncSocket:
     _closing = False        # nothing may be asked of it any more
     _reason = None          # XClosedReason once closed
     _wants = None
+    _straight = False       # reads go to the scratch, and handlers are called at once
     _recv_slot = None
     _send_slot = None
 
@@ -1400,14 +1428,12 @@ class XAsyncSocket:
             raise _error(XAsyncSocketException, '"socket" is not a usable socket', ex)
         self._recv_slot = recvBufSlot
         self._send_slot = sendBufSlot
-        self._manage(asyncSocketsPool, socket)
+        self._socket = socket
+        self._set_pool(asyncSocketsPool).AddAsyncSocket(self)
 
-    def _manage(self, pool, sock):
-        self._socket = sock
-        if not isinstance(pool, XAsyncSocketsPool):
-            pool = _ForeignPool(pool)
-        self._pool = pool
-        pool.AddAsyncSocket(self)
+    def _set_pool(self, pool):
+        self._pool = pool if isinstance(pool, XAsyncSocketsPool) else _ForeignPool(pool)
+        return self._pool
 
     def __repr__(self):
         state = 'open' if self._reason is None else 'closed ' + XClosedReason.Name(self._reason)
@@ -1486,8 +1512,11 @@ class XAsyncSocket:
             return False
         self._reason = closedReason
         self._closing = True
-        self._pool._post(self)      # first, for it takes no memory, and _release may find none
-        self._release()
+        self._pool._post(self)
+        try:
+            self._release()
+        except MemoryError:         # _fire tries again
+            self._pool._reserve = None
         return True
 
     def _release(self):
@@ -1607,7 +1636,13 @@ class XAsyncTCPServer(XAsyncSocket):
                 sock.close()
                 return
             client = XAsyncTCPClient(self._pool.public, sock, self.SrvAddr, _readable(address), slot)
-            self._pool._call(self, self._hand_over, client)
+            workers = self._pool._workers
+            if workers is None:
+                self._hand_over(client)
+            else:   # both are busy until the handler is done
+                client._busy = True
+                workers.busy += 1
+                workers.give(self, self._hand_over, (client,))
         except Exception as ex:     # no memory: this one connection ends
             if client is None or client.SocketID is None:
                 sock.close()
@@ -1619,12 +1654,17 @@ class XAsyncTCPServer(XAsyncSocket):
             self._pool._report(client or self, ex)
 
     def _hand_over(self, client):
+        error = None
         try:
             self.OnClientAccepted(self, client)
-        except Exception as ex:     # who has not taken it has not got it
-            pool = self._pool
-            pool._tell(self, ex)
-            pool._do(client, client._fail, ex)
+        except Exception as ex:
+            error = ex
+            self._pool._tell(self, ex)
+        workers = self._pool._workers
+        if workers is not None:
+            workers.hand_back(client, error)
+        elif error is not None:
+            client._fail(error)
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
@@ -1666,8 +1706,8 @@ def _encoding(name):
                  'UTF-8 or ASCII on MicroPython', name)
         return name
     try:
-        str(b'', name)
-    except LookupError as ex:
+        'a'.encode(name)
+    except (LookupError, ValueError) as ex:
         raise _error(XAsyncTCPClientException, '"lineEncoding" is not known', ex)
     return name
 
@@ -1700,6 +1740,8 @@ class XAsyncTCPClient(XAsyncSocket):
     IsSSL = False
     CloseError = None
 
+    _interest = _IN
+    _straight = True
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
     _made = None            # ticks at which another thread than the loop's made it
@@ -1712,6 +1754,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _sending = None         # (view, handler, arg): what could not be written yet,
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
+    _memory = None          # of what is unread: the slot's, or that of a larger receive
     _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
     _limit_ms = 0           # the timeout of the receive; 0: none
     _timer = None           # and its XTimer
@@ -1765,40 +1808,35 @@ class XAsyncTCPClient(XAsyncSocket):
         return client
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
-        self.SrvAddr = srvAddr
-        self.CliAddr = cliAddr or ('0.0.0.0', 0)
-        # These are looked up for each message: here, not in the class.
-        self._wants = self._arg = self._memory = None    # _memory: the slot's, or that of a larger receive,
-        self._held = 0      # in which that many bytes are unread
+        self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
+        # These are looked up for each message: here, not in the class. MicroPython's dict for 12 would be full, and slow.
+        self._wants = self._arg = None
+        self._held = 0      # bytes of _memory that are unread; negative while _hand_out is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
         if sendBufSlot is not None:
             self._send_slot = sendBufSlot
         if cliAddr:
-            self._interest = _IN
             self._write = cliSocket.write if _MICROPYTHON else cliSocket.send
         else:
             self._phase = _CONNECTING
+            self._interest = 0
             self._write = _not_now
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
                 self._made = _ticks_ms()
         cliSocket.setblocking(False)
-        try:
-            cliSocket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)     # small messages at once (RFC 896 delays them)
-        except OSError:
-            pass
-        self._manage(asyncSocketsPool, cliSocket)
-
-    def _manage(self, pool, sock):
-        size = self._recv_slot.Size
-        scratches = getattr(pool, '_scratches', _no_scratches)
-        scratch = scratches.get(size)
-        if scratch is None:
-            scratch = scratches[size] = _Scratch(size)
-        self._scratch = scratch
-        self._straight = isinstance(pool, XAsyncSocketsPool) and pool._workers is None
-        super()._manage(pool, sock)
+        _no_delay(cliSocket)
+        pool = self._set_pool(asyncSocketsPool)
+        if pool._workers is not None or pool.public is not pool:
+            self._straight = False
+        size = recvBufSlot.Size
+        scratches = pool._scratches
+        self._scratch = scratches.get(size)
+        if self._scratch is None:
+            self._scratch = scratches[size] = _Scratch(size)
+        self._socket = cliSocket
+        pool.AddAsyncSocket(self)
 
     # --- receiving: what the application asks for
 
@@ -1828,7 +1866,7 @@ class XAsyncTCPClient(XAsyncSocket):
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
         if self._wants is None and onDataRecv is self._handler and timeoutSec is None and not self._limit_ms \
-                and not self._held and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:  # the same again
+                and self._held <= 0 and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:  # the same again
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
@@ -1863,11 +1901,13 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = handler or _ignore
         self._arg = arg
         self._wants = _DIRECT if wants == _SOME and self._straight and not self._held else wants
-        self._larger = memory
-        self._limit_ms = ms
+        if memory is not None:
+            self._larger = memory
+        if ms != self._limit_ms:
+            self._limit_ms = ms
         if ms:
             self._start_timer()
-        if self._held or self._peer_done or memory is not None:
+        if self._held > 0 or self._peer_done or memory is not None:
             self._pool._post(self)
 
     def _indirect(self):
@@ -1883,7 +1923,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._timer._put_off(self._limit_ms)
 
     def _receive_over(self):
-        if not self._limit_ms or self._wants is None:
+        if not self._limit_ms or self._wants is None or self._wants == _NO_MORE:
             return
         if self._phase == _CONNECTING or self._busy:    # what waits for a connection counts from there
             self._start_timer()
@@ -1905,12 +1945,19 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         if self._tls is not None:
             self._after_tls(n)
-        if n:
-            self._hand_out(self._scratch.view if window is None else window, held + n)
-        elif n == 0:
-            self._peer_closed()
+        if n and window is not None:
+            self._hand_out(window[:held + n])
+        else:
+            self._take(n)
         if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
             self.ExpireTimeSec = None   # a foreign pool's
+
+    def _take(self, n):
+        """`n` bytes are in the scratch; 0 is the peer's end, None that there is nothing now."""
+        if n:
+            self._hand_out(self._scratch.take(n))
+        elif n == 0:
+            self._peer_closed()
 
     def _room(self):
         """How many bytes may be held: a line's end has room behind the buffer's size."""
@@ -1936,51 +1983,56 @@ class XAsyncTCPClient(XAsyncSocket):
             self._pool._workers.give(self, self._handler, (
                 self, data if _type(data) is _str else memoryview(bytearray(data)), self._arg))
 
-    def _hand_out(self, window, end):
-        """Call handlers with what is unread, window[:end], as long as more is wanted, and keep the rest."""
+    def _hand_out(self, view):
+        """Call handlers with what is unread, `view`, as long as more is wanted, and keep the rest."""
         start = 0
-        while start < end and not self._busy:
-            wants = self._wants
-            if wants is None or wants == _NO_MORE:
-                break
-            if _type(wants) is _str:
-                start = self._hand_out_lines(window, start, end)
+        while start < _len(view) and not self._busy and self._wants is not None:
+            if _type(self._wants) is _str:
+                start += self._hand_out_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
                 if _type(self._wants) is _str:
                     break
-            else:
-                n = end - start if wants <= 0 else wants
-                if n > end - start:
-                    break
-                start += n
-                self._held = end - start
-                self._give(window[start - n:start])
-        self._keep(window, start, end)
-
-    def _hand_out_lines(self, window, start, end):
-        """Hand out lines while lines are wanted. Returns where the rest begins."""
-        chunk = bytes(window[start:end])    # MicroPython can search neither bytearray nor memoryview
-        size = self._recv_slot.Size
-        base = start
-        while _type(self._wants) is _str and not self._busy:
-            n = chunk.find(b'\n', start - base)
-            if n < 0:
-                n = end - start
-                if self._skipping or n > size + (1 if n and chunk[-1] == 13 else 0):
-                    start = end
-                    self._line_too_long()
+                continue
+            if self._wants == _NO_MORE or self._wants > _len(view) - start:
                 break
-            line = chunk[start - base:n - 1 if n > start - base and chunk[n - 1] == 13 else n]
-            start = base + n + 1
-            self._held = end - start
-            if self._skipping or _len(line) > size:
+            n = start
+            start = n + self._wants if self._wants > 0 else _len(view)
+            self._held = start - _len(view)
+            self._give(view[n:start])
+        if start < _len(view) or self._memory is not None or self._larger is not None:
+            self._keep(view, start)
+
+    def _hand_out_lines(self, chunk):
+        """Hand out lines while lines are wanted. Returns where the rest of `chunk` begins."""
+        start = 0
+        while _type(self._wants) is _str and not self._busy:
+            n = chunk.find(b'\n', start)
+            if n < 0:
+                return self._no_line(chunk, start)
+            line = chunk[start:n - 1 if n > start and chunk[n - 1] == 13 else n]
+            start = n + 1
+            self._held = start - _len(chunk)
+            if self._skipping or _len(line) > self._recv_slot.Size:
                 self._line_too_long(True)
                 continue
-            try:
-                line = _str(line, self._wants)
-            except Exception as ex:
-                self._fail(_error(ValueError, 'a line is not ' + self._wants, ex))
-                break
-            self._give(line)
+            line = self._text(line)
+            if line is None:
+                self._fail(ValueError('a line is not ' + self._wants))
+            else:
+                self._give(line)
+        return start
+
+    def _text(self, line):
+        try:
+            return _str(line, self._wants)
+        except Exception:   # no `as`, whose frame MicroPython would take from the heap
+            return None
+
+    def _no_line(self, chunk, start):
+        """The next line has not ended yet."""
+        n = len(chunk) - start
+        if self._skipping or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
+            self._line_too_long()
+            return len(chunk)
         return start
 
     def _line_too_long(self, ends=False):
@@ -1991,26 +2043,25 @@ class XAsyncTCPClient(XAsyncSocket):
         if ends:
             self._pool._call(self, self.OnLineTooLong, self)
 
-    def _keep(self, window, start, end):
-        """Keep what no handler took, and go on reading as long as there is room."""
+    def _keep(self, view, start):
+        """Keep view[start:], which no handler took, and go on reading as long as there is room."""
         if self._reason is not None:
             return
-        held = self._held = end - start
+        held = self._held = len(view) - start
         memory = self._memory
+        move = start > 0 or memory is None      # out of the scratch, or to the beginning
         if self._larger is not None:
             memory, self._larger = self._larger, None
+            move = True
         elif not held:
             memory = None
             self._recv_slot._forget()
         elif memory is None:
-            try:
-                memory = self._recv_slot._allocate()
-            except MemoryError as ex:
-                self._pool._report(self, ex)
-                return
-        if held and (start or memory is not window):
-            memory[:held] = window[start:end]   # may overlap: both interpreters use memmove
-        self._memory = memory
+            memory = self._recv_slot._allocate()    # where that raises, the connection ends
+        if held and move:
+            memory[:held] = view[start:]    # may overlap: both interpreters use memmove
+        if memory is not self._memory:
+            self._memory = memory
         if held and self._wants == _DIRECT:
             self._wants = _SOME
         self._pause(held >= self._room())
@@ -2053,7 +2104,7 @@ class XAsyncTCPClient(XAsyncSocket):
             XAsyncSocket._fire(self)
             return
         if self._larger is not None or self._held and self._wants is not None:
-            self._hand_out(self._memory, self._held)
+            self._hand_out(self._memory[:self._held] if self._held else b'')
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
         if self._peer_done and self._reason is None:
@@ -2094,7 +2145,12 @@ class XAsyncTCPClient(XAsyncSocket):
         if n < 0 or n != _len(data):
             return self._send_later(data, n, onDataSent, onDataSentArg)
         if onDataSent is not None:
-            self._was_sent(onDataSent, onDataSentArg)
+            if self._sent is None:
+                self._sent = onDataSent
+                self._sent_arg = onDataSentArg
+                self._pool._post(self)
+            else:
+                self._was_sent(onDataSent, onDataSentArg)
         return True
 
     def _try_write(self, data):
@@ -2102,11 +2158,11 @@ class XAsyncTCPClient(XAsyncSocket):
         try:
             return self._write(data) or 0
         except Exception:   # no `as`, whose frame MicroPython would take from the heap: a second try tells the error
-            return self._write_again(self._write, data)
+            return self._write_again(data)
 
-    def _write_again(self, write, data):
+    def _write_again(self, data, write=None):
         try:
-            return write(data) or 0
+            return (write or self._write)(data) or 0
         except TypeError as ex:
             raise _error(XAsyncTCPClientException, '"data" must be bytes or another buffer', ex)
         except Exception as ex:
@@ -2168,7 +2224,7 @@ class XAsyncTCPClient(XAsyncSocket):
         progress = False
         while self._sending is not None:
             view, handler, arg = self._sending
-            n = self._write_again(self._writer(), view)
+            n = self._write_again(view, self._writer())
             if n < 0:
                 return
             with _state_lock:
@@ -2229,6 +2285,10 @@ class XAsyncTCPClient(XAsyncSocket):
         return self._send_slot
 
     def __getattr__(self, name):    # not a property: see XAsyncSocket
+        if name == 'SrvAddr':
+            return self._addresses[0]
+        if name == 'CliAddr':
+            return self._addresses[1]
         if name == 'SendingBuffer':
             return self._sending_slot().Buffer
         raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
@@ -2252,7 +2312,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._sending is None:
             self._write = self._writer()
         if not _MICROPYTHON:
-            self.CliAddr = self._socket.getsockname()[:2]
+            self._addresses = (self.SrvAddr, self._socket.getsockname()[:2])
         self._outcome = 'OnConnected'
         self._pool._post(self)
         if self._limit_ms and self._wants is not None:
@@ -2262,7 +2322,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         self._pool._set_interest(self, _IN, True)
         if n:   # it has come already, and waits until that is told
-            self._keep(self._scratch.view, 0, n)
+            self._keep(self._scratch.take(n), 0)
 
     def _tell_outcome(self):
         self._pool._post(self)      # for what is due behind it
@@ -2383,12 +2443,15 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._phase == _HANDING_OVER:
             reason = XClosedReason.ClosedByHost
         elif self._phase == _OPEN:
+            if self.OnPeerFinished is not None:     # what came before waits for the application
+                return
             reason = XClosedReason.ClosedByPeer
         self._close(reason)
 
     def _start_close(self):
         self._wants = _NO_MORE
         self._write = _not_now
+        self._straight = False
         if self._reason is not None or self._phase == _HANDSHAKING and self._queued:
             return
         if self._phase == _CONNECTING or not self._queued:
@@ -2427,7 +2490,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
             if self._held and self._wants is not None:
-                self._hand_out(self._memory, self._held)
+                self._hand_out(self._memory[:self._held] if self._held else b'')
         if self._busy:      # a worker may want more, or answer
             self._pool._post(self)
             return
@@ -2477,7 +2540,6 @@ class XAsyncTCPClient(XAsyncSocket):
 
 
 _UTF_8 = 'UTF-8'
-_no_scratches = {}      # those of connections in foreign pools
 
 
 class XAsyncUDPDatagram(XAsyncSocket):
@@ -2494,7 +2556,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     OnRecv = None
     OnFailsToSend = None
     DroppedCount = 0
-    LocalAddr = ('0.0.0.0', 0)
+    LocalAddr = _ANY_ADDRESS
 
     _queue = None           # of the arguments of _send
     _queued = 0
@@ -2553,13 +2615,16 @@ class XAsyncUDPDatagram(XAsyncSocket):
     def OnReadyForReading(self):
         """Receive a datagram."""
         try:    # recvfrom on MicroPython: bytes, address; recvfrom_into on CPython: length, address
-            data, address = self._receive_from(self._into)
+            got = self._receive_from(self._into)
         except OSError:         # nothing is there, or an earlier datagram came to nothing (ICMP)
             return
         except MemoryError:     # it would be there again at once
             self.DroppedCount += 1
             self._socket.recvfrom(1)
             raise
+        self._deliver(got[0], got[1])
+
+    def _deliver(self, data, address):
         if address != self._peer_system:
             self._peer = self._known.get(address) if _OPAQUE_ADDRESSES else address[:2]
             if self._peer is None:
@@ -2571,13 +2636,13 @@ class XAsyncUDPDatagram(XAsyncSocket):
             return
         if _ESP32 and not len(data):    # it takes an empty one for the end, until it is bound again (modsocket.c)
             self._socket.bind(self.LocalAddr)
-        handler = self.OnRecv
-        if handler is None:
+        address = self.OnRecv
+        if address is None:
             return
         if self._pool._workers is None:
-            handler(self, self._peer, data)
+            address(self, self._peer, data)
         else:
-            self._pool._workers.give(self, handler, (self, self._peer, memoryview(bytearray(data))))
+            self._pool._call(self, address, self, self._peer, memoryview(bytearray(data)))
 
     def _remember(self, key, value):
         """Addresses that are known are bounded, and names are believed for a minute."""
@@ -2608,6 +2673,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         if remoteAddr == self._peer and onDataSent is None and _type(datagram) is not _str \
                 and _get_ident() == self._pool._owner and self._try_send(datagram):
             return True
+        return self._send_checked(datagram, remoteAddr, onDataSent, onDataSentArg)
+
+    def _send_checked(self, datagram, remoteAddr, onDataSent, onDataSentArg):
         fail = XAsyncUDPDatagramException
         if self._closing:
             return False
