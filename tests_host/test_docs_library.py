@@ -125,8 +125,8 @@ def receive(sock, size):
 
 
 def test_every_program_of_the_page_is_run_here():
-    assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'lines', 'own', 'receiver',
-                                'threads', 'tls', 'tls client', 'turns']
+    assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'half close', 'lines', 'own', 'receiver',
+                                'threads', 'timers', 'tls', 'tls client', 'turns']
 
 
 def test_the_echo_server(serve):
@@ -148,13 +148,20 @@ def test_lines_and_data(serve):
         assert receive(sock, 11) == b'thanks\nbye\n'
         assert program.line() == "data 6 b'abcdef'"
         assert sock.recv(1) == b''
-    assert program.line() == 'closed 127.0.0.1'
+    assert program.line() == 'ClosedByHost 127.0.0.1'
+
+
+def test_a_line_that_is_too_long(serve):
+    program, connect = serve('lines')
+    with connect() as sock:
+        sock.sendall(b'x' * 10000 + b'\nhelp\n')
+        assert receive(sock, 27) == b'too long\ndata SIZE, or bye\n'
 
 
 def test_lines_that_do_not_come(serve):
     program, connect = serve('lines', ('timeoutSec=60', 'timeoutSec=0.2'))
     with connect():
-        assert program.line() == 'timeout 127.0.0.1'
+        assert program.line() == 'Timeout 127.0.0.1'
 
 
 def test_the_client(run):
@@ -167,15 +174,16 @@ def test_the_client(run):
             assert receive(sock, 6) == b'hello\n'
             sock.sendall(b'world\n')
             assert sock.recv(1) == b''
-    assert program.rest() == ['answer world', 'closed 1']
+    assert program.rest() == ['answer world', 'closed ClosedByHost']
 
 
 def test_the_client_without_a_server(run):
     with socket.socket() as bound:      # bound, so that nobody else gets the port, and not listening
         bound.bind(('127.0.0.1', 0))
         program = run('client', ("'192.168.1.10', 7777", "'127.0.0.1', %d" % bound.getsockname()[1]))
-        line, = program.rest()
+        line, end = program.rest()
     assert line.startswith('no connection ') and 'None' not in line
+    assert end == 'closed Error'
 
 
 def test_the_receiver(run):
@@ -201,6 +209,32 @@ def test_the_broadcaster(run):
         program = run('broadcaster', ("'192.168.1.255', 8094", addr), ('1000', '10'))
         assert [sock.recv(100) for _ in range(5)] == [b'reading %d' % number for number in range(5)]
     assert program.rest() == []
+
+
+def test_the_timers(serve):
+    program, connect = serve('timers', ('(30', '(0.3'), ('(10', '(0.05'))
+    with connect() as sock:
+        start = time.monotonic()
+        while time.monotonic() - start < 1:     # longer than a peer that is silent has
+            sock.sendall(b'hello\n')
+            assert receive(sock, 8) == b'welcome\n'
+            time.sleep(0.02)
+        assert receive(sock, 8) == b'goodbye\n'
+        assert sock.recv(1) == b''
+    assert program.line() in ('1 sockets', '2 sockets')
+    while program.line() != '2 sockets':
+        pass
+    while program.line() != '1 sockets':
+        pass
+
+
+def test_a_peer_that_has_finished(serve):
+    program, connect = serve('half close')
+    with connect() as sock:
+        sock.sendall(bytes(10000))
+        sock.shutdown(socket.SHUT_WR)
+        assert receive(sock, 12) == b'10000 bytes\n'
+        assert sock.recv(1) == b''
 
 
 def test_the_main_loop_of_ones_own(serve):

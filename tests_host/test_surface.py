@@ -12,14 +12,15 @@ import XAsyncSockets as library  # noqa: E402
 MEMBERS = {
     'XAsyncSocketsPool': 'GetAllAsyncSockets GetAsyncSocketByID AsyncWaitEvents StopWaitEvents WaitEventsProcessing '
                          'PollEvents AddAsyncSocket RemoveAsyncSocket NotifyNextReadyForReading '
-                         'NotifyNextReadyForWriting',
-    'XClosedReason': 'Error ClosedByHost ClosedByPeer Timeout',
+                         'NotifyNextReadyForWriting CallLater',
+    'XClosedReason': 'Error ClosedByHost ClosedByPeer Timeout Name',
+    'XTimer': 'Cancel Restart',
     'XAsyncSocket': 'GetAsyncSocketsPool GetSocketObj Close SocketID OnClosed State OnReadyForReading '
-                    'OnReadyForWriting OnExceptionalCondition',
+                    'OnReadyForWriting OnExceptionalCondition ExpireTimeSec',
     'XAsyncTCPServer': 'Create OnClientAccepted',
     'XAsyncTCPClient': 'Create AsyncRecvLine AsyncRecvData AsyncSendData AsyncSendSendingBuffer StartSSL '
-                       'StartSSLContext CreateSSLContext IsSSL OnFailsToConnect OnConnected SendQueueLimit LingerSec '
-                       'HandshakeSec',
+                       'StartSSLContext CreateSSLContext IsSSL OnFailsToConnect OnConnected OnPeerFinished '
+                       'OnLineTooLong CloseError SendQueueLimit LingerSec HandshakeSec',
     'XAsyncUDPDatagram': 'Create AsyncSendDatagram OnRecv OnFailsToSend',
     'XBufferSlot': 'Available Size Buffer',
     'XBufferSlots': 'GetAvailableSlot SlotsCount SlotsSize Slots',
@@ -31,6 +32,11 @@ EXCEPTIONS = ('XAsyncSocketsPoolException', 'XAsyncSocketException', 'XAsyncTCPS
 PARAMETERS = {
     'XAsyncSocketsPool.AsyncWaitEvents': 'threadsCount=0',
     'XAsyncSocketsPool.PollEvents': 'timeoutMs=0',
+    'XAsyncSocketsPool.CallLater': 'delaySec, handler, arg=None',
+    'XTimer.Cancel': '',
+    'XTimer.Restart': 'delaySec',
+    'XClosedReason.Name': 'reason',
+    'XAsyncTCPClient.AsyncRecvLine': 'onDataRecv=None, onDataRecvArg=None, timeoutSec=None',
     'XAsyncTCPServer.Create': 'asyncSocketsPool, srvAddr, srvBacklog=256, recvBufSlots=None',
     'XAsyncTCPClient.Create': 'asyncSocketsPool, srvAddr, connectTimeout=5, recvbufLen=4096, connectAsync=True',
     'XAsyncTCPClient.AsyncRecvData': 'size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None',

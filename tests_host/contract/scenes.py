@@ -61,6 +61,9 @@ class Recorder:
     def raised(self, socket, exception):
         self._note('raised', socket, exception)
 
+    def called(self, arg):
+        self._note('called', arg)
+
     def names(self):
         return [event[0] for event in list(self.events)]
 

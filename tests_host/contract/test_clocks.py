@@ -100,8 +100,21 @@ def of_a_socket_of_the_programs_own(library, scenes, pool):
     return lambda: ended == [library.XClosedReason.Timeout]
 
 
+def of_a_call(library, scenes, pool):
+    calls = []
+    pool.CallLater(TIMEOUT_MS / 1000, calls.append, 'made')
+    return lambda: calls == ['made']
+
+
+def of_a_call_that_is_put_off(library, scenes, pool):
+    calls = []
+    timer = pool.CallLater(DISTURBED_MS / 2000, calls.append, 'made')
+    timer.Restart(TIMEOUT_MS / 1000)
+    return lambda: calls == ['made']
+
+
 TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_behind_a_full_buffer,
-          of_a_half_closed_connection, of_a_socket_of_the_programs_own)
+          of_a_half_closed_connection, of_a_socket_of_the_programs_own, of_a_call, of_a_call_that_is_put_off)
 
 
 def fire_in_time(disturb):

@@ -121,7 +121,7 @@ def test_connecting_at_once_to_a_deaf_port_ends_with_the_timeout():
     assert pool.GetAllAsyncSockets() == []
 
 
-def test_a_refused_connection_fails_to_connect_and_nothing_else():
+def test_a_refused_connection_fails_to_connect_and_then_closes():
     pool = XAsyncSocketsPool()
     addr = refusing_addr()
     pool.PollEvents()
@@ -129,7 +129,8 @@ def test_a_refused_connection_fails_to_connect_and_nothing_else():
     client, events = connecting(pool, addr)
     pump(pool, lambda: events.events)
     pump_for(pool, 30)
-    assert events.events == [('failed', client)], events.events
+    assert events.events == [('failed', client), ('closed', XClosedReason.Error)], events.events
+    assert isinstance(client.CloseError, OSError)
     assert pool.GetAllAsyncSockets() == []
     assert client.SocketID is None
     assert client.Close() is False

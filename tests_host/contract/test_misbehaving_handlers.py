@@ -92,8 +92,7 @@ class Scene(Recorder):
         assert self.pool.GetAllAsyncSockets() == []
         assert self.count('handled') == 1, self.events
         for socket in [link.client for link in self.links] + [self.subject]:
-            assert len(self.end_of(socket)) == (0 if self.cause is not_connected and socket is self.subject else 1), (
-                self.cause, socket, self.events)
+            assert len(self.end_of(socket)) == 1, (self.cause, socket, self.events)
         for link in self.links:
             link.peer.close()
         if self.peer and self.peer is not self.links[-1].peer:
@@ -207,8 +206,9 @@ def udp_closed(scene):
     return socket
 
 
+OF_CONNECTIONS = (connected, line, data, data_past_the_buffer, sent)    # that are open
 LAST = (not_connected, closed_by_the_peer, timed_out, server_closed, udp_closed)    # the subject has ended
-EVENTS = (accepted, connected, line, data, data_past_the_buffer, sent, datagram, datagram_sent) + LAST
+EVENTS = (accepted, datagram, datagram_sent) + OF_CONNECTIONS + LAST
 if has_memory_for(3 * TOO_LARGE):   # a chip's heap may have no piece left that is too large for its lwIP
     EVENTS += (datagram_not_sent,)
 
@@ -223,6 +223,7 @@ def scenes(misdeed):
 # The misdeeds
 
 def test_a_handler_that_raises():
+    """It ends its own connection, and no server or UDP socket."""
     def misdeed(scene, socket, *args):
         raise Misdeed()
 
@@ -231,7 +232,15 @@ def test_a_handler_that_raises():
         scene.goes_on()
         assert [type(told[2]) for told in scene.events if told[0] == 'raised'] == [Misdeed], event
         assert scene.values('raised') == [scene.subject], event
-        assert event in LAST or scene.end_of(scene.subject) == [], event
+        if event in OF_CONNECTIONS:
+            scene.wait(lambda: scene.end_of(scene.subject))
+            assert scene.end_of(scene.subject) == [XClosedReason.Error], event
+            assert isinstance(scene.subject.CloseError, Misdeed), event
+            names = [told[0] for told in scene.events if told[1] is scene.subject]
+            assert names == ['handled', 'raised', 'ended'], (event, names)
+            scene.wait(scene.peer.ended)
+        elif event not in LAST:
+            assert scene.end_of(scene.subject) == [], event
         if event is accepted:
             scene.wait(scene.peer.ended)    # whose handler raised, has not taken it
         scene.end()

@@ -221,24 +221,22 @@ def test_a_handler_that_raises_reaches_on_exception_and_harms_nobody():
     healthy = second.events[0][2]
 
     link.client.AsyncRecvData(onDataRecv=bad)
-    link.client.AsyncSendData(b'data', onDataSent=bad)
     healthy.AsyncRecvData(onDataRecv=second.received)
     link.peer.send(b'1')
     peer.send(b'2')
-    link.pump(lambda: other.count('raised') == 2 and second.count('received'))
+    assert link.pump_closed() == XClosedReason.Error
+    link.pump(lambda: second.count('received'))
     assert second.data() == b'2'
-    for _, socket, exception in other.events:
-        assert socket is link.client
-        assert isinstance(exception, ValueError) and str(exception) == 'from a handler'
-
-    link.client.AsyncRecvData(onDataRecv=link.events.received)
-    link.peer.send(b'3')
-    link.pump(lambda: link.events.count('received'))
-    assert link.events.data() == b'3', 'the connection whose handler raised is served as before'
+    (_, socket, exception), = other.events
+    assert socket is link.client and link.client.CloseError is exception
+    assert isinstance(exception, ValueError) and str(exception) == 'from a handler'
+    link.pump(link.peer.ended)
+    assert link.client not in link.pool.GetAllAsyncSockets()
+    assert healthy.AsyncSendData(b'still here') is True
 
 
-def test_a_handler_that_raises_loses_no_bytes():
-    """What came with the line whose handler raised stays, whether the handler had asked for more or not."""
+def test_after_a_handler_that_raises_no_other_handler_of_the_connection_is_called():
+    """Whether it had asked for more or not, and whatever had come with the line."""
     for again in (True, False):
         for outgoing in (False, True):
             link = Link(outgoing)
@@ -254,15 +252,26 @@ def test_a_handler_that_raises_loses_no_bytes():
 
             link.client.AsyncRecvLine(on_line)
             link.peer.send(b'one\ntwo\nthree\nfo')
-            link.pump(lambda: raised.count('raised') == (3 if again else 1))
-            link.peer.send(b'ur\n')
-            if not again:
-                for number in range(2, 5):
-                    link.client.AsyncRecvLine(on_line)
-                    link.pump(lambda: raised.count('raised') == number)
-            link.pump(lambda: len(lines) == 4)
-            assert lines == ['one', 'two', 'three', 'four'], lines
+            assert link.pump_closed() == XClosedReason.Error
+            link.pump_for(20)
+            assert lines == ['one'] and raised.count('raised') == 1, (lines, raised.events)
+            assert link.client.AsyncRecvLine(on_line) is False
+            assert link.client.AsyncSendData(b'x') is False
             link.end()
+
+
+def test_the_handler_of_a_send_that_raises_ends_its_connection():
+    link = Link()
+    raised = Recorder()
+    link.pool.OnException = raised.raised
+
+    def bad(client, arg):
+        raise ValueError(arg)
+
+    link.client.AsyncSendData(b'data', bad, 'sent')
+    assert link.pump_closed() == XClosedReason.Error
+    assert str(link.client.CloseError) == 'sent' and raised.values('raised') == [link.client]
+    assert link.pump_received(4) == b'data'
 
 
 def test_every_handler_may_raise():
@@ -305,9 +314,12 @@ def test_on_exception_may_raise_too():
     link.client.AsyncRecvData(onDataRecv=bad_receiver)
     link.peer.send(b'1')
     link.pump(lambda: raised)
-    link.client.AsyncRecvData(onDataRecv=link.events.received)
-    link.peer.send(b'2')
-    link.pump(lambda: link.events.count('received'))
+    assert link.pump_closed() == XClosedReason.Error
+    assert [str(exception) for exception in raised] == ['first']
+    again = Link(pool=link.pool)
+    again.client.AsyncRecvData(onDataRecv=again.events.received)
+    again.peer.send(b'2')
+    again.pump(lambda: again.events.count('received'))
 
 
 def test_handlers_never_nest():

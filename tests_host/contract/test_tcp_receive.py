@@ -1,5 +1,5 @@
 """XAsyncTCPClient: receiving lines and data, in every split of the byte stream."""
-from harness import MANY, pattern, raises, split_in_every_way
+from harness import MANY, MICROPYTHON, pattern, raises, split_in_every_way
 from scenes import BUFFER_SIZE, Link, links
 
 from XAsyncSockets import XAsyncTCPClientException, XClosedReason
@@ -283,6 +283,26 @@ def test_the_line_encoding_by_keyword_and_by_place():
         link.end()
 
 
+def test_the_case_of_an_encodings_name_does_not_matter():
+    link = Link()
+    for number, name in enumerate(('UTF-8', 'utf-8', 'Utf-8', 'UTF8', 'utf8', 'uTf8', 'ASCII', 'Ascii', 'ascii')):
+        link.client.AsyncRecvLine(link.events.received, lineEncoding=name)
+        link.peer.send(b'%d\n' % number)
+        link.pump(lambda: link.events.count('received') == number + 1)
+    assert link.events.values('received') == [str(number) for number in range(9)]
+
+
+def test_an_encoding_that_is_not_known_raises_and_nothing_is_pending():
+    link = Link()
+    for name in ('no such', '', 'UTF-9') + (('latin-1', 'ISO-8859-1') if MICROPYTHON else ()):
+        error = raises(XAsyncTCPClientException, link.client.AsyncRecvLine, link.events.received, lineEncoding=name)
+        assert 'lineEncoding' in str(error), error
+    link.client.AsyncRecvLine(link.events.received)
+    link.peer.send('caf\u00e9\n'.encode())
+    link.pump(lambda: link.events.count('received'))
+    assert link.events.values('received') == ['caf\u00e9']
+
+
 def test_the_old_places_with_a_line_encoding_first():
     link = Link()
     link.client.AsyncRecvLine('UTF-8', link.events.received, 'arg', 0.1)
@@ -335,10 +355,12 @@ def test_a_line_that_cannot_be_decoded_is_an_error_of_its_connection_alone():
     for sent in (b'\xff\xfe\n', b'caf\xe9\n', b'\xc3\n'):
         link = Link()
         other = Link(pool=link.pool)
+        link.pool.OnException = link.events.raised
         link.client.AsyncRecvLine(link.events.received)
         link.peer.send(sent)
         assert link.pump_closed() == XClosedReason.Error
-        assert link.events.count('received') == 0
+        assert link.events.names() == ['closed']
+        assert 'utf' in str(link.client.CloseError).lower(), link.client.CloseError
         lines = other.read_lines(1)
         other.peer.send(b'fine\n')
         link.pump(lambda: lines)

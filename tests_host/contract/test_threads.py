@@ -315,11 +315,19 @@ def test_a_handler_that_raises_in_a_worker_reaches_on_exception():
         def bad(client, line, arg):
             raise ValueError(line)
 
-        for number in range(6):
-            link.client.AsyncRecvLine(bad)
-            link.peer.send(b'%d\n' % number)
-            wait(lambda: raised.count('raised') == number + 1)
-        assert [event[1] is link.client for event in raised.events] == [True] * 6
+        other = Recorder()
+        link.server.OnClientAccepted = other.accepted
+        peer = connect_peer(link.server.SrvAddr)
+        wait(lambda: other.count('accepted'))
+        link.client.AsyncRecvLine(bad)
+        link.peer.send(b'first\nsecond\n')
+        wait(lambda: link.events.count('closed'))
+        assert link.events.reason() == XClosedReason.Error
+        assert [event[1:] for event in raised.events] == [(link.client, link.client.CloseError)]
+        assert str(link.client.CloseError) == 'first'
+        other.events[0][2].AsyncRecvLine(other.received)
+        peer.send(b'served\n')
+        wait(lambda: other.count('received'))
         stop(link.pool)
 
 

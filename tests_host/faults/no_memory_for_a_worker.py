@@ -1,8 +1,6 @@
-"""A worker thread to which every allocation fails for a while; prints what its connection and the next one are told."""
+"""A worker whose handler finds no memory; prints what its connection and the next one are told."""
 import socket
 import time
-
-from micropython import heap_lock, heap_unlock
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XClosedReason
 
@@ -14,13 +12,12 @@ told = {'exception': None, 'reason': None}
 def on_line(client, line, arg):
     client.AsyncSendData(line.encode() + b'\n')
     client.AsyncRecvLine(on_line)
-    if line == 'lock':
-        heap_lock()     # of this thread; what it does from here to on_closed has to do without
+    if line == 'greedy':
+        bytearray(1 << 60)
 
 
 def on_closed(client, reason):
     if reason == XClosedReason.Error:
-        heap_unlock()
         told['reason'] = reason
 
 
@@ -59,8 +56,8 @@ def main():
     server.OnClientAccepted = on_accepted
     pool.AsyncWaitEvents(threadsCount=2)    # the loop, and one worker
     first = connect(server.SrvAddr)
-    ask(first, b'lock')
-    ask(first, b'x')
+    ask(first, b'greedy')
+    print(first.recv(100))
     wait_until(lambda: told['reason'] is not None)
     print(told['exception'])
     ask(connect(server.SrvAddr), b'y')

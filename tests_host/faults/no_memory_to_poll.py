@@ -1,4 +1,5 @@
-"""Sockets that enter the poll set when the heap is full, and stays so; prints what came of them.
+"""Sockets that are made while the heap fills up, so that each allocation on the way into the poll set fails once; prints
+what came of them.
 
     no_memory_to_poll.py CRUMBS     crumbs: pieces of 16 or 32 bytes that are free, no two of them beside each other
 """
@@ -8,8 +9,11 @@ import sys
 from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram
 
 SOCKETS = 40
+ROUNDS = 40
+STEP = 64               # bytes that are free in one round and not in the one before
 
 filling = None
+spare = None
 crumbs = [None] * int(sys.argv[1])
 held = [None] * SOCKETS     # as a program does that has a list of its sockets: a closed one gives back little
 counts = {'refused': 0}
@@ -39,7 +43,6 @@ def fill():
 
 def refused(socket, exception):
     counts['refused'] += 1
-    fill()      # with what this one and the pool gave back
 
 
 def echo(udp, address, data):
@@ -50,22 +53,35 @@ def on_answer(udp, address, data):
     print('answered', bytes(data))
 
 
+def make(pool):
+    """As many sockets as there is memory for."""
+    for number in range(SOCKETS):
+        try:
+            held[number] = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
+        except Exception:       # no memory, or Create says that there is none
+            counts['refused'] += 1
+            return
+
+
 def main():
-    global filling
+    global filling, spare
     pool = XAsyncSocketsPool()
     pool.OnException = refused
     pool.PollEvents()
-    for _ in range(4):
-        for number in range(SOCKETS):
-            held[number] = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
+    for number in range(ROUNDS):
+        spare = bytearray(1000 + STEP * number)
         fill()
-        pool.PollEvents()
-        pool.PollEvents()
+        spare = None
+        make(pool)
         filling = None
-        for udp in held:
-            udp.Close()
+        pool.PollEvents()
+        for place in range(SOCKETS):
+            if held[place] is not None:
+                held[place].Close()
+                held[place] = None
         pool.PollEvents()
     print('refused' if counts['refused'] else 'there was memory for all')
+    print(len(pool.GetAllAsyncSockets()), 'left')
     server = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
     server.OnRecv = echo
     client = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)

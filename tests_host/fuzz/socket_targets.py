@@ -92,9 +92,14 @@ def stage():
 class Reader:
     """Asks for what the input says, and compares what comes with what the stream has there."""
 
-    def __init__(self, client, asks):
+    def __init__(self, client, asks, skips):
         self.client = client
         self.asks = asks
+        self.skips = skips      # lines that are too long
+        self.told = 0           # of how many of them
+        self.skipped = 0        # how many there were before what was delivered last
+        if skips:
+            client.OnLineTooLong = self.on_line_too_long
         self.stream = b''       # all that was sent
         self.at = 0             # what was delivered of it
         self.pending = None
@@ -110,6 +115,10 @@ class Reader:
             done = self.client.AsyncRecvData(ask['size'] if ask['want'] == 'exact' else None, self.on_data)
         promise(done is True, 'a receive starts', ask)
 
+    def on_line_too_long(self, client):
+        promise(self.pending is not None and self.pending['want'] == 'line', 'a line is asked for')
+        self.told += 1
+
     def on_data(self, client, data, arg):
         promise(self.pending is not None, 'one delivery for one receive', data)
         ask, self.pending = self.pending, None
@@ -122,28 +131,37 @@ class Reader:
             got = data if ask['want'] == 'line' else bytes(data)
             promise(due is not None and due[0] == got, 'what was asked for', ask, got, due)
             self.at = due[1]
+            self.skipped += due[2]
+            promise(self.told == self.skipped, 'told once for each line that is too long', self.told, self.skipped)
         if ask['inside']:
             self.arm()
 
     def due(self, ask):
-        """(what is delivered, the place behind it) of a line or of exactly so many bytes; None as long as it is not
-        whole, False as the delivery where it never can be."""
-        rest = self.stream[self.at:]
+        """(what is delivered, the place behind it, the lines that are skipped before it) of a line or of exactly so
+        many bytes; None as long as it is not whole, False as the delivery where it never can be."""
+        at, skipped = self.at, 0
         if ask['want'] == 'exact':
-            return (rest[:ask['size']], self.at + ask['size']) if len(rest) >= ask['size'] else None
-        end = rest.find(b'\n')
-        if end < 0:
-            return (False, 0) if len(rest) - rest.endswith(b'\r') > SIZE else None
-        line = rest[:end]
-        if line.endswith(b'\r'):
-            line = line[:-1]
-        if len(line) > SIZE:
-            return False, 0
+            end = at + ask['size']
+            return (self.stream[at:end], end, 0) if len(self.stream) >= end else None
+        while True:
+            rest = self.stream[at:]
+            end = rest.find(b'\n')
+            if end < 0:
+                too_long = len(rest) - rest.endswith(b'\r') > SIZE
+                return (False, 0, 0) if too_long and not self.skips else None
+            line = rest[:end]
+            if line.endswith(b'\r'):
+                line = line[:-1]
+            at += end + 1
+            if len(line) <= SIZE:
+                break
+            if not self.skips:
+                return False, 0, 0
+            skipped += 1
         try:
-            text = str(line, 'utf-8') if ask['encoding'] == 'UTF-8' else ''.join([chr(byte) for byte in line])
+            return str(line, 'utf-8'), at, skipped
         except UnicodeError:
-            return False, 0
-        return text, self.at + end + 1
+            return False, 0, 0
 
     def check(self, reason):
         """Once all has arrived that was sent: what is pending, is for a good reason."""
@@ -159,14 +177,14 @@ class Reader:
 
 def framing(data):
     """
-    {"chunks": [text, a character for a byte, …],
+    {"skips": OnLineTooLong is set, "chunks": [text, a character for a byte, …],
      "asks": [{"want": "line" | "some" | "exact", "size", "encoding", "inside"}, …]}:
     the chunks arrive one by one; each receive starts inside the handler of the one before, or after the next chunk.
     """
     given = json.loads(data)
     scene = stage()
     client, peer = scene.connect()
-    reader = Reader(client, given['asks'])
+    reader = Reader(client, given['asks'], given['skips'])
     reader.arm()
     for text in given['chunks'] + [''] * len(given['asks']):
         chunk = bytes([ord(char) for char in text])
@@ -236,6 +254,8 @@ def calls(scene, client, udp):
         (pool.GetAsyncSocketByID, (), 1, ()), (pool.AddAsyncSocket, (), 1, pools),
         (pool.RemoveAsyncSocket, (), 1, pools), (pool.NotifyNextReadyForReading, (), 2, pools),
         (pool.NotifyNextReadyForWriting, (), 2, pools),
+        (pool.CallLater, (), 3, pools), (pool.CallLater, (0,), 1, pools), (pool.CallLater, (0, handler), 1, pools),
+        (pool.CallLater(0, handler).Restart, (), 1, pools),
         (XAsyncSocket, (pool,), 3, sockets), (XAsyncSocket, (), 2, sockets),
         (XFiFo().Put, (), 1, ()),
         (XBufferSlot, (), 2, ValueError), (XBufferSlots, (1,), 2, ValueError), (XBufferSlots, (), 1, TypeError))
@@ -273,7 +293,7 @@ def arguments(data):
     except Exception as exception:
         promise(may_raise and isinstance(exception, may_raise), 'the exception of its class', function, given,
                 exception)
-        promise(str(exception), 'an exception says why', function, given)
+        promise(str(exception) or isinstance(exception, MemoryError), 'an exception says why', function, given)
         promise(len(scene.pool.GetAllAsyncSockets()) == len(before), 'nothing is created', function, given)
     if isinstance(result, XAsyncSocket) and result not in before:
         result.Close()

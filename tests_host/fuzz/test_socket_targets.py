@@ -10,7 +10,7 @@ SIZE = 16       # as socket_targets.SIZE
 texts = st.text(st.sampled_from('ab\r\n\n\xc3\xa9\xff'), max_size=3 * SIZE) | st.builds(
     lambda size, end: 'x' * size + end, st.integers(SIZE - 2, SIZE + 3), st.sampled_from(('', '\r', '\n', '\r\n')))
 inside = st.booleans()
-asks = st.fixed_dictionaries({'want': st.just('line'), 'encoding': st.sampled_from(('UTF-8', 'latin-1')),
+asks = st.fixed_dictionaries({'want': st.just('line'), 'encoding': st.sampled_from(('UTF-8', 'utf8')),
                               'inside': inside}) | \
     st.fixed_dictionaries({'want': st.just('exact'), 'inside': inside,
                            'size': st.integers(1, SIZE + 1) | st.integers(SIZE, 3 * SIZE)}) | \
@@ -30,14 +30,16 @@ def line(encoding='UTF-8', inside=True):
 
 
 @many
-@given(chunks=streams(), asks=st.lists(asks, max_size=12))
-@example(chunks=['x' * SIZE + '\r', '\ny\n'], asks=[line(), line()])
-@example(chunks=['x' * SIZE + '\r', 'y\n'], asks=[line(), line()])
-@example(chunks=['\r', '\n', '\n\r\n'], asks=[line(), line(inside=False), line()])
-@example(chunks=['one\n' + 'y' * 3 * SIZE], asks=[line(), {'want': 'exact', 'size': 3 * SIZE, 'inside': True}, line()])
-@example(chunks=['\xc3', '\xa9\n'], asks=[line()])
-def test_what_arrives_in_any_pieces(twin, chunks, asks):
-    twin.run('framing', json.dumps({'chunks': chunks, 'asks': asks}).encode())
+@given(skips=st.booleans(), chunks=streams(), asks=st.lists(asks, max_size=12))
+@example(skips=False, chunks=['x' * SIZE + '\r', '\ny\n'], asks=[line(), line()])
+@example(skips=False, chunks=['x' * SIZE + '\r', 'y\n'], asks=[line(), line()])
+@example(skips=False, chunks=['\r', '\n', '\n\r\n'], asks=[line(), line(inside=False), line()])
+@example(skips=False, chunks=['one\n' + 'y' * 3 * SIZE],
+         asks=[line(), {'want': 'exact', 'size': 3 * SIZE, 'inside': True}, line()])
+@example(skips=True, chunks=['x' * SIZE + '\r', 'y\n', 'z' * 3 * SIZE, '\n\r\n'], asks=[line(), line()])
+@example(skips=False, chunks=['\xc3', '\xa9\n'], asks=[line()])
+def test_what_arrives_in_any_pieces(twin, skips, chunks, asks):
+    twin.run('framing', json.dumps({'skips': skips, 'chunks': chunks, 'asks': asks}).encode())
 
 
 @many
