@@ -1171,6 +1171,8 @@ class XAsyncSocketsPool:
             try:
                 timer._handler(timer._arg)
             except Exception as ex:
+                if timer._socket is not None and isinstance(ex, MemoryError):
+                    timer._start(100)   # what it was to do is still to be done
                 self._report(timer._socket, ex)
 
     def _shut_down(self):
@@ -1450,7 +1452,8 @@ class XAsyncSocket:
     def __repr__(self):
         state = 'open' if self._reason is None else 'closed ' + XClosedReason.Name(self._reason)
         ends = ['%s:%s' % getattr(self, name) for name in ('LocalAddr', 'CliAddr', 'SrvAddr') if hasattr(self, name)]
-        return '<%s #%s %s %s>' % (type(self).__name__, self.SocketID, ' -> '.join(ends), state)
+        words = ['%s #%s' % (type(self).__name__, self.SocketID), ' -> '.join(ends), state]
+        return '<%s>' % ' '.join([word for word in words if word])
 
     def GetAsyncSocketsPool(self):
         """The pool that manages this socket."""

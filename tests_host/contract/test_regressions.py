@@ -144,28 +144,6 @@ def test_handlers_set_right_after_create_in_another_thread():
     pool.StopWaitEvents()
 
 
-def test_handlers_set_late_by_the_handler_of_a_worker_that_made_the_connection():
-    """The worker is the connection's until that handler is done, however slow it is."""
-    needs_threads()
-    link = Link()
-    link.pool.AsyncWaitEvents(4)
-    listener = listen_peer()
-    connected = Recorder()
-    failed = Recorder()
-
-    def on_line(client, line, arg):
-        first, second = XAsyncTCPClient.Create(link.pool, listener.addr), XAsyncTCPClient.Create(link.pool, refusing)
-        sleep_ms(400)
-        connected.watch(first)
-        failed.watch(second)
-
-    refusing = refusing_addr()
-    link.client.AsyncRecvLine(on_line)
-    link.peer.send(b'connect\n')
-    wait(lambda: connected.count('connected') and failed.count('failed'))
-    link.pool.StopWaitEvents()
-
-
 def test_a_datagram_for_which_there_is_no_memory_is_dropped():
     """It would be there again at once, and so for ever."""
     pool = XAsyncSocketsPool()
