@@ -33,7 +33,7 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host tools venv unix unix-esp32-sockets bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint clean FORCE
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -152,24 +152,30 @@ build/programs.%: tools/setup/programs.sh
 build/venv/tools: tools/board/requirements.txt | build/programs.python
 	@echo "Installing the packages of tools/board/requirements.txt into build/venv"
 	@[ -x $(VENV)/python ] || $(PYTHON) -m venv build/venv
-	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/board/requirements.txt
+	@$(VENV)/python -m pip install --disable-pip-version-check --require-hashes -r tools/board/requirements.txt
 	@touch $@
 
 build/venv/installed: requirements.txt tools/board/requirements.txt | build/programs.python
 	@echo "Setting up the Python environment build/venv with the packages of requirements.txt"
 	@rm -rf build/venv
 	@$(PYTHON) -m venv build/venv
-	@$(VENV)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@$(VENV)/python -m pip install --disable-pip-version-check --require-hashes \
+	    -r tools/board/requirements.txt -r requirements.txt
 	@touch build/venv/tools $@
+
+hashes: build/venv/installed ## after a change of a requirements.in: write the hashes of the Python packages anew
+	@$(VENV)/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
+	@$(VENV)/python tools/setup/hashes.py
 
 build/venv/bench: tools/bench/requirements.txt build/venv/installed
 	@echo "Installing the packages of tools/bench/requirements.txt into build/venv"
-	@$(VENV)/python -m pip install --disable-pip-version-check -r tools/bench/requirements.txt
+	@$(VENV)/python -m pip install --disable-pip-version-check --require-hashes -r tools/bench/requirements.txt
 	@touch $@
 
 build/venv/fuzz: tests_host/fuzz/requirements.txt build/venv/installed
 	@echo "Installing the packages of tests_host/fuzz/requirements.txt into build/venv"
-	@$(VENV)/python -m pip install --disable-pip-version-check --only-binary :all: -r tests_host/fuzz/requirements.txt || \
+	@$(VENV)/python -m pip install --disable-pip-version-check --only-binary :all: --require-hashes \
+	    -r tests_host/fuzz/requirements.txt || \
 	    { echo "make fuzz needs atheris, which has no wheel for this Python. The property tests need none."; exit 1; }
 	@touch $@
 
@@ -183,7 +189,7 @@ build/typings/installed: requirements-typings.txt build/venv/installed
 	@rm -rf build/typings
 	@for port in $(PORTS); do \
 	    grep -e stdlib -e "-$$port-" requirements-typings.txt > build/typings-$$port.txt; \
-	    $(VENV)/python -m pip install --disable-pip-version-check --no-deps \
+	    $(VENV)/python -m pip install --disable-pip-version-check --no-deps --require-hashes \
 	        --target build/typings/$$port -r build/typings-$$port.txt || exit; \
 	done
 	@touch $@

