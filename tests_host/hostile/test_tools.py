@@ -112,6 +112,13 @@ def test_a_tab_hides_no_board_from_discover(tool):
     assert code == 0 and output.startswith("attic ")
 
 
+def test_discover_says_what_it_refused(tool):
+    discovering = tool("discover", "--count", "1", "--seconds", PATIENCE_S, "--port", "0")
+    send(discovering.port(), [*DATAGRAMS, "board,device=attic a=1\n"])
+    code, _, errors = discovering.wait()
+    assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were no telemetry\n"
+
+
 def test_boards_that_do_not_exist_fill_no_memory():
     heard = fleet.Fleet()
     for number in range(20000):
@@ -233,10 +240,14 @@ def test_discover_makes_nothing_of_such_answers(impostor, line):
     assert ask("127.0.0.1", int(fake.host.partition(":")[2])) == {}
 
 
+INFO = ("device", "board", "version", "safe_mode")
+
+
 def test_discover_shows_of_an_answer_what_can_be_shown(impostor):
-    fake = impostor(lambda request: answer(request, {"board": EVIL * 100, "version": EVIL, "safe_mode": EVIL}))
+    fake = impostor(lambda request: answer(request, dict.fromkeys(INFO, EVIL * 100)))
     about = ask("127.0.0.1", int(fake.host.partition(":")[2]))
-    assert is_harmless(about["kind"] + about["version"]) and len(about["kind"]) < 300 and about["safe_mode"] is True
+    assert is_harmless(about["device"] + about["kind"] + about["version"]) and about["safe_mode"] is True
+    assert len(about["kind"]) < 300
 
 
 RESULTS = [5, None, {}, [], "x", [1], {"nonce": 5}, {"chunk": 0}, {"chunk": "9"}, {"kinds": ["files"], "last": 5}]

@@ -269,9 +269,10 @@ def test_discover_lists_each_board_once(tool, board):
 
 
 def test_discover_asks_a_board_what_it_is(board):
+    board.configure(device={"name": "attic"})
     board.start()
     about = ask("127.0.0.1", board.port)
-    assert about.pop("version") == VERSION
+    assert about.pop("version") == VERSION and about.pop("device") == "attic"
     assert about == {"port": board.port, "kind": "UNIX", "tls": False, "safe_mode": False}
 
 

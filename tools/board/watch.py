@@ -13,7 +13,7 @@ from tools.board.listener import Listener
 
 _ROW = "{:16} {:15} {:>5} {:10} {:8} {:>7}  {:3} {}"
 _UNKNOWN = dict.fromkeys(("port", "kind", "version", "tls", "safe_mode"))
-_INFO = {"board": str, "version": str, "safe_mode": (str, None)}
+_INFO = {"device": str, "board": str, "version": str, "safe_mode": (str, None)}
 _LONGEST = 32
 _ASK_S = 1
 
@@ -46,19 +46,30 @@ def discover(port, seconds, count=None, as_json=False):
             if record and board.received == 1:
                 if board.address not in asked and time.monotonic() < end:
                     asked[board.address] = ask(board.address)
-                print(_about(board, asked.get(board.address, {}), as_json), flush=True)
+                answers = asked.get(board.address, {})
+                is_it = answers.get("device") == board.device  # several can share an address
+                print(_about(board, answers if is_it else {}, as_json), flush=True)
                 if len(fleet) == count:
-                    return
-        if not len(fleet):
-            other = f"; {listener.ignored} datagrams were no telemetry" if listener.ignored else ""
-            raise Unreachable(
-                f"no board was heard on UDP port {listener.port} within {seconds:g} s{other}: "
-                "is it on this network, and does this computer's firewall let UDP in?"
-            )
+                    break
+        if len(fleet):
+            _tell_refused(listener, fleet)
+            return
+        other = f"; {listener.ignored} datagrams were no telemetry" if listener.ignored else ""
+        raise Unreachable(
+            f"no board was heard on UDP port {listener.port} within {seconds:g} s{other}: "
+            "is it on this network, and does this computer's firewall let UDP in?"
+        )
+
+
+def _tell_refused(listener, fleet):
+    if listener.ignored:
+        _say(f"{listener.ignored} datagrams were no telemetry")
+    if fleet.refused:
+        _say(f"{fleet.refused} datagrams were of more boards or readings than are kept")
 
 
 def ask(address, port=DEFAULT_PORT):
-    """{"port", "kind", "version", "tls", "safe_mode"} as the control server of a board says; {} where none answers."""
+    """{"device", "port", "kind", "version", "tls", "safe_mode"} as a control server says, else {}."""
     for context in (None, anybody()):
         with ControlClient(f"{address}:{port}", timeout_s=_ASK_S, context=context) as client:
             try:
@@ -70,6 +81,7 @@ def ask(address, port=DEFAULT_PORT):
                     continue
                 return {}
         return {
+            "device": visible(info["device"], _LONGEST),
             "port": port,
             "kind": visible(info["board"], _LONGEST),
             "version": visible(info["version"], _LONGEST),
@@ -107,8 +119,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
             for record, board in _first(count, records):
                 if record:
                     print(writer.line(record, board), flush=True)
-            if listener.ignored:
-                _say(f"{listener.ignored} datagrams were no telemetry")
+            _tell_refused(listener, fleet)
         if not len(fleet):
             raise Unreachable(f"nothing was heard on UDP port {listener.port}")
 
