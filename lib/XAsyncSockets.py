@@ -140,6 +140,7 @@ except ImportError:     # a port without threads
         raise OSError('this port of MicroPython has no threads')
 
 _ANY_ADDRESS = ('0.0.0.0', 0)
+_NO_MEMORY = MemoryError('out of memory')
 _MAIN_THREAD = _get_ident()         # whose program imported this
 _state_lock = _allocate_lock()      # for the few words that any thread may change
 
@@ -653,8 +654,8 @@ class XAsyncSocketsPool:
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # MicroPython's dict for 23 names is full with these and WaitEventsProcessing, and each look-up of a method would
-        # search all of it. With one name more it has room: 5 % of a connection.
+        # MicroPython's dict for 23 names is full with these and WaitEventsProcessing, and each look-up of a method
+        # would search all of it. With one name more it has room: 5 % of a connection.
         self._room = None
 
     # --- for applications
@@ -801,7 +802,8 @@ class XAsyncSocketsPool:
 
     def _watch(self, s):
         if self._reserve is None:   # rather no further socket than no reserve
-            self._reserve = [bytearray(64) for _ in range(10)]  # in pieces: after a flood there may be none that is large
+            # In pieces: after a flood there may be none that is large.
+            self._reserve = [bytearray(64) for _ in range(10)]
         if s._key is None:          # another thread has removed it meanwhile
             return
         with self._lock:
@@ -961,6 +963,14 @@ class XAsyncSocketsPool:
             _print_exception(ex)
         _print_exception(exception)
 
+    def _end_ailing(self):
+        s = self._ailing
+        self._ailing = None
+        try:
+            s._fail(_NO_MEMORY)
+        except MemoryError:     # the others get their turn, and then again
+            self._ailing = s
+
     # --- the loop
 
     def _open(self):
@@ -1024,8 +1034,7 @@ class XAsyncSocketsPool:
         try:
             while True:
                 if self._ailing is not None:
-                    self._ailing._fail(MemoryError('out of memory'))
-                    self._ailing = None
+                    self._end_ailing()
                 if self._calls:
                     self._take_calls()
                 ms = left
@@ -1432,6 +1441,9 @@ class XAsyncSocket:
         self._set_pool(asyncSocketsPool).AddAsyncSocket(self)
 
     def _set_pool(self, pool):
+        # What closing stores is in the object's dict from the beginning, for a dict that grows takes memory.
+        self._due = self._closing = False
+        self._next_due = self._reason = None
         self._pool = pool if isinstance(pool, XAsyncSocketsPool) else _ForeignPool(pool)
         return self._pool
 
@@ -1668,8 +1680,8 @@ class XAsyncTCPServer(XAsyncSocket):
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
+        self._set_deadline(_ACCEPT_PAUSE_SEC, XAsyncTCPServer._go_on)   # first, for it may find no memory
         self._pool._set_interest(self, _IN, False)
-        self._set_deadline(_ACCEPT_PAUSE_SEC, XAsyncTCPServer._go_on)
 
     def _go_on(self):
         self._pool._set_interest(self, _IN, True)
@@ -1740,6 +1752,9 @@ class XAsyncTCPClient(XAsyncSocket):
     IsSSL = False
     CloseError = None
 
+    # Of the base class, but found sooner here.
+    OnClosed = ExpireTimeSec = _deadline = None
+    _busy = False
     _interest = _IN
     _straight = True
     _phase = _OPEN
@@ -1798,7 +1813,8 @@ class XAsyncTCPClient(XAsyncSocket):
             if sock is not None:
                 sock.close()
             if isinstance(asyncSocketsPool, XAsyncSocketsPool):
-                asyncSocketsPool._tell(None, _error(fail, 'Create: no connection to "srvAddr" %s:%s' % tuple(srvAddr), ex))
+                asyncSocketsPool._tell(None, _error(
+                    fail, 'Create: no connection to "srvAddr" %s:%s' % tuple(srvAddr), ex))
             return None
         client._send_size = sendBufLen
         client._host_name = srvAddr[0]
@@ -1809,8 +1825,9 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
         self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
-        # These are looked up for each message: here, not in the class. MicroPython's dict for 12 would be full, and slow.
-        self._wants = self._arg = None
+        # What each message looks up, and what closing stores: see _set_pool. (With 18 names; 17 would fill the dict that
+        # MicroPython has for them, and make each look-up of a method slow.)
+        self._wants = self._arg = self.CloseError = None
         self._held = 0      # bytes of _memory that are unread; negative while _hand_out is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
@@ -1822,6 +1839,7 @@ class XAsyncTCPClient(XAsyncSocket):
         else:
             self._phase = _CONNECTING
             self._interest = 0
+            self._outcome = None
             self._write = _not_now
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
                 self._made = _ticks_ms()
@@ -2526,7 +2544,10 @@ class XAsyncTCPClient(XAsyncSocket):
             self._timer.Cancel()
         if self._deadline is not None:
             self._set_deadline(None)
-        self._sending = self._queue = self._arg = self._memory = self._larger = None
+        for name in ('_sending', '_queue', '_memory', '_larger'):
+            if getattr(self, name) is not None:
+                setattr(self, name, None)
+        self._arg = None
         self._handler = _ignore
 
     def _drain(self):
@@ -2637,7 +2658,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         if _ESP32 and not len(data):    # it takes an empty one for the end, until it is bound again (modsocket.c)
             self._socket.bind(self.LocalAddr)
         address = self.OnRecv
-        if address is None:
+        if address is None or self._reason is not None:
             return
         if self._pool._workers is None:
             address(self, self._peer, data)
@@ -2713,7 +2734,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
                 self._socket.sendto(datagram, address)
                 return self._tell_later(handler, self, arg)
             except OSError as ex:
-                if _ESP32 and not len(datagram) and ex.errno == errno.ETIMEDOUT:    # an empty one was sent, all the same
+                if _ESP32 and not len(datagram) and ex.errno == errno.ETIMEDOUT:    # an empty one is sent, all the same
                     return self._tell_later(handler, self, arg)
                 # ENOMEM is also what RP2 says of a datagram that its memory can never hold.
                 full = ex.errno in _QUEUE_FULL and not (ex.errno == errno.ENOMEM and len(datagram) > _FRAME)
@@ -2757,9 +2778,10 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def _clear(self):
         self._set_deadline(None)
-        self.OnRecv = self._queue = None
-        self._queued = 0
-        self._known = {}
+        if self._queue is not None:
+            self._queue = None
+            self._queued = 0
+        self._known.clear()
 
 
 # === 5. TLS ===========================================================================================================
