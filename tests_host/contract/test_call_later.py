@@ -76,12 +76,19 @@ def test_a_call_without_delay_comes_when_no_handler_runs():
 
 
 def test_calls_come_in_the_order_of_their_times():
+    library = module()
     pool = XAsyncSocketsPool()
+    now = library._ticks_ms()
+    library._ticks_ms = lambda: now     # they are asked for within a millisecond
     order = []
-    delays = [(number * 37) % 50 for number in range(50)]
+    delays = [(number * 37) % 50 + 10 for number in range(50)]
     for ms in delays:
-        pool.CallLater(ms * 0.004 + 0.1, order.append, ms)
-    pump(pool, lambda: len(order) == 50)
+        pool.CallLater(ms / 1000, order.append, ms)
+    now += 30
+    pool.PollEvents()
+    assert len(order) == 21, order
+    now += 30
+    pool.PollEvents()
     assert order == sorted(delays)
 
 
@@ -371,6 +378,33 @@ def test_many_threads_that_ask_restart_and_cancel():
     lines = link.read_lines(1)
     link.peer.send(b'served\n')
     wait(lambda: lines)
+    link.pool.StopWaitEvents()
+
+
+def test_cancel_while_the_call_becomes_due():
+    """Another thread takes the timer away, again and again, which the loop is about to look at."""
+    needs_threads()
+    link = Link()
+    calls = [0]
+    finished = []
+
+    def count_call(arg):
+        calls[0] += 1
+
+    def ask():
+        cancelled = count = 0
+        start = now_ms()
+        while elapsed_ms(start) < 1000:
+            cancelled += link.pool.CallLater(0, count_call).Cancel()
+            count += 1
+        finished.append(count - cancelled)
+
+    link.pool.AsyncWaitEvents(1)
+    start_new_thread(ask, ())
+    wait(lambda: finished)
+    link.pool.CallLater(0, finished.append, 'the loop lives')
+    wait(lambda: len(finished) == 2)
+    assert calls[0] == finished[0], 'each is made or cancelled'
     link.pool.StopWaitEvents()
 
 

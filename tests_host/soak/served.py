@@ -174,6 +174,30 @@ class Served:
         client.AsyncRecvLine(self.on_line)
         raise ValueError('on purpose')
 
+    def do_skip(self, client, rest):
+        """Go on behind lines that are too long."""
+        client.OnLineTooLong = self.on_line_too_long
+        self.do_line(client, 'skipping')
+
+    def on_line_too_long(self, client):
+        self.enter(client)
+        client.AsyncSendData(b'too long\n')
+        client.State.in_handler = False
+
+    def do_finish(self, client, rest):
+        """Answer the peer's end, a while later."""
+        client.OnPeerFinished = self.on_peer_finished
+        self.do_line(client, 'finishing')
+
+    def on_peer_finished(self, client):
+        self.enter(client)
+        self.pool.CallLater(0.02, self.answer_late, client)
+        client.State.in_handler = False
+
+    def answer_late(self, client):
+        client.AsyncSendData(b'late\n')
+        client.Close()
+
     def do_slow(self, client, rest):
         """Take a while, as told in milliseconds."""
         time.sleep(int(rest) / 1000)
@@ -210,8 +234,7 @@ class Served:
         self.watch(other)
         other.OnConnected = lambda other: (other.AsyncSendData(word.encode() + b'\n'),
                                            other.AsyncRecvLine(self.on_line))
-        other.OnFailsToConnect = lambda other: (self.count('failed to connect'), self.count('closed'),
-                                                client.AsyncSendData(b'failed\n'))
+        other.OnFailsToConnect = lambda other: (self.count('failed to connect'), client.AsyncSendData(b'failed\n'))
         client.AsyncRecvLine(self.on_line)
 
     def do_stats(self, client, rest):

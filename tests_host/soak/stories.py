@@ -337,9 +337,32 @@ class Stories:
             pass
 
     async def story_raising_handler(self, link):
-        for number in range(random.randint(1, 10)):
-            await link.say(b'raise\nline %d\n' % number, 2)
-            await link.expect(b'%d\n' % number)
+        """It ends its own connection."""
+        if await link.ask('line before') != 'before':
+            raise Unexpected('not served')
+        try:
+            await link.say(b'raise\nline never\n' * random.randint(1, 10))
+            await link.expect_end()
+        except OSError:     # it has closed already
+            pass
+
+    async def story_skipped_line(self, link):
+        """A line longer than the buffer is told of, and the next one comes."""
+        if await link.ask('skip') != 'skipping':
+            raise Unexpected('not served')
+        for number in range(random.randint(1, 5)):
+            long_line = b'line ' + b'x' * random.randint(LINE_BYTES, 20000)
+            await link.say(b'line before\n' + long_line + b'\nline %d\n' % number, 3)
+            await link.expect(b'before\ntoo long\n%d\n' % number)
+
+    async def story_late_answer(self, link):
+        """The peer ends its sending first."""
+        if await link.ask('finish') != 'finishing':
+            raise Unexpected('not served')
+        await link.say(b'line last\n')
+        link.half_close()
+        await link.expect(b'last\nlate\n')
+        await link.expect_end()
 
     async def story_killed(self, link):
         """One connection's handler closes another connection."""
@@ -382,5 +405,5 @@ class Stories:
             raise Unexpected('not served any more')
 
 
-FAULTS = ('reset', 'vanish', 'silence', 'long_line', 'noise', 'raising_handler', 'killed', 'refused', 'slow_handler',
-          'slow_reader', 'descriptor_flood')
+FAULTS = ('reset', 'vanish', 'silence', 'long_line', 'skipped_line', 'late_answer', 'noise', 'raising_handler',
+          'killed', 'refused', 'slow_handler', 'slow_reader', 'descriptor_flood')
