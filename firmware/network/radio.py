@@ -8,8 +8,10 @@ _NO_MEMORY = const("0x0101")  # ESP_ERR_NO_MEM, which MicroPython does not know 
 
 def switch_on(board, config, log):
     """Have the driver take its memory before anything large is loaded."""
-    wifi = "wifi" in config["network"]["order"] and config["wifi"]["networks"]
-    if not (wifi or config["ap"]["enabled"]) or not hasattr(board.network, "WLAN"):
+    wanted = "wifi" in config["network"]["order"] and config["wifi"]["networks"]
+    if not wanted and not hasattr(board.support, "lan") and not config["lan"]["phy"]:
+        wanted = config["ap"]["enabled"]  # no other network: the board's own will be needed
+    if not wanted or not hasattr(board.network, "WLAN"):
         return
     wlan = board.network.WLAN
     try:

@@ -152,6 +152,15 @@ def test_no_radio_is_switched_on_where_none_is_configured(station):
     assert not bench.network.calls
 
 
+def test_the_radio_is_switched_on_for_the_own_access_point_where_there_is_no_cable(station):
+    bench = station(networks=(), ap={"enabled": True})
+    radio.switch_on(bench.board, bench.config, bench.log)
+    assert bench.network.calls == [("active", True)]
+    bench = station(networks=(), ap={"enabled": True}, lan={"phy": "LAN8720"})
+    radio.switch_on(bench.board, bench.config, bench.log)
+    assert not bench.network.calls
+
+
 def test_what_the_system_has_left_is_checked(station, monkeypatch):
     bench = station()
     radio.check(bench.board, bench.log)
