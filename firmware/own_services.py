@@ -15,7 +15,8 @@ _PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", 
 
 def find(app):
     """They, in the order in which they start."""
-    own = [Late("system", "firmware.system", "System", _SYSTEM)]
+    own = []  # type: list
+    own.append(Late("system", "firmware.system", "System", _SYSTEM))
     if not app.safe_reason:
         pins = " ".join(methods for part, methods in _PINS if hasattr(app.board.machine, part))
         own.append(Late("pins", "firmware.control.pins", "Pins", pins))

@@ -477,10 +477,10 @@ class XBufferSlots:
             while True:
                 slot = self._free
                 if slot is not self:
-                    self._free = slot._next
-                    slot._next = None
-                    if slot._available:     # the application may have taken it by hand
-                        slot._available = False
+                    self._free = slot._next  # type: ignore[attr-defined]
+                    slot._next = None  # type: ignore[attr-defined]
+                    if slot._available:  # type: ignore[attr-defined]   # the application may have taken it by hand
+                        slot._available = False  # type: ignore[attr-defined]
                         return slot
                 elif len(self._made) < self.SlotsCount:
                     self._make(8)   # together: each beside its connection would cut a small heap into pieces
@@ -695,19 +695,22 @@ class XAsyncSocketsPool:
                 return
             self.WaitEventsProcessing = True
             self._stopping = False
-        if not threadsCount:
-            self._run(0, None)
-            return
-        started = []
+        me = _get_ident()
         try:
-            _start_thread(self._run, (threadsCount - 1, started))
+            self._open()
+            if _UNGUARDED and (threadsCount or me != _MAIN_THREAD):
+                self._set_threaded()
+            if threadsCount > 1:
+                self._start_workers(threadsCount - 1)
+            if threadsCount:
+                _start_thread(self._run, ())
         except Exception as ex:
-            self.WaitEventsProcessing = False
-            raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: no thread could be started', ex)
-        while not started:
+            self._close_poll()
+            raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop cannot start', ex)
+        if not threadsCount:
+            self._run()
+        while self._owner == me:        # until that thread is it
             time.sleep(0.001)
-        if started[0] is not None:
-            raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop could not start', started[0])
 
     def StopWaitEvents(self):
         """
@@ -943,6 +946,9 @@ class XAsyncSocketsPool:
         else:
             self._workers.give(s, handler, args)
 
+    def _written(self, s):
+        """OnReadyForWriting is over: a foreign pool's."""
+
     def _report(self, s, exception):
         """Tell of an exception, and end the connection that it befell. Servers and UDP sockets live on."""
         if s is not None:
@@ -984,7 +990,7 @@ class XAsyncSocketsPool:
         if self._poll is not None:
             return
         self._waker = _Waker()
-        self._poll = select.epoll() if _EPOLL else select.poll()
+        self._poll = select.epoll() if _EPOLL else select.poll()  # type: ignore[attr-defined]
         if self._waker.key is not None:
             self._poll.register(self._waker.key, _IN)
         for s in self.GetAllAsyncSockets():
@@ -993,25 +999,15 @@ class XAsyncSocketsPool:
             except Exception as ex:
                 self._report(s, ex)
 
-    def _run(self, workers_count, started):
-        """The loop, from its start to all sockets closed."""
-        try:
-            self._open()
-            if _UNGUARDED and (started is not None or _get_ident() != _MAIN_THREAD):
-                self._set_threaded()
-            if workers_count:
-                self._workers = _Workers(self, workers_count)
-                for s in self.GetAllAsyncSockets():
-                    if isinstance(s, XAsyncTCPClient):
-                        s._indirect()
-        except Exception as ex:
-            self._close_poll()
-            if started is None:
-                raise
-            started.append(ex)
-            return
-        if started is not None:
-            started.append(None)
+    def _start_workers(self, count):
+        self._workers = _Workers(self, count)
+        for s in self.GetAllAsyncSockets():
+            if isinstance(s, XAsyncTCPClient):
+                s._indirect()
+
+    def _run(self):
+        """The loop, until all sockets are closed."""
+        self._owner = _get_ident()
         try:
             while not self._stopping:
                 try:
@@ -2131,11 +2127,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._peer_done and self._reason is None:
             self._peer_closed()
 
-    def _next_sent(self):
-        self._sent, self._sent_arg = self._more_sent.Get()
-        if self._more_sent.Empty:
-            self._more_sent = None
-
     def _was_sent(self, handler, arg):
         """Have the handler of a send called."""
         if handler is None:
@@ -2148,6 +2139,11 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._more_sent = XFiFo()
             self._more_sent.Put((handler, arg))
         self._pool._post(self)
+
+    def _next_sent(self):
+        self._sent, self._sent_arg = self._more_sent.Get()
+        if self._more_sent.Empty:
+            self._more_sent = None
 
     # --- sending
 
@@ -2283,8 +2279,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self.OnReadyForReading()
         if self._sending is not None and self._phase != _CONNECTING and self._reason is None:
             self._send_waiting()
-        if self._pool.public is not self._pool:
-            self._pool._written(self)
+        self._pool._written(self)
 
     def AsyncSendSendingBuffer(self, size=None, onDataSent=None, onDataSentArg=None):
         """Send the first `size` bytes of SendingBuffer, None for all. For the rest see AsyncSendData."""
@@ -2772,8 +2767,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         queue, self._queue, self._queued = self._queue, None, 0
         while queue is not None and not queue.Empty:    # one that is refused queues itself and all behind it again
             self._send(*queue.Get())
-        if self._pool.public is not self._pool:
-            self._pool._written(self)
+        self._pool._written(self)
 
     def OnExceptionalCondition(self):
         """An ICMP error about an earlier datagram: reading clears it."""
