@@ -700,15 +700,13 @@ class XAsyncSocketsPool:
             self._open()
             if _UNGUARDED and (threadsCount or me != _MAIN_THREAD):
                 self._set_threaded()
-            if threadsCount > 1:
-                self._start_workers(threadsCount - 1)
             if threadsCount:
-                _start_thread(self._run, ())
+                _start_thread(self._run, (threadsCount - 1,))   # first, for there may be one thread only
         except Exception as ex:
             self._close_poll()
             raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop cannot start', ex)
         if not threadsCount:
-            self._run()
+            self._run(0)
         while self._owner == me:        # until that thread is it
             time.sleep(0.001)
 
@@ -1000,13 +998,18 @@ class XAsyncSocketsPool:
                 self._report(s, ex)
 
     def _start_workers(self, count):
-        self._workers = _Workers(self, count)
+        workers = _Workers(self, count)
+        if not workers.idents:      # a port with no thread left
+            return
+        self._workers = workers
         for s in self.GetAllAsyncSockets():
             if isinstance(s, XAsyncTCPClient):
                 s._indirect()
 
-    def _run(self):
+    def _run(self, workers_count):
         """The loop, until all sockets are closed."""
+        if workers_count:
+            self._start_workers(workers_count)
         self._owner = _get_ident()
         try:
             while not self._stopping:
@@ -1237,12 +1240,9 @@ class _Workers:
 
     def give(self, s, handler, args):
         """Have a worker call handler(*args); asked by the loop."""
-        if not self.idents:
-            handler(*args)
-            return
+        self._jobs.Put((s, handler, args))  # first, for it may find no memory; handed back is by the loop, later
         self.busy += 1
         s._busy = True
-        self._jobs.Put((s, handler, args))
         self._release_one()
 
     def _release_one(self):
@@ -1269,9 +1269,16 @@ class _Workers:
         gate.acquire()
         with self._lock:
             self.idents.append(_get_ident())
+        job = None
         while not self._stopped:
             try:
-                self._work(*self._jobs.Get())
+                if job is None:
+                    job = self._jobs.Get()
+                self._work(job)
+                job = None
+            except MemoryError:     # before it began
+                self._pool._reserve = None
+                time.sleep(0.01)
             except XFiFoException:
                 with self._lock:
                     waits = self._jobs.Empty
@@ -1282,20 +1289,25 @@ class _Workers:
         with self._lock:
             self._running -= 1
 
-    def _work(self, s, handler, args):
+    def _work(self, job):
+        s, handler, args = job
         error = None
         try:
             handler(*args)
         except Exception as ex:
             error = ex
-            self._pool._tell(s, ex)
+            try:
+                self._pool._tell(s, ex)
+            except MemoryError:     # the connection ends all the same
+                pass
         self.hand_back(s, error)
 
     def hand_back(self, s, error):
         """Let the loop go on with a socket, or end it for an `error` of its handler."""
-        while True:
+        while s is not None:
             try:
-                return self._pool._do(s, self._take_back, s, error)
+                self._pool._do(s, self._take_back, s, error)
+                s = None
             except MemoryError:
                 self._pool._reserve = None
                 time.sleep(0.01)
@@ -1651,9 +1663,9 @@ class XAsyncTCPServer(XAsyncSocket):
             if workers is None:
                 self._hand_over(client)
             else:   # both are busy until the handler is done
+                workers.give(self, self._hand_over, (client,))
                 client._busy = True
                 workers.busy += 1
-                workers.give(self, self._hand_over, (client,))
         except Exception as ex:     # no memory: this one connection ends
             if client is None or client.SocketID is None:
                 sock.close()
@@ -2141,8 +2153,9 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pool._post(self)
 
     def _next_sent(self):
-        self._sent, self._sent_arg = self._more_sent.Get()
-        if self._more_sent.Empty:
+        queue = self._more_sent
+        self._sent, self._sent_arg = queue.Get()  # type: ignore[attr-defined]
+        if queue.Empty:  # type: ignore[attr-defined]
             self._more_sent = None
 
     # --- sending
