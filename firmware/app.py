@@ -4,7 +4,7 @@ import gc
 import random
 import sys
 
-from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow, const
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
 from firmware.control import ControlServer
 from firmware.control.methods import Methods
 from firmware.network.bringup import Bringup

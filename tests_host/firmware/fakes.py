@@ -12,8 +12,8 @@ PERIOD = 1 << 30
 class FakeClock(Clock):
     """Time that goes on only when the test says so, for the library, too; starts shortly before the ticks wrap.
 
-    conftest.py gives the library its own time back after each test. A pool that waits on this clock waits for ever: give
-    `PollEvents` 0.
+    conftest.py gives the library its own time back after each test. A pool that waits on this clock waits for ever, so
+    tests call `PollEvents()` without a time.
     """
 
     def __init__(self, ticks=PERIOD - 5000):

@@ -96,7 +96,7 @@ class Day:
         return self.used_when_settled()
 
     def used_when_settled(self):
-        """The least that is in use within a second or so: what is closed may wait for its time limit to be let go."""
+        """The least that is in use within some turns: what is closed is let go in one of the next."""
         least = None
         for _ in range(30):
             gc.collect()
@@ -104,7 +104,7 @@ class Day:
             least = used if least is None else min(least, used)
             if self.settled is not None and least <= self.settled:
                 break
-            self.app.pool.PollEvents(40)
+            self.app.turn(0)
         self.settled = self.settled or least
         return least
 
