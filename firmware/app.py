@@ -4,8 +4,7 @@ import gc
 import random
 import sys
 
-from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow, const
-from firmware.clock import Timers
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
 from firmware.control import ControlServer
 from firmware.control.methods import Methods
 from firmware.network.bringup import Bringup
@@ -15,13 +14,13 @@ from firmware.services import ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
 
 LONGEST_TURN_MS = 500  # half of the shortest watchdog
-_ANSWER_LEAVES_MS = const(300)
+_ANSWER_LEAVES_S = 0.3
 
 
 class App:
     """Everything a service may need:
 
-    board, config, log, clock, timers, pool, sensors (the hub), methods (of the control server), bringup (the
+    board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
     network), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
     or why safe mode)
     """
@@ -34,11 +33,10 @@ class App:
         self.safe_reason = safe_reason
         self.random = random
         self.device = config["device"]["name"] or board.default_device()
-        self.timers = Timers(clock, lambda error: log.error("timer", "failed", error))
         self.pool = XAsyncSocketsPool()
         self.pool.OnException = self._on_exception
         self.methods = Methods(log)
-        self.sensors = SensorHub(clock, self.timers, log)
+        self.sensors = SensorHub(clock, self.pool, log)
         self.bringup = self._make_bringup()
         self._names = None
         self.services = ServiceSet(self)
@@ -48,7 +46,7 @@ class App:
         make = borrow("firmware.network.links")
         links = make.make_links(self.board, self.config, self.clock)
         return Bringup(
-            links, self._make_fallback, self.config["network"], self.clock, self.timers, self.log, self.random
+            links, self._make_fallback, self.config["network"], self.clock, self.pool, self.log, self.random
         )
 
     def _make_fallback(self):
@@ -60,12 +58,15 @@ class App:
         if not self._names:
             from firmware.network.names import Names
 
-            self._names = Names(self.board.network, self.pool, self.clock, self.timers, self.log)
+            self._names = Names(self.board.network, self.pool, self.clock, self.log)
             self.bringup.listen(self._names)
         return self._names
 
     def _on_exception(self, socket, error):
-        self.log.error("socket", type(socket).__name__, error)
+        if socket:
+            self.log.error("socket", type(socket).__name__, error)
+        else:
+            self.log.error("loop", "failed", error)
 
     def start(self):
         """Start everything; from here on it is the loop's."""
@@ -90,9 +91,8 @@ class App:
         self.services.load(own, with_user_files=not self.safe_reason)
 
     def turn(self, longest_ms=LONGEST_TURN_MS):
-        """One turn: what is due, then what the sockets bring within `longest_ms`."""
-        self.timers.run_due()
-        self.pool.PollEvents(self.timers.wait_ms(longest_ms))
+        """One turn: what the sockets bring within `longest_ms`, and what is due."""
+        self.pool.PollEvents(longest_ms)
         self.board.feed_watchdog()
 
     def run(self):
@@ -111,7 +111,7 @@ class App:
 
     def restart_later(self, safe_mode=False):
         """End the loop once the answer to who asked for it has left. Then the board starts again."""
-        self.timers.timer(lambda: self.stop(SAFE_MODE if safe_mode else REBOOT)).start(_ANSWER_LEAVES_MS)
+        self.pool.CallLater(_ANSWER_LEAVES_S, self.stop, SAFE_MODE if safe_mode else REBOOT)
 
     def _end(self):
         self.bringup.stop()

@@ -133,7 +133,7 @@ def _watch_over(app, record, factor):
     """
     boot = app.config["boot"]
 
-    def steady():
+    def steady(_):
         record.steady()
         app.board.keep_image()
         if app.board.last_update == "on trial":
@@ -141,7 +141,7 @@ def _watch_over(app, record, factor):
         if boot["watchdog_s"] and not app.safe_reason and not app.board.start_watchdog(boot["watchdog_s"]):
             app.log.warning("boot", "this board has no watchdog")
 
-    app.timers.timer(steady).start(boot["steady_s"] * 1000 * factor)
+    app.pool.CallLater(boot["steady_s"] * factor, steady)
 
 
 def _boot():

@@ -2,7 +2,7 @@
 
 A service is any object with a `name` and any of these methods, none of which may wait:
 
-    start(app)                  take what is needed from `app`: its pool, config, methods, sensors, timers, log
+    start(app)                  take what is needed from `app`: its pool, config, methods, sensors, log
     network_up(connection)      open sockets; connection.address, .netmask, .gateway, .broadcast
     network_down(reason)        close them
     tick()                      every `tick_s` seconds (default 1)
@@ -11,8 +11,10 @@ A service is any object with a `name` and any of these methods, none of which ma
 
 from firmware import borrow, const
 from firmware.log import describe
+from XAsyncSockets import XTimer
 
 FOLDER = "services"
+_LONGEST_TICK_S = const(86400)
 _FAILURES_IN_A_ROW = const(10)  # ticks; then the service is ticked no more
 
 
@@ -24,13 +26,13 @@ def user_classes(board, folder, class_name, log):
 class _Entry:
     """A service, and how it fares."""
 
-    def __init__(self, name, service, timers, log):
+    def __init__(self, name, service, pool, log):
         self.name = name
         self.service = service
         self.state = "new"
         self.failures = 0  # in a row
         self._log = log
-        self._timer = timers.timer(self._tick)
+        self._timer = XTimer(pool, self._tick)
 
     def call(self, method, *args):
         """Call a method that the service may have; True unless it raised."""
@@ -57,9 +59,9 @@ class _Entry:
         return not self.state.startswith("start:")
 
     def _next_tick(self):
-        self._timer.start(getattr(self.service, "tick_s", 1) * 1000)
+        self._timer.Restart(min(max(getattr(self.service, "tick_s", 1), 0.001), _LONGEST_TICK_S))
 
-    def _tick(self):
+    def _tick(self, _):
         if self.call("tick"):
             self.failures = 0
         else:
@@ -71,7 +73,7 @@ class _Entry:
 
     def stop(self):
         """Stop it, also if it failed before."""
-        self._timer.stop()
+        self._timer.Cancel()
         self.call("stop")
 
 
@@ -114,7 +116,7 @@ class ServiceSet:
             if name not in order:
                 order.append(name)
         for name in order:
-            self._entries.append(_Entry(name, services[name], self._app.timers, self._app.log))
+            self._entries.append(_Entry(name, services[name], self._app.pool, self._app.log))
 
     def get(self, name):
         """The service of that name, or None."""

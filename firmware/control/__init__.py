@@ -20,13 +20,12 @@ from firmware.control.jsonrpc import (
     encode_error,
 )
 from firmware.log import describe
-from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots
+from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XTimer
 
-_SLOT_BYTES = const(512)
 _BURST_S = const(2)  # so many seconds' requests may come at once
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
-_RETRY_MS = const(5000)  # until a port that was in use is tried again
+_RETRY_S = const(5)  # until a port that was in use is tried again
 
 
 class Session:
@@ -36,9 +35,6 @@ class Session:
         self._server = server
         self._app = server.app
         self._client = client
-        self._line = bytearray(self._settings["line_bytes"])
-        self._used = 0
-        self._skipping = False  # to the end of a line that was too long
         self._receiving = False
         self._heard = False
         self._ahead = 0
@@ -49,7 +45,7 @@ class Session:
         self._refusals = 0
         self.nonce = None  # that an answer is expected to
         self.nonce_at = 0
-        self._idle = self._app.timers.timer(self._idle_too_long)
+        self._idle = XTimer(self._app.pool, self._idle_too_long)
         self.address = client.CliAddr[0]
         self.authenticated = False
         self.unlimited = False  # in its rate: it brings an update
@@ -57,6 +53,7 @@ class Session:
         self.leaving = False
         self.since = self.alive_at = self._app.clock.uptime()
         client.OnClosed = self._on_closed
+        client.OnLineTooLong = self._on_line_too_long
         self._is_alive()
         self._receive()
 
@@ -69,36 +66,23 @@ class Session:
     def _receive(self):
         if not self.closed and not self._receiving and self._ahead < _ANSWERS_AHEAD:
             self._receiving = True
-            self._client.AsyncRecvData(None, self._on_data)
+            self._client.AsyncRecvLine(self._on_line)
 
-    def _on_data(self, _client, data, _arg):
+    def _on_line(self, _client, line, _arg):
         self._receiving = False
         self._heard = True
-        for byte in data:
-            if byte == 10:
-                self._end_of_line()
-                if self.closed:
-                    return
-            elif self._used < len(self._line):
-                self._line[self._used] = byte
-                self._used += 1
-            elif not self._skipping:
-                self._skipping = True
-                self._fail(LINE_TOO_LONG, f"a line has at most {len(self._line)} bytes")
+        self._is_alive()
+        text = line.strip()
+        if text:
+            self._answer(text)
         self._receive()
 
-    def _end_of_line(self):
-        used, self._used = self._used, 0
-        if self._skipping:
-            self._skipping = False
-            return
-        self._is_alive()
-        try:
-            text = str(memoryview(self._line)[:used], "utf-8").strip()
-        except UnicodeError:
-            text = "\0"  # no JSON either: it is answered as such
-        if not text:
-            return
+    def _on_line_too_long(self, _client):
+        self._heard = True
+        if self._ahead < _ANSWERS_AHEAD:  # nobody is told who takes no answers
+            self._fail(LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
+
+    def _answer(self, text):
         self._calls = 0
         if self._within_rate():
             self._refusals = 0
@@ -111,7 +95,7 @@ class Session:
 
     def _is_alive(self):
         self.alive_at = self._app.clock.uptime()
-        self._idle.start(self._settings["idle_s"] * 1000)
+        self._idle.Restart(self._settings["idle_s"])
 
     def _send(self, text):
         """Queue a line for the client. One that never reads its answers is closed by the library's own limit."""
@@ -152,14 +136,16 @@ class Session:
 
     def _on_closed(self, client, _reason):
         self.closed = True
-        if client.CloseError and not self._heard:  # in the handshake: the only one whom it can be told is the log
-            self._app.log.warning("control", f"{self.address}: {client.CloseError}")
-        self._idle.stop()
+        error = client.CloseError
+        # In the handshake, or a line that is no UTF-8: the only one whom it can be told is the log.
+        if error and (not self._heard or isinstance(error, ValueError)):
+            self._app.log.warning("control", f"{self.address}: {error}")
+        self._idle.Cancel()
         self._server.forget(self)
 
     # --- the limits
 
-    def _idle_too_long(self):
+    def _idle_too_long(self, _):
         self.refuse(IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
 
     def _within_rate(self):
@@ -235,7 +221,7 @@ class ControlServer:
     def start(self, app):
         """Offer the methods for access; listening begins when the network is up."""
         self.app = app
-        self._retry = app.timers.timer(self._listen)
+        self._retry = XTimer(app.pool, self._listen)
         app.methods.offer("auth.challenge auth.login", self._load_access)
 
     def _load_access(self):
@@ -245,7 +231,7 @@ class ControlServer:
 
     def stop(self):
         """Close everything."""
-        self._retry.stop()
+        self._retry.Cancel()
         self.network_down("stopped")
 
     def network_up(self, _connection):
@@ -254,19 +240,19 @@ class ControlServer:
 
     def network_down(self, _reason):
         """The connections are dead, whether the system knows it or not."""
-        self._retry.stop()
+        self._retry.Cancel()
         if self._listener:
             self._listener.Close()
             self._listener = None
         for session in list(self._sessions):
             session.close()
 
-    def _listen(self):
+    def _listen(self, _=None):
         settings = self.app.config["control"]
         # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
         # who finds the backlog full (extmod/modlwip.c).
         places = settings["clients"] + 1
-        slots = XBufferSlots(places, _SLOT_BYTES, keepAlloc=False)
+        slots = XBufferSlots(places, settings["line_bytes"], keepAlloc=False)
         try:
             self._tls = _tls_context(settings)
             self._listener = XAsyncTCPServer.Create(
@@ -274,7 +260,7 @@ class ControlServer:
             )
         except Exception as error:
             self.app.log.error("control", f"port {settings['port']}: {describe(error)}")
-            self._retry.start(_RETRY_MS)
+            self._retry.Restart(_RETRY_S)
             return
         self._listener.OnClientAccepted = self._on_client
 

@@ -9,9 +9,10 @@ It never waits itself: every step is a timer's. Listeners are told `network_up(c
 """
 
 from firmware.network.interface import FAILED, UP, broadcast_address, guarded
+from XAsyncSockets import XTimer
 
-CONNECTING_POLL_MS = 200
-UP_POLL_MS = 1000
+CONNECTING_POLL_S = 0.2
+UP_POLL_S = 1
 JITTER = 0.25  # part of each wait, so that a whole house does not come back in the same second
 HISTORY = 20
 
@@ -31,7 +32,7 @@ class Bringup:
     `make_fallback()` returns the link for when none of `links` comes up, or None.
     """
 
-    def __init__(self, links, make_fallback, settings, clock, timers, log, random):
+    def __init__(self, links, make_fallback, settings, clock, pool, log, random):
         self.links = links
         self._make_fallback = make_fallback
         self._fallback = None
@@ -39,7 +40,7 @@ class Bringup:
         self._clock = clock
         self._log = log
         self._random = random
-        self._timer = timers.timer(self._step)
+        self._timer = XTimer(pool, self._step)
         self._index = 0
         self.rounds = 0  # that failed since a link was up
         self._deadline_ms = 0
@@ -63,7 +64,7 @@ class Bringup:
 
     def stop(self):
         """Leave the network for good."""
-        self._timer.stop()
+        self._timer.Cancel()
         self._lose("stopped")
         self._give_up_link()
         if self._fallback_is_up:
@@ -94,7 +95,7 @@ class Bringup:
             self.history.pop(0)
         self._log.info("network", f"{state}: {text}")
 
-    def _step(self):
+    def _step(self, _):
         if self.state == "up":
             self._watch()
         elif self._active:
@@ -106,7 +107,7 @@ class Bringup:
 
     def _begin_round(self):
         if self._fallback_is_up and self._fallback.has_guests():
-            self._timer.start(self._wait_ms())  # trying would take the radio off the guests' channel
+            self._timer.Restart(self._wait_s())  # trying would take the radio off the guests' channel
             return
         self._index = 0
         self._attempt()
@@ -136,13 +137,13 @@ class Bringup:
         elif self._clock.uptime_ms() >= self._deadline_ms:
             self._attempt_failed("no answer in time")
         else:
-            self._timer.start(CONNECTING_POLL_MS)
+            self._timer.Restart(CONNECTING_POLL_S)
 
     def _attempt_failed(self, reason):
         self._enter("connecting", f"{self._active.name}: {reason}")
         self._give_up_link()
         self._index += 1
-        self._timer.start(1)  # through the timer, not by recursion: there may be many links
+        self._timer.Restart(0.001)  # through the timer, not by recursion: there may be many links
 
     def _give_up_link(self):
         if self._active:
@@ -158,15 +159,15 @@ class Bringup:
         if not self.links:
             self._enter("waiting", "no network is configured")
             return
-        wait_ms = self._wait_ms()
-        self._enter("waiting", f"{wait_ms / 1000:.1f} s")
-        self._timer.start(wait_ms)
+        wait_s = self._wait_s()
+        self._enter("waiting", f"{wait_s:.1f} s")
+        self._timer.Restart(wait_s)
 
-    def _wait_ms(self):
+    def _wait_s(self):
         """Exponential, bounded, with jitter."""
         seconds = self._settings["backoff_s"] * 2 ** min(max(self.rounds - 1, 0), 16)
         seconds = min(seconds, self._settings["backoff_most_s"])
-        return int(seconds * 1000 * (1 - JITTER + 2 * JITTER * self._random()))
+        return seconds * (1 - JITTER + 2 * JITTER * self._random())
 
     def _raise_fallback(self):
         if self._fallback_is_up:
@@ -196,7 +197,7 @@ class Bringup:
         self.rounds = 0
         self._enter("up", f"{self._active.name}, {address[0]}")
         self._tell_up(Connection(self._active, address))
-        self._timer.start(UP_POLL_MS)
+        self._timer.Restart(UP_POLL_S)
 
     def _watch(self):
         """Look whether the link in use is still there, with the same address."""
@@ -205,7 +206,7 @@ class Bringup:
         if state == UP:
             address, error = guarded(self._active.address)
         if address and self._is_same(address):
-            self._timer.start(UP_POLL_MS)
+            self._timer.Restart(UP_POLL_S)
         elif address:
             self._lose(f"the address is now {address[0]}")
             self._use_active()

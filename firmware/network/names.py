@@ -8,7 +8,7 @@ import os
 
 from firmware import const
 from firmware.network.interface import is_address
-from XAsyncSockets import XAsyncUDPDatagram
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)
 _NOBODY = const("0.0.0.0")
@@ -18,7 +18,7 @@ _A_IN = const(b"\x00\x01\x00\x01")
 _HEADER = const(12)
 _IS_ANSWER = const(0x80)
 _POINTER = const(0xC0)
-_TRIES_MS = const((1000, 2000, 4000))  # how long each question waits for its answer
+_TRIES_S = const((1, 2, 4))  # how long each question waits for its answer
 _SHORTEST_LIFE_S = const(60)
 _LONGEST_LIFE_S = const(3600)
 _PAUSE_S = const(60)  # after a name could not be looked up
@@ -70,11 +70,10 @@ def _skip_name(datagram, at):
 class Names:
     """The names that somebody asks for, each looked up in the background."""
 
-    def __init__(self, network, pool, clock, timers, log):
+    def __init__(self, network, pool, clock, log):
         self.network = network
         self.pool = pool
         self.clock = clock
-        self.timers = timers
         self.log = log
         self._known = {}
 
@@ -119,7 +118,7 @@ class _Name:
         self._socket = None
         self._mark = b""
         self._tries = 0
-        self._timer = names.timers.timer(self._ask)
+        self._timer = XTimer(names.pool, self._ask)
 
     def look_up(self):
         """Begin to ask, unless the last answer is still good or a question on its way."""
@@ -137,16 +136,16 @@ class _Name:
 
     def stop(self):
         """Ask no more."""
-        self._timer.stop()
+        self._timer.Cancel()
         if self._socket:
             self._socket.Close()
             self._socket = None
 
-    def _ask(self):
-        if self._tries == len(_TRIES_MS):
+    def _ask(self, _=None):
+        if self._tries == len(_TRIES_S):
             self._fail(f"{self._server[0]} does not answer")
             return
-        self._timer.start(_TRIES_MS[self._tries])
+        self._timer.Restart(_TRIES_S[self._tries])
         self._tries += 1
         self._mark = os.urandom(2)
         self._socket.AsyncSendDatagram(question(self._mark, self._host), self._server)

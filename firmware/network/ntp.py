@@ -5,7 +5,7 @@ import struct
 import time
 
 from firmware import const
-from XAsyncSockets import XAsyncUDPDatagram
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(123)
 _REQUEST = const(0x23)  # version 4, mode client
@@ -14,7 +14,7 @@ _SECONDS_1900_TO_1970 = const(2208988800)
 _SECONDS_1970_TO_2000 = const(946684800)
 _FIRST_RETRY_S = const(5)
 _RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
-_NAME_MS = const(500)  # until it is asked again whether the server's address is known by now
+_NAME_S = 0.5  # until it is asked again whether the server's address is known by now
 _LONGEST_RETRY_S = const(3600)
 _AGAIN_S = const(86400)
 
@@ -61,22 +61,22 @@ class NetworkTime:
     def start(self, app):
         """Wait for the network."""
         self._app = app
-        self._timer = app.timers.timer(self._ask)
+        self._timer = XTimer(app.pool, self._ask)
 
     def stop(self):
         """End it."""
-        self._timer.stop()
+        self._timer.Cancel()
         self._close()
 
     def network_up(self, _connection):
         """Ask, unless the board's clock is right without, or the configuration names no server."""
         if self._app.config["network"]["ntp"] and not self._app.board.keeps_time:
             self._retry_s = _FIRST_RETRY_S
-            self._timer.start(1)
+            self._timer.Restart(0)
 
     def network_down(self, _reason):
         """Ask no more until it is back."""
-        self._timer.stop()
+        self._timer.Cancel()
         self._close()
 
     def _close(self):
@@ -84,12 +84,12 @@ class NetworkTime:
             self._socket.Close()
             self._socket = None
 
-    def _ask(self):
+    def _ask(self, _):
         self._close()
         host, _, port = self._app.config["network"]["ntp"].partition(":")
         address = self._app.names.address(host)
         if not address:
-            self._timer.start(_NAME_MS)
+            self._timer.Restart(_NAME_S)
             return
         self._mark = os.urandom(8)
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
@@ -99,7 +99,7 @@ class NetworkTime:
         self._wait_longer()
 
     def _wait_longer(self):
-        self._timer.start(self._retry_s * 1000)
+        self._timer.Restart(self._retry_s)
         self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
 
     def _on_unsent(self, _socket, _datagram, _target):
@@ -115,7 +115,7 @@ class NetworkTime:
         self._app.log.info("time", "{}-{:02}-{:02} {:02}:{:02}:{:02} UTC".format(*_readable(moment(seconds))))
         self._close()
         self._retry_s = _FIRST_RETRY_S
-        self._timer.start(_AGAIN_S * 1000)
+        self._timer.Restart(_AGAIN_S)
 
 
 def _readable(when):

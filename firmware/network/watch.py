@@ -8,7 +8,7 @@ misses several in a row, makes the link start anew.
 import os
 
 from firmware import const
-from XAsyncSockets import XAsyncUDPDatagram
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)
 _FLAGS_ONE_QUESTION = const(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00")  # recursion desired
@@ -34,7 +34,7 @@ class LinkWatch:
     def start(self, app):
         """Wait for the network."""
         self._app = app
-        self._timer = app.timers.timer(self._ask)
+        self._timer = XTimer(app.pool, self._ask)
 
     def stop(self):
         """End it."""
@@ -52,16 +52,16 @@ class LinkWatch:
         self._mark = b""
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=512)
         self._socket.OnRecv = self._on_answer
-        self._timer.start(1)
+        self._timer.Restart(0)
 
     def network_down(self, _reason):
         """Ask no more until it is back."""
-        self._timer.stop()
+        self._timer.Cancel()
         if self._socket:
             self._socket.Close()
             self._socket = None
 
-    def _ask(self):
+    def _ask(self, _):
         if self._mark:  # the last question is still without an answer
             self._misses += 1
             if self._misses >= _MISSES:
@@ -69,7 +69,7 @@ class LinkWatch:
                 return
         self._mark = os.urandom(2)
         question = self._mark + _FLAGS_ONE_QUESTION + _ROOT_NS_IN
-        self._timer.start(self._app.config["network"]["probe_s"] * 1000)
+        self._timer.Restart(self._app.config["network"]["probe_s"])
         self._socket.AsyncSendDatagram(question, (self._gateway, self.port))
 
     def _on_answer(self, _socket, _address, datagram):

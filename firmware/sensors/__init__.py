@@ -8,6 +8,7 @@ A sensor is any object with a `name` and a `read()` that returns {"field": numbe
 """
 
 from firmware.log import describe
+from XAsyncSockets import XTimer
 
 _FIELD_TYPES = (int, float, bool, str)
 
@@ -29,12 +30,12 @@ class _Entry:
 class SensorHub:
     """All sensors. One that fails is reported and harms no other."""
 
-    def __init__(self, clock, timers, log):
+    def __init__(self, clock, pool, log):
         self._clock = clock
         self._log = log
         self._entries = []
         self._waiting = []  # who wants the readings that are being taken
-        self._timer = timers.timer(self._finish)
+        self._timer = XTimer(pool, self._finish)
 
     def add(self, sensor, name=None):
         """Take a sensor in; a second one of the same name gets a number. Returns the name it has here."""
@@ -106,7 +107,7 @@ class SensorHub:
             return  # a measurement is under way: its readings are for both
         delay_ms = self._prepare()
         if delay_ms:
-            self._timer.start(delay_ms)
+            self._timer.Restart(delay_ms / 1000)
         else:
             self._finish()
 
@@ -122,7 +123,7 @@ class SensorHub:
                     self._failed(entry, error)
         return longest_ms
 
-    def _finish(self):
+    def _finish(self, _=None):
         readings = {}
         for entry in self._entries:
             if entry.ready:

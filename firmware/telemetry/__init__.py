@@ -7,7 +7,7 @@ loss) and `uptime` in seconds.
 from firmware import const
 from firmware.network.interface import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
-from XAsyncSockets import XAsyncUDPDatagram
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two
 _RESERVED_FOR_COUNTERS = const(40)  # ",seq=…i,uptime=…i" and the line end
@@ -38,14 +38,14 @@ class Telemetry:
     def start(self, app):
         """Take the settings and begin the rhythm."""
         self._app = app
-        self._timer = app.timers.timer(self._measure)
+        self._timer = XTimer(app.pool, self._measure)
         self.take_settings()
         app.methods.offer(_METHODS, self._load_methods)
-        self._timer.start(1)
+        self._timer.Restart(0)
 
     def stop(self):
         """End it."""
-        self._timer.stop()
+        self._timer.Cancel()
         self._close()
 
     def network_up(self, connection):
@@ -101,12 +101,12 @@ class Telemetry:
 
     def measure_soon(self):
         """Now instead of at the next time."""
-        self._timer.start(1)
+        self._timer.Restart(0)
 
-    def _measure(self):
+    def _measure(self, _=None):
         settings = self.settings
         jitter = settings["jitter"] * (2 * self._app.random() - 1)
-        self._timer.start(settings["interval_s"] * 1000 * (1 + jitter))
+        self._timer.Restart(settings["interval_s"] * (1 + jitter))
         if settings["enabled"] or self._subscribers and self._subscribers.sessions:
             self._app.sensors.sample(self._publish)
 

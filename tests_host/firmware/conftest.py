@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from importlib import import_module
 
 import pytest
 from image import PATIENCE_S, SOURCES, BoardProcess
@@ -9,6 +10,13 @@ from image import PATIENCE_S, SOURCES, BoardProcess
 for source in SOURCES:
     if str(source) not in sys.path:
         sys.path.append(str(source))
+
+
+@pytest.fixture(autouse=True)
+def own_time(monkeypatch):
+    """The library's time, which a FakeClock replaces for one test."""
+    for name in ("_ticks_ms", "_ticks_add", "_ticks_diff"):
+        monkeypatch.setattr(f"XAsyncSockets.{name}", getattr(import_module("XAsyncSockets"), name))
 
 
 @pytest.fixture

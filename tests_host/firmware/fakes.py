@@ -1,29 +1,40 @@
 """Stand-ins for what a test wants to own: the time, the log, a board's modules."""
 
+import XAsyncSockets
 from firmware.board import Board
-from firmware.clock import Clock, Timers
+from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log
 
+PERIOD = 1 << 30
+
 
 class FakeClock(Clock):
-    """Time that goes on only when the test says so; starts shortly before the ticks wrap."""
+    """Time that goes on only when the test says so, for the library, too; starts shortly before the ticks wrap.
 
-    def __init__(self, ticks=(1 << 30) - 5000):
+    conftest.py gives the library its own time back after each test. A pool that waits on this clock waits for ever, so
+    tests call `PollEvents()` without a time.
+    """
+
+    def __init__(self, ticks=PERIOD - 5000):
         self.now = ticks
         super().__init__()
+        XAsyncSockets._ticks_ms = self.ticks
+        XAsyncSockets._ticks_add = lambda ticks, delta: (ticks + delta) % PERIOD
+        XAsyncSockets._ticks_diff = lambda end, start: (end - start + PERIOD // 2) % PERIOD - PERIOD // 2
 
     def ticks(self):
-        return self.now % (1 << 30)
+        return self.now % PERIOD
 
 
 class Bench:
-    """Clock, timers, log and configuration for one part of the firmware."""
+    """Clock, pool, log and configuration for one part of the firmware."""
 
     def __init__(self, folder, network=None, machine=None, support=None):
         self.errors = []
         self.clock = FakeClock()
-        self.timers = Timers(self.clock, self.errors.append)
+        self.pool = XAsyncSockets.XAsyncSocketsPool()
+        self.pool.OnException = lambda socket, error: self.errors.append(error)
         self.log = Log(self.clock, console=False)
         self.board = Board(network or object(), machine or object(), support or object(), str(folder))
         self.config = Config(self.board, self.log)
@@ -33,9 +44,14 @@ class Bench:
         end = self.clock.now + int(seconds * 1000)
         while self.clock.now < end:
             self.clock.now = min(self.clock.now + step_ms, end)
-            self.timers.run_due()
+            self.pool.PollEvents()
             if self.errors:
                 raise self.errors.pop()
+
+    @property
+    def waiting(self):
+        """The timers that are still to fire."""
+        return self.pool._timers
 
     def texts(self):
         return [entry["text"] for entry in self.log.tail(100)]

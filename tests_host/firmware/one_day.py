@@ -6,6 +6,7 @@ The board's clock is ours: it jumps from one second to the next as soon as all t
 import gc
 import json
 
+import XAsyncSockets
 from firmware.app import App
 from firmware.board import Board
 from firmware.clock import Clock
@@ -19,9 +20,15 @@ PERIOD = 1 << 30
 
 
 class OwnClock(Clock):
-    """Starts two hours before the ticks wrap."""
+    """Starts two hours before the ticks wrap. The library's timers have the same time: nothing may wait for it."""
 
     now = PERIOD - 2 * 3600 * 1000
+
+    def __init__(self):
+        super().__init__()
+        XAsyncSockets._ticks_ms = self.ticks
+        XAsyncSockets._ticks_add = lambda ticks, delta: (ticks + delta) % PERIOD
+        XAsyncSockets._ticks_diff = lambda end, start: (end - start + PERIOD // 2) % PERIOD - PERIOD // 2
 
     def ticks(self):
         return self.now % PERIOD
@@ -55,9 +62,7 @@ class Day:
 
     def connect(self):
         port = self.app.services.get("control").port
-        # The pool keeps a connection's time limit, and with it the connection, until it would have been over: by its
-        # own clock, which is not accelerated.
-        self.client = XAsyncTCPClient.Create(self.app.pool, ("127.0.0.1", port), connectTimeout=0.2)
+        self.client = XAsyncTCPClient.Create(self.app.pool, ("127.0.0.1", port))
         self.client.OnConnected = self.on_connected
 
     def on_connected(self, client):
@@ -68,7 +73,7 @@ class Day:
         for _ in range(20000):
             if condition():
                 return
-            self.app.turn(1)
+            self.app.turn(0)
         raise RuntimeError("it did not come to pass")
 
     def step(self):
@@ -91,7 +96,7 @@ class Day:
         return self.used_when_settled()
 
     def used_when_settled(self):
-        """The least that is in use within a second or so: what is closed may wait for its time limit to be let go."""
+        """The least that is in use within some turns: what is closed is let go in one of the next."""
         least = None
         for _ in range(30):
             gc.collect()
@@ -99,7 +104,7 @@ class Day:
             least = used if least is None else min(least, used)
             if self.settled is not None and least <= self.settled:
                 break
-            self.app.pool.PollEvents(40)
+            self.app.turn(0)
         self.settled = self.settled or least
         return least
 

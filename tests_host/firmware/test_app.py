@@ -44,7 +44,8 @@ class RunningApp:
         while not condition():
             assert time.monotonic() < end, "it did not come to pass"
             self.clock.now += 100
-            self.app.turn(1)
+            self.app.turn(0)
+            time.sleep(0.001)
 
     @property
     def control(self):
@@ -131,6 +132,13 @@ def test_its_end_closes_everything_and_leaves_the_network(start):
     running.app._end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
+
+
+def test_what_raises_later_is_told_and_harms_nobody(start):
+    running = start()
+    running.app.pool.CallLater(0, lambda _: 1 / 0)
+    running.turn_until(lambda: any("ZeroDivisionError" in entry["text"] for entry in running.app.log.tail(50)))
+    running.turn_until(lambda: running.is_up)
 
 
 def test_the_lines_go_on_counting_after_a_loss(start, collector):

@@ -8,6 +8,7 @@ from image import until
 
 from firmware import boot, escape
 from firmware.board import Board
+from XAsyncSockets import XAsyncSocketsPool
 
 SLOW = {"steady_s": 3600}
 
@@ -148,10 +149,9 @@ class FakeApp:
     failure = None
 
     def __init__(self, board, config, log, clock, safe_reason):
-        from firmware.clock import Timers
-
         self.board, self.config, self.log, self.clock, self.safe_reason = board, config, log, clock, safe_reason
-        self.timers = Timers(clock, pytest.fail)
+        self.pool = XAsyncSocketsPool()
+        self.pool.OnException = lambda socket, error: pytest.fail(repr(error))
 
     def run(self):
         try:
@@ -163,7 +163,7 @@ class FakeApp:
     def live(self, seconds):
         for _ in range(seconds):
             self.clock.now += 1000
-            self.timers.run_due()
+            self.pool.PollEvents()
             self.board.feed_watchdog()
 
 

@@ -47,7 +47,7 @@ class NetworkBench(Bench):
         links = make_links(self.board, self.config, self.clock)
         settings = self.config["network"]
         self.bringup = Bringup(
-            links, self.make_fallback, settings, self.clock, self.timers, self.log, lambda: self.chance
+            links, self.make_fallback, settings, self.clock, self.pool, self.log, lambda: self.chance
         )
         self.bringup.listen(self.listener)
         self.bringup.start()
@@ -420,7 +420,7 @@ def test_no_network_at_all_is_said_and_costs_nothing(tmp_path):
     bench = NetworkBench(tmp_path, ap={"enabled": False}).start()
     bench.advance(600)
     assert bench.bringup.state == "waiting" and len(bench.bringup.history) == 2
-    assert not bench.timers.waiting
+    assert not bench.waiting
 
 
 class TestOtherLinks:

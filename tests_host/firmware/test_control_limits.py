@@ -2,9 +2,11 @@
 
 import hmac
 import json
+import socket
 
 import pytest
 from fakes import Bench
+from image import until
 
 from firmware.control import ControlServer, Session
 from firmware.control.methods import Methods
@@ -23,10 +25,10 @@ class FakeClient:
         self.undelivered = []
         self.receiver = None
         self.closed = False
-        self.OnClosed = None
+        self.OnClosed = self.OnLineTooLong = None
         self.delivers = True
 
-    def AsyncRecvData(self, size, onDataRecv):
+    def AsyncRecvLine(self, onDataRecv):
         assert self.receiver is None and not self.closed
         self.receiver = onDataRecv
 
@@ -44,9 +46,9 @@ class FakeClient:
         while self.undelivered and not self.closed:
             self.undelivered.pop(0)(self, None)
 
-    def receive(self, data):
+    def receive(self, line):
         receiver, self.receiver = self.receiver, None
-        receiver(self, memoryview(data), None)
+        receiver(self, line.decode().rstrip("\n"), None)
         if self.delivers:
             self.deliver()
 
@@ -169,36 +171,115 @@ class TestAccess:
         assert not any(TOKEN in text for text in bench.texts())
 
 
+class Line:
+    """A connection to a control server that listens."""
+
+    def __init__(self, bench):
+        bench.config.set("control.port", 0)
+        bench.server.network_up(None)
+        self.bench, self.pool = bench, bench.pool
+        self.peer = socket.create_connection(("127.0.0.1", bench.server.port))
+        self.peer.setblocking(False)
+        self.received = b""
+        self.ended = False
+
+    def send(self, data, size):
+        """Send `data` in pieces, each taken by the board before the next one."""
+        self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), size):
+            self.peer.sendall(data[start : start + size])
+            self.settle()
+
+    def settle(self):
+        while self.pool.PollEvents():
+            pass
+
+    def answers(self, count):
+        """The lines that have come, `count` of them at least."""
+        until(lambda: self._take() or self.ended or self.received.count(b"\n") >= count)
+        return self.received.decode().splitlines()
+
+    def end(self):
+        """True once the board has ended the connection."""
+        until(lambda: self._take() or self.ended)
+        return True
+
+    def _take(self):
+        self.settle()
+        try:
+            got = self.peer.recv(10000)
+        except BlockingIOError:
+            return
+        self.received += got
+        self.ended = not got
+
+    def close(self):
+        self.peer.close()
+        self.pool.StopWaitEvents()
+
+
 class TestLines:
-    def test_any_split_of_the_bytes(self, make):
+    @pytest.fixture
+    def connect(self, make):
+        lines = []
+
+        def connect(**control):
+            lines.append(Line(make(requests_per_s=1000, **control)))
+            return lines[-1]
+
+        yield connect
+        for line in lines:
+            line.close()
+
+    def test_any_split_of_the_bytes(self, connect):
         data = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\r\nping\n\n  \nping\n'
         for size in range(1, len(data)):
-            client = make().connect()
-            for start in range(0, len(data), size):
-                client.receive(data[start : start + size])
-            assert json.loads(client.sent[0])["result"] == "pong"
-            assert client.sent[1:] == ["pong\n", "pong\n"]
+            line = connect()
+            line.send(data, size)
+            answers = line.answers(3)
+            assert json.loads(answers[0])["result"] == "pong"
+            assert answers[1:] == ["pong", "pong"]
 
-    def test_a_line_as_long_as_allowed(self, make):
-        client = make(line_bytes=128).connect()
+    def test_a_line_as_long_as_allowed(self, connect):
+        line = connect(line_bytes=128)
         request = b'{"jsonrpc":"2.0","id":1,"method":"ping"'
-        client.receive(request + b" " * (127 - len(request)) + b"}\n")
-        assert json.loads(client.sent[0])["result"] == "pong"
+        line.send(request + b" " * (127 - len(request)) + b"}\n", 1000)
+        assert json.loads(line.answers(1)[0])["result"] == "pong"
 
     @pytest.mark.parametrize("size", [1, 7, 128, 129, 512])
-    def test_a_line_too_long_is_told_once_and_skipped(self, make, size):
-        client = make(line_bytes=128).connect()
-        data = b"x" * 1000 + b"\nping\n"
-        for start in range(0, len(data), size):
-            client.receive(data[start : start + size])
-        assert json.loads(client.sent[0])["error"]["code"] == -32004
-        assert client.sent[1:] == ["pong\n"]
+    def test_a_line_too_long_is_told_once_and_skipped(self, connect, size):
+        line = connect(line_bytes=128)
+        line.send(b"x" * 1000 + b"\nping\n", size)
+        answers = line.answers(2)
+        assert json.loads(answers[0])["error"] == {"code": -32004, "message": "a line has at most 128 bytes"}
+        assert answers[1:] == ["pong"]
 
-    def test_bytes_that_are_no_text(self, make):
-        client = make().connect()
-        client.receive(b"\xff\xfe{}\n\x00\nping\n")
-        assert [json.loads(text)["error"]["code"] for text in client.sent[:2]] == [-32700, -32700]
-        assert client.sent[2] == "pong\n"
+    def test_what_is_no_json_is_told(self, connect):
+        line = connect()
+        line.send(b"\x00\nping\n", 100)
+        answers = line.answers(2)
+        assert json.loads(answers[0])["error"]["code"] == -32700 and answers[1] == "pong"
+
+    def test_bytes_that_are_no_text_end_the_connection_and_stand_in_the_log(self, connect):
+        line = connect()
+        line.send(b"ping\n\xff\xfe{}\n", 5)
+        assert line.end() and line.received == b"pong\n"
+        assert line.bench.texts() == ["127.0.0.1: a line is not utf-8"]
+
+    def test_bytes_without_a_line_do_not_count_as_life(self, connect):
+        line = connect(idle_s=60)
+        for _ in range(6):
+            line.send(b"x", 1)
+            line.bench.advance(10)
+        line.bench.advance(1)
+        assert json.loads(line.answers(1)[0])["error"]["code"] == -32005 and line.end()
+
+    def test_who_sends_only_and_is_told_all(self, connect):
+        """printf ... | nc -N: the end of its sending comes at once, with more lines than may be answered ahead."""
+        line = connect()
+        line.peer.sendall(b"ping\n" * 100)
+        line.peer.shutdown(socket.SHUT_WR)
+        assert line.end() and line.received == b"pong\n" * 100
 
 
 class TestLimits:
@@ -234,15 +315,6 @@ class TestLimits:
         bench.advance(2)
         assert client.closed and json.loads(client.sent[-1])["error"]["code"] == -32005
 
-    def test_bytes_without_a_line_do_not_count_as_life(self, make):
-        bench = make(idle_s=60)
-        client = bench.connect()
-        for _ in range(7):
-            if not client.closed:
-                client.receive(b"x")
-            bench.advance(10)
-        assert client.closed
-
     def test_who_gets_notifications_is_not_idle(self, make):
         bench = make(idle_s=60)
         client = bench.connect()
@@ -261,6 +333,15 @@ class TestLimits:
         client.deliver()
         assert client.receiver is not None
 
+    def test_long_lines_of_who_does_not_take_his_answers_get_none(self, make):
+        client = make().connect()
+        for _ in range(100):
+            client.OnLineTooLong(client)
+        assert len(client.sent) == 8
+        client.deliver()
+        client.OnLineTooLong(client)
+        assert len(client.sent) == 9
+
     def test_notifications_are_left_out_for_who_is_slow(self, make):
         bench = make(idle_s=60)
         client = bench.connect()
@@ -276,7 +357,7 @@ class TestLimits:
         clients = [bench.connect() for _ in range(5)]
         for client in clients:
             client.Close()
-        assert bench.server.clients == 0 and not bench.timers.waiting
+        assert bench.server.clients == 0 and not bench.waiting
 
     def test_each_request_of_a_batch_counts(self, make):
         bench = make(requests_per_s=10)

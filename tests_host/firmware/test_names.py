@@ -3,14 +3,12 @@
 import random
 import socket
 import struct
-import time
 
 import pytest
 from fakes import Bench
-from image import PATIENCE_S
+from image import PATIENCE_S, until
 
 from firmware.network import names
-from XAsyncSockets import XAsyncSocketsPool
 
 HOST = "time.example.org"
 MARK = b"\x12\x34"
@@ -83,17 +81,14 @@ class Resolver(Bench):
         self.server.bind(("127.0.0.1", 0))
         self.server.settimeout(PATIENCE_S)
         monkeypatch.setattr(names, "_PORT", self.server.getsockname()[1])
-        self.pool = XAsyncSocketsPool()
         self.network = Network("127.0.0.1")
-        self.names = names.Names(self.network, self.pool, self.clock, self.timers, self.log)
+        self.names = names.Names(self.network, self.pool, self.clock, self.log)
 
     def serve(self, *records, flags=0x8180, sender=None):
         """Answer the question that has come, and let the board take the answer."""
         asked, address = self.server.recvfrom(1000)
         (sender or self.server).sendto(answer(asked, *records, flags=flags), address)
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.pool.PollEvents(10):
-            assert time.monotonic() < deadline
+        until(self.pool.PollEvents)
         return asked
 
     def questions(self):
@@ -124,7 +119,7 @@ def test_a_name_is_known_once_the_server_has_answered(resolver):
     assert resolver.names.address(HOST) is None
     resolver.serve(record("192.0.2.7"))
     assert resolver.names.address(HOST) == "192.0.2.7"
-    assert not resolver.pool.GetAllAsyncSockets() and not resolver.timers.waiting
+    assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
 
 
 def test_an_address_is_its_own(resolver):
@@ -141,7 +136,7 @@ def test_the_same_question_is_not_asked_twice_at_a_time(resolver):
 def test_without_a_network_nobody_is_asked_any_more(resolver):
     resolver.names.address(HOST)
     resolver.names.network_down("lost")
-    assert not resolver.pool.GetAllAsyncSockets() and not resolver.timers.waiting
+    assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
 
 
 def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(resolver):
@@ -187,7 +182,7 @@ def test_an_answer_from_somebody_else_is_not_taken(resolver):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))
         stranger.sendto(answer(asked, record("192.0.2.66")), address)
-        resolver.pool.PollEvents(1000)
+        until(resolver.pool.PollEvents)
     assert resolver.names.address(HOST) is None
 
 

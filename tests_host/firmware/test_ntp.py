@@ -11,7 +11,6 @@ from fakes import Bench
 from image import until
 
 from firmware.network.ntp import NetworkTime, moment, parse, request
-from XAsyncSockets import XAsyncSocketsPool
 
 MARK = b"12345678"
 
@@ -68,7 +67,6 @@ class Server(Bench):
         self.socket.bind(("127.0.0.1", 0))
         self.set = []
         self.board.set_time = self.set.append
-        self.pool = XAsyncSocketsPool()
         self.names = SimpleNamespace(address=lambda host: host)
         self.config.set("network.ntp", "127.0.0.1:{}".format(self.socket.getsockname()[1]))
         self.service = NetworkTime()
@@ -87,7 +85,7 @@ class Server(Bench):
     def answer(self, asked, **options):
         _, datagram, sender = asked
         self.socket.sendto(server_answer(1_790_000_000 + 2208988800, **{"mark": datagram[40:48], **options}), sender)
-        until(lambda: self.pool.PollEvents(10))
+        until(self.pool.PollEvents)
 
     def close(self):
         self.service.stop()
@@ -126,7 +124,7 @@ def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
     server.service.network_up(None)
     assert [asked[0] - server.clock.uptime() for asked in server.asked(7)] == [-6, -1]
     server.service.stop()
-    assert not server.pool.GetAllAsyncSockets() and not server.timers.waiting
+    assert not server.pool.GetAllAsyncSockets() and not server.waiting
 
 
 def test_somebody_elses_answer_is_not_taken(server):
@@ -154,7 +152,7 @@ def test_where_no_time_is_wanted_nobody_is_asked(server, why):
     else:
         server.board.keeps_time = True
     server.service.network_up(None)
-    assert not server.timers.waiting
+    assert not server.waiting
 
 
 LOOKUP_S = 7  # what lwIP waits for a name server that is silent
@@ -174,10 +172,10 @@ def test_a_silent_name_server_does_not_hold_up_the_board_again_and_again(tmp_pat
         raise socket.gaierror(-2, "no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    pool = XAsyncSocketsPool()
+    pool = bench.pool
     service = NetworkTime()
     names = SimpleNamespace(address=lambda host: host)
-    service.start(SimpleNamespace(pool=pool, timers=bench.timers, config=bench.config, board=bench.board, names=names))
+    service.start(SimpleNamespace(pool=pool, config=bench.config, board=bench.board, names=names))
     service.network_up(None)
     for _ in range(1200):
         bench.advance(0.5)

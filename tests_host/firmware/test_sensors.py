@@ -32,7 +32,7 @@ def bench(tmp_path):
 
 @pytest.fixture
 def hub(bench):
-    return SensorHub(bench.clock, bench.timers, bench.log)
+    return SensorHub(bench.clock, bench.pool, bench.log)
 
 
 @pytest.fixture

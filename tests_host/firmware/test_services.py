@@ -45,7 +45,7 @@ def test_ticks_come_in_their_rhythm_until_the_end(bench, run):
     assert service.ticks == [1, 2, 3, 4]
     services.stop()
     bench.advance(9)
-    assert len(service.ticks) == 4 and not bench.timers.waiting
+    assert len(service.ticks) == 4 and not bench.waiting
 
 
 @pytest.mark.parametrize("bad, ticks", [(set(range(1, 100)), 10), (set(range(1, 100)) - {9}, 19)])

@@ -8,7 +8,6 @@ from image import until
 
 from firmware.network.bringup import Connection
 from firmware.network.watch import LinkWatch
-from XAsyncSockets import XAsyncSocketsPool
 
 
 class FakeLink:
@@ -50,7 +49,6 @@ def gateway():
 @pytest.fixture
 def bench(tmp_path, gateway):
     bench = Bench(tmp_path)
-    bench.pool = XAsyncSocketsPool()
     bench.bringup = FakeBringup()
     bench.watch = LinkWatch()
     bench.watch.port = gateway.socket.getsockname()[1]
@@ -70,7 +68,7 @@ def next_question(bench, gateway):
 
 def give_answer(bench, gateway, question):
     gateway.answer(question)
-    until(lambda: bench.pool.PollEvents(10))
+    until(bench.pool.PollEvents)
 
 
 def test_the_question_is_one_for_a_name_server(bench, gateway):
@@ -105,7 +103,7 @@ def test_one_answer_in_between_is_enough(bench, gateway):
 def test_a_gateway_that_never_answered_is_left_in_peace(bench, gateway):
     bench.watch.network_up(bench.connection)
     bench.advance(600)
-    assert not bench.bringup.restarts and not bench.timers.waiting and not bench.pool.GetAllAsyncSockets()
+    assert not bench.bringup.restarts and not bench.waiting and not bench.pool.GetAllAsyncSockets()
     assert bench.texts() == ["the gateway 127.0.0.1 answers no questions: the link is not watched"]
 
 
@@ -118,15 +116,15 @@ def test_on_another_network_it_begins_anew(bench, gateway):
     assert not bench.pool.GetAllAsyncSockets()
     bench.watch.network_up(bench.connection)
     bench.advance(75)
-    assert bench.timers.waiting, "three questions, not one, are to be left without an answer"
+    assert bench.waiting, "three questions, not one, are to be left without an answer"
     bench.advance(600)
-    assert not bench.bringup.restarts and not bench.timers.waiting
+    assert not bench.bringup.restarts and not bench.waiting
 
 
 def test_stop_ends_it(bench):
     bench.watch.network_up(bench.connection)
     bench.watch.stop()
-    assert not bench.timers.waiting and not bench.pool.GetAllAsyncSockets()
+    assert not bench.waiting and not bench.pool.GetAllAsyncSockets()
 
 
 @pytest.mark.parametrize("why", ["off", "cannot restart", "no gateway"])
@@ -138,4 +136,4 @@ def test_where_it_would_not_help_nothing_is_asked(bench, why):
     else:
         bench.connection.gateway = "0.0.0.0"
     bench.watch.network_up(bench.connection)
-    assert not bench.timers.waiting
+    assert not bench.waiting

@@ -6,16 +6,17 @@ coverage (`make fuzz`).
 """
 import json
 import os
+import socket
 
 from firmware.app import App
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.config_file import FILE, LAST_GOOD_FILE
-from firmware.control import Session
 from firmware.defaults import SCHEMA
 from firmware.log import Log
 from firmware.telemetry.line_protocol import encode
+from XAsyncSockets import XAsyncTCPClient
 
 TOKEN = 'the-token-of-the-fuzzed-board'
 PASSWORD = 'the-wifi-password'
@@ -44,39 +45,49 @@ class StillClock(Clock):
         return self.now % (1 << 30)
 
 
-class Client:
-    """A connection to the control server, without a network."""
+class Peer:
+    """A client of the control server, and what the board says to it."""
 
-    CliAddr = ('192.0.2.77', 40000)
-    OnClosed = None
-    CloseError = None
-
-    def __init__(self):
+    def __init__(self, app, server):
+        self.pool = app.pool
+        self.socket = socket.socket()
+        self.socket.connect(socket.getaddrinfo('127.0.0.1', server.port)[0][-1])
+        for _ in range(1000):
+            if server.clients:
+                break
+            self.pool.PollEvents(10)
+        self.session = server._sessions[0]
         self.sent = []
-        self.receiver = None
-        self.closed = False
+        self.got = b''
+        self.ended = False
+        self.socket.setblocking(False)
+        self._client = self.session._client
+        self._client.AsyncSendData = self._note
 
-    def AsyncRecvData(self, size, onDataRecv):
-        promise(self.receiver is None and not self.closed, 'a receive at a time')
-        self.receiver = onDataRecv
-
-    def AsyncSendData(self, data, onDataSent):
-        promise(not self.closed, 'nothing is sent after the close')
+    def _note(self, data, on_sent):
         self.sent.append(bytes(data))
-        self._deliver = onDataSent
+        return XAsyncTCPClient.AsyncSendData(self._client, data, on_sent)
 
-    def Close(self):
-        if not self.closed:
-            self.closed = True
-            self.OnClosed(self, 1)
+    def send(self, data):
+        """Bytes, which the board takes and answers before any others come."""
+        self.socket.send(data)
+        self.settle()
 
-    def receive(self, data):
-        receiver, self.receiver = self.receiver, None
-        told = len(self.sent)
-        receiver(self, memoryview(data), None)
-        for _ in range(len(self.sent) - told):
-            if not self.closed:
-                self._deliver(self, None)
+    def settle(self):
+        while self.pool.PollEvents() or self._take():
+            pass
+
+    def _take(self):
+        try:
+            got = self.socket.recv(10000)
+        except OSError:     # nothing now
+            return False
+        self.got += got
+        return bool(got)
+
+    def close(self):
+        self.socket.close()
+        self.settle()
 
 
 def make_app(**settings):
@@ -102,34 +113,44 @@ def control(data):
     """Any bytes, in any pieces, from a client that has not logged in; the first byte says how they are cut."""
     global _app
     if _app is None:
-        _app = make_app(requests_per_s=10000)
+        _app = make_app(requests_per_s=10000, port=0)
     app = _app
     server = app.services.get('control')
-    client = Client()
-    session = Session(server, client)
-    server._sessions.append(session)
+    if not server.port:
+        server.network_up(None)
+    peer = Peer(app, server)
     try:
-        _converse(app, session, client, data)
+        _converse(app, peer.session, peer, data)
     finally:
-        client.Close()
+        peer.close()
     promise(server.clients == 0, 'nothing is left of it')
-    promise(session._idle not in app.timers.waiting, 'nor a timer')
+    promise(peer.session._idle not in app.pool._timers, 'nor a timer')
 
 
-def _converse(app, session, client, data):
+def is_text(data):
+    try:
+        str(data, 'utf-8')
+        return True
+    except UnicodeError:
+        return False
+
+
+def _converse(app, session, peer, data):
     before = json.dumps(app.config._given)
     size = data[0] + 1 if data else 1
     for start in range(1, len(data), size):
-        client.receive(data[start:start + size])
-        if client.closed:
+        peer.send(data[start:start + size])
+        if session.closed:
             break
-        promise(client.receiver is not None, 'it goes on receiving')
-    answers = b''.join(client.sent)
+        promise(session._receiving, 'it goes on receiving')
+    answers = b''.join(peer.sent)
+    promise(session.closed or peer.got == answers, 'all answers come', peer.got, answers)
+    promise(not session.closed or not is_text(data[1:]), 'only what is no text ends it', data)
     promise(not session.authenticated, 'nobody is let in')
     promise(TOKEN.encode() not in answers and PASSWORD.encode() not in answers, 'secrets stay secret', answers)
     promise(json.dumps(app.config._given) == before, 'the configuration stays')
     promise(app.outcome is None, 'it runs on')
-    for answer in client.sent:
+    for answer in peer.sent:
         promise(answer.endswith(b'\n'), 'an answer is whole', answer)
         if answer.startswith(b'{'):
             promise(json.loads(answer)['jsonrpc'] == '2.0', 'an answer is JSON-RPC', answer)
