@@ -518,7 +518,8 @@ class _Scratch:
 
 class XTimer:
     """
-    What XAsyncSocketsPool.CallLater returns: a call that is still to come, or was.
+    What XAsyncSocketsPool.CallLater returns: a call that is still to come, or was. XTimer(pool, handler, arg) makes one
+    that Restart starts.
 
     Its places in the heap of the pool: `_at`, ticks by which it is ordered, and `_place`. `_due` may be later than
     `_at`: then it is put off when `_at` has come, so that putting it off costs a store.
@@ -1556,7 +1557,7 @@ class XAsyncSocket:
         for slot in (self._recv_slot, self._send_slot):
             if slot is not None:
                 slot._give_back()
-        self._pool._post(self)      # for a foreign pool, which has forgotten it now
+        self._pool._post(self)      # again: a foreign pool has forgotten it now, or this was repeated
 
     def _clear(self):
         """Let go of what the subclass holds."""
@@ -2515,6 +2516,9 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _peer_closed(self):
         """The peer sends no more; it may still take what is queued, and what it sent may still be read."""
+        if self._straight and not self._held and self._sending is None and self.OnPeerFinished is None:
+            self._close(XClosedReason.ClosedByPeer)
+            return
         if not self._peer_done:
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
@@ -2555,9 +2559,15 @@ class XAsyncTCPClient(XAsyncSocket):
             self._timer.Cancel()
         if self._deadline is not None:
             self._set_deadline(None)
-        for name in ('_sending', '_queue', '_memory', '_larger'):
-            if getattr(self, name) is not None:
-                setattr(self, name, None)
+        # Only what the object has is stored: see _set_pool.
+        if self._sending is not None:
+            self._sending = None
+        if self._queue is not None:
+            self._queue = None
+        if self._memory is not None:
+            self._memory = None
+        if self._larger is not None:
+            self._larger = None
         self._arg = None
         self._handler = _ignore
 
@@ -2671,10 +2681,11 @@ class XAsyncUDPDatagram(XAsyncSocket):
         address = self.OnRecv
         if address is None or self._reason is not None:
             return
-        if self._pool._workers is None:
-            address(self, self._peer, data)
-        else:
-            self._pool._call(self, address, self, self._peer, memoryview(bytearray(data)))
+        if self._pool._workers is not None:
+            data = memoryview(bytearray(data))
+            self._pool._workers.give(self, address, (self, self._peer, data))
+            return
+        address(self, self._peer, data)
 
     def _remember(self, key, value):
         """Addresses that are known are bounded, and names are believed for a minute."""
