@@ -1109,7 +1109,9 @@ class XAsyncSocketsPool:
                     except Exception as ex:
                         self._report(s, ex)
                 if now is not None:
-                    count += self._fire_timers(now)     # after what had come by then
+                    n = self._alarm
+                    if n is not None and _ticks_diff(n, now) <= 0:
+                        count += self._fire_timers(now)     # after what had come by then
                 if self._stopping:
                     return count
                 if once:
@@ -1783,7 +1785,8 @@ class XAsyncTCPClient(XAsyncSocket):
     _queued = 0             # and the bytes in all
     _memory = None          # of what is unread: the slot's, or that of a larger receive
     _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
-    _limit_ms = 0           # the timeout of the receive; 0: none
+    _seconds = None         # the timeout of the receive as given,
+    _limit_ms = 0           # in ms; 0: none
     _timer = None           # and its XTimer
     _skipping = False       # a line that is too long
     _paused = False         # the buffer is full
@@ -1880,8 +1883,10 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if size is not None:
             _check_size('size', size, XAsyncTCPClientException)
-        elif self._wants is None and onDataRecv is self._handler and timeoutSec is None and not self._limit_ms \
+        elif self._wants is None and onDataRecv is self._handler and timeoutSec is self._seconds \
                 and not self._held and self._straight and _get_ident() == self._pool._owner:    # the same again
+            if timeoutSec is not None:
+                self._timer._put_off(self._limit_ms)
             self._arg = onDataRecvArg
             self._wants = _DIRECT
             return True
@@ -1895,8 +1900,10 @@ class XAsyncTCPClient(XAsyncSocket):
         positional str is taken for it, as older programs pass it. A line longer than the buffer (see OnLineTooLong), or
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
-        if self._wants is None and onDataRecv is self._handler and timeoutSec is None and not self._limit_ms \
+        if self._wants is None and onDataRecv is self._handler and timeoutSec is self._seconds \
                 and self._held <= 0 and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:  # the same again
+            if timeoutSec is not None:
+                self._timer._put_off(self._limit_ms)
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
@@ -1922,10 +1929,10 @@ class XAsyncTCPClient(XAsyncSocket):
                     return False
                 raise XAsyncTCPClientException('a receive is already pending')
             self._wants = _NO_MORE
-        self._pool._do(self, self._want, wants, memory, handler, arg, ms)
+        self._pool._do(self, self._want, wants, memory, handler, arg, seconds, ms)
         return True
 
-    def _want(self, wants, memory, handler, arg, ms):
+    def _want(self, wants, memory, handler, arg, seconds, ms):
         if self._closing:
             return
         self._handler = handler or _ignore
@@ -1933,7 +1940,8 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = _DIRECT if wants == _SOME and self._straight and not self._held else wants
         if memory is not None:
             self._larger = memory
-        if ms != self._limit_ms:
+        if seconds is not self._seconds:
+            self._seconds = seconds
             self._limit_ms = ms
         if ms:
             self._start_timer()
@@ -1964,7 +1972,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def OnReadyForReading(self):
         """Read once and hand out what is wanted."""
-        if self._paused or self._peer_done or self._closing:
+        if self._paused or self._peer_done or self._closing and self._phase != _HANDSHAKING:
             return
         window = self._memory
         held = self._held
@@ -2314,14 +2322,19 @@ class XAsyncTCPClient(XAsyncSocket):
                 raise _error(XAsyncTCPClientException, 'SendingBuffer: no memory', ex)
         return self._send_slot
 
-    def __getattr__(self, name):    # not a property: see XAsyncSocket
-        if name == 'SrvAddr':
-            return self._addresses[0]
-        if name == 'CliAddr':
-            return self._addresses[1]
-        if name == 'SendingBuffer':
-            return self._sending_slot().Buffer
-        raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
+    if _MICROPYTHON:    # no property: see XAsyncSocket
+        def __getattr__(self, name):
+            if name == 'SrvAddr':
+                return self._addresses[0]
+            if name == 'CliAddr':
+                return self._addresses[1]
+            if name == 'SendingBuffer':
+                return self._sending_slot().Buffer
+            raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
+    else:               # a class with __getattr__ has no fast look-ups there
+        SrvAddr = property(lambda self: self._addresses[0])
+        CliAddr = property(lambda self: self._addresses[1])
+        SendingBuffer = property(lambda self: self._sending_slot().Buffer)
 
     # --- connecting
 

@@ -18,7 +18,7 @@ import runner  # noqa: E402
 
 # The most that each may cost, in messages of the bare loop. What allocates gets more room: the search for free memory
 # is part of it, and depends on what the heap looks like, above all where the library is not frozen.
-LIMITS = {'echo': 8, 'lines': 22, 'udp': 30, 'upload': 5.5, 'download': 9.5, 'churn': 150}
+LIMITS = {'echo': 8, 'lines': 22, 'udp': 30, 'upload': 5.5, 'download': 11, 'churn': 150}
 
 
 @pytest.fixture(scope='module')
@@ -58,4 +58,4 @@ def test_a_timeout_that_every_message_starts_anew(bench):
     work = instructions.WORKS['echo']
     without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=1)[0]
                              for side in ('ours', 'timeout')]
-    assert with_timeout <= 1.2 * without, '%d instructions per message, %d without' % (with_timeout, without)
+    assert with_timeout <= 1.5 * without, '%d instructions per message, %d without' % (with_timeout, without)

@@ -33,7 +33,7 @@ def test_what_is_installed_is_what_is_wanted_with_hashes(name):
 def test_pip_is_always_told_to_look_at_the_hashes():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     installs = [line for line in makefile.splitlines() if "pip install" in line and " -r " in line]
-    assert len(installs) == 4 and all("--require-hashes" in line for line in installs)
+    assert len(installs) == 5 and all("--require-hashes" in line for line in installs)
 
 
 def fetch(monkeypatch, folder, version, status=0):

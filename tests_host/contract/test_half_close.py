@@ -1,5 +1,6 @@
 """OnPeerFinished: where it is set, the peer's end of sending does not end the connection."""
 from harness import (
+    ESP32,
     MANY,
     connect_peer,
     cpu_ms,
@@ -8,6 +9,7 @@ from harness import (
     needs_threads,
     now_ms,
     pattern,
+    skip,
     sleep_ms,
     wait,
 )
@@ -175,6 +177,8 @@ def test_much_that_is_unsent_at_the_peers_end():
 
 def test_a_reset_behind_the_peers_end():
     needs_plain('a reset below TLS')
+    if ESP32:
+        skip('its poll tells of no reset to who neither reads nor writes')
     for link in half_closing():
         link.peer.half_close()
         pump_finished(link)

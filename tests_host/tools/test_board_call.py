@@ -200,8 +200,8 @@ def test_what_needs_no_terminal_needs_no_packages(host):
 
 def test_the_tools_need_few_packages():
     lines = (ROOT / "tools" / "board" / "requirements.txt").read_text().splitlines()
-    names = {line.partition("==")[0] for line in lines if "==" in line}
-    assert names == {"rich", "prompt_toolkit", "markdown-it-py", "mdurl", "Pygments", "wcwidth"}
+    names = {line.partition("==")[0].lower() for line in lines if "==" in line}
+    assert names == {"rich", "prompt-toolkit", "markdown-it-py", "mdurl", "pygments", "wcwidth"}
 
 
 def test_ctrl_c_ends_a_call_that_waits(tool):

@@ -291,8 +291,8 @@ class ControlClient:
 
     def _why_ended(self, connection, reason):
         error = connection.CloseError
-        if isinstance(error and error.__cause__, ssl.SSLCertVerificationError):
-            return f"its certificate is not the one in {self._pin}: {error.__cause__.verify_message}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not the one in {self._pin}: {error.verify_message}"
         if self._context and error:
             return f"{error}; without a certificate on the board, leave --cert out"
         why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
