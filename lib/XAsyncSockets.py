@@ -2332,9 +2332,9 @@ class XAsyncTCPClient(XAsyncSocket):
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
     else:               # a class with __getattr__ has no fast look-ups there
-        SrvAddr = property(lambda self: self._addresses[0])
-        CliAddr = property(lambda self: self._addresses[1])
-        SendingBuffer = property(lambda self: self._sending_slot().Buffer)
+        SrvAddr = property(lambda self: self._addresses[0], doc='(ip, port) of the server.')
+        CliAddr = property(lambda self: self._addresses[1], doc='(ip, port) of the client.')
+        SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
     # --- connecting
 
