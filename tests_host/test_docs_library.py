@@ -264,14 +264,15 @@ def test_tls(serve, run):
 
 
 def test_the_buffers(serve):
-    program, connect = serve('buffers')
+    blocks = 20000      # more than the system takes for a peer that reads nothing
+    program, connect = serve('buffers', ('send_blocks(client, 1000)', 'send_blocks(client, %d)' % blocks))
     socks = [connect() for _ in range(4)]
     try:
         receive(socks[3], 1024)
         with connect() as refused:
             assert refused.recv(1) == b''
         for sock in socks[:3]:
-            assert receive(sock, 1024000) == bytes(1024000)
+            assert receive(sock, 1024 * blocks) == bytes(1024 * blocks)
             assert sock.recv(1) == b''
     finally:
         for sock in socks:
