@@ -18,7 +18,7 @@ Design. One thread, the pool's owner, reads, writes, changes and closes the sock
     event      A socket that has something to tell stands in the pool's chain of due sockets (_post). The loop calls its
                _fire() when no handler runs, so handlers never nest. What there is to tell follows from the state of the
                socket, so that telling it takes no memory.
-    timer      An XTimer in the pool's one heap: timeouts of receives, connects, handshakes and ends, and CallLater.
+    timer      An XTimer in the pool's one list: timeouts of receives, connects, handshakes and ends, and CallLater.
 
 A turn of the loop takes the messages, waits for the poll set, handles what is ready, then the due sockets, then the
 timers. With workers, handlers run in their threads; a socket is busy meanwhile, and nothing else happens to it.
@@ -66,7 +66,7 @@ _FAULT = const(56)          # ERR 8 | HUP 16 | NVAL 32
 _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or _EPOLL) else 0
 
 # MicroPython looks for a builtin among all names of the module first. The hot path finds these there.
-_callable, _len, _str, _type = callable, len, str, type
+_callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
 
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
@@ -200,8 +200,7 @@ def _check_handler(name, value, kind):
 
 
 def _check_pool(pool, kind):
-    for name in ('AddAsyncSocket', 'RemoveAsyncSocket', 'NotifyNextReadyForReading', 'NotifyNextReadyForWriting'):
-        _require(hasattr(pool, name), kind, 'asyncSocketsPool', 'an XAsyncSocketsPool', pool)
+    _require(hasattr(pool, 'AddAsyncSocket'), kind, 'asyncSocketsPool', 'an XAsyncSocketsPool', pool)
 
 
 def _check_socket(value):
@@ -405,10 +404,6 @@ class XBufferSlot:
             self._memory = memoryview(bytearray(self.Size + _LINE_END))
         return self._memory
 
-    def _forget(self):
-        if not self._keep:
-            self._memory = None
-
     @property
     def Available(self):
         """True while nobody holds the slot; set it to False to take it and to True to give it back."""
@@ -425,11 +420,14 @@ class XBufferSlot:
         if self._available:
             return
         self._available = True
-        self._forget()
+        if not self._keep:
+            self._memory = None
         slots = self._slots
         if slots is not None:
             with slots._lock:
-                slots._chain(self)
+                if self._next is None:
+                    self._next = slots._free
+                    slots._free = self
 
     @property
     def Buffer(self):
@@ -464,10 +462,6 @@ class XBufferSlots:
             slot = XBufferSlot(self.SlotsSize, self._keep)
             slot._slots = self
             self._made.append(slot)
-            self._chain(slot)
-
-    def _chain(self, slot):
-        if slot._next is None:
             slot._next = self._free
             self._free = slot
 
@@ -521,11 +515,11 @@ class XTimer:
     What XAsyncSocketsPool.CallLater returns: a call that is still to come, or was. XTimer(pool, handler, arg) makes one
     that Restart starts.
 
-    Its places in the heap of the pool: `_at`, ticks by which it is ordered, and `_place`. `_due` may be later than
-    `_at`: then it is put off when `_at` has come, so that putting it off costs a store.
+    While it runs it stands in the pool's list of timers, which is ordered by `_at`, in ticks. `_due` may be later: then
+    the timer is moved when `_at` has come, so that putting it off costs a store.
     """
 
-    _place = -1         # not in the heap
+    _runs = False
 
     def __init__(self, pool, handler, arg=None, socket=None):
         self._pool = pool
@@ -538,11 +532,11 @@ class XTimer:
         """Call nothing. True where the call was still to come, False where it was made or cancelled already."""
         pool = self._pool
         with pool._lock:
-            was_waiting = self._place >= 0
-            if was_waiting:
+            was_running = self._runs
+            if was_running:
                 self._leave(pool._timers)
                 pool._set_alarm()
-        return was_waiting
+        return was_running
 
     def Restart(self, delaySec):
         """
@@ -554,59 +548,44 @@ class XTimer:
     def _start(self, ms):
         pool = self._pool
         with pool._lock:
+            if self._runs:
+                self._leave(pool._timers)
             self._due = self._at = _ticks_add(_ticks_ms(), ms)
             self._number = pool._timer_number = (pool._timer_number + 1) & 0x3fffffff
-            timers = pool._timers
-            if self._place < 0:
-                timers.append(self)
-                self._place = len(timers) - 1
-            self._settle(timers)
+            self._enter(pool._timers)
             pool._set_alarm()
-            is_first = self._place == 0
+            is_first = pool._timers[0] is self
         if is_first and _get_ident() != pool._owner:
             pool._wake()
 
     def _put_off(self, ms):
-        """As _start, but cheaper where it stands in the heap already, with an earlier time."""
+        """As _start, but cheaper where it runs already and was to come earlier."""
         pool = self._pool
         self._due = _ticks_add(_ticks_ms(), ms)
-        if self._place < 0 or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
+        if not self._runs or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
             self._start(ms)     # (a foreign pool looks at ExpireTimeSec)
 
-    def _before(self, other):
-        difference = _ticks_diff(self._at, other._at)
-        return difference < 0 or difference == 0 and (self._number - other._number) & 0x20000000
+    def _place(self, timers):
+        """The place in the list where it stands, or is to stand."""
+        first = 0
+        end = len(timers)
+        while first < end:
+            middle = (first + end) >> 1
+            other = timers[middle]
+            difference = _ticks_diff(self._at, other._at)
+            if difference > 0 or not difference and 0 < (self._number - other._number) & 0x3fffffff < 0x20000000:
+                first = middle + 1
+            else:
+                end = middle
+        return first
 
-    def _settle(self, timers):
-        """Move to the right place of the heap, up or down."""
-        place = self._place
-        while place:
-            parent = timers[(place - 1) >> 1]
-            if not self._before(parent):
-                break
-            timers[place] = parent
-            parent._place, place = place, parent._place
-        while True:
-            child = 2 * place + 1
-            if child >= len(timers):
-                break
-            if child + 1 < len(timers) and timers[child + 1]._before(timers[child]):
-                child += 1
-            if self._before(timers[child]):
-                break
-            timers[place] = timers[child]
-            timers[place]._place = place
-            place = child
-        timers[place] = self
-        self._place = place
+    def _enter(self, timers):
+        timers.insert(self._place(timers), self)
+        self._runs = True
 
     def _leave(self, timers):
-        last = timers.pop()
-        if last is not self:
-            last._place = self._place
-            timers[last._place] = last
-            last._settle(timers)
-        self._place = -1
+        timers.pop(self._place(timers))
+        self._runs = False
 
 
 class XClosedReason:
@@ -644,8 +623,8 @@ class XAsyncSocketsPool:
         self._poll = None       # while a loop runs, or turns are made
         self._waker = None
         self._woken = False
-        self._due_first = self._due_last = None     # the chain of due sockets
-        self._timers = []       # the heap; under the lock
+        self._due_first = self._due_last = self     # the chain of due sockets, which ends with the pool
+        self._timers = []       # in the order of their times; under the lock
         self._timer_number = 0
         self._alarm = None      # ticks at which the first of them is to be looked at
         self._scratches = {}    # by size
@@ -694,6 +673,8 @@ class XAsyncSocketsPool:
         with self._lock:
             if self.WaitEventsProcessing:
                 return
+            if self._in_turn:
+                raise XAsyncSocketsPoolException('AsyncWaitEvents: PollEvents is running')
             self.WaitEventsProcessing = True
             self._stopping = False
         me = _get_ident()
@@ -715,16 +696,17 @@ class XAsyncSocketsPool:
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
         LingerSec at most. Safe from any thread. Inside a handler it returns at once, and the loop ends after the
-        handler; elsewhere it returns when all is closed.
+        handler; elsewhere it returns when all is closed. Where another thread calls PollEvents, its next turn does it.
         """
         me = _get_ident()
         with self._lock:
             looping = self.WaitEventsProcessing
-            if not looping and self._owner != me:
-                return
             self._stopping = True
+            is_elsewhere = self._in_turn or self._owner not in (None, me) and not self._lent
         if not looping:
-            if not self._in_turn:
+            if is_elsewhere:
+                self._wake()
+            else:
                 self._shut_down()
             return
         self._wake()
@@ -742,7 +724,6 @@ class XAsyncSocketsPool:
         with self._lock:
             if self.WaitEventsProcessing or self._in_turn:
                 raise XAsyncSocketsPoolException('PollEvents: the loop is already running')
-            self._stopping = False
         if self._poll is None or self._owner != _get_ident():
             self._open()
         count = 0
@@ -758,7 +739,8 @@ class XAsyncSocketsPool:
 
     def AddAsyncSocket(self, asyncSocket):
         """Manage a socket, and watch it for failure. False where it is managed already."""
-        _check_socket(asyncSocket)
+        if not _isinstance(asyncSocket, XAsyncSocket):
+            _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
             return False
         asyncSocket._key = asyncSocket._socket if _MICROPYTHON else asyncSocket._socket.fileno()
@@ -775,7 +757,8 @@ class XAsyncSocketsPool:
 
     def RemoveAsyncSocket(self, asyncSocket):
         """Forget a socket without closing it. False where it is not managed."""
-        _check_socket(asyncSocket)
+        if not _isinstance(asyncSocket, XAsyncSocket):
+            _check_socket(asyncSocket)
         key = asyncSocket._key
         if key is None:
             return False
@@ -810,15 +793,9 @@ class XAsyncSocketsPool:
             return
         with self._lock:
             self._sockets[s._key] = s
-        if self._poll is not None:
-            self._register(s)
-
-    def _register(self, s):
-        """
-        Also while the poll set is read: events that are read twice or in the next turn only do no harm, for they are
-        level-triggered.
-        """
-        try:
+        if self._poll is None:
+            return
+        try:    # also while the poll set is read: an event that is read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
         except MemoryError:
             if _MICROPYTHON:
@@ -871,11 +848,12 @@ class XAsyncSocketsPool:
             except (OSError, ValueError, KeyError):     # see _forget
                 pass
 
-    def _wait(self, ms):
-        """Pairs of key and events, on CPython."""
-        if _EPOLL:
-            return self._poll.poll(ms / 1000 if ms >= 0 else -1, 512)
-        return self._poll.poll(ms)
+    if not _MICROPYTHON:
+        def _wait(self, ms):
+            """Pairs of key and events."""
+            if _EPOLL:
+                return self._poll.poll(ms / 1000 if ms >= 0 else -1, 512)
+            return self._poll.poll(ms)
 
     # --- messages
 
@@ -928,15 +906,13 @@ class XAsyncSocketsPool:
 
     def _post(self, s):
         """Have s._fire() called when no handler runs."""
-        if s._due:
-            return
-        s._due = True
-        s._next_due = None
-        if self._due_first is None:
-            self._due_first = s
-        else:
-            self._due_last._next_due = s
-        self._due_last = s
+        if s._next is None:
+            s._next = self
+            if self._due_first is self:
+                self._due_first = s
+            else:
+                self._due_last._next = s
+            self._due_last = s
 
     def _call(self, s, handler, *args):
         """Call a handler of the socket `s`, in a worker where there are any."""
@@ -994,23 +970,19 @@ class XAsyncSocketsPool:
             self._poll.register(self._waker.key, _IN)
         for s in self.GetAllAsyncSockets():
             try:
-                self._register(s)
+                self._watch(s)
             except Exception as ex:
                 self._report(s, ex)
-
-    def _start_workers(self, count):
-        workers = _Workers(self, count)
-        if not workers.idents:      # a port with no thread left
-            return
-        self._workers = workers
-        for s in self.GetAllAsyncSockets():
-            if isinstance(s, XAsyncTCPClient):
-                s._indirect()
 
     def _run(self, workers_count):
         """The loop, until all sockets are closed."""
         if workers_count:
-            self._start_workers(workers_count)
+            workers = _Workers(self, workers_count)
+            if workers.idents:      # none: a port with no thread left
+                self._workers = workers
+                for s in self.GetAllAsyncSockets():
+                    if isinstance(s, XAsyncTCPClient):
+                        s._indirect()
         self._owner = _get_ident()
         try:
             while not self._stopping:
@@ -1038,13 +1010,15 @@ class XAsyncSocketsPool:
                 if self._calls:
                     self._take_calls()
                 ms = left
-                now = None
-                if self._due_first is not None:
+                due = None
+                if self._due_first is not self:
                     ms = 0
-                n = self._alarm
-                if n is not None:
+                if self._alarm is not None:
                     now = _ticks_ms()
-                    n = max(0, _ticks_diff(n, now))
+                    n = _ticks_diff(self._alarm, now)
+                    if n <= 0:
+                        n = 0
+                        due = now
                     if not 0 <= ms <= n:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
@@ -1077,12 +1051,20 @@ class XAsyncSocketsPool:
                                 n = None
                                 n = read(scratch.view)
                             else:
-                                s._take(n)
-                        elif events == _IN and s._straight and s._memory is None:
+                                if n == 0:
+                                    s._peer_closed()
+                        elif events == _IN and s._again is not _NEVER:
+                            scratch = s._scratch
                             read = s._read
                             n = None
-                            n = read(s._scratch.view)
-                            s._take(n)
+                            n = read(scratch.view)
+                            if n:
+                                s._hand_out(scratch.take(n))
+                            elif n == 0:
+                                s._peer_closed()
+                        elif events == _IN == s._interest and not s._busy:
+                            if s.OnReadyForReading():
+                                self.RemoveAsyncSocket(s)
                         else:
                             self._dispatch(s, events)
                     except Exception as ex:
@@ -1093,25 +1075,23 @@ class XAsyncSocketsPool:
                 # What is due now, and a few events that this causes; then the poll set gets its turn.
                 last = self._due_last
                 n = _AT_ONCE
-                while self._due_first is not None and n:
-                    s = self._due_first
-                    self._due_first = s._next_due
-                    s._due = False
+                s = self._due_first
+                while s is not self and n:
+                    self._due_first = s._next
+                    s._next = None
                     if last is None:
                         n -= 1
                     elif s is last:
                         last = None
-                    if s._busy:     # posted again when it is back
-                        continue
-                    count += 1
-                    try:
-                        s._fire()
-                    except Exception as ex:
-                        self._report(s, ex)
-                if now is not None:
-                    n = self._alarm
-                    if n is not None and _ticks_diff(n, now) <= 0:
-                        count += self._fire_timers(now)     # after what had come by then
+                    if not s._busy:     # posted again when it is back
+                        count += 1
+                        try:
+                            s._fire()
+                        except Exception as ex:
+                            self._report(s, ex)
+                    s = self._due_first
+                if due is not None:
+                    count += self._fire_timers(due)     # after what had come by then
                 if self._stopping:
                     return count
                 if once:
@@ -1127,7 +1107,9 @@ class XAsyncSocketsPool:
     def _dispatch(self, s, events):
         """Call the hooks for `events`: what has arrived first, so that no error of writing loses it."""
         if s._busy:     # with a worker: silent until it is back
-            self._poll.modify(s._key, 0)
+            key = s._key
+            if key is not None:     # the worker may remove it just now
+                self._poll.modify(key, 0)
             return
         wanted = s._interest
         forget = handled = False
@@ -1148,7 +1130,7 @@ class XAsyncSocketsPool:
             self.RemoveAsyncSocket(s)
 
     def _set_alarm(self):
-        """The heap of timers has changed."""
+        """The list of timers has changed."""
         self._alarm = self._timers[0]._at if self._timers else None
 
     def _fire_timers(self, now):
@@ -1161,11 +1143,10 @@ class XAsyncSocketsPool:
                 if timer is None or _ticks_diff(timer._at, now) > 0:
                     return count
                 put_off = _ticks_diff(timer._due, timer._at) > 0
+                timer._leave(timers)
                 if put_off:
                     timer._at = timer._due
-                    timer._settle(timers)
-                else:
-                    timer._leave(timers)
+                    timer._enter(timers)
                 self._set_alarm()
             if put_off:
                 continue
@@ -1196,12 +1177,12 @@ class XAsyncSocketsPool:
                 except Exception as ex:
                     self._report(s, ex)
             busy = self._workers is not None and self._workers.busy
-            if not (self._sockets or self._due_first or self._calls or busy):
+            if not (self._sockets or self._due_first is not self or self._calls or busy):
                 break
             left = limit - _ticks_diff(_ticks_ms(), started)
             forced = left <= 0
             try:
-                self._turn(max(0, min(left, 100)), True)
+                self._turn(max(10, min(left, 100)), True)
             except MemoryError:
                 self._reserve = None
         self._close_poll()
@@ -1216,7 +1197,7 @@ class XAsyncSocketsPool:
             if _EPOLL and self._poll is not None:
                 self._poll.close()
             self._poll = self._waker = self._owner = self._reserve = None
-            self._woken = False
+            self._woken = self._stopping = False
         self.WaitEventsProcessing = False
 
 
@@ -1297,7 +1278,7 @@ class _Workers:
         error = None
         try:
             handler(*args)
-        except Exception as ex:
+        except BaseException as ex:     # sys.exit(), too, must not take the worker with it
             error = ex
             try:
                 self._pool._tell(s, ex)
@@ -1356,16 +1337,16 @@ class _ForeignPool(XAsyncSocketsPool):
         """OnReadyForWriting is over, or never comes again."""
         if not self._in_turn:
             self._in_turn = True
-            while self._due_first is not None:
-                self._due_first = None
-                s._due = False
+            while self._due_first is not self:
+                self._due_first = self
+                s._next = None
                 try:
                     s._fire()
                 except Exception as ex:
                     self._report(s, ex)
             self._in_turn = False
         if s._reason is None:
-            self.public.NotifyNextReadyForWriting(s, self._due_first is not None or bool(s._interest & _OUT))
+            self.public.NotifyNextReadyForWriting(s, self._due_first is not self or bool(s._interest & _OUT))
 
     def _set_interest(self, s, bit, on):
         s._interest = s._interest | bit if on else s._interest & ~bit
@@ -1381,6 +1362,30 @@ class _ForeignPool(XAsyncSocketsPool):
 
 
 # === 4. The sockets ===================================================================================================
+
+def _ignore(*_):
+    """The handler of a receive that has none."""
+
+
+def _not_now(_):
+    """The _write of a connection that cannot write now, or that has older data to write."""
+    return -2
+
+
+_TOLD = const(2)
+_NEVER = object()   # the _again of a connection that has no short way
+
+# What a connection does: its _phase.
+_CONNECTING = const(0)
+_HANDSHAKING = const(1)
+_OPEN = const(2)
+_HANDING_OVER = const(3)    # closed by the application, with data still to be sent
+
+# What the pending receive wants: its _wants. None: there is none.
+_DIRECT = const(0)          # whatever arrives, straight from the scratch
+_SOME = const(-1)           # whatever there is
+_NO_MORE = const(-2)        # nothing ever again
+# N: that many bytes; a str: a line of that encoding
 
 _names = {}         # by class: see _set_all
 _last_id = 0
@@ -1428,13 +1433,13 @@ class XAsyncSocket:
     _key = None             # what poll() reports; None: not managed
     _interest = 0           # _IN, _OUT and _PEER_END as wanted
     _busy = False           # with a worker
-    _due = False            # in the pool's chain of due sockets,
-    _next_due = None        # before this one
+    _next = None            # in the pool's chain of due sockets; None: it is not there
     _deadline = None        # XTimer of the phase that the socket is in
-    _closing = False        # nothing may be asked of it any more
+    _closing = False        # True: nothing may be asked of it any more; _TOLD: nor is anything left to be told
     _reason = None          # XClosedReason once closed
+    _phase = _OPEN
     _wants = None
-    _straight = False       # reads go to the scratch, and handlers are called at once
+    _again = _NEVER
     _recv_slot = None
     _send_slot = None
 
@@ -1451,20 +1456,26 @@ class XAsyncSocket:
         self._recv_slot = recvBufSlot
         self._send_slot = sendBufSlot
         self._socket = socket
-        self._set_pool(asyncSocketsPool).AddAsyncSocket(self)
-
-    def _set_pool(self, pool):
         # What closing stores is in the object's dict from the beginning, for a dict that grows takes memory.
-        self._due = self._closing = False
-        self._next_due = self._reason = None
-        self._pool = pool if isinstance(pool, XAsyncSocketsPool) else _ForeignPool(pool)
-        return self._pool
+        self._closing = False
+        self._next = self._reason = None
+        self._pool = asyncSocketsPool
+        if not isinstance(asyncSocketsPool, XAsyncSocketsPool):
+            self._pool = _ForeignPool(asyncSocketsPool)
+        self._pool.AddAsyncSocket(self)
 
     def __repr__(self):
-        state = 'open' if self._reason is None else 'closed ' + XClosedReason.Name(self._reason)
-        ends = ['%s:%s' % getattr(self, name) for name in ('LocalAddr', 'CliAddr', 'SrvAddr') if hasattr(self, name)]
-        words = ['%s #%s' % (type(self).__name__, self.SocketID), ' -> '.join(ends), state]
-        return '<%s>' % ' '.join([word for word in words if word])
+        text = '<' + type(self).__name__
+        if self.SocketID is not None:
+            text += ' #%d' % self.SocketID
+        arrow = ' '
+        for name in ('LocalAddr', 'CliAddr', 'SrvAddr'):
+            if hasattr(self, name):
+                text += arrow + '%s:%s' % getattr(self, name)
+                arrow = ' -> '
+        if self._reason is not None:
+            return text + ' closed %s>' % XClosedReason.Name(self._reason)
+        return text + (' connecting>' if self._phase == _CONNECTING else ' open>')
 
     def GetAsyncSocketsPool(self):
         """The pool that manages this socket."""
@@ -1547,8 +1558,6 @@ class XAsyncSocket:
 
     def _release(self):
         """Give back the system socket and all that belongs to it. Can be repeated where it found no memory."""
-        if self.SocketID is None:
-            return
         self._clear()
         self._pool.RemoveAsyncSocket(self)
         self.SocketID = None
@@ -1559,7 +1568,8 @@ class XAsyncSocket:
         for slot in (self._recv_slot, self._send_slot):
             if slot is not None:
                 slot._give_back()
-        self._pool._post(self)      # again: a foreign pool has forgotten it now, or this was repeated
+        if self._next is None:      # a foreign pool has forgotten it, or this was repeated
+            self._pool._post(self)
 
     def _clear(self):
         """Let go of what the subclass holds."""
@@ -1567,9 +1577,11 @@ class XAsyncSocket:
 
     def _fire(self):
         """Tell what is due: here, the end."""
-        if self._reason is None:
+        if self._reason is None or self._closing == _TOLD:
             return
-        self._release()
+        if self.SocketID is not None:
+            self._release()
+        self._closing = _TOLD
         handler = self.OnClosed
         if handler is not None:
             self.OnClosed = None
@@ -1633,8 +1645,8 @@ class XAsyncTCPServer(XAsyncSocket):
         super().__init__(asyncSocketsPool, srvSocket)
 
     def OnReadyForReading(self):
-        """Accept what waits; one at a time on a chip, where asking once too often waits (RP2: 1 ms)."""
-        for _ in range(1 if _ON_CHIP else 64):
+        """Accept what waits. Asking once too often costs an error, 1 ms on RP2; a turn costs more with many sockets."""
+        for _ in range(1 + _len(self._pool._sockets) // 16):
             try:
                 sock, address = self._socket.accept()
             except OSError as ex:
@@ -1651,46 +1663,42 @@ class XAsyncTCPServer(XAsyncSocket):
     def _accept(self, sock, address):
         client = slot = None
         try:
-            if self.OnClientAccepted is None:
-                if not self._told:
-                    self._told = True
-                    self._pool._tell(self, XAsyncTCPServerException(
-                        'a connection is refused: no OnClientAccepted is set'))
-            else:
+            if self.OnClientAccepted is not None:
                 slot = self._slots.GetAvailableSlot()
+            elif not self._told:
+                self._told = True
+                self._pool._tell(self, XAsyncTCPServerException('a connection is refused: no OnClientAccepted is set'))
             if slot is None:
                 sock.close()
                 return
-            client = XAsyncTCPClient(self._pool.public, sock, self.SrvAddr, _readable(address), slot)
+            client = XAsyncTCPClient(self._pool.public, sock, self.SrvAddr, address, slot)
             workers = self._pool._workers
             if workers is None:
-                self._hand_over(client)
+                self.OnClientAccepted(self, client)
             else:   # both are busy until the handler is done
                 workers.give(self, self._hand_over, (client,))
                 client._busy = True
                 workers.busy += 1
-        except Exception as ex:     # no memory: this one connection ends
-            if client is None or client.SocketID is None:
+        except Exception as ex:
+            if client is None:      # no memory: this one connection ends
                 sock.close()
                 if slot is not None:
                     slot._give_back()
-                client = None
                 if isinstance(ex, MemoryError):
                     self._pause()
-            self._pool._report(client or self, ex)
+            else:
+                client._fail(ex)
+            self._pool._report(self, ex)
 
     def _hand_over(self, client):
+        """In a worker."""
         error = None
         try:
             self.OnClientAccepted(self, client)
-        except Exception as ex:
+        except BaseException as ex:
             error = ex
             self._pool._tell(self, ex)
-        workers = self._pool._workers
-        if workers is not None:
-            workers.hand_back(client, error)
-        elif error is not None:
-            client._fail(error)
+        self._pool._workers.hand_back(client, error)
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
@@ -1701,26 +1709,19 @@ class XAsyncTCPServer(XAsyncSocket):
         self._pool._set_interest(self, _IN, True)
 
 
-# What a connection does: its _phase.
-_CONNECTING = const(0)
-_HANDSHAKING = const(1)
-_OPEN = const(2)
-_HANDING_OVER = const(3)    # closed by the application, with data still to be sent
-
-# What the pending receive wants: its _wants. None: there is none.
-_DIRECT = const(0)          # whatever arrives, straight from the scratch
-_SOME = const(-1)           # whatever there is
-_NO_MORE = const(-2)        # nothing ever again
-# N: that many bytes; a str: a line of that encoding
+def _try_write(client, data):
+    """The bytes that the system takes now; -1 where the connection is broken, and closed thereby."""
+    try:
+        return client._write(data) or 0
+    except Exception:   # no `as`, whose frame MicroPython would take from the heap: a second try tells the error
+        return client._write_again(data)
 
 
-def _ignore(*_):
-    """The handler of a receive that has none."""
-
-
-def _not_now(_):
-    """The _write of a connection that cannot write now, or that has older data to write."""
-    return -2
+def _text(line, encoding):
+    try:
+        return _str(line, encoding)
+    except Exception:       # see _try_write
+        return None
 
 
 def _encoding(name):
@@ -1777,16 +1778,14 @@ class XAsyncTCPClient(XAsyncSocket):
     _host_name = None
     _send_size = None
     _tls = None
-    _sent = None            # handler and argument of a send that is complete,
+    _sent = None            # handler and argument of a send that is complete
     _sent_arg = None
-    _more_sent = None       # and an XFiFo of those of further ones
-    _sending = None         # (view, handler, arg): what could not be written yet,
+    _sending = None         # (view, handler, arg): what could not be written, or told of, yet,
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
     _memory = None          # of what is unread: the slot's, or that of a larger receive
     _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
-    _seconds = None         # the timeout of the receive as given,
-    _limit_ms = 0           # in ms; 0: none
+    _limit_ms = 0           # the timeout of the receive; 0: none
     _timer = None           # and its XTimer
     _skipping = False       # a line that is too long
     _paused = False         # the buffer is full
@@ -1840,10 +1839,11 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
         self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
-        # What each message looks up, and what closing stores: see _set_pool. (With 18; 17 would fill the dict that
-        # MicroPython has for them, and make each look-up of a method slow.)
+        # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
+        # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._arg = self.CloseError = None
-        self._held = 0      # bytes of _memory that are unread; negative while _hand_out is at them
+        self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
+        self._held = 0          # bytes of _memory that are unread; negative while _hand_out is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
@@ -1860,9 +1860,14 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._made = _ticks_ms()
         cliSocket.setblocking(False)
         _no_delay(cliSocket)
-        pool = self._set_pool(asyncSocketsPool)
+        self._closing = False
+        self._next = self._reason = None
+        pool = asyncSocketsPool
+        if not _isinstance(pool, XAsyncSocketsPool):
+            pool = _ForeignPool(pool)
         if pool._workers is not None or pool.public is not pool:
             self._straight = False
+        self._pool = pool
         size = recvBufSlot.Size
         scratches = pool._scratches
         self._scratch = scratches.get(size)
@@ -1883,14 +1888,18 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if size is not None:
             _check_size('size', size, XAsyncTCPClientException)
-        elif self._wants is None and onDataRecv is self._handler and timeoutSec is self._seconds \
-                and not self._held and self._straight and _get_ident() == self._pool._owner:    # the same again
+        elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
+                and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
-                self._timer._put_off(self._limit_ms)
+                timer = self._timer
+                timer._due = _ticks_add(_ticks_ms(), self._limit_ms)
+                if not timer._runs:
+                    timer._start(self._limit_ms)
             self._arg = onDataRecvArg
             self._wants = _DIRECT
             return True
-        return self._receive(size or _SOME, onDataRecv, onDataRecvArg, timeoutSec)
+        onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)
+        return self._receive(size or _SOME, onDataRecv)
 
     def AsyncRecvLine(self, onDataRecv=None, onDataRecvArg=None, timeoutSec=None, lineEncoding='UTF-8',
                       onLineRecv=None, onLineRecvArg=None):
@@ -1900,8 +1909,8 @@ class XAsyncTCPClient(XAsyncSocket):
         positional str is taken for it, as older programs pass it. A line longer than the buffer (see OnLineTooLong), or
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
-        if self._wants is None and onDataRecv is self._handler and timeoutSec is self._seconds \
-                and self._held <= 0 and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:  # the same again
+        if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
+                and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 self._timer._put_off(self._limit_ms)
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
@@ -1910,10 +1919,13 @@ class XAsyncTCPClient(XAsyncSocket):
         if _type(onDataRecv) is _str:
             onDataRecv, onDataRecvArg, timeoutSec, lineEncoding = \
                 onDataRecvArg, timeoutSec, None if lineEncoding == 'UTF-8' else lineEncoding, onDataRecv
-        return self._receive(_encoding(lineEncoding), onDataRecv if onLineRecv is None else onLineRecv,
-                             onDataRecvArg if onLineRecvArg is None else onLineRecvArg, timeoutSec)
+        onDataRecv = (onDataRecv if onLineRecv is None else onLineRecv,
+                      onDataRecvArg if onLineRecvArg is None else onLineRecvArg, timeoutSec)
+        return self._receive(_encoding(lineEncoding), onDataRecv)
 
-    def _receive(self, wants, handler, arg, seconds):
+    def _receive(self, wants, asked):
+        """`asked`: handler, argument and timeout, in one so that the frames of the callers are small."""
+        handler, _, seconds = asked
         if handler is not None and not _callable(handler):
             _check_handler('onDataRecv', handler, XAsyncTCPClientException)
         ms = 0 if seconds is None else _check_seconds('timeoutSec', seconds, XAsyncTCPClientException)
@@ -1929,19 +1941,26 @@ class XAsyncTCPClient(XAsyncSocket):
                     return False
                 raise XAsyncTCPClientException('a receive is already pending')
             self._wants = _NO_MORE
-        self._pool._do(self, self._want, wants, memory, handler, arg, seconds, ms)
+        if _get_ident() == self._pool._owner:
+            self._want(wants, asked, memory, ms)
+        else:
+            self._pool._do(self, self._want, wants, asked, memory, ms)
         return True
 
-    def _want(self, wants, memory, handler, arg, seconds, ms):
+    def _want(self, wants, asked, memory, ms):
         if self._closing:
             return
+        handler, self._arg, seconds = asked
         self._handler = handler or _ignore
-        self._arg = arg
-        self._wants = _DIRECT if wants == _SOME and self._straight and not self._held else wants
+        self._again = _NEVER
+        if self._straight and self._held <= 0:
+            self._again = seconds
+            if wants == _SOME and not self._held:
+                wants = _DIRECT
+        self._wants = wants
         if memory is not None:
             self._larger = memory
-        if seconds is not self._seconds:
-            self._seconds = seconds
+        if ms != self._limit_ms:
             self._limit_ms = ms
         if ms:
             self._start_timer()
@@ -1950,6 +1969,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _indirect(self):
         self._straight = False
+        self._again = _NEVER
         if self._wants == _DIRECT:
             self._wants = _SOME
 
@@ -1983,19 +2003,12 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         if self._tls is not None:
             self._after_tls(n)
-        if n and window is not None:
-            self._hand_out(window[:held + n])
-        else:
-            self._take(n)
-        if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
-            self.ExpireTimeSec = None   # a foreign pool's
-
-    def _take(self, n):
-        """`n` bytes are in the scratch; 0 is the peer's end, None that there is nothing now."""
         if n:
-            self._hand_out(self._scratch.take(n))
+            self._hand_out(self._scratch.take(n) if window is None else window[:held + n])
         elif n == 0:
             self._peer_closed()
+        if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
+            self.ExpireTimeSec = None   # a foreign pool's
 
     def _room(self):
         """How many bytes may be held: a line's end has room behind the buffer's size."""
@@ -2024,7 +2037,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _hand_out(self, view):
         """Call handlers with what is unread, `view`, as long as more is wanted, and keep the rest."""
         start = 0
-        while start < _len(view) and not self._busy and self._wants is not None:
+        while start < _len(view) and self._wants is not None:
             if _type(self._wants) is _str:
                 start += self._hand_out_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
                 if _type(self._wants) is _str:
@@ -2042,35 +2055,31 @@ class XAsyncTCPClient(XAsyncSocket):
     def _hand_out_lines(self, chunk):
         """Hand out lines while lines are wanted. Returns where the rest of `chunk` begins."""
         start = 0
-        while _type(self._wants) is _str and not self._busy:
+        while _type(self._wants) is _str:
             n = chunk.find(b'\n', start)
-            if n < 0:
-                return self._no_line(chunk, start)
+            if n < 0:   # it has not ended yet
+                n = _len(chunk) - start
+                if self._skipping or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
+                    self._line_too_long()
+                    return _len(chunk)
+                break
             line = chunk[start:n - 1 if n > start and chunk[n - 1] == 13 else n]
             start = n + 1
             self._held = start - _len(chunk)
-            if self._skipping or _len(line) > self._recv_slot.Size:
+            if _len(line) > self._recv_slot.Size or self._skipping:
                 self._line_too_long(True)
+                if self._busy:
+                    break
                 continue
-            line = self._text(line)
+            line = _text(line, self._wants)
             if line is None:
                 self._fail(ValueError('a line is not ' + self._wants))
+            elif self._pool._workers is None:
+                self._wants = None
+                handler = self._handler
+                handler(self, line, self._arg)
             else:
                 self._give(line)
-        return start
-
-    def _text(self, line):
-        try:
-            return _str(line, self._wants)
-        except Exception:   # no `as`, whose frame MicroPython would take from the heap
-            return None
-
-    def _no_line(self, chunk, start):
-        """The next line has not ended yet."""
-        n = len(chunk) - start
-        if self._skipping or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
-            self._line_too_long()
-            return len(chunk)
         return start
 
     def _line_too_long(self, ends=False):
@@ -2093,11 +2102,14 @@ class XAsyncTCPClient(XAsyncSocket):
             move = True
         elif not held:
             memory = None
-            self._recv_slot._forget()
+            if not self._recv_slot._keep:
+                self._recv_slot._memory = None
         elif memory is None:
             memory = self._recv_slot._allocate()    # where that raises, the connection ends
         if held and move:
             memory[:held] = view[start:]    # may overlap: both interpreters use memmove
+        if memory is not None:
+            self._again = _NEVER
         if memory is not self._memory:
             self._memory = memory
         if held and self._wants == _DIRECT:
@@ -2127,12 +2139,11 @@ class XAsyncTCPClient(XAsyncSocket):
         handler = self._sent
         if handler is not None:
             arg = self._sent_arg
-            if self._more_sent is not None:
-                self._next_sent()
-            else:
-                self._sent = self._sent_arg = None
-            if self._sent is not None or self._held or self._peer_done or self._closing or self._tls is not None:
+            self._sent = self._sent_arg = None
+            if self._again is _NEVER:     # there may be more to tell
                 self._pool._post(self)
+            if self._write is _not_now and self._sending is not None:
+                self._send_waiting()
             if self._pool._workers is None:
                 handler(self, arg)
             else:
@@ -2148,25 +2159,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._peer_done and self._reason is None:
             self._peer_closed()
 
-    def _was_sent(self, handler, arg):
-        """Have the handler of a send called."""
-        if handler is None:
-            return
-        if self._sent is None:
-            self._sent = handler
-            self._sent_arg = arg
-        else:
-            if self._more_sent is None:
-                self._more_sent = XFiFo()
-            self._more_sent.Put((handler, arg))
-        self._pool._post(self)
-
-    def _next_sent(self):
-        queue = self._more_sent
-        self._sent, self._sent_arg = queue.Get()  # type: ignore[attr-defined]
-        if queue.Empty:  # type: ignore[attr-defined]
-            self._more_sent = None
-
     # --- sending
 
     def AsyncSendData(self, data, onDataSent=None, onDataSentArg=None):
@@ -2180,24 +2172,14 @@ class XAsyncTCPClient(XAsyncSocket):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
         if _type(data) is _str or _get_ident() != self._pool._owner:
             return self._send_later(data, -2, onDataSent, onDataSentArg)
-        n = self._try_write(data)
-        if n < 0 or n != _len(data):
+        n = _try_write(self, data)
+        if n < 0 or n != _len(data) or onDataSent is not None and self._sent is not None:
             return self._send_later(data, n, onDataSent, onDataSentArg)
         if onDataSent is not None:
-            if self._sent is None:
-                self._sent = onDataSent
-                self._sent_arg = onDataSentArg
-                self._pool._post(self)
-            else:
-                self._was_sent(onDataSent, onDataSentArg)
+            self._sent = onDataSent
+            self._sent_arg = onDataSentArg
+            self._pool._post(self)
         return True
-
-    def _try_write(self, data):
-        """The bytes that the system takes now; -1 where the connection is broken, and closed thereby."""
-        try:
-            return self._write(data) or 0
-        except Exception:   # no `as`, whose frame MicroPython would take from the heap: a second try tells the error
-            return self._write_again(data)
 
     def _write_again(self, data, write=None):
         try:
@@ -2225,10 +2207,9 @@ class XAsyncTCPClient(XAsyncSocket):
                 view = memoryview(bytes(view))
         except TypeError as ex:
             raise _error(XAsyncTCPClientException, '"data" must be bytes or another buffer', ex)
-        if 0 < n == len(view):
-            self._was_sent(handler, arg)
-            return True
         view = view[max(n, 0):]
+        if not view and handler is None:    # no bytes, but it has other items
+            return True
         if type(data) is not bytes:
             view = memoryview(bytes(view))
         with _state_lock:
@@ -2261,24 +2242,31 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _send_waiting(self):
         progress = False
-        while self._sending is not None:
+        while self._sending is not None and self._sent is None:
             view, handler, arg = self._sending
-            n = self._write_again(view, self._writer())
-            if n < 0:
-                return
-            with _state_lock:
-                self._queued -= n
-            progress = progress or n
-            if n < len(view):
-                self._sending = (view[n:], handler, arg)
-                break
-            self._was_sent(handler, arg)
+            if view:
+                n = -1 if self._reason is not None else self._write_again(view, self._writer())
+                if n < 0:
+                    self._sending = self._queue = None
+                    return
+                with _state_lock:
+                    self._queued -= n
+                progress = progress or n
+                if n < len(view):
+                    self._sending = (view[n:], handler, arg)
+                    break
+            if handler is not None:
+                self._sent = handler
+                self._sent_arg = arg
+                self._pool._post(self)
             self._sending = None if self._queue is None or self._queue.Empty else self._queue.Get()
+        if self._reason is not None:
+            return
         if self._tls is not None:
             self._look_at_handshake()
         if self._sending is not None:
             self._write = _not_now
-            if self._tls is None or self._tls.blocked == _OUT:
+            if self._sent is None and (self._tls is None or self._tls.blocked == _OUT):
                 self._pool._set_interest(self, _OUT, True)
             if progress and self._deadline is not None and self._phase != _HANDSHAKING:
                 self._linger()
@@ -2327,13 +2315,13 @@ class XAsyncTCPClient(XAsyncSocket):
             if name == 'SrvAddr':
                 return self._addresses[0]
             if name == 'CliAddr':
-                return self._addresses[1]
+                return _readable(self._addresses[1])
             if name == 'SendingBuffer':
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
     else:               # a class with __getattr__ has no fast look-ups there
         SrvAddr = property(lambda self: self._addresses[0], doc='(ip, port) of the server.')
-        CliAddr = property(lambda self: self._addresses[1], doc='(ip, port) of the client.')
+        CliAddr = property(lambda self: _readable(self._addresses[1]), doc='(ip, port) of the client.')
         SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
     # --- connecting
@@ -2406,40 +2394,41 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         _require(hasattr(sslContext, 'wrap_socket'), XAsyncTCPClientException, 'sslContext', 'an ssl.SSLContext',
                  sslContext)
-        self._check_for_tls()
+        why = None
+        with _state_lock:
+            if self.IsSSL:
+                why = 'TLS has already started'
+            elif self._phase != _OPEN or self._closing:
+                why = 'the connection is not open'
+            elif self._queued:
+                why = 'plain data is unsent; start TLS from its onDataSent'
+            elif self._held:
+                why = _PLAIN
+            else:
+                self.IsSSL = True   # what is sent from now on waits for TLS, also what another thread sends
+        if why is not None:
+            raise XAsyncTCPClientException('StartSSLContext: ' + why)
         self._pool._do(self, self._start_tls, sslContext, serverSide)
         return True
 
-    def _check_for_tls(self):
-        why = None
-        if self.IsSSL:
-            why = 'TLS has already started'
-        elif self._phase != _OPEN or self._closing:
-            why = 'the connection is not open'
-        elif self._held:
-            why = 'bytes are unread that the peer sent in plain'
-        elif self._queued:
-            why = 'plain data is unsent; start TLS from its onDataSent'
-        if why is not None:
-            raise XAsyncTCPClientException('StartSSLContext: ' + why)
-
     def _start_tls(self, context, server_side):
+        global _tls_class
         if self._reason is not None:
             return
         try:
-            self._check_for_tls()   # again: another thread asked, and something came meanwhile
-            tls = _tls_class()(self._socket, context, server_side, self._host_name)
+            if self._held:      # it came after another thread asked
+                raise ValueError(_PLAIN)
+            if _tls_class is None:
+                _tls_class = _make_tls_class()
+            tls = _tls_class(self._socket, context, server_side, self._host_name)
         except Exception as ex:
-            if not isinstance(ex, XAsyncTCPClientException):
-                ex = _error(XAsyncTCPClientException, 'StartSSLContext: TLS cannot start', ex)
-            self._fail(ex)
+            self._fail(_error(XAsyncTCPClientException, 'StartSSLContext: TLS cannot start', ex))
             return
         self._socket = tls.socket
         self._tls = tls
         self._read = tls.receive
         self._write = _not_now
         self._indirect()
-        self.IsSSL = True
         self._phase = _HANDSHAKING
         self._set_deadline(self.HandshakeSec, XAsyncTCPClient._phase_over)
         tls.more = True     # a client speaks first
@@ -2494,10 +2483,11 @@ class XAsyncTCPClient(XAsyncSocket):
     def _start_close(self):
         self._wants = _NO_MORE
         self._write = _not_now
+        self._again = _NEVER
         self._straight = False
-        if self._reason is not None or self._phase == _HANDSHAKING and self._queued:
+        if self._reason is not None or self._phase == _HANDSHAKING and self._sending is not None:
             return
-        if self._phase == _CONNECTING or not self._queued:
+        if self._phase == _CONNECTING or self._sending is None:
             self._handed_over()
             return
         self._phase = _HANDING_OVER
@@ -2529,9 +2519,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _peer_closed(self):
         """The peer sends no more; it may still take what is queued, and what it sent may still be read."""
-        if self._straight and not self._held and self._sending is None and self.OnPeerFinished is None:
+        if self._again is not _NEVER and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
+        self._again = _NEVER
         if not self._peer_done:
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
@@ -2553,16 +2544,21 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._deadline is None:
             self._linger()
 
-    def _close(self, closedReason=XClosedReason.Error):
-        if self._reason is None and self._phase == _CONNECTING:
-            self._outcome = 'OnFailsToConnect'
-        return XAsyncSocket._close(self, closedReason)
-
     def _clear(self):
         self._wants = _NO_MORE
         self._write = _not_now
-        if self._reason == XClosedReason.ClosedByHost and self._phase != _CONNECTING:
-            self._drain()
+        self._again = _NEVER
+        if self._phase == _CONNECTING:
+            self._phase = _OPEN         # once: this may be repeated
+            self._outcome = 'OnFailsToConnect'
+        elif self._reason == XClosedReason.ClosedByHost:
+            # With data unread it would be a reset, which can take our last words from the peer (RFC 2525, 2.17).
+            try:
+                for _ in range(16):
+                    if not self._read(self._scratch.view):
+                        break
+            except Exception:
+                pass
         if self._tls is not None:
             if self._reason != XClosedReason.Error:
                 self._tls.say_goodbye()
@@ -2572,11 +2568,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._timer.Cancel()
         if self._deadline is not None:
             self._set_deadline(None)
-        # Only what the object has is stored: see _set_pool.
-        if self._sending is not None:
-            self._sending = None
-        if self._queue is not None:
-            self._queue = None
+        # Only what the object has is stored: see XAsyncSocket.__init__.
         if self._memory is not None:
             self._memory = None
         if self._larger is not None:
@@ -2584,17 +2576,9 @@ class XAsyncTCPClient(XAsyncSocket):
         self._arg = None
         self._handler = _ignore
 
-    def _drain(self):
-        """A close with data unread would be a reset, which can take our last words from the peer (RFC 2525, 2.17)."""
-        try:
-            for _ in range(16):
-                if not self._read(self._scratch.view):
-                    break
-        except Exception:
-            pass
-
 
 _UTF_8 = 'UTF-8'
+_PLAIN = 'bytes are unread that the peer sent in plain'
 
 
 class XAsyncUDPDatagram(XAsyncSocket):
@@ -2613,6 +2597,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     DroppedCount = 0
     LocalAddr = _ANY_ADDRESS
 
+    _known_since = 0
     _queue = None           # of the arguments of _send
     _queued = 0
     _told = None            # an XFiFo of (handler, args) to be called
@@ -2651,7 +2636,6 @@ class XAsyncUDPDatagram(XAsyncSocket):
             self._interest = _IN
         self._size = size
         self._known = {}        # system address by (ip, port), and (ip, port) by opaque system address
-        self._known_since = 0
         self._peer = self._peer_system = None   # both of the last one
         # One byte more than is delivered, to know a datagram that is larger.
         self._into = size + 1 if _MICROPYTHON else memoryview(bytearray(size + 1))
@@ -2820,28 +2804,18 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
 # === 5. TLS ===========================================================================================================
 
-_tls_made = None
-
-
-def _tls_class():
-    """
-    The class that makes TLS on a connected socket, the same interface for what the interpreters have. It is made when
-    TLS is first used: a program without TLS spares its memory.
-
-        receive(into), send(data)   as readinto and write of a MicroPython socket: None for "not now", 0 the peer's end.
-                                    They do the handshake, too. They raise what CloseError is to tell.
-        blocked                     what the last of these waits for, _IN or _OUT; 0 where it can go on at once
-        more                        the connection's note: to be read again at once
-        open                        True once the handshake is known to be over; is_open() finds out
-        truncated                   the peer's end came without close_notify: somebody may have cut off the rest
-        say_goodbye()               sends close_notify, False where that has to wait for _OUT
-        socket, close()             the system socket from now on, and the end of what TLS holds beside it
-    """
-    global _tls_made
-    if _tls_made is None:
-        _tls_made = _make_tls_class()
-    return _tls_made
-
+# The class that does TLS on a connected socket is made when TLS is first used: a program without TLS spares its memory.
+# It has the same interface on both interpreters:
+#
+#   receive(into), send(data)   as readinto and write of a MicroPython socket: None for "not now", 0 the peer's end.
+#                               They do the handshake, too. They raise what CloseError is to tell.
+#   blocked                     what the last of these waits for, _IN or _OUT; 0 where it can go on at once
+#   more                        the connection's note: to be read again at once
+#   open                        True once the handshake is known to be over; is_open() finds out
+#   truncated                   the peer's end came without close_notify: somebody may have cut off the rest
+#   say_goodbye()               sends close_notify, False where that has to wait for _OUT
+#   socket, close()             the system socket from now on, and the end of what TLS holds beside it
+_tls_class = None
 
 if _MICROPYTHON:
     def _make_tls_class():

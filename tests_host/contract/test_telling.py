@@ -55,7 +55,7 @@ def test_the_repr_of_a_connection_that_failed():
     pool = XAsyncSocketsPool()
     addr = refusing_addr()
     client = XAsyncTCPClient.Create(pool, addr)
-    assert repr(client).endswith(' -> %s:%d open>' % addr), client
+    assert repr(client).endswith(' -> %s:%d connecting>' % addr), client
     ended = Recorder()
     client.OnClosed = ended.closed
     pump(pool, lambda: ended.events)

@@ -19,7 +19,14 @@ from harness import (
 )
 from scenes import Link, Recorder, serve
 
-from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncUDPDatagram, XBufferSlots, XClosedReason
+from XAsyncSockets import (
+    XAsyncSocketsPool,
+    XAsyncSocketsPoolException,
+    XAsyncTCPClient,
+    XAsyncUDPDatagram,
+    XBufferSlots,
+    XClosedReason,
+)
 
 try:
     from _thread import get_ident
@@ -329,6 +336,97 @@ def test_a_handler_that_raises_in_a_worker_reaches_on_exception():
         peer.send(b'served\n')
         wait(lambda: other.count('received'))
         stop(link.pool)
+
+
+def test_a_handler_that_exits_in_a_worker_ends_its_connection_only():
+    link = running_link(4)
+    raised = Recorder()
+    link.pool.OnException = raised.raised
+
+    def leave(client, line, arg):
+        raise SystemExit(3)
+
+    link.client.AsyncRecvLine(leave)
+    link.peer.send(b'go\n')
+    wait(lambda: link.events.count('closed'))
+    assert link.events.reason() == XClosedReason.Error
+    assert isinstance(link.client.CloseError, SystemExit) and raised.count('raised') == 1
+    stop(link.pool)
+
+
+def test_on_closed_fires_once_where_its_handler_sets_it_anew():
+    for threadsCount in COUNTS:
+        link = running_link(threadsCount)
+        ended = []
+
+        def first(client, reason, ended=ended):
+            ended.append('first')
+            client.OnClosed = lambda client, reason: ended.append('again')
+
+        link.client.OnClosed = first
+        link.peer.close()
+        wait(lambda: ended)
+        handled = []
+        link.pool.CallLater(0.05, handled.append)
+        wait(lambda: handled)
+        assert ended == ['first']
+        stop(link.pool)
+
+
+def test_a_socket_removed_by_its_own_handler_in_a_worker():
+    link = running_link(4)
+    removed = []
+
+    def remove(client, line, arg):
+        removed.append(link.pool.RemoveAsyncSocket(client))
+
+    link.client.AsyncRecvLine(remove)
+    link.peer.send(b'one\ntwo\nthree\n')
+    wait(lambda: removed)
+    wait(lambda: link.client not in link.pool.GetAllAsyncSockets())
+    assert removed == [True] and not link.events.count('closed')
+    stop(link.pool)
+
+
+def test_stop_where_no_loop_ever_ran():
+    pool = XAsyncSocketsPool()
+    ended = Recorder()
+    server = serve(pool, on_accepted_echo)
+    server.OnClosed = ended.closed
+    pool.StopWaitEvents()
+    assert pool.GetAllAsyncSockets() == [] and ended.reason() == XClosedReason.ClosedByHost
+
+
+def test_stop_from_another_thread_where_the_program_polls():
+    needs_threads()
+    pool = XAsyncSocketsPool()
+    server = serve(pool, on_accepted_echo)
+    pool.PollEvents()
+    asked = []
+
+    def ask():
+        pool.StopWaitEvents()
+        asked.append(True)
+
+    start_new_thread(ask, ())
+    wait(lambda: asked)
+    pool.PollEvents(1000)
+    assert pool.GetAllAsyncSockets() == [] and server.SocketID is None
+
+
+def test_a_loop_is_not_started_inside_a_turn():
+    pool = XAsyncSocketsPool()
+    errors = []
+
+    def nest(arg):
+        try:
+            pool.AsyncWaitEvents()
+        except XAsyncSocketsPoolException as ex:
+            errors.append(str(ex))
+
+    pool.CallLater(0, nest)
+    pool.PollEvents(1000)
+    assert errors and 'PollEvents' in errors[0], errors
 
 
 def test_stop_from_a_foreign_thread():

@@ -4,6 +4,7 @@ from harness import (
     elapsed_ms,
     limit_send_buffer,
     listen_peer,
+    needs_threads,
     now_ms,
     pattern,
     peer_ip,
@@ -29,6 +30,19 @@ def secure_link(outgoing, **kwargs):
     link.pump(lambda: link.peer.state() == 'secure')
     assert link.client.IsSSL is True
     return link
+
+
+def test_another_thread_starts_tls_and_sends_at_once():
+    needs_threads()
+    link = Link()
+    link.pool.AsyncWaitEvents(1)
+    link.client.StartSSLContext(server_context(), True)
+    assert link.client.IsSSL is True
+    link.client.AsyncSendData(b'early')
+    link.peer.start_tls('client')
+    wait(lambda: link.peer.received_count() >= 5 or link.events.count('closed'))
+    assert link.peer.received() == b'early', link.client.CloseError
+    link.pool.StopWaitEvents()
 
 
 def test_lines_and_data_both_ways():
