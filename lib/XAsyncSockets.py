@@ -520,6 +520,7 @@ class XTimer:
     """
 
     _runs = False
+    _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
     def __init__(self, pool, handler, arg=None, socket=None):
         self._pool = pool
@@ -558,12 +559,12 @@ class XTimer:
         if is_first and _get_ident() != pool._owner:
             pool._wake()
 
-    def _put_off(self, ms):
-        """As _start, but cheaper where it runs already and was to come earlier."""
+    def _put_off(self):
+        """As _start(_ms), but cheaper where it runs already and was to come earlier."""
         pool = self._pool
-        self._due = _ticks_add(_ticks_ms(), ms)
+        self._due = _ticks_add(_ticks_ms(), self._ms)
         if not self._runs or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
-            self._start(ms)     # (a foreign pool looks at ExpireTimeSec)
+            self._start(self._ms)   # (a foreign pool looks at ExpireTimeSec)
 
     def _place(self, timers):
         """The place in the list where it stands, or is to stand."""
@@ -1785,8 +1786,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _queued = 0             # and the bytes in all
     _memory = None          # of what is unread: the slot's, or that of a larger receive
     _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
-    _limit_ms = 0           # the timeout of the receive; 0: none
-    _timer = None           # and its XTimer
+    _timer = None           # XTimer of the receives' timeouts
     _skipping = False       # a line that is too long
     _paused = False         # the buffer is full
     _peer_done = False      # the peer sends no more
@@ -1892,9 +1892,9 @@ class XAsyncTCPClient(XAsyncSocket):
                 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 timer = self._timer
-                timer._due = _ticks_add(_ticks_ms(), self._limit_ms)
+                timer._due = _ticks_add(_ticks_ms(), timer._ms)
                 if not timer._runs:
-                    timer._start(self._limit_ms)
+                    timer._start(timer._ms)
             self._arg = onDataRecvArg
             self._wants = _DIRECT
             return True
@@ -1912,7 +1912,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
-                self._timer._put_off(self._limit_ms)
+                self._timer._put_off()
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
@@ -1960,10 +1960,12 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = wants
         if memory is not None:
             self._larger = memory
-        if ms != self._limit_ms:
-            self._limit_ms = ms
-        if ms:
-            self._start_timer()
+        if ms and self._timer is None:
+            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
+        if self._timer is not None:
+            self._timer._ms = ms
+            if ms:
+                self._timer._put_off()
         if self._held > 0 or self._peer_done or memory is not None:
             self._pool._post(self)
 
@@ -1975,16 +1977,11 @@ class XAsyncTCPClient(XAsyncSocket):
 
     # --- timeouts of receives
 
-    def _start_timer(self):
-        if self._timer is None:
-            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
-        self._timer._put_off(self._limit_ms)
-
     def _receive_over(self):
-        if not self._limit_ms or self._wants is None or self._wants == _NO_MORE:
+        if not self._timer._ms or self._wants is None or self._wants == _NO_MORE:
             return
         if self._phase == _CONNECTING or self._busy:    # what waits for a connection counts from there
-            self._start_timer()
+            self._timer._put_off()
         else:
             self._close(XClosedReason.Timeout)
 
@@ -2346,8 +2343,8 @@ class XAsyncTCPClient(XAsyncSocket):
             self._addresses = (self.SrvAddr, self._socket.getsockname()[:2])
         self._outcome = 'OnConnected'
         self._pool._post(self)
-        if self._limit_ms and self._wants is not None:
-            self._start_timer()
+        if self._timer is not None and self._timer._ms and self._wants is not None:
+            self._timer._put_off()
         if n == 0:
             self._peer_done = True
             return

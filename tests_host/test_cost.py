@@ -18,7 +18,7 @@ import runner  # noqa: E402
 
 # The most that each may cost, in messages of the bare loop. What allocates gets more room: the search for free memory
 # is part of it, and depends on what the heap looks like, above all where the library is not frozen.
-LIMITS = {'echo': 8, 'lines': 22, 'udp': 30, 'upload': 5.5, 'download': 11, 'churn': 150}
+LIMITS = {'echo': 7.5, 'lines': 18, 'udp': 22, 'upload': 4.8, 'download': 9.5, 'churn': 100}
 
 
 @pytest.fixture(scope='module')
