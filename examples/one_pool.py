@@ -1,13 +1,11 @@
-"""Many services in one thread: echo and time by TCP, echo by UDP, and a report every ten seconds.
+"""Many services in one thread: echo and time by TCP, echo by UDP, and a report now and then.
 
-    one_pool.py [FIRST_PORT]
+    one_pool.py [FIRST_PORT [REPORT_SEC]]
 """
 import sys
 import time
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XAsyncUDPDatagram
-
-REPORT_SEC = 10
 
 served = 0
 
@@ -39,10 +37,11 @@ def echo_datagram(udp: XAsyncUDPDatagram, address: tuple[str, int], datagram: me
 
 def report(arg: None) -> None:
     print(served, 'served,', len(pool.GetAllAsyncSockets()), 'sockets open')
-    timer.Restart(REPORT_SEC)
+    timer.Restart(report_sec)
 
 
 first_port = int(sys.argv[1]) if len(sys.argv) > 1 else 7777
+report_sec = float(sys.argv[2]) if len(sys.argv) > 2 else 10
 pool = XAsyncSocketsPool()
 echo_server = XAsyncTCPServer.Create(pool, ('0.0.0.0', first_port))
 echo_server.OnClientAccepted = serve_echo
@@ -50,7 +49,7 @@ time_server = XAsyncTCPServer.Create(pool, ('0.0.0.0', first_port and first_port
 time_server.OnClientAccepted = serve_time
 udp_echo = XAsyncUDPDatagram.Create(pool, ('0.0.0.0', first_port))
 udp_echo.OnRecv = echo_datagram
-timer = pool.CallLater(REPORT_SEC, report)
+timer = pool.CallLater(report_sec, report)
 print('echo at port', echo_server.SrvAddr[1])
 print('time at port', time_server.SrvAddr[1])
 print('echo of datagrams at port', udp_echo.LocalAddr[1])

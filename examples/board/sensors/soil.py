@@ -12,7 +12,6 @@ DRY, WET = 12000, 52000     # what read_u16() gives in dry soil and in water
 
 class Sensor:
     name = 'soil'
-    min_interval_ms = 1000
 
     def __init__(self):
         self.power = Pin(POWER_PIN, Pin.OUT, value=0)
