@@ -172,7 +172,6 @@ def test_the_line_client_waits_for_a_server(run, listener):
 def test_discovery(run, serve):
     answering, port = serve('udp_discovery.py', 'answer', 'kitchen', 0)
     assert run('udp_discovery.py', 'ask', port, '127.255.255.255').rest() == ['127.0.0.1 kitchen']
-    assert run('udp_discovery.py', 'ask', port, '127.255.255.255').rest() == ['127.0.0.1 kitchen']
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -230,7 +229,8 @@ def test_the_http_server(serve):
 
 
 @pytest.mark.parametrize('request_, status', [
-    ('rubbish', 400), ('GET / HTTP/1.1\r\nX: %s' % ('x' * 10000), 431), ('GET / HTTP/1.1' + '\r\nX: x' * 100, 431)])
+    ('rubbish', 400), ('GET / HTTP/1.1\r\nX: %s' % ('x' * 10000), 431), ('GET / HTTP/1.1' + '\r\nX: x' * 100, 431)],
+    ids=['rubbish', 'a long header', 'many headers'])
 def test_the_http_server_refuses(serve, request_, status):
     _, port = serve('http_server.py', 0)
     with connect(port) as client:
