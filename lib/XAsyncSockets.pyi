@@ -49,7 +49,11 @@ class XBufferSlots:
 
 class XTimer:
     def __init__(
-        self, pool: XAsyncSocketsPool, handler: Callable[[_T], object], arg: _T = ..., socket: XAsyncSocket | None = None
+        self,
+        pool: XAsyncSocketsPool,
+        handler: Callable[[_T], object],
+        arg: _T = ...,
+        socket: XAsyncSocket | None = None,
     ) -> None: ...
     def Cancel(self) -> bool: ...
     def Restart(self, delaySec: float) -> None: ...

@@ -27,7 +27,7 @@ WORDS = {"_Address": "(ip, port)", "_Pool": "XAsyncSocketsPool", "_Socket": "soc
 
 
 class Undocumented(Exception):
-    """A public name that no docstring mentions."""
+    """A public name without a docstring, or without a type."""
 
 
 def read_classes(path):
@@ -135,6 +135,8 @@ class Page:
         for member, function in own.items():
             if not member.startswith("_") and member not in inherited and member not in properties:
                 owner = name + "." if kind_of(function) == "staticmethod" else ""
+                if member not in types:
+                    raise Undocumented(f"{member} of {name} is missing in the .pyi")
                 yield from describe_function(owner + member, function, types[member], docstring(function, name))
 
     def attributes(self, name, own, text):
