@@ -41,10 +41,10 @@ def test_board_calls_a_board(installed, board):
 
 def test_board_has_the_firmware_s_knowledge_of_settings(installed):
     settings = installed / "config.json"
-    settings.write_text('{"wifi": {"hostname": "-"}}')
-    done = run(installed, installed / "bin" / "board", "provision", "--config", settings)
+    settings.write_text('{"telemetry": {"interval_s": "often"}}')
+    done = run(installed, installed / "bin" / "board", "provision", "--check", settings)
     assert "Traceback" not in done.stderr
-    assert done.returncode != 0 and "wifi.hostname" in done.stderr, done.stderr
+    assert done.returncode != 0 and "telemetry.interval_s" in done.stderr, done.stderr
 
 
 def test_the_library_and_its_types_are_there(installed):
