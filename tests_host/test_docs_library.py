@@ -1,4 +1,4 @@
-"""The programs of docs/library.md, each run as it stands by every interpreter, against a real peer.
+"""The programs of docs/library.md and docs/porting.md, each run as it stands by every interpreter, against a real peer.
 
 A block that is marked `<!-- runnable: name -->` is a program; its addresses are replaced, and times to wait.
 """
@@ -13,11 +13,11 @@ from free_ports import free_port
 from program import PATIENCE_SEC, Program, receive
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / 'docs' / 'library.md'
+PAGES = [HERE.parent / 'docs' / name for name in ('library.md', 'porting.md')]
 BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
 TLS_DIR = HERE / 'tls'
 
-programs = {mark: source for mark, source in BLOCK.findall(PAGE.read_text(encoding='utf-8'))}
+programs = {mark: source for page in PAGES for mark, source in BLOCK.findall(page.read_text(encoding='utf-8'))}
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def serve(run):
     return start
 
 
-def test_every_program_of_the_page_is_run_here():
-    assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'half close', 'lines', 'own', 'receiver',
-                                'threads', 'timers', 'tls', 'tls client', 'turns']
+def test_every_program_of_the_pages_is_run_here():
+    assert sorted(programs) == ['asyncio lines', 'both', 'broadcaster', 'buffers', 'client', 'echo', 'half close',
+                                'lines', 'own', 'ported lines', 'receiver', 'threads', 'timers', 'tls', 'tls client', 'turns']
 
 
 def test_the_echo_server(serve):
@@ -220,3 +220,22 @@ def test_a_socket_of_ones_own(run):
                 pass
             time.sleep(0.02)
     assert program.rest() == ['end']
+
+
+@pytest.mark.parametrize('mark', ['asyncio lines', 'ported lines'])
+def test_a_server_of_lines_with_asyncio_and_with_the_library(serve, mark):
+    program, connect = serve(mark)
+    with connect() as one, connect() as two:
+        for sock in (one, two, one):
+            sock.sendall(b'hello\nworld\n')
+            assert receive(sock, 12) == b'HELLO\nWORLD\n'
+        two.shutdown(socket.SHUT_WR)
+        assert two.recv(1) == b''
+
+
+def test_a_pool_in_a_task_of_asyncio(serve):
+    program, connect = serve('both')
+    with connect() as sock:
+        for data in (b'first', bytes(range(256)) * 100):
+            sock.sendall(data)
+            assert receive(sock, len(data)) == data
