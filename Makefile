@@ -210,6 +210,7 @@ CHIP_BOARDS := $(RP2_BOARDS) $(ESP32_BOARDS)
 WITHOUT_DRIVER := $(filter-out $(patsubst boards/%/driver,%,$(wildcard boards/*/driver)),$(RP2_BOARDS))
 RELEASED := $(sort $(if $(MPY_DIR),$(RP2_BOARDS) $(if $(IDF_PATH),$(ESP32_BOARDS)),$(WITHOUT_DRIVER)))
 release: ## work: build all images that can be built here, checksums and notes, in build/release/ (MPY_DIR=)
+	@$(PYTHON) tools/release.py --check
 	+@for board in $(RELEASED); do $(MAKE) --no-print-directory firmware BOARD=$$board || exit; done
 	@$(PYTHON) tools/release.py $(RELEASED) --left-out $(filter-out $(RELEASED),$(sort $(CHIP_BOARDS)))
 

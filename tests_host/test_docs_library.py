@@ -54,7 +54,8 @@ def serve(run):
 
 def test_every_program_of_the_pages_is_run_here():
     assert sorted(programs) == ['asyncio lines', 'both', 'broadcaster', 'buffers', 'client', 'echo', 'half close',
-                                'lines', 'own', 'ported lines', 'receiver', 'threads', 'timers', 'tls', 'tls client', 'turns']
+                                'lines', 'own', 'ported lines', 'receiver', 'threads', 'timers', 'tls', 'tls client',
+                                'turns']
 
 
 def test_the_echo_server(serve):

@@ -79,10 +79,14 @@ def commit():
 def main():
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("boards", nargs="*")
-    parser.add_argument("--left-out", nargs="*", default=[])
+    parser.add_argument("--left-out", nargs="*", default=[], metavar="BOARD", help="boards that are not built here")
+    parser.add_argument("--check", action="store_true", help="only see whether CHANGELOG.md has the version")
     options = parser.parse_args()
+    log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     try:
-        log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        if options.check:
+            changes(version(), log)
+            return
         folder = collect(ROOT / "build", options.boards, options.left_out, log)
     except ReleaseError as error:
         sys.exit(f"make release: {error}")
