@@ -2,9 +2,11 @@
 
 A block that is marked `<!-- runnable: name -->` is a program; its addresses are replaced, and times to wait.
 """
+import inspect
 import re
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,10 @@ HERE = Path(__file__).resolve().parent
 PAGES = [HERE.parent / 'docs' / name for name in ('library.md', 'porting.md')]
 BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
 TLS_DIR = HERE / 'tls'
+
+sys.path.insert(0, str(HERE.parent / 'lib'))
+
+import XAsyncSockets as library  # noqa: E402
 
 programs = {mark: source for page in PAGES for mark, source in BLOCK.findall(page.read_text(encoding='utf-8'))}
 
@@ -221,6 +227,20 @@ def test_a_socket_of_ones_own(run):
                 pass
             time.sleep(0.02)
     assert program.rest() == ['end']
+
+
+def test_the_bounds_are_those_of_the_library():
+    text = PAGES[0].read_text(encoding='utf-8')
+    rows = dict(re.findall(r'^\| ([^|]+) \| ([\w ,]+) \| [^|]+ \| [^|]+ \|$', text, re.MULTILINE))
+    client, udp = library.XAsyncTCPClient, library.XAsyncUDPDatagram
+    buffers = [inspect.signature(each.Create).parameters['recvbufLen'].default for each in (client, udp)]
+    for name, value in (('buffer of an outgoing connection', buffers[0]),
+                        ('unsent bytes of a connection', '%d MiB' % (client.SendQueueLimit >> 20)),
+                        ('datagrams that wait to be sent', udp.SendQueueLimit),
+                        ('largest datagram received', buffers[1]),
+                        ('seconds that an end waits', client.LingerSec),
+                        ('seconds for a TLS handshake', client.HandshakeSec)):
+        assert rows[name] == str(value)
 
 
 @pytest.mark.parametrize('mark', ['asyncio lines', 'ported lines'])
