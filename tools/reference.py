@@ -18,7 +18,21 @@ of [`lib/XAsyncSockets.pyi`](../lib/XAsyncSockets.pyi). [library.md](library.md)
 
 `f(A, B)` stands for a function that is called with an A and a B, `any` for what you give, `bytes-like` for any object
 of the buffer protocol. An event that is None is not set.
+
+These arguments mean the same everywhere:
+
+{}
 """
+COMMON = {
+    "asyncSocketsPool": "the pool that manages the socket",
+    "asyncSocket": "the socket",
+    "onDataRecv": "the handler, which is called once for this receive, with the data",
+    "onDataSent": "the handler, which is called once for this send, when the system has all of it",
+    "onDataRecvArg, onDataSentArg": "what the handler gets as its last argument",
+    "timeoutSec": "the seconds that the receive may take, from the call on; None for no limit",
+    "keyfile, certfile, ca_certs": "paths of files in the format PEM: the own key, its certificate, and those to trust",
+    "server_side, serverSide": "True for the side that accepted the connection",
+}
 FIRST = ["XAsyncSocketsPool", "XTimer", "XAsyncTCPServer", "XAsyncTCPClient", "XAsyncUDPDatagram", "XClosedReason"]
 WITHOUT_TEXT = ["XClosedReason"]  # its names say it all
 NOT_SHOWN = ["self"]
@@ -102,7 +116,8 @@ class Page:
     def text(self):
         order = FIRST + [name for name in self.classes if name not in FIRST]
         errors = [name for name in order if name.endswith("Exception")]
-        parts = [HEAD]
+        common = [f"- `{names.replace(', ', '`, `')}`: {words}" for names, words in COMMON.items()]
+        parts = [HEAD.format("\n".join(common))]
         for name in order:
             if name not in errors:
                 parts += self.describe(name)
@@ -138,6 +153,18 @@ class Page:
                 if member not in types:
                     raise Undocumented(f"{member} of {name} is missing in the .pyi")
                 yield from describe_function(owner + member, function, types[member], docstring(function, name))
+
+    def unexplained(self):
+        """What no text explains: "class.member(argument)"."""
+        common = ", ".join(COMMON).split(", ")
+        for name, node in self.classes.items():
+            own, types = functions(node), functions(self.typed[name])
+            for member in own:
+                text = f"{ast.get_docstring(node)} {ast.get_docstring(own[member])}"
+                shown = member in types and (member != "__init__" or "Create" not in own)
+                for argument, _, _ in arguments(own[member], types[member]) if shown else ():
+                    if argument not in common and not re.search(rf"\b{argument}\b", text):
+                        yield f"{name}.{member}({argument})"
 
     def attributes(self, name, own, text):
         """{name: type and default} of the attributes, with the properties that only CPython has."""
