@@ -34,7 +34,7 @@ COMMON = {
     "server_side, serverSide": "True for the side that accepted the connection",
 }
 FIRST = ["XAsyncSocketsPool", "XTimer", "XAsyncTCPServer", "XAsyncTCPClient", "XAsyncUDPDatagram", "XClosedReason"]
-WITHOUT_TEXT = ["XClosedReason"]  # its names say it all
+WITHOUT_TEXT = ["XClosedReason"]  # its names say it
 NOT_SHOWN = ["self"]
 WORDS = {"_Address": "(ip, port)", "_Pool": "XAsyncSocketsPool", "_Socket": "socket.socket", "_T": "any",
          "Any": "any", "Buffer": "bytes-like", "Self": "XAsyncSocket"}  # fmt: skip
@@ -136,8 +136,8 @@ class Page:
         attributes = self.attributes(name, own, text)
         for paragraph in paragraphs(text):
             yield from items(paragraph, attributes)
-        if name in WITHOUT_TEXT:
-            rows = [[f"`{each}`", attributes[each].replace("default ", "")] for each in attributes]
+        if unsaid(attributes, text):
+            rows = [[f"`{each}`", kind.replace("default ", "")] for each, kind in attributes.items()]
             yield table(["attribute", "type, value"], rows)
         properties = [member for member in own if member in types and kind_of(own[member]) == "property"]
         for member in properties:
@@ -174,9 +174,8 @@ class Page:
                 found[part.target.id] = self.kind(part.annotation, values.get(part.target.id))
             elif kind_of(part) == "property" and part.name not in own:
                 found[part.name] = self.kind(part.returns, None)
-        missing = [each for each in found if not re.search(rf"\b{each}\b", text)]
-        if missing and name not in WITHOUT_TEXT:
-            raise Undocumented(f"the docstring of {name} says nothing of {', '.join(missing)}")
+        if unsaid(found, text) and name not in WITHOUT_TEXT:
+            raise Undocumented(f"the docstring of {name} says nothing of {', '.join(unsaid(found, text))}")
         return found
 
     def kind(self, annotation, value):
@@ -192,6 +191,10 @@ def assigned(node):
     """{name: what is assigned to it} in the body of a class or a module."""
     found = [part for part in node.body if isinstance(part, ast.Assign)]
     return {target.id: part.value for part in found for target in part.targets if isinstance(target, ast.Name)}
+
+
+def unsaid(names, text):
+    return [name for name in names if not re.search(rf"\b{name}\b", text)]
 
 
 def docstring(node, owner):
