@@ -137,8 +137,7 @@ class Page:
         for paragraph in paragraphs(text):
             yield from items(paragraph, attributes)
         if unsaid(attributes, text):
-            rows = [[f"`{each}`", kind.replace("default ", "")] for each, kind in attributes.items()]
-            yield table(["attribute", "type, value"], rows)
+            yield table(["attribute", "type, value"], [[f"`{each}`", attributes[each]] for each in attributes])
         properties = [member for member in own if member in types and kind_of(own[member]) == "property"]
         for member in properties:
             words = " ".join(docstring(own[member], name).split())
@@ -176,7 +175,7 @@ class Page:
                 found[part.name] = self.kind(part.returns, None)
         if unsaid(found, text) and name not in WITHOUT_TEXT:
             raise Undocumented(f"the docstring of {name} says nothing of {', '.join(unsaid(found, text))}")
-        return found
+        return found if name not in WITHOUT_TEXT else {each: found[each].replace("default ", "") for each in found}
 
     def kind(self, annotation, value):
         value = self.constants.get(getattr(value, "id", None), value)
