@@ -33,47 +33,50 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would touch their folders, and with them what is frozen.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint clean FORCE
+.PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
 .NOTPARALLEL:
 
-help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-	    printf 'make %-18s %s\n' "$$target" "$$text"; done
+# A target's group stands before its text: ## group: text.
+help: ## work: show this list
+	@group() { printf '%s\n' "$$2"; sed -n "s/^\([a-z0-9-]*\):.*## $$1: \(.*\)/\1|\2/p" $(MAKEFILE_LIST) | \
+	        while IFS='|' read -r target text; do printf '  make %-18s  %s\n' "$$target" "$$text"; done; echo; }; \
+	group try 'Try it without a board'; group board 'Put it onto a board, talk to boards'; group test 'Test it'; \
+	group measure 'Measure it'; group work 'Work on it, release it'
 
 # The firmware runs in build/disk, as on a board that has its own filesystem. Its settings hold secrets: what it writes is
 # for this user only. In a terminal it is a job of its own (set -m), so that Ctrl-C reaches the firmware, which ends as it
 # should, and not make.
-run: $(IMAGE) ## run the firmware on this computer, until Ctrl-C
+run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
 	@mkdir -p $(DISK)
 	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
 	    flock -n 9 || { echo "make run runs already in $(DISK). DISK=<another folder> is another board." >&2; exit 1; }; \
 	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
 # The image of a chip is made of Debian's sources.
-test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## everything that needs no hardware
+test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
-tools: build/venv/tools ## what build/venv/bin/python tools/board needs
+tools: build/venv/tools ## board: install what build/venv/bin/python tools/board needs (docs/tools.md)
 
-venv: build/venv/installed ## the same, and what tests, certificates and serial ports need
+venv: build/venv/installed ## work: install all Python packages, for tests, certificates and serial ports too
 
-unix: build/unix/micropython ## the image for this computer, build/unix/micropython
+unix: build/unix/micropython ## work: build the image for this computer, build/unix/micropython
 
-unix-esp32-sockets: build/unix-esp32-sockets/micropython ## the same with the ESP32's socket layer, for tests
+unix-esp32-sockets: build/unix-esp32-sockets/micropython ## work: build that image with the ESP32's socket layer, for tests
 
-bench: $(IMAGE) build/venv/bench ## measure speed and memory (QUICK=1)
+bench: $(IMAGE) build/venv/bench ## measure: measure speed and memory (QUICK=1)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
 
-soak: $(IMAGE) build/venv/installed ## millions of messages and random faults (SOAK_MINUTES=30)
+soak: $(IMAGE) build/venv/installed ## test: try millions of messages and random faults (SOAK_MINUTES=30)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/soak --minutes $(SOAK_MINUTES)
 
-fuzz: build/venv/fuzz ## coverage-guided fuzzing of the firmware's parsers (FUZZ_SECONDS=60)
+fuzz: build/venv/fuzz ## test: fuzz the firmware's parsers, guided by coverage (FUZZ_SECONDS=60)
 	$(VENV)/python tests_host/fuzz --seconds $(FUZZ_SECONDS)
 
-lint: build/venv/installed build/typings/installed ## ruff, and a type check against each port
+lint: build/venv/installed build/typings/installed ## test: run ruff, and a type check against each port
 	$(VENV)/ruff check
 	@for port in $(PORTS); do \
 	    echo "mypy ($$port)"; \
@@ -81,7 +84,10 @@ lint: build/venv/installed build/typings/installed ## ruff, and a type check aga
 	        --cache-dir build/cache/mypy-$$port || exit; \
 	done
 
-clean: ## remove build/
+reference: ## work: write docs/reference.md anew from the library's docstrings
+	@$(PYTHON) tools/reference.py
+
+clean: ## work: remove build/, and with it build/disk
 	rm -rf build
 
 # --- the image for this computer
@@ -163,7 +169,7 @@ build/venv/installed: requirements.txt tools/board/requirements.txt | build/prog
 	    -r tools/board/requirements.txt -r requirements.txt
 	@touch build/venv/tools $@
 
-hashes: build/venv/installed ## after a change of a requirements.in: write the hashes of the Python packages anew
+hashes: build/venv/installed ## work: write the Python packages' hashes anew, after a change of a requirements.in
 	@$(VENV)/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
 	@$(VENV)/python tools/setup/hashes.py
 
@@ -199,6 +205,15 @@ build/typings/installed: requirements-typings.txt build/venv/installed
 include boards/rp2.mk boards/esp32.mk tools/emulator/emulator.mk
 
 CHIP_BOARDS := $(RP2_BOARDS) $(ESP32_BOARDS)
+
+# Debian's sources are for boards that need no driver from elsewhere, and the ESP32's need ESP-IDF.
+WITHOUT_DRIVER := $(filter-out $(patsubst boards/%/driver,%,$(wildcard boards/*/driver)),$(RP2_BOARDS))
+RELEASED := $(sort $(if $(MPY_DIR),$(RP2_BOARDS) $(if $(IDF_PATH),$(ESP32_BOARDS)),$(WITHOUT_DRIVER)))
+release: ## work: build all images that can be built here, checksums and notes, in build/release/ (MPY_DIR=)
+	@$(PYTHON) tools/release.py --check
+	+@for board in $(RELEASED); do $(MAKE) --no-print-directory firmware BOARD=$$board || exit; done
+	@$(PYTHON) tools/release.py $(RELEASED) --left-out $(filter-out $(RELEASED),$(sort $(CHIP_BOARDS)))
+
 ifeq ($(filter $(BOARD),$(CHIP_BOARDS)),)
 ifneq ($(BOARD)$(filter firmware flash,$(MAKECMDGOALS)),)
 $(error $(if $(BOARD),There is no board $(BOARD),BOARD= is missing). The boards: $(sort $(CHIP_BOARDS)))

@@ -82,7 +82,7 @@ else
 	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
-image: build/venv/installed ## an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)
+image: build/venv/installed ## board: make an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)
 	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)
 	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
 

@@ -39,7 +39,7 @@ RP2_FROZEN := $(shell find $(if $(STOCK),,lib firmware) boards/$(BOARD) boards/r
 RP2_MANIFEST := $(if $(STOCK),-DMICROPY_FROZEN_MANIFEST=$(CURDIR)/boards/rp2/stock/manifest.py)
 
 .PHONY: firmware
-firmware: $(OUT)/SHA256SUMS ## the image of a board, in build/<BOARD>/ (BOARD=PICO_PPP, MPY_DIR=)
+firmware: $(OUT)/SHA256SUMS ## board: build a board's image, in build/<BOARD>/ (BOARD=PICO_PPP, MPY_DIR=)
 	@cat $(OUT)/size.txt $(OUT)/SHA256SUMS
 
 $(OUT)/SHA256SUMS: $(OUT)/size.txt $(OUT)/firmware.uf2

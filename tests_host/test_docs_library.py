@@ -1,85 +1,29 @@
-"""The programs of docs/library.md, each run as it stands by every interpreter, against a real peer.
+"""The programs of docs/library.md and docs/porting.md, each run as it stands by every interpreter, against a real peer.
 
 A block that is marked `<!-- runnable: name -->` is a program; its addresses are replaced, and times to wait.
 """
-import os
-import queue
+import inspect
 import re
 import socket
 import ssl
-import subprocess
-import threading
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from free_ports import free_port
+from program import PATIENCE_SEC, Program, receive
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / 'docs' / 'library.md'
+PAGES = [HERE.parent / 'docs' / name for name in ('library.md', 'porting.md')]
 BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
-PATIENCE_SEC = 10
 TLS_DIR = HERE / 'tls'
 
-programs = {mark: source for mark, source in BLOCK.findall(PAGE.read_text(encoding='utf-8'))}
+sys.path.insert(0, str(HERE.parent / 'lib'))
 
+import XAsyncSockets as library  # noqa: E402
 
-class Program:
-    """A program of the page while it runs."""
-
-    def __init__(self, interpreter, path, cwd):
-        self._lines = queue.Queue()
-        self._text = []
-        self._process = subprocess.Popen(
-            [*interpreter.command, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, cwd=cwd,
-            env={**os.environ, **interpreter.environment, 'PYTHONUNBUFFERED': '1'})
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self):
-        with self._process.stdout as output:
-            for line in output:
-                self._text.append(line)
-                self._lines.put(line.rstrip('\n'))
-        self._lines.put(None)
-
-    def text(self):
-        return ''.join(self._text)
-
-    def line(self):
-        """The next line that it prints; None at its end."""
-        try:
-            return self._lines.get(timeout=PATIENCE_SEC)
-        except queue.Empty:
-            raise AssertionError('it prints no more, after\n' + self.text())
-
-    def rest(self):
-        """The lines that it prints until it ends by itself."""
-        lines = list(iter(self.line, None))
-        assert self._process.wait(PATIENCE_SEC) == 0, self.text()
-        return lines
-
-    def running(self):
-        return self._process.poll() is None
-
-    def stop(self):
-        """End it; none of its handlers may have raised."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert 'Traceback' not in self.text(), self.text()
-
-    def connect(self, port):
-        """A connection to the server that it is, as soon as it listens."""
-        start = time.monotonic()
-        while True:
-            try:
-                return socket.create_connection(('127.0.0.1', port), PATIENCE_SEC)
-            except ConnectionRefusedError:
-                if not self.running() or time.monotonic() - start > PATIENCE_SEC:
-                    raise AssertionError('it does not listen:\n' + self.text())
-                time.sleep(0.02)
+programs = {mark: source for page in PAGES for mark, source in BLOCK.findall(page.read_text(encoding='utf-8'))}
 
 
 @pytest.fixture
@@ -114,19 +58,10 @@ def serve(run):
     return start
 
 
-def receive(sock, size):
-    """Exactly so many bytes."""
-    data = b''
-    while len(data) < size:
-        part = sock.recv(size - len(data))
-        assert part, 'the connection ended after %r' % data
-        data += part
-    return data
-
-
-def test_every_program_of_the_page_is_run_here():
-    assert sorted(programs) == ['broadcaster', 'buffers', 'client', 'echo', 'half close', 'lines', 'own', 'receiver',
-                                'threads', 'timers', 'tls', 'tls client', 'turns']
+def test_every_program_of_the_pages_is_run_here():
+    assert sorted(programs) == ['asyncio lines', 'both', 'broadcaster', 'buffers', 'client', 'echo', 'half close',
+                                'lines', 'own', 'ported lines', 'receiver', 'threads', 'timers', 'tls', 'tls client',
+                                'turns']
 
 
 def test_the_echo_server(serve):
@@ -292,3 +227,36 @@ def test_a_socket_of_ones_own(run):
                 pass
             time.sleep(0.02)
     assert program.rest() == ['end']
+
+
+def test_the_bounds_are_those_of_the_library():
+    text = PAGES[0].read_text(encoding='utf-8')
+    rows = dict(re.findall(r'^\| ([^|]+) \| ([\w ,]+) \| [^|]+ \| [^|]+ \|$', text, re.MULTILINE))
+    client, udp = library.XAsyncTCPClient, library.XAsyncUDPDatagram
+    buffers = [inspect.signature(each.Create).parameters['recvbufLen'].default for each in (client, udp)]
+    for name, value in (('buffer of an outgoing connection', buffers[0]),
+                        ('unsent bytes of a connection', '%d MiB' % (client.SendQueueLimit >> 20)),
+                        ('datagrams that wait to be sent', udp.SendQueueLimit),
+                        ('largest datagram received', buffers[1]),
+                        ('seconds that an end waits', client.LingerSec),
+                        ('seconds for a TLS handshake', client.HandshakeSec)):
+        assert rows[name] == str(value)
+
+
+@pytest.mark.parametrize('mark', ['asyncio lines', 'ported lines'])
+def test_a_server_of_lines_with_asyncio_and_with_the_library(serve, mark):
+    program, connect = serve(mark)
+    with connect() as one, connect() as two:
+        for sock in (one, two, one):
+            sock.sendall(b'hello\nworld\n')
+            assert receive(sock, 12) == b'HELLO\nWORLD\n'
+        two.shutdown(socket.SHUT_WR)
+        assert two.recv(1) == b''
+
+
+def test_a_pool_in_a_task_of_asyncio(serve):
+    program, connect = serve('both')
+    with connect() as sock:
+        for data in (b'first', bytes(range(256)) * 100):
+            sock.sendall(data)
+            assert receive(sock, len(data)) == data

@@ -1,6 +1,7 @@
 """Targets of the Makefile that were called with what makes no sense: one line tells, and nothing is built."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,19 @@ def run(command):
 def test_a_board_that_does_not_fit(words, said):
     failed, errors = run(["make", *words])
     assert failed and said in errors
+
+
+def test_help_has_every_target_once_in_a_group():
+    makefiles = [ROOT / "Makefile", *ROOT.glob("boards/*.mk"), *ROOT.glob("tools/**/*.mk")]
+    text = "".join(makefile.read_text() for makefile in makefiles)
+    documented = re.findall(r"^([a-z0-9-]+):.*## (.*)$", text, re.MULTILINE)
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    groups = [part.splitlines() for part in done.stdout.strip().split("\n\n")]
+    assert len(groups) > 3 and all(len(group) > 1 and not group[0].startswith(" ") for group in groups)
+    lines = [line for group in groups for line in group[1:]]
+    assert sorted(line.split()[1] for line in lines) == sorted(target for target, _ in documented)
+    for _, words in documented:
+        assert sum(line.endswith(words.partition(": ")[2]) for line in lines) == 1
 
 
 @pytest.mark.parametrize(

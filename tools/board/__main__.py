@@ -8,7 +8,7 @@ _LIGHT = ("rich", "prompt_toolkit")  # what make tools installs
 sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
 
 
-def _run():
+def run():
     try:
         from tools.board.cli import main
 
@@ -21,4 +21,4 @@ def _run():
 
 
 if __name__ == "__main__":
-    sys.exit(_run())
+    sys.exit(run())

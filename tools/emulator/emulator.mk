@@ -32,11 +32,11 @@ else ifneq ($(filter-out PICO_PPP,$(BOARD)),)
 emulate:
 	@$(NO_EMULATOR)
 else
-emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## run it on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
+emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## try: run the firmware on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
 	@$(VENV)/python -m tools.emulator --image $(EMULATED)
 endif
 
-fleet: pico-w ## run it on N emulated Pico Ws in one Wi-Fi, until Ctrl-C (N=20, UF2=)
+fleet: pico-w ## try: run the firmware on N emulated Pico Ws in one Wi-Fi, until Ctrl-C (N=20, UF2=)
 	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE) --count $(or $(N),5)
 
 # Who cannot make a network interface gets a network by passt. The image is built where MPY_DIR= says from what.
@@ -56,18 +56,18 @@ endef
 
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
 # On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> if it is not to be the built one.
-test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
+test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## test: run the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
 	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
 
-weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## what each module takes of a stock board's heap
+weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: weigh what each module takes of a stock board's heap
 	@$(VENV)/python -m tools.weigh
 
 # An ESP32's image is the one that "make image" or "make firmware" has left.
-flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
+flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## board: write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
-deploy: build/venv/installed ## put our files onto a board with stock MicroPython (PORT=)
+deploy: build/venv/installed ## board: put our files onto a board with stock MicroPython (PORT=)
 	@$(VENV)/python -m tools.flash deploy $(if $(PORT),--port $(PORT))
 
-config: build/venv/installed ## write a board's settings (PORT=, CONFIG=config.json)
+config: build/venv/installed ## board: write a board's settings (PORT=, CONFIG=config.json)
 	@$(VENV)/python -m tools.flash config $(if $(PORT),--port $(PORT)) $(CONFIG)

@@ -1,0 +1,77 @@
+"""A program that a test runs as a process, under any interpreter, and talks to."""
+import os
+import queue
+import socket
+import subprocess
+import threading
+import time
+
+PATIENCE_SEC = 10
+
+
+class Program:
+    """A Python program while it runs."""
+
+    def __init__(self, interpreter, path, cwd, *args):
+        self._lines = queue.Queue()
+        self._text = []
+        self._process = subprocess.Popen(
+            [*interpreter.command, str(path), *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, cwd=cwd,
+            env={**os.environ, **interpreter.environment, 'PYTHONUNBUFFERED': '1'})
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        with self._process.stdout as output:
+            for line in output:
+                self._text.append(line)
+                self._lines.put(line.rstrip('\n'))
+        self._lines.put(None)
+
+    def text(self):
+        return ''.join(self._text)
+
+    def line(self):
+        """The next line that it prints; None at its end."""
+        try:
+            return self._lines.get(timeout=PATIENCE_SEC)
+        except queue.Empty:
+            raise AssertionError('it prints no more, after\n' + self.text())
+
+    def rest(self):
+        """The lines that it prints until it ends by itself."""
+        lines = list(iter(self.line, None))
+        assert self._process.wait(PATIENCE_SEC) == 0, self.text()
+        return lines
+
+    def running(self):
+        return self._process.poll() is None
+
+    def stop(self):
+        """End it; none of its handlers may have raised."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert 'Traceback' not in self.text(), self.text()
+
+    def connect(self, port):
+        """A connection to the server that it is, as soon as it listens."""
+        start = time.monotonic()
+        while True:
+            try:
+                return socket.create_connection(('127.0.0.1', port), PATIENCE_SEC)
+            except ConnectionRefusedError:
+                if not self.running() or time.monotonic() - start > PATIENCE_SEC:
+                    raise AssertionError('it does not listen:\n' + self.text())
+                time.sleep(0.02)
+
+
+def receive(sock, size):
+    """Exactly so many bytes."""
+    data = b''
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        assert part, 'the connection ended after %r' % data
+        data += part
+    return data
