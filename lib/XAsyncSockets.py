@@ -512,13 +512,12 @@ class _Scratch:
 
 class XTimer:
     """
-    What XAsyncSocketsPool.CallLater returns: a call that is still to come, or was. XTimer(pool, handler, arg) makes one
-    that Restart starts.
-
-    While it runs it stands in the pool's list of timers, which is ordered by `_at`, in ticks. `_due` may be later: then
-    the timer is moved when `_at` has come, so that putting it off costs a store.
+    A call that is still to come, or was: what XAsyncSocketsPool.CallLater returns. XTimer(pool, handler, arg) makes one
+    that is not started yet; Restart starts it. The pool calls handler(arg). (`socket` is for the pool's own timeouts.)
     """
 
+    # While it runs it stands in the pool's list, which is ordered by `_at`, in ticks. `_due` may be later: then it is
+    # moved when `_at` has come, so that putting it off costs a store.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -590,7 +589,13 @@ class XTimer:
 
 
 class XClosedReason:
-    """Why a socket was closed: what OnClosed tells."""
+    """
+    Why a socket was closed, which OnClosed is told.
+
+    ClosedByHost: Close() or StopWaitEvents() here. ClosedByPeer: the peer closed, and all that it had sent was
+    delivered. Timeout: a receive, a connect or a handshake took too long. Error: anything else; CloseError of a TCP
+    connection is the exception.
+    """
 
     Error = 0x00
     ClosedByHost = 0x01
@@ -665,9 +670,10 @@ class XAsyncSocketsPool:
 
     def AsyncWaitEvents(self, threadsCount=0):
         """
-        Run the event loop. 0: here, until StopWaitEvents. 1: in a new thread; returns once it runs. N > 1: that thread
-        plus N-1 workers, which run handlers concurrently, never two events of one socket at once. A port that cannot
-        start that many threads goes on with those it has. Raises XAsyncSocketsPoolException where none can be started.
+        Run the event loop. `threadsCount` 0: here, until StopWaitEvents. 1: in a new thread; returns once it runs.
+        N > 1: that thread plus N-1 workers, which run handlers concurrently, never two events of one socket at once. A
+        port that cannot start that many threads goes on with those it has. Raises XAsyncSocketsPoolException where none
+        can be started.
         """
         _require(type(threadsCount) is int and threadsCount >= 0, XAsyncSocketsPoolException, 'threadsCount',
                  'an int of 0 or more', threadsCount)
@@ -775,7 +781,7 @@ class XAsyncSocketsPool:
         self._notify(asyncSocket, _IN, notify)
 
     def NotifyNextReadyForWriting(self, asyncSocket, notify):
-        """Call OnReadyForWriting once, as soon as the socket is writable."""
+        """Call OnReadyForWriting once, as soon as the socket is writable; `notify` False: do not."""
         self._notify(asyncSocket, _OUT, notify)
 
     def _notify(self, s, bit, on):
@@ -1421,7 +1427,8 @@ class XAsyncSocket:
     XBufferSlot objects that are given back at the close, or None. Raises XAsyncSocketException.
 
     SocketID: unique int, None once closed. State: any object of the application's. OnClosed: event
-    f(xAsyncSocket, closedReason) or f(closedReason). ExpireTimeSec: None, or when a pool is to close it with Timeout.
+    f(xAsyncSocket, closedReason) or f(closedReason), which comes once, at the end. ExpireTimeSec: None, or the time, in
+    seconds of perf_counter(), when a pool is to close it with Timeout.
     """
 
     # No properties here and below: one makes every attribute that is stored five times as expensive on MicroPython.
@@ -1748,9 +1755,10 @@ class XAsyncTCPClient(XAsyncSocket):
     True where TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview. CloseError: the
     exception that ended the connection, or None.
 
-    Events f(xAsyncTCPClient): OnConnected or OnFailsToConnect, one of them once for a connection that was started.
-    OnPeerFinished: where it is set, the peer's end of sending does not end the connection. OnLineTooLong: where it is
-    set, a line that exceeds the buffer is skipped to its end, and the receive stays pending.
+    Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: one of them comes, once, for a connection that was
+    started. OnPeerFinished: comes once when the peer has ended its sending and all of it was delivered; where it is not
+    set, the peer's end ends the connection. OnLineTooLong: comes once for a line that exceeds the buffer, which is
+    skipped to its end while the receive stays pending; where it is not set, such a line ends the connection.
 
     Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent. LingerSec:
     seconds that an end waits for a peer that takes nothing, or for an application that reads nothing. HandshakeSec:
@@ -2378,16 +2386,20 @@ class XAsyncTCPClient(XAsyncSocket):
             raise _error(XAsyncTCPClientException, 'the key or a certificate cannot be used', ex)
 
     def StartSSL(self, keyfile=None, certfile=None, server_side=False, cert_reqs=0, ca_certs=None):
-        """Start TLS with arguments of the former ssl.wrap_socket, whose files are read anew. Returns True."""
+        """
+        Start TLS with the arguments of the former ssl.wrap_socket, whose files are read for each connection.
+        `cert_reqs`: see CreateSSLContext. Returns True. Raises as StartSSLContext does.
+        """
         return self.StartSSLContext(self.CreateSSLContext(keyfile, certfile, server_side, cert_reqs, ca_certs,
                                                           self._host_name is not None), server_side)
 
     def StartSSLContext(self, sslContext, serverSide=False):
         """
-        Start TLS with an ssl.SSLContext, on a connection at its start or in the middle of it (STARTTLS). The handshake
-        never blocks the pool; sends and receives may be started at once and wait for it. Where it fails, the connection
-        closes with Error and CloseError tells why. Returns True. Raises XAsyncTCPClientException for a wrong argument,
-        on a connection that is not open, and where plain data is unread (it could have been injected) or unsent.
+        Start TLS with `sslContext`, an ssl.SSLContext, on a connection at its start or in the middle of it (STARTTLS).
+        The handshake never blocks the pool; sends and receives may be started at once and wait for it. Where it fails,
+        the connection closes with Error and CloseError tells why. Returns True. Raises XAsyncTCPClientException for a
+        wrong argument, on a connection that is not open, and where plain data is unread (it could have been injected)
+        or unsent.
         """
         _require(hasattr(sslContext, 'wrap_socket'), XAsyncTCPClientException, 'sslContext', 'an ssl.SSLContext',
                  sslContext)
