@@ -1115,8 +1115,11 @@ class XAsyncSocketsPool:
         """Call the hooks for `events`: what has arrived first, so that no error of writing loses it."""
         if s._busy:     # with a worker: silent until it is back
             key = s._key
-            if key is not None:     # the worker may remove it just now
-                self._poll.modify(key, 0)
+            if key is None:         # the worker has removed it just now
+                return
+            self._poll.modify(key, 0)
+            if events & _FAULT:     # of which poll() tells even so
+                self._poll.unregister(key)
             return
         wanted = s._interest
         forget = handled = False
@@ -1244,7 +1247,11 @@ class _Workers:
     def _take_back(self, s, exception):
         self.busy -= 1
         s._busy = False
-        self._pool._apply_interest(s)
+        if s._key is not None:
+            try:
+                self._pool._poll.modify(s._key, s._interest)
+            except (OSError, KeyError):     # see _dispatch
+                self._pool._watch(s)
         self._pool._post(s)
         if exception is not None:
             s._fail(exception)
@@ -2494,9 +2501,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._write = _not_now
         self._again = _NEVER
         self._straight = False
-        if self._reason is not None or self._phase == _HANDSHAKING and self._sending is not None:
+        unsent = self._sending is not None or self._queued      # of another thread, and still in the mailbox
+        if self._reason is not None or self._phase == _HANDSHAKING and unsent:
             return
-        if self._phase == _CONNECTING or self._sending is None:
+        if self._phase == _CONNECTING or not unsent:
             self._handed_over()
             return
         self._phase = _HANDING_OVER

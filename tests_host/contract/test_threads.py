@@ -4,6 +4,7 @@ from harness import (
     MICROPYTHON,
     SOCKETS,
     connect_peer,
+    cpu_ms,
     elapsed_ms,
     free_addr,
     listen_peer,
@@ -371,6 +372,45 @@ def test_on_closed_fires_once_where_its_handler_sets_it_anew():
         wait(lambda: handled)
         assert ended == ['first']
         stop(link.pool)
+
+
+def test_what_another_thread_sent_goes_out_before_a_close():
+    """A worker sends and stops the pool, or closes at once: its data is still on its way to the loop."""
+    for end in (lambda link: link.pool.StopWaitEvents(), lambda link: link.client.Close()):
+        for _ in range(5):
+            link = running_link(4)
+
+            def on_line(client, line, arg, link=link, end=end):
+                client.AsyncSendData(b'last words')
+                end(link)
+
+            link.client.AsyncRecvLine(on_line)
+            link.peer.send(b'go\n')
+            wait(lambda: link.events.count('closed'))
+            wait(lambda: link.peer.ended())
+            assert link.peer.received() == b'last words'
+            stop(link.pool)
+
+
+def test_a_reset_while_a_worker_runs_the_handler_costs_no_time():
+    link = running_link(4)
+    going = []
+
+    def on_line(client, line, arg):
+        going.append('handler')
+        wait(lambda: len(going) == 2)
+
+    link.client.AsyncRecvLine(on_line)
+    link.peer.send(b'go\n')
+    wait(lambda: going)
+    link.peer.reset()
+    start = cpu_ms()
+    sleep_ms(500)
+    spent = cpu_ms() - start
+    going.append('end')
+    wait(lambda: link.events.count('closed'))
+    assert spent < 250, 'the loop took %d of 500 ms' % spent
+    stop(link.pool)
 
 
 def test_a_socket_removed_by_its_own_handler_in_a_worker():
