@@ -682,8 +682,8 @@ class XAsyncSocketsPool:
                 return
             if self._in_turn:
                 raise XAsyncSocketsPoolException('AsyncWaitEvents: PollEvents is running')
-            self.WaitEventsProcessing = True
             self._stopping = False
+            self.WaitEventsProcessing = True
         me = _get_ident()
         try:
             self._open()
@@ -702,16 +702,14 @@ class XAsyncSocketsPool:
     def StopWaitEvents(self):
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
-        LingerSec at most. Safe from any thread. Inside a handler it returns at once, and the loop ends after the
-        handler; elsewhere it returns when all is closed. Where another thread calls PollEvents, its next turn does it.
+        LingerSec at most. Safe from any thread, and from the handler of a signal. Inside a handler it returns at once,
+        and the loop ends after the handler; elsewhere it returns when all is closed. Where another thread calls
+        PollEvents, its next turn does it.
         """
         me = _get_ident()
-        with self._lock:
-            looping = self.WaitEventsProcessing
-            self._stopping = True
-            is_elsewhere = self._in_turn or self._owner not in (None, me) and not self._lent
-        if not looping:
-            if is_elsewhere:
+        self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
+        if not self.WaitEventsProcessing:
+            if self._in_turn or self._owner not in (None, me) and not self._lent:
                 self._wake()
             else:
                 self._shut_down()
@@ -2421,7 +2419,8 @@ class XAsyncTCPClient(XAsyncSocket):
             elif self._held:
                 why = _PLAIN
             else:
-                self.IsSSL = True   # what is sent from now on waits for TLS, also what another thread sends
+                self.IsSSL = True       # what is sent from now on waits for TLS, also what another thread sends,
+                self._read = _ignore    # and what arrives now is TLS's
         if why is not None:
             raise XAsyncTCPClientException('StartSSLContext: ' + why)
         self._pool._do(self, self._start_tls, sslContext, serverSide)
