@@ -1,5 +1,6 @@
 """
-XAsyncSockets: managed asynchronous TCP and UDP sockets in one file, for MicroPython 1.25+ and CPython 3.9+.
+XAsyncSockets: managed asynchronous TCP and UDP sockets in one file, for MicroPython 1.25+ and CPython 3.9+ on systems
+that have poll().
 
     pool   = XAsyncSocketsPool()
     server = XAsyncTCPServer.Create(pool, ('0.0.0.0', 7777))
@@ -21,10 +22,18 @@ Design. One thread, the pool's owner, reads, writes, changes and closes the sock
     timer      An XTimer in the pool's one list: timeouts of receives, connects, handshakes and ends, and CallLater.
 
 A turn of the loop takes the messages, waits for the poll set, handles what is ready, then the due sockets, then the
-timers. With workers, handlers run in their threads; a socket is busy meanwhile, and nothing else happens to it.
+timers. With workers, the handlers of sockets run in worker threads; a socket is busy meanwhile, and nothing else
+happens to it. Where no loop runs, a thread that calls the pool is its owner for the length of the call.
+
+A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; the one _deadline belongs to the phase. It
+ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
+_END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
+moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_larger).
+The short way: a handler that asks for the same receive with the same timeout again costs a few stores. It is open while
+_again holds that timeout; _NEVER closes it: with TLS, workers, another's pool, or unread data.
 
 Memory: whatever finds none ends the one connection. A small reserve is given up for that, and no socket is added before
-the reserve is back. Closing needs no memory but for frames of functions, and is tried again where it found none.
+the reserve is back. In the loop's thread, closing needs no memory but for the frames of functions, and is tried again.
 
 The file: 1 Portability, 2 Buffers, 3 Timers and the pool, 4 The sockets, 5 TLS.
 
@@ -47,7 +56,7 @@ except ImportError:
     def const(value):
         return value
 
-# A constant, so that MicroPython's compiler leaves out what only CPython needs.
+# MicroPython's compiler leaves out what only CPython needs: const() takes a literal, which CPython corrects here.
 _MICROPYTHON = const(1)
 if sys.implementation.name != 'micropython':
     globals()['_MICROPYTHON'] = 0
@@ -65,8 +74,9 @@ _FAULT = const(56)          # ERR 8 | HUP 16 | NVAL 32
 # What tells of the peer's end while nothing is read: RDHUP on Linux (poll(2)), HUP on ESP32 (ports/esp32/modsocket.c).
 _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or _EPOLL) else 0
 
-# MicroPython looks for a builtin among all names of the module first. The hot path finds these there.
+# MicroPython looks for a builtin among all names of the module first. The hot path uses these names of the module.
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
+_BYTES = (memoryview, bytes, bytearray)
 
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
@@ -74,10 +84,10 @@ _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: R
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
 _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-bit port's ticks
-# Nothing wakes a chip's poll(): another thread's call waits this long. Elsewhere, poll(2) takes no more.
-_MAX_WAIT_MS = 20 if _ON_CHIP else 200000000
+# Nothing wakes a chip's poll(), so another thread's call may wait this long. Elsewhere the waker does (_Waker).
+_MAX_WAIT_MS = 20 if _MICROPYTHON and sys.platform != 'linux' else 200000000
 _ACCEPT_PAUSE_SEC = 0.1
-_NEW_MS = const(200)                # how long a thread may take from Create to setting the handlers
+_HANDLER_GRACE_MS = const(200)                # how long a thread may take from Create to setting the handlers
 _AT_ONCE = const(15)                # reads of one socket, and events that events cause, in one turn
 _KNOWN_ADDRESSES = const(64)
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
@@ -112,7 +122,7 @@ try:
     from time import perf_counter  # type: ignore[attr-defined]
 except ImportError:
     def perf_counter():
-        """Seconds of a clock that only goes forward: what ExpireTimeSec is told in."""
+        """Seconds of a monotonic clock, which ExpireTimeSec is told in. On MicroPython it wraps with ticks_ms."""
         return _ticks_ms() / 1000
 
 try:
@@ -141,8 +151,8 @@ except ImportError:     # a port without threads
 
 _ANY_ADDRESS = ('0.0.0.0', 0)
 _NO_MEMORY = MemoryError('out of memory')
-_MAIN_THREAD = _get_ident()         # whose program imported this
-_state_lock = _allocate_lock()      # for the few words that any thread may change
+_MAIN_THREAD = _get_ident()         # the thread that imported this module
+_state_lock = _allocate_lock()      # guards _closing, _wants, _queued and IsSSL of every socket, and _last_id, _names
 
 
 class XAsyncSocketsPoolException(Exception):
@@ -209,7 +219,7 @@ def _check_socket(value):
 
 
 def _check_seconds(name, seconds, kind):
-    """Milliseconds of a timeout."""
+    """Check a timeout in seconds, and return it in milliseconds, 1 at least."""
     _require((type(seconds) is int or type(seconds) is float) and 0 < seconds <= _MAX_SEC, kind, name,
              'seconds, more than 0 and 518400 at most', seconds)
     return max(1, int(seconds * 1000))
@@ -218,7 +228,7 @@ def _check_seconds(name, seconds, kind):
 def _resolve(address):
     """
     (family, system address) of (ip or host name, port), IPv4 first. Blocks while a name is looked up: no port has
-    another way. Raises OSError. RP2 warns about any other socket type (extmod/modlwip.c).
+    another way. Raises OSError. SOCK_STREAM also for UDP: RP2 prints a warning for any other type (extmod/modlwip.c).
     """
     found = socket.getaddrinfo(address[0] or '0.0.0.0', address[1], 0, socket.SOCK_STREAM)
     for info in found:
@@ -260,7 +270,7 @@ def _bind(sock, address):
 
 
 def _set_option(sock, level, name, number):
-    """Switch a socket option on where the port has it; `number` is for ports that have it without its name."""
+    """Switch a socket option on where the port has it; `number` is its value where the module does not name it."""
     try:
         sock.setsockopt(level, getattr(socket, name, number), 1)
     except OSError:
@@ -389,7 +399,7 @@ class XBufferSlot:
 
     _memory = None      # with room for the end of a line behind `size` bytes
     _slots = None
-    _next = None        # in the chain of free slots, in which putting one back takes no memory; None: not there
+    _next = None        # the next free slot: a linked list, for giving back must not allocate; None: it is not in it
 
     def __init__(self, size, keepAlloc=True):
         _check_size('size', size, ValueError)
@@ -477,7 +487,7 @@ class XBufferSlots:
                         slot._available = False  # type: ignore[attr-defined]
                         return slot
                 elif len(self._made) < self.SlotsCount:
-                    self._make(8)   # together: each beside its connection would cut a small heap into pieces
+                    self._make(8)   # one by one, between connections, they would fragment a small heap
                 else:
                     return None
 
@@ -516,8 +526,8 @@ class XTimer:
     that is not started yet; Restart starts it. The pool calls handler(arg). (`socket` is for the pool's own timeouts.)
     """
 
-    # While it runs it stands in the pool's list, which is ordered by `_at`, in ticks. `_due` may be later: then it is
-    # moved when `_at` has come, so that putting it off costs a store.
+    # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
+    # stores _due, and _fire_timers moves it once `_at` has come. `_number`: the order of starting, which breaks ties.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -636,7 +646,7 @@ class XAsyncSocketsPool:
         self._scratches = {}    # by size
         self._workers = None
         self._reserve = None    # memory to go on with when there is no other
-        self._ailing = None     # a socket that is to end for want of memory
+        self._failing = None     # a socket that is to end for want of memory
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
@@ -696,7 +706,7 @@ class XAsyncSocketsPool:
             raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop cannot start', ex)
         if not threadsCount:
             self._run(0)
-        while self._owner == me:        # until that thread is it
+        while self._owner == me:        # until the new thread has taken over
             time.sleep(0.001)
 
     def StopWaitEvents(self):
@@ -792,7 +802,7 @@ class XAsyncSocketsPool:
 
     def _watch(self, s):
         if self._reserve is None:   # rather no further socket than no reserve
-            # In pieces: after a flood there may be none that is large.
+            # In small blocks: a fragmented heap may have no large one.
             self._reserve = [bytearray(64) for _ in range(10)]
         if s._key is None:          # another thread has removed it meanwhile
             return
@@ -800,18 +810,21 @@ class XAsyncSocketsPool:
             self._sockets[s._key] = s
         if self._poll is None:
             return
-        try:    # also while the poll set is read: an event that is read twice, or a turn later, does no harm
+        try:    # also inside the loop over ipoll(): an event that is read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
-        except MemoryError:
-            if _MICROPYTHON:
-                self._mend(s._key)
+        except Exception as ex:
+            if _MICROPYTHON and isinstance(ex, MemoryError):
+                self._complete_entry(s._key)
+            with self._lock:
+                del self._sockets[s._key]
+            s._key = None
             raise
 
-    def _mend(self, key):
+    def _complete_entry(self, key):
         """
-        register() that found no memory has left half an entry, which poll() and unregister() follow to nowhere
-        (extmod/modselect.c). Asked again, it makes that whole. Where it is the unix port's array for poll(2) that
-        cannot grow, the waker lends its place.
+        A register() that finds no memory leaves an entry without its object, which crashes poll() and unregister()
+        (extmod/modselect.c). Registering again completes the entry; then it is removed. Where the unix port's array for
+        poll(2) cannot grow, the waker's entry is taken out meanwhile to make room.
         """
         self._reserve = None
         lender = self._waker.key
@@ -837,7 +850,7 @@ class XAsyncSocketsPool:
         if self._poll is not None:
             try:
                 self._poll.unregister(key)
-            except (OSError, ValueError, KeyError):     # its owner closed the system socket first
+            except (OSError, ValueError, KeyError):     # the application closed the system socket itself
                 pass
 
     def _set_interest(self, s, bit, on):
@@ -879,12 +892,13 @@ class XAsyncSocketsPool:
         if not idle:
             self._wake()
             return
-        while self._lent:   # no loop runs: this thread is the owner for the moment
+        while True:     # no loop runs: this thread is the owner for the moment
             self._take_calls()
             with self._lock:
                 if not self._calls:
                     self._owner = None
                     self._lent = False
+                    return
 
     def _take_calls(self):
         with self._lock:
@@ -932,35 +946,38 @@ class XAsyncSocketsPool:
     def _report(self, s, exception):
         """Tell of an exception, and end the connection that it befell. Servers and UDP sockets live on."""
         if s is not None:
-            self._ailing = s    # where there is no memory to go on here, the next turn does
+            self._failing = s    # if what follows finds no memory, the next turn closes it
         if isinstance(exception, MemoryError):
             self._reserve = None
         self._tell(s, exception)
         if s is not None:
             s._fail(exception)
-            self._ailing = None
+            self._failing = None
 
     def _tell(self, s, exception):
         try:
-            if self.OnException is not None:
-                self.OnException(s, exception)
-                return
-        except Exception as ex:
-            _print_exception(ex)
-        _print_exception(exception)
+            try:
+                if self.OnException is not None:
+                    self.OnException(s, exception)
+                    return
+            except Exception as ex:
+                _print_exception(ex)
+            _print_exception(exception)
+        except MemoryError:     # the connection ends all the same
+            pass
 
-    def _end_ailing(self):
-        s = self._ailing
-        self._ailing = None
+    def _end_failing(self):
+        s = self._failing
+        self._failing = None
         try:
             s._fail(_NO_MEMORY)
-        except MemoryError:     # the others get their turn, and then again
-            self._ailing = s
+        except MemoryError:     # again in the next turn
+            self._failing = s
 
     # --- the loop
 
     def _open(self):
-        """Make this thread the owner, as soon as no other one is it for a moment."""
+        """Make this thread the owner, once no other thread is it for the length of a call."""
         while True:
             with self._lock:
                 if not self._lent:
@@ -981,15 +998,15 @@ class XAsyncSocketsPool:
 
     def _run(self, workers_count):
         """The loop, until all sockets are closed."""
-        if workers_count:
-            workers = _Workers(self, workers_count)
-            if workers.idents:      # none: a port with no thread left
-                self._workers = workers
-                for s in self.GetAllAsyncSockets():
-                    if isinstance(s, XAsyncTCPClient):
-                        s._indirect()
-        self._owner = _get_ident()
         try:
+            if workers_count:
+                workers = _Workers(self, workers_count)
+                if workers.idents:      # none: a port with no thread left
+                    self._workers = workers
+                    for s in self.GetAllAsyncSockets():
+                        if isinstance(s, XAsyncTCPClient):
+                            s._indirect()
+            self._owner = _get_ident()
             while not self._stopping:
                 try:
                     self._turn(-1, False)
@@ -1010,8 +1027,8 @@ class XAsyncSocketsPool:
         self._in_turn = True
         try:
             while True:
-                if self._ailing is not None:
-                    self._end_ailing()
+                if self._failing is not None:
+                    self._end_failing()
                 if self._calls:
                     self._take_calls()
                 ms = left
@@ -1037,11 +1054,11 @@ class XAsyncSocketsPool:
                             self._woken = False
                         continue
                     count += 1
-                    n = 0
+                    n = 0   # None while a read is under way: tells a failed read from a failed handler
                     try:
                         if events == _IN and s._wants == 0:     # data as it comes, straight from the scratch
                             scratch = s._scratch
-                            read = s._read      # in two steps: cheaper for a function that is no method of the class
+                            read = s._read      # a local first: cheaper than a call in one step, which expects a method
                             n = None
                             n = read(scratch.view)
                             while n:
@@ -1064,7 +1081,7 @@ class XAsyncSocketsPool:
                             n = None
                             n = read(scratch.view)
                             if n:
-                                s._hand_out(scratch.take(n))
+                                s._deliver(scratch.take(n))
                             elif n == 0:
                                 s._peer_closed()
                         elif events == _IN == s._interest and not s._busy:
@@ -1116,7 +1133,7 @@ class XAsyncSocketsPool:
             if key is None:         # the worker has removed it just now
                 return
             self._poll.modify(key, 0)
-            if events & _FAULT:     # of which poll() tells even so
+            if events & _FAULT:     # reported whatever is asked for: _finished puts it in again
                 self._poll.unregister(key)
             return
         wanted = s._interest
@@ -1214,11 +1231,11 @@ class _Workers:
 
     def __init__(self, pool, count):
         self.idents = []
-        self.busy = 0               # sockets that are, by the loop's count
+        self.busy = 0               # the number of busy sockets; only the loop changes it
         self._pool = pool
         self._jobs = XFiFo()
         self._lock = _allocate_lock()
-        self._idle = []             # of each thread that waits, a lock that it cannot take
+        self._idle = []             # a locked lock of each waiting worker: releasing it wakes the worker
         self._running = 0
         self._stopped = False
         for _ in range(count):
@@ -1232,7 +1249,7 @@ class _Workers:
 
     def give(self, s, handler, args):
         """Have a worker call handler(*args); asked by the loop."""
-        self._jobs.Put((s, handler, args))  # first, for it may find no memory; handed back is by the loop, later
+        self._jobs.Put((s, handler, args))  # first, for it may raise; the loop is told of the end in a later turn
         self.busy += 1
         s._busy = True
         self._release_one()
@@ -1242,7 +1259,7 @@ class _Workers:
             if self._idle:
                 self._idle.pop().release()
 
-    def _take_back(self, s, exception):
+    def _finished(self, s, exception):
         self.busy -= 1
         s._busy = False
         if s._key is not None:
@@ -1272,7 +1289,7 @@ class _Workers:
                     job = self._jobs.Get()
                 self._work(job)
                 job = None
-            except MemoryError:     # before it began
+            except MemoryError:     # the handler was not called: keep the job
                 self._pool._reserve = None
                 time.sleep(0.01)
             except XFiFoException:
@@ -1292,17 +1309,14 @@ class _Workers:
             handler(*args)
         except BaseException as ex:     # sys.exit(), too, must not take the worker with it
             error = ex
-            try:
-                self._pool._tell(s, ex)
-            except MemoryError:     # the connection ends all the same
-                pass
-        self.hand_back(s, error)
+            self._pool._tell(s, ex)
+        self.finish(s, error)
 
-    def hand_back(self, s, error):
+    def finish(self, s, error):
         """Let the loop go on with a socket, or end it for an `error` of its handler."""
         while s is not None:
             try:
-                self._pool._do(s, self._take_back, s, error)
+                self._pool._do(s, self._finished, s, error)
                 s = None
             except MemoryError:
                 self._pool._reserve = None
@@ -1384,14 +1398,14 @@ def _not_now(_):
     return -2
 
 
-_TOLD = const(2)
+_END_TOLD = const(2)
 _NEVER = object()   # the _again of a connection that has no short way
 
 # What a connection does: its _phase.
 _CONNECTING = const(0)
 _HANDSHAKING = const(1)
 _OPEN = const(2)
-_HANDING_OVER = const(3)    # closed by the application, with data still to be sent
+_FLUSHING = const(3)    # closed by the application, with data still to be sent
 
 # What the pending receive wants: its _wants. None: there is none.
 _DIRECT = const(0)          # whatever arrives, straight from the scratch
@@ -1436,7 +1450,7 @@ class XAsyncSocket:
     seconds of perf_counter(), when a pool is to close it with Timeout.
     """
 
-    # No properties here and below: one makes every attribute that is stored five times as expensive on MicroPython.
+    # No properties here and in the TCP classes: one makes storing an attribute five times as expensive on MicroPython.
     SocketID = None
     State = None
     OnClosed = None
@@ -1448,7 +1462,7 @@ class XAsyncSocket:
     _busy = False           # with a worker
     _next = None            # in the pool's chain of due sockets; None: it is not there
     _deadline = None        # XTimer of the phase that the socket is in
-    _closing = False        # True: nothing may be asked of it any more; _TOLD: nor is anything left to be told
+    _closing = False        # True: nothing may be asked of it any more; _END_TOLD: nor is anything left to be told
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
     _wants = None
@@ -1507,7 +1521,11 @@ class XAsyncSocket:
             if self._closing:
                 return False
             self._closing = True
-        self._pool._do(self, self._start_close)
+        try:
+            self._pool._do(self, self._start_close)
+        except MemoryError:     # of another thread, which may try again
+            self._closing = False
+            raise
         return True
 
     def _start_close(self):
@@ -1590,11 +1608,11 @@ class XAsyncSocket:
 
     def _fire(self):
         """Tell what is due: here, the end."""
-        if self._reason is None or self._closing == _TOLD:
+        if self._reason is None or self._closing == _END_TOLD:
             return
         if self.SocketID is not None:
             self._release()
-        self._closing = _TOLD
+        self._closing = _END_TOLD
         handler = self.OnClosed
         if handler is not None:
             self.OnClosed = None
@@ -1618,7 +1636,7 @@ class XAsyncTCPServer(XAsyncSocket):
 
     OnClientAccepted = None
 
-    _told = False       # that connections are refused for want of OnClientAccepted
+    _refusal_told = False       # that connections are refused for want of OnClientAccepted
 
     @staticmethod
     def Create(asyncSocketsPool, srvAddr, srvBacklog=256, recvBufSlots=None, bufSlots=None):
@@ -1658,7 +1676,7 @@ class XAsyncTCPServer(XAsyncSocket):
         super().__init__(asyncSocketsPool, srvSocket)
 
     def OnReadyForReading(self):
-        """Accept what waits. Asking once too often costs an error, 1 ms on RP2; a turn costs more with many sockets."""
+        """Accept several where there are many sockets, as turns take longer then. One too many costs 1 ms on RP2."""
         for _ in range(1 + _len(self._pool._sockets) // 16):
             try:
                 sock, address = self._socket.accept()
@@ -1678,8 +1696,8 @@ class XAsyncTCPServer(XAsyncSocket):
         try:
             if self.OnClientAccepted is not None:
                 slot = self._slots.GetAvailableSlot()
-            elif not self._told:
-                self._told = True
+            elif not self._refusal_told:
+                self._refusal_told = True
                 self._pool._tell(self, XAsyncTCPServerException('a connection is refused: no OnClientAccepted is set'))
             if slot is None:
                 sock.close()
@@ -1689,7 +1707,7 @@ class XAsyncTCPServer(XAsyncSocket):
             if workers is None:
                 self.OnClientAccepted(self, client)
             else:   # both are busy until the handler is done
-                workers.give(self, self._hand_over, (client,))
+                workers.give(self, self._accept_in_worker, (client,))
                 client._busy = True
                 workers.busy += 1
         except Exception as ex:
@@ -1703,7 +1721,7 @@ class XAsyncTCPServer(XAsyncSocket):
                 client._fail(ex)
             self._pool._report(self, ex)
 
-    def _hand_over(self, client):
+    def _accept_in_worker(self, client):
         """In a worker."""
         error = None
         try:
@@ -1711,7 +1729,7 @@ class XAsyncTCPServer(XAsyncSocket):
         except BaseException as ex:
             error = ex
             self._pool._tell(self, ex)
-        self._pool._workers.hand_back(client, error)
+        self._pool._workers.finish(client, error)
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
@@ -1726,7 +1744,7 @@ def _try_write(client, data):
     """The bytes that the system takes now; -1 where the connection is broken, and closed thereby."""
     try:
         return client._write(data) or 0
-    except Exception:   # no `as`, whose frame MicroPython would take from the heap: a second try tells the error
+    except Exception:   # no `as`: MicroPython takes a larger frame from the heap. A second try tells the error
         return client._write_again(data)
 
 
@@ -1788,7 +1806,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _straight = True
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
-    _made = None            # ticks at which another thread than the loop's made it
+    _made_ms = None            # ticks at which another thread than the loop's made it
     _host_name = None
     _send_size = None
     _tls = None
@@ -1856,7 +1874,7 @@ class XAsyncTCPClient(XAsyncSocket):
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._arg = self.CloseError = None
         self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
-        self._held = 0          # bytes of _memory that are unread; negative while _hand_out is at them
+        self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
@@ -1870,7 +1888,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._outcome = None
             self._write = _not_now
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
-                self._made = _ticks_ms()
+                self._made_ms = _ticks_ms()
         cliSocket.setblocking(False)
         _no_delay(cliSocket)
         self._closing = False
@@ -1957,7 +1975,11 @@ class XAsyncTCPClient(XAsyncSocket):
         if _get_ident() == self._pool._owner:
             self._want(wants, asked, memory, ms)
         else:
-            self._pool._do(self, self._want, wants, asked, memory, ms)
+            try:
+                self._pool._do(self, self._want, wants, asked, memory, ms)
+            except MemoryError:
+                self._wants = None
+                raise
         return True
 
     def _want(self, wants, asked, memory, ms):
@@ -2014,7 +2036,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._tls is not None:
             self._after_tls(n)
         if n:
-            self._hand_out(self._scratch.take(n) if window is None else window[:held + n])
+            self._deliver(self._scratch.take(n) if window is None else window[:held + n])
         elif n == 0:
             self._peer_closed()
         if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
@@ -2044,12 +2066,12 @@ class XAsyncTCPClient(XAsyncSocket):
             self._pool._workers.give(self, self._handler, (
                 self, data if _type(data) is _str else memoryview(bytearray(data)), self._arg))
 
-    def _hand_out(self, view):
+    def _deliver(self, view):
         """Call handlers with what is unread, `view`, as long as more is wanted, and keep the rest."""
         start = 0
         while start < _len(view) and self._wants is not None:
             if _type(self._wants) is _str:
-                start += self._hand_out_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
+                start += self._deliver_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
                 if _type(self._wants) is _str:
                     break
                 continue
@@ -2062,7 +2084,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if start < _len(view) or self._memory is not None or self._larger is not None:
             self._keep(view, start)
 
-    def _hand_out_lines(self, chunk):
+    def _deliver_lines(self, chunk):
         """Hand out lines while lines are wanted. Returns where the rest of `chunk` begins."""
         start = 0
         while _type(self._wants) is _str:
@@ -2127,7 +2149,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pause(held >= self._room())
 
     def _pause(self, paused):
-        if paused == self._paused or self._peer_done:
+        if paused == self._paused or self._peer_done or self._closing:
             return
         self._paused = paused
         if self._phase == _OPEN:
@@ -2163,7 +2185,7 @@ class XAsyncTCPClient(XAsyncSocket):
             XAsyncSocket._fire(self)
             return
         if self._larger is not None or self._held and self._wants is not None:
-            self._hand_out(self._memory[:self._held] if self._held else b'')
+            self._deliver(self._memory[:self._held] if self._held else b'')
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
         if self._peer_done and self._reason is None:
@@ -2180,7 +2202,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
-        if _type(data) is _str or _get_ident() != self._pool._owner:
+        if _type(data) not in _BYTES or _get_ident() != self._pool._owner:
             return self._send_later(data, -2, onDataSent, onDataSentArg)
         n = _try_write(self, data)
         if n < 0 or n != _len(data) or onDataSent is not None and self._sent is not None:
@@ -2228,7 +2250,12 @@ class XAsyncTCPClient(XAsyncSocket):
             if self._queued and self._queued + len(view) > self.SendQueueLimit:
                 raise XAsyncTCPClientException('AsyncSendData: the sending queue is full: %d bytes wait' % self._queued)
             self._queued += len(view)
-        self._pool._do(self, self._queue_up, view, handler, arg)
+        try:
+            self._pool._do(self, self._queue_up, view, handler, arg)
+        except MemoryError:
+            with _state_lock:
+                self._queued -= len(view)
+            raise
         return True
 
     def _queue_up(self, view, handler, arg):
@@ -2280,8 +2307,8 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._pool._set_interest(self, _OUT, True)
             if progress and self._deadline is not None and self._phase != _HANDSHAKING:
                 self._linger()
-        elif self._phase == _HANDING_OVER:
-            self._handed_over()
+        elif self._phase == _FLUSHING:
+            self._end_sending()
         elif self._peer_done:
             self._write = self._writer()
             self._peer_closed()
@@ -2299,6 +2326,8 @@ class XAsyncTCPClient(XAsyncSocket):
             self.OnReadyForReading()
         if self._sending is not None and self._phase != _CONNECTING and self._reason is None:
             self._send_waiting()
+        elif self._phase == _FLUSHING and self._reason is None:
+            self._end_sending()
         self._pool._written(self)
 
     def AsyncSendSendingBuffer(self, size=None, onDataSent=None, onDataSentArg=None):
@@ -2368,7 +2397,8 @@ class XAsyncTCPClient(XAsyncSocket):
     def _tell_outcome(self):
         self._pool._post(self)      # for what is due behind it
         handler = getattr(self, self._outcome)
-        if handler is None and self._made is not None and _ticks_diff(_ticks_ms(), self._made) < _NEW_MS:
+        made_ms = self._made_ms
+        if handler is None and made_ms is not None and _ticks_diff(_ticks_ms(), made_ms) < _HANDLER_GRACE_MS:
             time.sleep(0.001)       # another thread made it, and may be about to set the handler
             return
         self._outcome = None
@@ -2420,6 +2450,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 why = _PLAIN
             else:
                 self.IsSSL = True       # what is sent from now on waits for TLS, also what another thread sends,
+                self._write = _not_now
                 self._read = _ignore    # and what arrives now is TLS's
         if why is not None:
             raise XAsyncTCPClientException('StartSSLContext: ' + why)
@@ -2487,7 +2518,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._look_at_handshake()
                 return
             self.CloseError = XAsyncTCPClientException('TLS: the handshake took too long')
-        elif self._phase == _HANDING_OVER:
+        elif self._phase == _FLUSHING:
             reason = XClosedReason.ClosedByHost
         elif self._phase == _OPEN:
             if self.OnPeerFinished is not None:     # what came before waits for the application
@@ -2504,16 +2535,19 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._reason is not None or self._phase == _HANDSHAKING and unsent:
             return
         if self._phase == _CONNECTING or not unsent:
-            self._handed_over()
+            self._end_sending()
             return
-        self._phase = _HANDING_OVER
+        self._phase = _FLUSHING
         self._pool._set_interest(self, _IN, False)
         self._linger()
 
-    def _handed_over(self):
+    def _end_sending(self):
         if self._tls is not None and not self._tls.say_goodbye():
-            self._phase = _HANDING_OVER
+            self._phase = _FLUSHING
+            self._pool._set_interest(self, _IN, False)
             self._pool._set_interest(self, _OUT, True)
+            if self._deadline is None:
+                self._linger()
             return
         self._close(XClosedReason.ClosedByHost)
 
@@ -2543,7 +2577,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
             if self._held and self._wants is not None:
-                self._hand_out(self._memory[:self._held] if self._held else b'')
+                self._deliver(self._memory[:self._held] if self._held else b'')
         if self._busy:      # a worker may want more, or answer
             self._pool._post(self)
             return
@@ -2616,7 +2650,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     _known_since = 0
     _queue = None           # of the arguments of _send
     _queued = 0
-    _told = None            # an XFiFo of (handler, args) to be called
+    _outcomes = None            # an XFiFo of (handler, args) to be called
 
     @staticmethod
     def Create(asyncSocketsPool, localAddr=None, recvbufLen=4096, broadcast=False, recvBufLen=None):
@@ -2783,18 +2817,18 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def _tell_later(self, handler, *args):
         if handler is not None:
-            if self._told is None:
-                self._told = XFiFo()
-            self._told.Put((handler, args))
+            if self._outcomes is None:
+                self._outcomes = XFiFo()
+            self._outcomes.Put((handler, args))
             self._pool._post(self)
 
     def _fire(self):
-        if self._told is None:
+        if self._outcomes is None:
             return super()._fire()
-        handler, args = self._told.Get()
-        if self._told.Empty:
-            self._told = None
-        if self._told is not None or self._reason is not None:
+        handler, args = self._outcomes.Get()
+        if self._outcomes.Empty:
+            self._outcomes = None
+        if self._outcomes is not None or self._reason is not None:
             self._pool._post(self)
         self._pool._call(self, handler, *args)
 
@@ -3013,7 +3047,7 @@ else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = cert_reqs
-        context.check_hostname = check_hostname and cert_reqs == ssl.CERT_REQUIRED
+        context.check_hostname = check_hostname and not server_side and cert_reqs == ssl.CERT_REQUIRED
         if certfile:
             context.load_cert_chain(certfile, keyfile)
         if ca_certs:

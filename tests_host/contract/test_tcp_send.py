@@ -1,7 +1,7 @@
 """XAsyncTCPClient: sending, the order and the completion of it, the queue and its limit."""
 from array import array
 
-from harness import CHIP, MANY, elapsed_ms, now_ms, pattern, raises
+from harness import CHIP, MANY, cpu_ms, elapsed_ms, needs_host, now_ms, pattern, raises
 from scenes import BUFFER_SIZE, Link, links
 
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
@@ -341,3 +341,38 @@ def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
     other.peer.send(b'x')
     other.pump(lambda: other.events.count('received'))
     assert len(sent) > 1
+
+
+def test_items_wider_than_a_byte_are_sent_whole():
+    """What counts is the bytes of the buffer, also where the system takes just as many bytes as there are items."""
+    needs_host()
+    link = Link(slow=True)
+    data = array('H', [index & 0xffff for index in range(100000)])
+    link.client.AsyncSendData(data, link.events.sent)
+    link.pump_for(50)
+    link.peer.resume()
+    link.pump(lambda: link.events.count('sent'))
+    assert link.pump_received(200000) == bytes(memoryview(data))
+
+
+def test_a_close_behind_a_full_buffer_costs_no_time_while_it_is_handed_over():
+    needs_host()
+    link = Link(slow=True)
+    data = pattern(4000000)
+
+    def on_data(client, received, arg):
+        client.AsyncSendData(data)
+        client.Close()
+
+    link.peer.send(pattern(3 * BUFFER_SIZE))
+    link.pump_for(50)                       # the buffer is full, and the connection not read any more
+    link.client.AsyncRecvData(None, on_data)
+    link.pump_for(20)
+    start = cpu_ms()
+    turns = 0
+    begun = now_ms()
+    while elapsed_ms(begun) < 300:
+        link.pool.PollEvents(100)
+        turns += 1
+    assert turns < 50, '%d turns in 300 ms, %d ms of processor time' % (turns, cpu_ms() - start)
+    link.end()

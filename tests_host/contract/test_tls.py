@@ -45,6 +45,14 @@ def test_another_thread_starts_tls_and_sends_at_once():
     link.pool.StopWaitEvents()
 
 
+def test_a_server_that_wants_a_certificate_refuses_a_client_without():
+    link = Link()
+    link.client.StartSSLContext(XAsyncTCPClient.CreateSSLContext(KEY, CERTIFICATE, True, 2, CERTIFICATE), True)
+    link.peer.start_tls('client')
+    assert link.pump_closed() == XClosedReason.Error
+    assert 'cannot start' not in str(link.client.CloseError), link.client.CloseError
+
+
 def test_lines_and_data_both_ways():
     for outgoing in (False, True):
         link = secure_link(outgoing)
