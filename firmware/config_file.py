@@ -1,8 +1,8 @@
 """The files that keep a configuration: config.json, and the last one that was good."""
 
-import json
 import os
 
+from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
 FILE = "config.json"
@@ -20,13 +20,6 @@ def _read(path):
         raise ValueError(f"{size} bytes are more than the {LONGEST_FILE} of a configuration")
     with open(path) as file:
         return file.read()
-
-
-def _is_whole(text):
-    """False for JSON that breaks off: MicroPython's parser takes what there is of it (extmod/modjson.c)."""
-    pieces = text.replace("\\\\", "").replace('\\"', "").split('"')
-    outside = "".join(pieces[index] for index in range(0, len(pieces), 2))
-    return outside.count("{") == outside.count("}") and outside.count("[") == outside.count("]")
 
 
 def write_whole(path, text):
@@ -60,9 +53,7 @@ def _load_file(config, board, name):
         if text is None:
             return None
         try:
-            given = json.loads(text)
-            if not _is_whole(text):
-                raise ValueError
+            given = loads(text)
         except ValueError:
             raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
         config.use(given, name)
@@ -84,7 +75,7 @@ def _keep_good_copy(board, log, text):
 
 def save(config, given, board, log):
     """Write `given` to the board's filesystem. Raises OSError."""
-    text = json.dumps(given)
+    text = dumps(given)
     write_whole(board.path(FILE), text)
     _keep_good_copy(board, log, text)
     config.source = FILE

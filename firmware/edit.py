@@ -1,13 +1,12 @@
 """Changes to a configuration: what is given in it, with one key more or less."""
 
-import json
-
 from firmware.config import ConfigError
+from firmware.jsontext import dumps, loads
 
 
 def changed(given, key, value):
     """A copy of `given` in which "section.key" is `value`."""
-    given = json.loads(json.dumps(given))
+    given = loads(dumps(given))
     place, last = _place(given, key)
     place[last] = value
     return given
@@ -15,7 +14,7 @@ def changed(given, key, value):
 
 def without(given, key):
     """A copy of `given` without "section.key"."""
-    given = json.loads(json.dumps(given))
+    given = loads(dumps(given))
     place, last = _place(given, key)
     if not isinstance(place, dict):
         raise ConfigError(key, "an item of a list", "a key with a default")

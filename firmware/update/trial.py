@@ -1,9 +1,9 @@
 """A new image is on trial until its first boot has lasted; which one is in a small file."""
 
-import json
 import os
 
 from firmware.config_file import write_whole
+from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
 FILE = "trial.json"  # {"partition": "ota_1"}
@@ -13,7 +13,7 @@ WATCHDOG_S = 60  # an image on trial that hangs is reset, and with that judged
 def announce(board, log, partition):
     """What is in `partition` will be on trial."""
     try:
-        write_whole(board.path(FILE), json.dumps({"partition": partition}))
+        write_whole(board.path(FILE), dumps({"partition": partition}))
     except OSError as error:
         log.warning("update", f"{FILE}: {describe(error)}")
 
@@ -22,7 +22,7 @@ def begin(board, log):
     """At boot: is the image that runs on trial? If so, the watchdog runs from now on."""
     try:
         with open(board.path(FILE)) as file:
-            partition = json.load(file)["partition"]
+            partition = loads(file.read())["partition"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     if partition == board.running_partition():

@@ -55,8 +55,8 @@ app.methods.call(Session(), {!r}, {{}})
 """
 ALWAYS = set(
     "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
-    "firmware.control.jsonrpc firmware.control.methods firmware.log firmware.network firmware.network.bringup "
-    "firmware.network.interface firmware.sensors firmware.services".split()
+    "firmware.control.jsonrpc firmware.control.methods firmware.jsontext firmware.log firmware.network "
+    "firmware.network.bringup firmware.network.interface firmware.sensors firmware.services".split()
 )
 
 
