@@ -45,9 +45,12 @@ class Config:
         """Take the file, or if it is bad the last good copy; never raises."""
         _files().load(self, self._board, self._log)
 
-    def use(self, given, source):
-        """Take these values, which come from the file `source`. Raises ConfigError."""
-        self._values = _schema().fill(given)
+    def use(self, given, source, check=None):
+        """Take these values, which come from the file `source`. Raises ConfigError, or what check(values) raises."""
+        values = _schema().fill(given)
+        if check:
+            check(values)
+        self._values = values
         self._given = given
         self.source = source
 
@@ -68,18 +71,19 @@ class Config:
                 raise ConfigError(key, "this key", "a key of the configuration") from None
         return value
 
-    def set(self, key, value):
-        """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so."""
-        self._change(borrow("firmware.edit").changed(self._given, key, value))
+    def set(self, key, value, check=None):
+        """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so, or what
+        check(new values) raises."""
+        self._change(borrow("firmware.edit").changed(self._given, key, value), check)
 
-    def reset(self, key=""):
-        """Back to the default of "section" or "section.key", or of all, in memory. Raises ConfigError."""
+    def reset(self, key="", check=None):
+        """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
         if key:
             self._find(self._values_now(), key)
-        self._change(borrow("firmware.edit").without(self._given, key) if key else {})
+        self._change(borrow("firmware.edit").without(self._given, key) if key else {}, check)
 
-    def _change(self, given):
-        self.use(given, self.source)
+    def _change(self, given, check):
+        self.use(given, self.source, check)
         self.unsaved = True
 
     def save(self):

@@ -46,9 +46,9 @@ class System:
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
         add("config.get", lambda session, key: app.config.get(key or ""), "key?")
-        add("config.set", self._set, "key value", writes=True)
+        add("config.set", self._set, "key value proof?", writes=True)
         add("config.save", self._save, writes=True)
-        add("config.reset", self._reset, "key?", writes=True)
+        add("config.reset", self._reset, "key? proof?", writes=True)
 
     def _help(self, _session):
         return borrow("firmware.control.help").lines(self._app.methods)
@@ -90,16 +90,28 @@ class System:
             raise ValueError("count: 1 to 100")
         return self._app.log.tail(count)
 
-    def _set(self, _session, key, value):
-        self._app.config.set(str(key), value)
+    def _checks_token(self, session, proof):
+        """What lets nobody change the token who does not prove that he knows the one of now."""
+        token = self._app.config["control"]["token"]
+
+        def check(values):
+            if values["control"]["token"] != token:
+                from firmware.control.access import prove
+
+                prove(session, "token", values["control"]["token"], proof)
+
+        return check
+
+    def _set(self, session, key, value, proof):
+        self._app.config.set(str(key), value, self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
 
     def _save(self, _session):
         self._app.config.save()
         return True
 
-    def _reset(self, _session, key):
-        self._app.config.reset(key or "")
+    def _reset(self, session, key, proof):
+        self._app.config.reset(key or "", self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
 
     def _reboot(self, _session):

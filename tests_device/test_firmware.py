@@ -144,9 +144,10 @@ def reading(control, name):
 def test_a_pin_is_switched_by_who_knows_the_token(firmware, device):
     restart_with(firmware, device, {"control": {"token": TOKEN}})
     control = Control(firmware.address)
-    nonce = control.call("auth.challenge")
-    nonce = nonce["nonce"] if isinstance(nonce, dict) else nonce
-    control.call("auth.login", response=hmac.new(TOKEN.encode(), nonce.encode(), "sha256").hexdigest())
+    challenge = control.call("auth.challenge")
+    key = hmac.digest(TOKEN.encode(), b"login", "sha256")
+    signed = f"{challenge['board']} {challenge['nonce']}"
+    control.call("auth.login", response=hmac.new(key, signed.encode(), "sha256").hexdigest())
     firmware.watch_pin(OUTPUT)
     control.call("gpio.mode", pin=OUTPUT, mode="out")
     for level in (1, 0, 1):

@@ -1,7 +1,7 @@
 """The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
 
 A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
-are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
+are JSON. Every limit answers with an error that says which, and touches only the address that hit it. Nobody keeps
 a place for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
@@ -19,10 +19,10 @@ from firmware.control.jsonrpc import (
     answer,
     encode_error,
 )
+from firmware.control.places import Visitors, loser
 from firmware.log import describe
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XTimer
 
-_BURST_S = const(2)  # so many seconds' requests may come at once
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
 _RETRY_S = const(5)  # until a port that was in use is tried again
@@ -31,27 +31,27 @@ _RETRY_S = const(5)  # until a port that was in use is tried again
 class Session:
     """One client."""
 
-    def __init__(self, server, client):
-        self._server = server
+    def __init__(self, server, client, visitor):
+        self.server = server
+        self.visitor = visitor
         self._app = server.app
         self._client = client
         self._receiving = False
         self._heard = False
         self._ahead = 0
         self._skipped = 0
-        self._credit_ms = 1000 * _BURST_S
-        self._credited_at = self._app.clock.uptime_ms()
         self._calls = 0  # for the line at hand
         self._refusals = 0
-        self.nonce = None  # that an answer is expected to
-        self.nonce_at = 0
+        self.nonce = None  # that an answer is expected to: see access.py
+        self.nonce_at = self.wait_s = 0
         self._idle = XTimer(self._app.pool, self._idle_too_long)
         self.address = client.CliAddr[0]
         self.authenticated = False
         self.unlimited = False  # in its rate: it brings an update
         self.closed = False
         self.leaving = False
-        self.since = self.alive_at = self._app.clock.uptime()
+        self._has_place = True
+        visitor.take(self.now(), 1)
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
         self._is_alive()
@@ -60,6 +60,15 @@ class Session:
     @property
     def _settings(self):
         return self._app.config["control"]
+
+    def now(self):
+        """The uptime in milliseconds."""
+        return self._app.clock.uptime_ms()
+
+    @property
+    def greeting(self):
+        """True while TLS may still be in its handshake: until the first line."""
+        return self.server.secure and not self._heard
 
     # --- the connection
 
@@ -94,7 +103,6 @@ class Session:
                 self.close()
 
     def _is_alive(self):
-        self.alive_at = self._app.clock.uptime()
         self._idle.Restart(self._settings["idle_s"])
 
     def _send(self, text):
@@ -125,14 +133,31 @@ class Session:
 
     def refuse(self, code, message):
         """Say why, and end the connection."""
-        self._fail(code, message)
+        if not self.greeting:  # else it would wait for the end of the handshake
+            self._fail(code, message)
         self.close()
 
     def close(self):
         """End the connection; what was queued still goes out."""
         if not self.closed:
             self.leaving = True
+            self._give_place()
             self._client.Close()
+
+    def drop(self):
+        """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
+        self._client.OnExceptionalCondition()
+        self.server.forget(self)
+
+    def _give_place(self):
+        if self._has_place:
+            self._has_place = False
+            self.visitor.take(self.now(), -1)
+
+    def trust(self):
+        """It has logged in: its place is no longer counted as one that others may want."""
+        self.authenticated = True
+        self._give_place()
 
     def _on_closed(self, client, _reason):
         self.closed = True
@@ -141,7 +166,8 @@ class Session:
         if error and (not self._heard or isinstance(error, ValueError)):
             self._app.log.warning("control", f"{self.address}: {error}")
         self._idle.Cancel()
-        self._server.forget(self)
+        self._give_place()
+        self.server.forget(self)
 
     # --- the limits
 
@@ -152,14 +178,7 @@ class Session:
         """True if one more request is allowed now."""
         if self.unlimited:
             return True
-        now = self._app.clock.uptime_ms()
-        cost_ms = 1000 / self._settings["requests_per_s"]
-        self._credit_ms = min(self._credit_ms + now - self._credited_at, 1000 * _BURST_S)
-        self._credited_at = now
-        if self._credit_ms < cost_ms:
-            return False
-        self._credit_ms -= cost_ms
-        return True
+        return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
 
     def _refuse(self, _method, _params):
         raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
@@ -168,7 +187,7 @@ class Session:
         """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
         if not writes or self.authenticated:
             return
-        if self._settings["token"]:
+        if self.server.token:
             raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
@@ -217,17 +236,21 @@ class ControlServer:
         self._listener = None
         self._tls = None  # its SSLContext
         self._sessions = []
+        self.visitors = Visitors()
+        self.token = ""
 
     def start(self, app):
         """Offer the methods for access; listening begins when the network is up."""
         self.app = app
+        self.token = app.config["control"]["token"]  # until the next boot, whatever is configured meanwhile
         self._retry = XTimer(app.pool, self._listen)
         app.methods.offer("auth.challenge auth.login", self._load_access)
 
     def _load_access(self):
-        from firmware.control.access import Access
+        from firmware.control.access import challenge, login
 
-        Access(self.app)
+        self.app.methods.add("auth.challenge", challenge)
+        self.app.methods.add("auth.login", login, "response")
 
     def stop(self):
         """Close everything."""
@@ -249,9 +272,9 @@ class ControlServer:
 
     def _listen(self, _=None):
         settings = self.app.config["control"]
-        # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
-        # who finds the backlog full (extmod/modlwip.c).
-        places = settings["clients"] + 1
+        # Two more than clients: one for who comes, and one for who still has to be told that all are taken. All of them
+        # may come while we are busy: RP2 resets who finds the backlog full (extmod/modlwip.c).
+        places = settings["clients"] + 2
         slots = XBufferSlots(places, settings["line_bytes"], keepAlloc=False)
         try:
             self._tls = _tls_context(settings)
@@ -280,16 +303,26 @@ class ControlServer:
         return len(self._sessions)
 
     def _on_client(self, _listener, client):
+        most = self.app.config["control"]["clients"]
+        staying = [session for session in self._sessions if not session.leaving]
+        leaving = [session for session in self._sessions if session.leaving]
+        if leaving and len(self._sessions) > most:  # its buffer is for the next one
+            leaving[0].drop()
+        address = client.CliAddr[0]
+        now = self.app.clock.uptime_ms()
+        visitor = self.visitors.find(address, self._sessions, now)
+        goes = None
+        if len(staying) >= most:
+            goes = loser(visitor, staying, now)
+            if self._tls and not goes:
+                client.Close()  # telling would take a handshake
+                return
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)
-        session = Session(self, client)
+        session = Session(self, client, visitor)
         self._sessions.append(session)
-        most = self.app.config["control"]["clients"]
-        if sum(not one.leaving for one in self._sessions) > most:
-            from firmware.control.places import place_for
-
-            loser = place_for(session, self._sessions, self.app.clock.uptime()) or session
-            loser.refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
+        if len(staying) >= most:
+            (goes or session).refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
 
     def forget(self, session):
         """A session that is closed."""

@@ -3,11 +3,11 @@
 _OWN = """\
 adc.read pin: 0 to 1 of full scale
 auth.challenge: a nonce to answer
-auth.login response: HMAC-SHA256(token, nonce), hexadecimal
+auth.login response: the answer to it, see docs/control.md
 config.get key?: a key, a section or all
-config.reset key? (token): back to the default, in memory
+config.reset key? proof? (token): back to the default, in memory; the token needs a proof
 config.save (token): write config.json
-config.set key value (token): change a key in memory
+config.set key value proof? (token): change a key in memory; the token needs a proof
 gc: collect garbage; the heap in bytes
 gpio.mode pin mode pull? (token): in, out or open_drain; pull up or down
 gpio.read pin: 0 or 1

@@ -9,7 +9,6 @@ import binascii
 import hashlib
 
 from firmware import borrow, const
-from firmware.control.auth import equal, response
 from firmware.log import describe
 from firmware.staged_files import Staging
 from firmware.update.tar import TarReader
@@ -148,9 +147,9 @@ class Update:
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise ValueError("size: the number of bytes that will come")
         sha256 = str(sha256).lower()
-        wanted = response(self._app.config["control"]["token"], f"update {kind} {size} {sha256}")
-        if not equal(wanted.encode(), str(signature).encode()):
-            raise ValueError("signature: HMAC-SHA256(token, 'update <kind> <size> <sha256>') is another")
+        from firmware.control.access import prove
+
+        prove(session, "update", f"{kind} {size} {sha256}", signature)
         self._drop()
         board = self._app.board
         target = ImageTarget(board.other_partition(), size) if kind == IMAGE else FilesTarget(board.files)

@@ -3,6 +3,7 @@
 The image is the one that the environment variable MICROPYTHON names, else build/unix/micropython.
 """
 
+import hmac
 import json
 import os
 import re
@@ -45,6 +46,13 @@ def until(condition):
         time.sleep(0.02)
 
 
+def proof(token, purpose, challenge, asked=""):
+    """What answers a challenge, as docs/control.md has it."""
+    key = hmac.digest(token.encode(), purpose.encode(), "sha256")
+    signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
+    return hmac.new(key, signed.encode(), "sha256").hexdigest()
+
+
 class Client:
     """A connection to a control server."""
 
@@ -84,10 +92,7 @@ class Client:
         return answer["error"]
 
     def login(self, token=QUIET["control"]["token"]):
-        import hmac
-
-        nonce = self.result("auth.challenge")["nonce"]
-        return self.call("auth.login", response=hmac.new(token.encode(), nonce.encode(), "sha256").hexdigest())
+        return self.call("auth.login", response=proof(token, "login", self.result("auth.challenge")))
 
     def close(self):
         self._file.close()

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 import io
 import subprocess
 import sys
@@ -12,10 +11,13 @@ from pathlib import Path
 import littlefs
 import pytest
 from fakes import Bench
-from image import IMAGE, PATIENCE_S, QUIET, image_environment
+from image import IMAGE, PATIENCE_S, QUIET, image_environment, proof
 
 from firmware import staged_files
+from firmware.control.access import challenge
+from firmware.control.jsonrpc import RpcError
 from firmware.control.methods import Methods, _bind
+from firmware.control.places import Visitors
 from firmware.staged_files import Staging, recover
 from firmware.update import service, trial
 from firmware.update.tar import TarReader
@@ -393,8 +395,22 @@ class Chip:
 
 
 class Session:
+    """A client that has logged in, as far as an update looks at it."""
+
     address = "192.0.2.7"
     unlimited = False
+    authenticated = True
+    nonce = None
+
+    def __init__(self, caller):
+        self.server = self
+        self.app = caller
+        self.token = TOKEN
+        self.visitors = Visitors()
+        self.visitor = self.visitors.find(self.address, (), self.now())
+
+    def now(self):
+        return self.app.clock.uptime_ms()
 
 
 class Caller(Bench):
@@ -404,7 +420,7 @@ class Caller(Bench):
         super().__init__(folder, machine=chip)
         self.config.set("control.token", TOKEN)
         self.methods = Methods(self.log)
-        self.session = Session()
+        self.session = Session(self)
         self.restarts = []
         self.service = service.Update()
         self.service.start(self)
@@ -420,9 +436,12 @@ class Caller(Bench):
     def begin(self, kind, content, **other):
         sha256 = hashlib.sha256(content).hexdigest()
         params = {"kind": kind, "size": len(content), "sha256": sha256, **other}
-        signed = "update {kind} {size} {sha256}".format(**params)
-        params.setdefault("signature", hmac.new(TOKEN.encode(), signed.encode(), "sha256").hexdigest())
+        if "signature" not in params:
+            params["signature"] = self.sign("{kind} {size} {sha256}".format(**params))
         return self.call("begin", **params)
+
+    def sign(self, asked, token=TOKEN, purpose="update"):
+        return proof(token, purpose, challenge(self.session), asked)
 
     def send(self, content, piece=1000):
         for start in range(0, len(content), piece):
@@ -552,9 +571,34 @@ class TestService:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {}
 
-    def test_who_does_not_know_the_token_signs_nothing(self, caller):
-        with pytest.raises(ValueError, match="signature"):
-            caller.begin("files", archive(NEW), signature="0" * 64)
+    @pytest.mark.parametrize(
+        "signature",
+        [
+            lambda caller, asked: "0" * 64,
+            lambda caller, asked: caller.sign(asked, token="another token"),
+            lambda caller, asked: caller.sign(asked, purpose="login"),
+            lambda caller, asked: caller.sign(asked + " "),
+            lambda caller, asked: proof(TOKEN, "update", {**challenge(caller.session), "board": "00aa11"}, asked),
+            lambda caller, asked: proof(TOKEN, "update", {**challenge(caller.session), "nonce": "0" * 32}, asked),
+        ],
+        ids=["none", "another token", "a login", "something else", "another board", "another nonce"],
+    )
+    def test_what_does_not_sign_this_update_begins_none(self, caller, signature):
+        content = archive(NEW)
+        asked = f"files {len(content)} {hashlib.sha256(content).hexdigest()}"
+        with pytest.raises(RpcError, match="wrong token, or something else"):
+            caller.begin("files", content, signature=signature(caller, asked))
+        assert caller.call("status")["receiving"] is None
+
+    def test_a_recorded_signature_begins_nothing(self, caller):
+        content = archive(NEW)
+        recorded = caller.sign(f"files {len(content)} {hashlib.sha256(content).hexdigest()}")
+        caller.begin("files", content, signature=recorded)
+        with pytest.raises(RpcError, match="no challenge is open"):
+            caller.begin("files", content, signature=recorded)
+        challenge(caller.session)
+        with pytest.raises(RpcError, match="something else was signed"):
+            caller.begin("files", content, signature=recorded)
 
     @pytest.mark.parametrize("size", [0, -1, True, "9", 1.5])
     def test_no_size(self, caller, size):
@@ -577,7 +621,7 @@ class TestService:
             caller.call("write", offset=len(content), data="AAAA")
 
     def test_another_client(self, caller):
-        other = Session()
+        other = Session(caller)
         caller.begin("files", archive(NEW))
         with pytest.raises(ValueError, match="another client's"):
             caller.call("write", other, offset=0, data="AAAA")

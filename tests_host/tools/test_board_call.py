@@ -96,7 +96,7 @@ def test_a_board_without_a_token_asks_for_none(tool, board):
 def test_a_wrong_token_opens_nothing(tool, host):
     code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
     assert (code, output) == (1, "")
-    assert errors == "board: the board says: wrong token: try again in 1 s (-32001)\n"
+    assert errors == "board: the board says: wrong token, or something else was signed: try again in 1 s (-32001)\n"
     assert tool("call", host, "gpio.read", "pin=7").wait()[1] == "0\n"
 
 

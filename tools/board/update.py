@@ -107,7 +107,7 @@ def _status(client):
 def _send(client, kind, content, say):
     """Bring it all; the seconds that it took."""
     sha256 = hashlib.sha256(content).hexdigest()
-    signature = client.sign(f"update {kind} {len(content)} {sha256}")
+    signature = client.prove("update", f"{kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
     chunk = client.call("update.begin", params, {"chunk": int})["chunk"]
     if not 0 < chunk <= LARGEST_CHUNK:
