@@ -133,8 +133,7 @@ class Session:
 
     def refuse(self, code, message):
         """Say why, and end the connection."""
-        if not self.greeting:  # else it would wait for the end of the handshake
-            self._fail(code, message)
+        self._fail(code, message)
         self.close()
 
     def close(self):
@@ -144,10 +143,14 @@ class Session:
             self._give_place()
             self._client.Close()
 
+    @property
+    def lingers(self):
+        """True while it is over, but still has something to send."""
+        return self.leaving and self._client.SocketID is not None
+
     def drop(self):
         """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
         self._client.OnExceptionalCondition()
-        self.server.forget(self)
 
     def _give_place(self):
         if self._has_place:
@@ -305,18 +308,12 @@ class ControlServer:
     def _on_client(self, _listener, client):
         most = self.app.config["control"]["clients"]
         staying = [session for session in self._sessions if not session.leaving]
-        leaving = [session for session in self._sessions if session.leaving]
-        if leaving and len(self._sessions) > most:  # its buffer is for the next one
-            leaving[0].drop()
-        address = client.CliAddr[0]
+        lingering = [session for session in self._sessions if session.lingers]
+        if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
+            lingering[0].drop()
         now = self.app.clock.uptime_ms()
-        visitor = self.visitors.find(address, self._sessions, now)
-        goes = None
-        if len(staying) >= most:
-            goes = loser(visitor, staying, now)
-            if self._tls and not goes:
-                client.Close()  # telling would take a handshake
-                return
+        visitor = self.visitors.find(client.CliAddr[0], self._sessions, now)
+        goes = loser(visitor, staying, now) if len(staying) >= most else None
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)
         session = Session(self, client, visitor)

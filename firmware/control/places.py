@@ -9,7 +9,7 @@ _FORGET_MS = const(3600000)  # after the last connection
 _BURST_MS = const(2000)  # so long's requests may come at once
 _HOLD_MS = const(20000)  # that an address may hold places which others want
 _MOST_HELD_MS = const(120000)  # counted
-_FORGIVEN = const(32)  # ms for each of which one of the time held is forgotten
+_FORGIVEN = const(32)  # ms without a place, for which one of the time held is forgotten
 _LONGEST_DELAY_MS = const(300000)
 
 
@@ -28,7 +28,8 @@ class Visitor:
         """Count what it held until now, and give it new requests."""
         passed = now - self._at
         self._at = now
-        self.held = min(max(self.held + self.places * passed - passed // _FORGIVEN, 0), _MOST_HELD_MS)
+        held = self.held + (self.places * passed if self.places else -passed // _FORGIVEN)
+        self.held = min(max(held, 0), _MOST_HELD_MS)
         self._credit = min(self._credit + passed, _BURST_MS)
 
     def take(self, now, places):

@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "lib", ROOT, ROOT / "boards" / "UNIX" / "modules"]
 IMAGE = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")
@@ -53,11 +55,22 @@ def proof(token, purpose, challenge, asked=""):
     return hmac.new(key, signed.encode(), "sha256").hexdigest()
 
 
-class Client:
-    """A connection to a control server."""
+def loopback(number):
+    """An address of this computer for a client: 127.0.0.<number>."""
+    address = f"127.0.0.{number}"
+    with socket.socket() as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            pytest.skip(f"{address} is no address of this computer")
+    return address
 
-    def __init__(self, port, ssl_context=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+
+class Client:
+    """A connection to a control server, from an address of this computer."""
+
+    def __init__(self, port, ssl_context=None, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S, (source, 0))
         if ssl_context:
             self.socket = ssl_context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._file = self.socket.makefile("rb")
@@ -92,7 +105,10 @@ class Client:
         return answer["error"]
 
     def login(self, token=QUIET["control"]["token"]):
-        return self.call("auth.login", response=proof(token, "login", self.result("auth.challenge")))
+        return self.call("auth.login", response=self.proof("login", token=token))
+
+    def proof(self, purpose, asked="", token=QUIET["control"]["token"]):
+        return proof(token, purpose, self.result("auth.challenge"), asked)
 
     def close(self):
         self._file.close()

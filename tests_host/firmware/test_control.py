@@ -7,7 +7,7 @@ import struct
 import time
 
 import pytest
-from image import Client, until
+from image import Client, loopback, until
 
 
 def used_heap(client):
@@ -100,7 +100,7 @@ class TestConfig:
             client.result("config.reset", key="telemetry.interval_s")
             assert client.result("config.get", key="telemetry.interval_s") == 5
             assert client.result("config.get", key="device.name") == "kitchen"
-            client.result("config.reset")
+            client.result("config.reset", proof=client.proof("token"))
             assert client.result("config.get", key="device.name") == ""
         assert "a token for tests" not in board.text
 
@@ -277,7 +277,7 @@ class Hostile:
         self.sockets = []
 
     def connect(self):
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        client = socket.create_connection(("127.0.0.1", self.port), 20, (loopback(2), 0))
         self.sockets.append(client)
         return client
 

@@ -19,6 +19,7 @@ class FakeClient:
 
     CliAddr = ("192.0.2.77", 40000)
     CloseError = None
+    SocketID = 1
 
     def __init__(self):
         self.sent = []
@@ -40,6 +41,7 @@ class FakeClient:
     def Close(self):
         if not self.closed:
             self.closed = True
+            self.SocketID = None
             self.OnClosed(self, 1)
 
     def OnExceptionalCondition(self):
@@ -479,7 +481,7 @@ class TestPlaces:
 
     def test_who_leaves_slowly_keeps_nobody_out(self, bench):
         """Sessions that linger are no clients any more, and leave for good when their buffer is wanted."""
-        for number in range(20):
+        for _ in range(20):
             client = FakeClient()
             client.CliAddr = ("192.0.2.66", 40000)
             client.Close = lambda: None
@@ -502,7 +504,7 @@ class TestPlaces:
             for address in addresses:
                 if clients[address].closed:
                     clients[address] = self.come(bench, address)
-        assert seconds <= count * 20 / 4 + 10
+        assert seconds <= count * 20 / (4 - count / 32)
         print(f"{count} addresses: {seconds} s")
 
 
@@ -537,7 +539,7 @@ class TestCrowd:
 
     def crowd(self, bench, count=40):
         """So many addresses give a wrong answer; how many could do so at once."""
-        return sum("wrong" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
+        return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
         assert self.crowd(bench, 1000) == 32
@@ -573,7 +575,7 @@ class TestToken:
 
     @pytest.fixture
     def client(self, make):
-        bench = make(token=TOKEN)
+        bench = make(token=TOKEN, idle_s=86400)
         system = System()
         system.start(bench)
         client = bench.connect()
@@ -612,7 +614,6 @@ class TestToken:
         right = proof(TOKEN, "token", self.challenge(client), new)
         assert "changed" in ask(client, method, proof=right, **params)["result"]
         assert self.token(client) == new
-        assert error(client, method, proof=right, **{**params, **({"value": "another"} if value else {})})
 
     def test_a_proof_is_for_one_token_once(self, client):
         right = proof(TOKEN, "token", self.challenge(client), "a token of mine")

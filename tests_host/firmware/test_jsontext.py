@@ -180,7 +180,8 @@ import sys
 from firmware.jsontext import dumps
 for value in eval(sys.stdin.read()):
     print(repr(dumps(value).encode()))
-print(repr(dumps([float("nan"), float("-inf"), {1: (2,)}, str(b"\\xed\\xa0\\xbd \\xc0\\x80 \\xf4\\x90\\x80\\x80 \\xc3\\xa9", "utf-8")]).encode()))
+strange = str(b"\\xed\\xa0\\xbd \\xc0\\x80 \\xf4\\x90\\x80\\x80 \\xc3\\xa9", "utf-8")
+print(repr(dumps([float("nan"), float("-inf"), {1: (2,)}, strange]).encode()))
 """
 
 

@@ -55,8 +55,8 @@ app.methods.call(Session(), {!r}, {{}})
 """
 ALWAYS = set(
     "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
-    "firmware.control.jsonrpc firmware.control.methods firmware.jsontext firmware.log firmware.network "
-    "firmware.network.bringup firmware.network.interface firmware.sensors firmware.services".split()
+    "firmware.control.jsonrpc firmware.control.methods firmware.control.places firmware.jsontext firmware.log "
+    "firmware.network firmware.network.bringup firmware.network.interface firmware.sensors firmware.services".split()
 )
 
 
@@ -70,7 +70,7 @@ ALWAYS = set(
         ("", "'asked for'", CALL.format("info"), "system"),
         ("", "'asked for'", CALL.format("help"), "system"),
         ("", "'asked for'", CALL.format("config.get"), "system"),
-        ("", "'asked for'", CALL.format("update.status"), "control.auth update update.service update.tar staged_files"),
+        ("", "'asked for'", CALL.format("update.status"), "update update.service update.tar staged_files"),
     ],
 )
 def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):

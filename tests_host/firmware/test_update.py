@@ -401,6 +401,7 @@ class Session:
     unlimited = False
     authenticated = True
     nonce = None
+    nonce_at = wait_s = 0
 
     def __init__(self, caller):
         self.server = self
@@ -574,7 +575,7 @@ class TestService:
     @pytest.mark.parametrize(
         "signature",
         [
-            lambda caller, asked: "0" * 64,
+            lambda caller, asked: challenge(caller.session) and "0" * 64,
             lambda caller, asked: caller.sign(asked, token="another token"),
             lambda caller, asked: caller.sign(asked, purpose="login"),
             lambda caller, asked: caller.sign(asked + " "),

@@ -324,7 +324,7 @@ def test_endless_notifications_leave_the_prompt_usable(terminal, impostor):
 
 
 NONCE, BOARD = "0" * 32, "0123456789ab"
-TEXTS = ["files 10240 " + "0" * 64, "", "x" * 32, "A" * 32, "0" * 31, NONCE + "\n", f"{BOARD} {NONCE}", 5, None, [NONCE]]
+TEXTS = ["files 1024 " + "0" * 64, "", "x" * 32, "A" * 32, "0" * 31, NONCE + "\n", f"{BOARD} {NONCE}", 5, None, [NONCE]]
 CHALLENGES = [
     *({"nonce": text, "board": BOARD, "wait_s": 0} for text in [*TEXTS, "0" * 33]),
     *({"nonce": NONCE, "board": text, "wait_s": 0} for text in [*TEXTS[:3], *TEXTS[5:], "0" * 65]),
