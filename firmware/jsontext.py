@@ -147,12 +147,14 @@ def loads(text):
 
 def dumps(value):
     """`value` as JSON: a number without an end is null, and what JSON has no form for is text."""
+    return sound(json.dumps(_plain(value)))
+
+
+def _plain(value):
     if isinstance(value, dict):
-        return "{" + ", ".join([dumps(str(key)) + ": " + dumps(value[key]) for key in value]) + "}"
+        return {str(key): _plain(value[key]) for key in value}
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join([dumps(one) for one in value]) + "]"
-    if isinstance(value, float) and value - value != 0:
-        return "null"
-    if value is None or isinstance(value, (bool, int, float)):
-        return json.dumps(value)
-    return json.dumps(sound(str(value)))
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value if value is None or isinstance(value, (str, bool, int)) else str(value)
