@@ -11,10 +11,8 @@ from firmware import const
 
 _DEEPEST = const(32)
 _LONGEST_NUMBER = const(32)  # characters
-_WORDS = {"true": True, "false": False, "null": None}
-_ESCAPED = {'"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_is_number = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$").match
-_is_code = re.compile("u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]").match
+_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
+_is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
 
 
 def sound(text):
@@ -25,7 +23,7 @@ def sound(text):
 
 
 def _is_sound(character, code):
-    return code < 0x110000 and code >> 11 != 27 and chr(code) == character  # 27: a surrogate
+    return code < 0x110000 and code >> 11 != 27 and chr(code) == character  # 27: half of a pair
 
 
 def _require(right):
@@ -33,54 +31,42 @@ def _require(right):
         raise ValueError("not JSON")
 
 
-def _unescaped(text):
-    pieces = text.split("\\")
-    made = pieces.pop(0)
-    high = 0
-    while pieces:
-        piece = pieces.pop(0)
-        if _is_code(piece):
-            code = int(piece[1:5], 16)
-            if high:
-                _require(code >> 10 == 55)
-                code += 0x10000 + ((high - 0xD800) << 10) - 0xDC00
-            high = code if code >> 10 == 54 and len(piece) == 5 else 0
-            _require(high or code >> 11 != 27)
-            made += "" if high else chr(code) + piece[5:]
-            continue
-        _require(not high)
-        # Nothing between two backslashes: one that is meant.
-        made += _ESCAPED[piece[0]] + piece[1:] if piece else "\\" + pieces.pop(0)
-    _require(not high)
-    return made
+def _joined(text):
+    """`text` with one character for each surrogate pair."""
+    made = []
+    for one in text:
+        code = ord(one)
+        if code >> 10 == 55 and made and ord(made[-1]) >> 10 == 54:
+            one = chr(0x10000 + ((ord(made.pop()) & 1023) << 10) + (code & 1023))
+        made.append(one)
+    return "".join(made)
 
 
-def _text(data, at):
-    """The text from `at` on, and where it ends: at a quote behind an even number of backslashes."""
-    end = at
+def _text(data, start):
+    """The text whose quote is at `start`, and where it ends."""
+    at = start + 1
     while True:
-        end = back = data.find(b'"', end)
+        end = data.find(b'"', at)
         _require(end >= 0)
-        while data[back - 1] == 92:
-            back -= 1
-        if (end - back) % 2 == 0:
+        escape = data.find(b"\\", at, end)
+        if escape < 0:
             break
-        end += 1
-    piece = data[at:end]
-    _require(not piece or min(piece) >= 32)
-    text = piece.decode()
-    return _unescaped(text) if b"\\" in piece else text, end + 1
+        _require(_is_escape(data[escape + 1 : escape + 6]))
+        at = escape + 2
+    piece = data[start : end + 1]
+    _require(min(piece) >= 32)
+    text = json.loads(piece)
+    if b"\\u" in piece:
+        text = _joined(text)
+        _require(sound(text) == text)
+    return text, end + 1
 
 
-def _word_or_number(word):
-    if word in _WORDS:
-        return _WORDS[word]
-    _require(len(word) <= _LONGEST_NUMBER and _is_number(word))
-    if word.lstrip("-").isdigit():
-        return int(word)
-    number = float(word)
-    _require(number - number == 0)  # 1e999 is infinite
-    return number
+def _scalar(word):
+    _require(len(word) <= _LONGEST_NUMBER and _is_scalar(word))
+    value = json.loads(word)
+    _require(value is None or value - value == 0)  # 1e999 is infinite
+    return value
 
 
 def _read(data):
@@ -104,14 +90,14 @@ def _read(data):
         else:
             _require(value_next)
             if byte == 34:
-                value, at = _text(data, at)
+                value, at = _text(data, at - 1)
             elif byte in b"[{":
                 value = [] if byte == 91 else {}
             else:
                 start = at - 1
                 while at < len(data) and data[at] not in b" \t\r\n,]}":
                     at += 1
-                value = _word_or_number(data[start:at].decode())
+                value = _scalar(data[start:at].decode())
             if type(holder) is list:
                 holder.append(value)
             elif key is None:
@@ -139,10 +125,7 @@ def _read(data):
 def loads(text):
     """The value that a JSON text says. Raises ValueError."""
     _require(sound(text) == text)
-    try:
-        return _read(text.encode())
-    except (KeyError, IndexError):  # an escape that there is not
-        raise ValueError("not JSON") from None
+    return _read(text.encode())
 
 
 def dumps(value):
