@@ -19,7 +19,7 @@ from firmware.control.jsonrpc import (
     answer,
     encode_error,
 )
-from firmware.control.places import Visitors, loser
+from firmware.control.places import find, loser
 from firmware.log import describe
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XTimer
 
@@ -39,7 +39,6 @@ class Session:
         self._receiving = False
         self._heard = False
         self._ahead = 0
-        self._skipped = 0
         self._calls = 0  # for the line at hand
         self._refusals = 0
         self.nonce = None  # that an answer is expected to: see access.py
@@ -51,7 +50,7 @@ class Session:
         self.closed = False
         self.leaving = False
         self._has_place = True
-        visitor.take(self.now(), 1)
+        self._take_place(1)
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
         self._is_alive()
@@ -125,8 +124,6 @@ class Session:
         if self._ahead < _ANSWERS_AHEAD:
             self._is_alive()
             self._send(text)
-        else:
-            self._skipped += 1
 
     def _fail(self, code, message):
         self._send(encode_error(None, code, message))
@@ -140,7 +137,7 @@ class Session:
         """End the connection; what was queued still goes out."""
         if not self.closed:
             self.leaving = True
-            self._give_place()
+            self.give_place()
             self._client.Close()
 
     @property
@@ -152,15 +149,15 @@ class Session:
         """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
         self._client.OnExceptionalCondition()
 
-    def _give_place(self):
+    def _take_place(self, places):
+        self.visitor.pass_time(self.now())
+        self.visitor.places += places
+
+    def give_place(self):
+        """Its place is no longer one that others may want."""
         if self._has_place:
             self._has_place = False
-            self.visitor.take(self.now(), -1)
-
-    def trust(self):
-        """It has logged in: its place is no longer counted as one that others may want."""
-        self.authenticated = True
-        self._give_place()
+            self._take_place(-1)
 
     def _on_closed(self, client, _reason):
         self.closed = True
@@ -169,7 +166,7 @@ class Session:
         if error and (not self._heard or isinstance(error, ValueError)):
             self._app.log.warning("control", f"{self.address}: {error}")
         self._idle.Cancel()
-        self._give_place()
+        self.give_place()
         self.server.forget(self)
 
     # --- the limits
@@ -239,7 +236,7 @@ class ControlServer:
         self._listener = None
         self._tls = None  # its SSLContext
         self._sessions = []
-        self.visitors = Visitors()
+        self.visitors = {}  # address: Visitor
         self.token = ""
 
     def start(self, app):
@@ -312,7 +309,7 @@ class ControlServer:
         if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
             lingering[0].drop()
         now = self.app.clock.uptime_ms()
-        visitor = self.visitors.find(client.CliAddr[0], self._sessions, now)
+        visitor = find(self.visitors, client.CliAddr[0], self._sessions, now)
         goes = loser(visitor, staying, now) if len(staying) >= most else None
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)

@@ -11,7 +11,7 @@ import os
 
 from firmware import const
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
-from firmware.control.places import CROWD_WAIT_S
+from firmware.control.places import CROWD_WAIT_S, crowded
 
 _NONCE_BYTES = const(16)
 _NONCE_LIFE_S = const(30)
@@ -49,10 +49,10 @@ def proof(token, purpose, signed):
 def challenge(session):
     """A new nonce; the one before is void."""
     _check_delay(session)
-    crowded = session.server.visitors.crowded() and not session.authenticated
+    waits = crowded(session.server.visitors) and not session.authenticated
     session.nonce = binascii.hexlify(os.urandom(_NONCE_BYTES)).decode()
     session.nonce_at = session.now()
-    session.wait_s = CROWD_WAIT_S if crowded else 0
+    session.wait_s = CROWD_WAIT_S if waits else 0
     return {
         "nonce": session.nonce,
         "board": session.server.app.board.unique_id(),
@@ -75,7 +75,8 @@ def _deny(message):
 def login(session, answered):
     """Open the methods that change something, for this connection."""
     prove(session, "login", "", answered)
-    session.trust()
+    session.authenticated = True
+    session.give_place()
     return True
 
 
@@ -98,4 +99,4 @@ def prove(session, purpose, asked, answered):
         delay_s = session.visitor.failed(now)
         server.app.log.warning("control", f"{session.address}: wrong answer to a challenge ({purpose})")
         _deny(f"wrong token, or something else was signed: try again in {delay_s} s")
-    session.visitor.passed()
+    session.visitor.failures = 0

@@ -18,24 +18,19 @@ class Visitor:
 
     def __init__(self, now):
         self.places = 0
-        self.failures = 0
-        self.free_at = 0  # when it may answer a challenge again
+        self.failures = 0  # wrong answers, until a right one
+        self.free_at = 0  # when it may answer again
         self.held = 0  # ms, of all its places together
-        self._at = now
+        self.seen = now
         self._credit = _BURST_MS
 
     def pass_time(self, now):
         """Count what it held until now, and give it new requests."""
-        passed = now - self._at
-        self._at = now
+        passed = now - self.seen
+        self.seen = now
         held = self.held + (self.places * passed if self.places else -passed // _FORGIVEN)
         self.held = min(max(held, 0), _MOST_HELD_MS)
         self._credit = min(self._credit + passed, _BURST_MS)
-
-    def take(self, now, places):
-        """It has so many more places, or fewer."""
-        self.pass_time(now)
-        self.places += places
 
     def spend(self, now, cost):
         """True where it may make a request now, of which there is one for each `cost` ms."""
@@ -52,38 +47,22 @@ class Visitor:
         self.free_at = now + delay
         return delay // 1000
 
-    def passed(self):
-        """Forget the wrong answers."""
-        self.failures = self.free_at = 0
 
-    def is_old(self, now):
-        """True where it is to be forgotten."""
-        return now - self._at > _FORGET_MS
-
-
-class Visitors:
-    """All addresses that are remembered: those that are connected, and 32 others."""
-
-    def __init__(self):
-        self._known = {}
-
-    def find(self, address, sessions, now):
-        """The Visitor at `address`."""
-        if address not in self._known:
-            self._forget([session.visitor for session in sessions], now)
-            self._known[address] = Visitor(now)
-        return self._known[address]
-
-    def _forget(self, connected, now):
-        known = self._known
+def find(known, address, sessions, now):
+    """The Visitor at `address` in `known`, which remembers those that are connected, and 32 others."""
+    if address not in known:
+        connected = [session.visitor for session in sessions]
         gone = sorted([(known[one].free_at, known[one].held, one) for one in known if known[one] not in connected])
         for number, (_, _, one) in enumerate(gone):
-            if number < len(gone) - _ADDRESSES or known[one].is_old(now):
+            if number < len(gone) - _ADDRESSES or now - known[one].seen > _FORGET_MS:
                 del known[one]
+        known[address] = Visitor(now)
+    return known[address]
 
-    def crowded(self):
-        """True where so many gave wrong answers that the next may not be remembered."""
-        return sum([one.failures > 0 for one in self._known.values()]) >= _ADDRESSES
+
+def crowded(known):
+    """True where so many gave wrong answers that the next may not be remembered."""
+    return sum([one.failures > 0 for one in known.values()]) >= _ADDRESSES
 
 
 def loser(visitor, sessions, now):

@@ -9,6 +9,7 @@ from image import proof, until
 
 from firmware.control import ControlServer, Session
 from firmware.control.methods import Methods
+from firmware.control.places import find
 from firmware.system import System
 
 TOKEN = "a token for tests"
@@ -74,7 +75,7 @@ class ControlBench(Bench):
     def connect(self, address="192.0.2.77"):
         client = FakeClient()
         client.CliAddr = (address, 40000)
-        visitor = self.server.visitors.find(address, self.server._sessions, self.clock.uptime_ms())
+        visitor = find(self.server.visitors, address, self.server._sessions, self.clock.uptime_ms())
         client.session = Session(self.server, client, visitor)
         self.server._sessions.append(client.session)
         return client
@@ -543,7 +544,7 @@ class TestCrowd:
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
         assert self.crowd(bench, 1000) == 32
-        assert len(bench.server.visitors._known) <= 32 + 5
+        assert len(bench.server.visitors) <= 32 + 5
 
     def test_what_the_owner_pays_for_it(self, bench):
         self.crowd(bench)

@@ -17,7 +17,7 @@ from firmware import staged_files
 from firmware.control.access import challenge
 from firmware.control.jsonrpc import RpcError
 from firmware.control.methods import Methods, _bind
-from firmware.control.places import Visitors
+from firmware.control.places import find
 from firmware.staged_files import Staging, recover
 from firmware.update import service, trial
 from firmware.update.tar import TarReader
@@ -407,8 +407,8 @@ class Session:
         self.server = self
         self.app = caller
         self.token = TOKEN
-        self.visitors = Visitors()
-        self.visitor = self.visitors.find(self.address, (), self.now())
+        self.visitors = {}
+        self.visitor = find(self.visitors, self.address, (), self.now())
 
     def now(self):
         return self.app.clock.uptime_ms()
