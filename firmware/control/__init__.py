@@ -309,7 +309,7 @@ class ControlServer:
         if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
             lingering[0].drop()
         now = self.app.clock.uptime_ms()
-        visitor = find(self.visitors, client.CliAddr[0], self._sessions, now)
+        visitor = find(self.visitors, client.CliAddr[0], self._sessions, most + 2, now)
         goes = loser(visitor, staying, now) if len(staying) >= most else None
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)

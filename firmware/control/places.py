@@ -16,11 +16,11 @@ _LONGEST_DELAY_MS = const(300000)
 class Visitor:
     """One address."""
 
-    def __init__(self, now):
+    def __init__(self, now, held):
         self.places = 0
         self.failures = 0  # wrong answers, until a right one
         self.free_at = 0  # when it may answer again
-        self.held = 0  # ms, of all its places together
+        self.held = held  # ms, of all its places together
         self.seen = now
         self._credit = _BURST_MS
 
@@ -48,15 +48,21 @@ class Visitor:
         return delay // 1000
 
 
-def find(known, address, sessions, now):
-    """The Visitor at `address` in `known`, which remembers those that are connected, and 32 others."""
+def find(known, address, sessions, most, now):
+    """The Visitor at `address` in `known`, which remembers 32 more than the `most` that can be connected.
+
+    Who comes in there for another takes over the time that it held: many addresses are no better than few.
+    """
     if address not in known:
         connected = [session.visitor for session in sessions]
         gone = sorted([(known[one].free_at, known[one].held, one) for one in known if known[one] not in connected])
-        for number, (_, _, one) in enumerate(gone):
-            if number < len(gone) - _ADDRESSES or now - known[one].seen > _FORGET_MS:
+        held = 0
+        for _, _, one in gone:
+            if now - known[one].seen > _FORGET_MS:
                 del known[one]
-        known[address] = Visitor(now)
+            elif len(known) >= most + _ADDRESSES:
+                held = known.pop(one).held
+        known[address] = Visitor(now, held)
     return known[address]
 
 

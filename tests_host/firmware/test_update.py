@@ -408,7 +408,7 @@ class Session:
         self.app = caller
         self.token = TOKEN
         self.visitors = {}
-        self.visitor = find(self.visitors, self.address, (), self.now())
+        self.visitor = find(self.visitors, self.address, (), 4, self.now())
 
     def now(self):
         return self.app.clock.uptime_ms()
