@@ -10,7 +10,7 @@ import re
 from firmware import const
 
 _DEEPEST = const(32)
-_LONGEST_NUMBER = const(32)  # characters
+_LONGEST_NUMBER = const(24)  # characters; matching one takes C stack for each
 _is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
 _is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
 
