@@ -7,6 +7,7 @@ coverage (`make fuzz`).
 import json
 import os
 import socket
+from binascii import hexlify
 
 from firmware.app import App
 from firmware.board import Board
@@ -14,6 +15,7 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.config_file import FILE, LAST_GOOD_FILE
 from firmware.defaults import SCHEMA
+from firmware.jsontext import dumps, loads, sound
 from firmware.log import Log
 from firmware.telemetry.line_protocol import encode
 from XAsyncSockets import XAsyncTCPClient
@@ -181,6 +183,18 @@ def config(data):
                 os.remove(board.path(name))
 
 
+def jsontext(data):
+    """Any bytes as JSON: refused, or read and written so that it reads the same again, in hexadecimal of UTF-8."""
+    try:
+        value = loads(str(data, 'utf-8'))
+    except ValueError:
+        return 'refused'
+    text = dumps(value)
+    promise(sound(text) == text, 'it is UTF-8', text)
+    loads(text)     # the last digit of a number may differ
+    return hexlify(text.encode()).decode()
+
+
 def telemetry(data):
     """Any text in every place of a measurement: one line, which reads back as it was meant."""
     try:
@@ -262,4 +276,4 @@ def read_line(line):
     return measurement, tags, fields
 
 
-TARGETS = {'control': control, 'config': config, 'telemetry': telemetry}
+TARGETS = {'control': control, 'config': config, 'jsontext': jsontext, 'telemetry': telemetry}
