@@ -39,6 +39,7 @@ board = boot.Board(files=".")
 log = boot.Log(boot.Clock())
 log.console = False
 config = boot.Config(board, log)
+config.set('control.port', 0)  # nobody asks this board anything
 {configure}
 app = boot._load(board, config, log, boot.Clock(), {safe})
 app.start()
