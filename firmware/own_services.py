@@ -10,7 +10,7 @@ _SYSTEM = const(
 )
 _UPDATE = const("update.status update.begin update.write update.end update.abort")
 _TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
-_PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
+_PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
 def find(app):

@@ -45,7 +45,7 @@ class System:
         add("sensor.list", lambda session: app.sensors.list())
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
-        add("config.get", lambda session, key: app.config.get(key or ""), "key?")
+        add("config.get", lambda session, key="": app.config.get(key or ""), "key?")
         add("config.set", self._set, "key value", writes=True)
         add("config.save", self._save, writes=True)
         add("config.reset", self._reset, "key?", writes=True)
@@ -81,11 +81,10 @@ class System:
             return {}
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
-    def _read(self, _session, name):
+    def _read(self, _session, name=None):
         return self._app.sensors.read(name) if name else self._app.sensors.read_all()
 
-    def _tail(self, _session, count):
-        count = 20 if count is None else count
+    def _tail(self, _session, count=20):
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= 100:
             raise ValueError("count: 1 to 100")
         return self._app.log.tail(count)
@@ -98,7 +97,7 @@ class System:
         self._app.config.save()
         return True
 
-    def _reset(self, _session, key):
+    def _reset(self, _session, key=""):
         self._app.config.reset(key or "")
         return "changed; config.save keeps it, reboot applies it"
 

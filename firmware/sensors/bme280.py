@@ -17,6 +17,7 @@ _CONTROL = const(0xF4)
 _DATA = const(0xF7)
 _ONCE = const(0x25)  # forced mode, temperature and pressure oversampled once
 _MEASURING_MS = const(12)  # 9.3 at most
+_NOT_MEASURED = b"\x80\x00\x00"  # in the place of pressure and temperature, after a reset
 
 
 def temperature(raw, t):
@@ -34,7 +35,7 @@ def pressure(raw, fine, p):
     first = (p[2] * half * half / 524288 + p[1] * half) / 524288
     first = (1 + first / 32768) * p[0]
     if not first:
-        return None
+        return 0
     pascal = (1048576 - raw - second / 4096) * 6250 / first
     return pascal + (p[8] * pascal * pascal / 2147483648 + pascal * p[7] / 32768 + p[6]) / 16
 
@@ -59,6 +60,8 @@ def humidity_calibration(first, data):
 
 class Bme280Sensor:
     """One part. It may be plugged in later, or taken away for a while."""
+
+    limits = {"celsius": (-40, 85), "pascal": (30000, 110000), "humidity": (0, 100)}
 
     def __init__(self, board, settings):
         machine = board.machine
@@ -104,6 +107,8 @@ class Bme280Sensor:
         """{"celsius", "pascal"} and {"humidity"} in percent"""
         t, p, h = self._calibration
         data = self._registers(_DATA, 8 if h else 6)
+        if data[:3] == _NOT_MEASURED or data[3:6] == _NOT_MEASURED:
+            raise OSError("it has not measured: is its power steady?")
         celsius, fine = temperature(data[3] << 12 | data[4] << 4 | data[5] >> 4, t)
         reading = {"celsius": celsius, "pascal": pressure(data[0] << 12 | data[1] << 4 | data[2] >> 4, fine, p)}
         if h:
