@@ -2,6 +2,7 @@
 
 import socket
 import time
+from types import SimpleNamespace
 
 import machine
 import pytest
@@ -193,6 +194,31 @@ def test_too_many_readings_go_into_several_lines(start, collector):
         assert len(datagram) <= 1400
         fields.update(parse(datagram.decode())[2])
     assert len([name for name in fields if name.startswith("sensor")]) == 120
+
+
+@pytest.mark.parametrize("readings, kept", [
+    ({"wide": {f"field_{index:02}": 1234567.25 for index in range(60)}}, 60),
+    ({"texts": {f"text_{index}": "ü" * 300 for index in range(9)}}, 9),
+    ({"text": {"long": "ü" * 700, "short": "ü" * 500}}, 1),
+    ({"quoted": {"long": '"' * 700, "short": '"' * 500}}, 1),
+])  # fmt: skip
+def test_no_datagram_is_longer_than_promised(start, collector, readings, kept):
+    tags = [f"tag{index}=ü, {'=' * 50}" for index in range(2)]
+    running = start(telemetry__interval_s=1, device__tags=tags)
+    telemetry = running.app.services.get("telemetry")
+    running.turn_until(lambda: telemetry.seq)
+    before = telemetry.seq
+    for name, reading in readings.items():
+        running.app.sensors.add(SimpleNamespace(name=name, read=lambda reading=reading: reading))
+    running.turn_until(lambda: telemetry.seq >= before + 12)
+    fields = {}
+    for _ in range(telemetry.seq):
+        datagram = collector.recv(5000)
+        assert len(datagram) <= 1400
+        fields.update(parse(datagram.decode())[2])
+    assert sum(1 for key in fields if key.split("_")[0] in readings) == kept
+    told = [entry["text"] for entry in running.app.log.tail(50) if "does not fit" in entry["text"]]
+    assert len(told) == (1 if kept == 1 else 0)
 
 
 def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monkeypatch):

@@ -15,7 +15,7 @@ from firmware.config import Config
 from firmware.config_file import FILE, LAST_GOOD_FILE
 from firmware.defaults import SCHEMA
 from firmware.log import Log
-from firmware.telemetry.line_protocol import encode
+from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncTCPClient
 
 TOKEN = 'the-token-of-the-fuzzed-board'
@@ -191,12 +191,13 @@ def telemetry(data):
     name, tag_key, tag, key, value = (parts + [''] * 5)[:5]
     if not name or not tag_key or not key:
         return None
-    line = encode(name, {tag_key: tag}, {key: value, 'n': 1} if key != 'n' else {'n': 1})
+    fields = encode_fields({key: value, 'n': 1} if key != 'n' else {'n': 1})
+    line = encode_head(name, {tag_key: tag}) + b' ' + b','.join(fields) + b'\n'
     promise(line.endswith(b'\n') and line.count(b'\n') == 1, 'one line', line)
     measurement, tags, fields = read_line(str(line, 'utf-8')[:-1])
     promise(len(tags) == (1 if tag else 0), 'as many tags', line, tags)
     promise(len(fields) == (2 if key != 'n' else 1), 'as many fields', line, fields)
-    promise(fields['n'] == '1i', 'a field stays what it is', line)
+    promise(fields['n'] == '1', 'a field stays what it is', line)
     promise(measurement == as_written(name) and tags == ({as_written(tag_key): as_written(tag)} if tag else {}),
             'names and tags', line, measurement, tags)
     if key != 'n':
