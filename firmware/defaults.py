@@ -11,10 +11,12 @@ from firmware.schema import (
     HostName,
     Integer,
     ListOf,
+    Measurement,
     Number,
     Optional,
     Record,
     Secret,
+    Tag,
     Text,
 )
 
@@ -38,7 +40,7 @@ WIFI_NETWORK = Record(
 SCHEMA = Record(
     device=Record(
         name=HostName(),  # empty: the board's kind and the end of its number
-        tags=ListOf(Text(shortest=3, longest=64), 8),  # more tags for each line, as "room=kitchen"
+        tags=ListOf(Tag(), 8),  # more tags for each line, as "room=kitchen"
     ),
     boot=Record(
         repl=OFF,
@@ -93,7 +95,7 @@ SCHEMA = Record(
         broadcast=ON,
         port=Integer(8094, 1, 65535),
         collectors=ListOf(Collector(), 4),
-        measurement=Text("board", 1, 32),
+        measurement=Measurement("board"),
     ),
     sensors=Record(
         off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use

@@ -20,7 +20,7 @@ class Session:
 def methods(tmp_path):
     methods = Methods(Bench(tmp_path).log)
     methods.add("subtract", lambda session, minuend, subtrahend: minuend - subtrahend, "minuend subtrahend")
-    methods.add("echo", lambda session, value: value, "value?")
+    methods.add("echo", lambda session, value=None: value, "value?")
     methods.add("picky", picky, "value")
     methods.add("broken", lambda session: 1 / 0)
     return methods
@@ -51,6 +51,18 @@ def code(found):
 @pytest.mark.parametrize("params", [[42, 23], {"subtrahend": 23, "minuend": 42}])
 def test_parameters_by_position_and_by_name(methods, params):
     assert ask(methods, request("subtract", params)) == {"jsonrpc": "2.0", "result": 19, "id": 1}
+
+
+@pytest.mark.parametrize("params, result", [
+    ([1], [1, "two", "three"]), ({"first": 1, "third": 3}, [1, "two", 3]), ([1, None], [1, None, "three"]),
+    ({"first": 1, "second": 2}, [1, 2, "three"]), ([1, 2, 3], [1, 2, 3]),
+])  # fmt: skip
+def test_what_is_left_out_has_the_function_s_default(methods, params, result):
+    def listed(session, first, second="two", third="three"):
+        return [first, second, third]
+
+    methods.add("list", listed, "first second? third?")
+    assert ask(methods, request("list", params))["result"] == result
 
 
 @pytest.mark.parametrize("identity", [0, -1, 1.5, "a", "", None])
