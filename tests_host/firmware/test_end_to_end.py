@@ -131,6 +131,10 @@ def test_plain_words_for_a_person(board):
         assert client.line() == "0"
         client.send("gpio.read pin=300")
         assert client.line().startswith("error: invalid pin: one of 0, 1, 2, 3")
+        client.send("gpio.raed pin=3")
+        assert client.line() == "error: no method 'gpio.raed'; help lists them"
+        client.send("sensor.read celler")
+        assert client.line() == "error: unknown: celler; there are system, heap"
         client.send("config.get network.order")
         assert [client.line() for _ in range(4)] == ["lan", "wifi", "ppp", "host"]
         client.send("config.get wifi.networks")
