@@ -15,12 +15,12 @@ except ImportError:
         return value
 
 
-_NUMBER = "{:.15g}" if float("1e300") < float("inf") else "{:.7g}"  # doubles, or single precision
+_NUMBER = "%.15g" if float("1e300") < float("inf") else "%.7g"  # doubles, or single precision
 
 
 def number_text(value):
     """A finite number with the digits that count: 8.03, where MicroPython's `str` may say 8.029999999999999."""
-    return _NUMBER.format(value) if isinstance(value, float) else str(value)
+    return _NUMBER % value if isinstance(value, float) else str(value)
 
 
 NAME = "XAsyncSockets firmware"

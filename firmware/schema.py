@@ -110,28 +110,24 @@ def Measurement(default):
     """The name that InfluxDB stores the lines under. It takes a line that begins with # for a comment."""
     return Kind(
         default,
-        lambda value: _is_text(value, 1, 32) and value[0] != "#" and _is_line(value),
-        lambda: "text of 1 to 32 bytes in one line that does not begin with '#'",
+        lambda value: _is_text(value, 1, 32) and value[0] != "#",
+        lambda: "text of 1 to 32 bytes that does not begin with '#'",
     )
 
 
 def Tag():
     """One more tag for each line: "key=value". InfluxDB refuses all lines with a wrong one."""
-    return Kind("", _is_tag, lambda: f"a tag in one line, as 'room=kitchen', not of the key {' or '.join(_NO_TAGS)}")
+    return Kind("", _is_tag, lambda: f"a tag, as 'room=kitchen', not of the key {' or '.join(_NO_TAGS)}")
 
 
 _NO_TAGS = ("device", "time", "_field", "_measurement")  # the firmware's own, and InfluxDB's
 
 
 def _is_tag(value):
-    if not _is_text(value, 3, 64) or not _is_line(value):
+    if not _is_text(value, 3, 64):
         return False
     key, _, content = value.partition("=")
-    return bool(key.strip() and content) and key not in _NO_TAGS
-
-
-def _is_line(text):
-    return all(character >= " " for character in text)
+    return key.strip() != "" and content != "" and key not in _NO_TAGS
 
 
 def Collector():

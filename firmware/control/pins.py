@@ -17,8 +17,7 @@ class Pins:
     def __init__(self):
         self._machine = None
         self._reserved = []
-        self._pulses = []  # (pin, its PWM)
-        self._inputs = []  # (pin, its ADC)
+        self._uses = []  # (pin, its PWM or ADC)
 
     def start(self, app):
         """Offer what this board's `machine` has."""
@@ -38,9 +37,8 @@ class Pins:
 
     def stop(self):
         """Stop all pulses."""
-        for _, pulses in self._pulses:
-            pulses.deinit()
-        self._pulses = []
+        for pin, _ in self._uses:
+            self._free(pin)
 
     def _find(self, pin):
         """The pin of a number or a name, or None; this changes nothing on it."""
@@ -71,13 +69,19 @@ class Pins:
             raise ValueError(f"pin {pin} belongs to the board itself")
         return found
 
+    def _use(self, pin, method):
+        """The PWM or ADC of a pin, the one with that method; or None."""
+        for one, use in self._uses:
+            if one == pin and hasattr(use, method):
+                return use
+        return None
+
     def _free(self, pin):
         """End what the pin was used for."""
-        pulses = _of(pin, self._pulses)
+        pulses = self._use(pin, "duty_u16")
         if pulses:
             pulses.deinit()
-        self._pulses = [use for use in self._pulses if use[0] != pin]
-        self._inputs = [use for use in self._inputs if use[0] != pin]
+        self._uses = [use for use in self._uses if use[0] != pin]
 
     def _mode(self, _session, pin, mode, pull=None):
         pin_class = self._machine.Pin
@@ -91,7 +95,7 @@ class Pins:
         found = self._check(pin)
         self._free(found)
         if mode == _ANALOG:
-            self._inputs.append((found, analogue_input(self._machine, found)))
+            self._uses.append((found, analogue_input(self._machine, found)))
         else:
             pin_class(pin, getattr(pin_class, _MODES[mode]), getattr(pin_class, _PULLS[pull]) if pull else None)
         return True
@@ -115,25 +119,18 @@ class Pins:
             raise ValueError("duty: 0 to 1")
         if freq is not None and (not isinstance(freq, int) or not 1 <= freq <= 40000000):
             raise ValueError("freq: 1 to 40000000 Hz")
-        pulses = _of(found, self._pulses)
+        pulses = self._use(found, "duty_u16")
         if not pulses:
             self._free(found)
             pulses = self._machine.PWM(found)
-            self._pulses.append((found, pulses))
+            self._uses.append((found, pulses))
         if freq:
             pulses.freq(freq)
         pulses.duty_u16(int(duty * 65535))
         return True
 
     def _adc(self, _session, pin):
-        adc = _of(self._check(pin), self._inputs)
+        adc = self._use(self._check(pin), "read_u16")
         if not adc:  # to make it one would switch off what it is now, and anybody may read
             raise ValueError(f"pin {pin} is not an analogue input: gpio.mode pin={pin} mode=analog makes it one")
         return adc.read_u16() / 65535
-
-
-def _of(pin, uses):
-    for one, use in uses:
-        if one == pin:
-            return use
-    return None

@@ -9,7 +9,7 @@ number is the error of that field only. More, where it needs it:
     slow = True       read() takes long: it is called for telemetry only, other readers get the last reading
 """
 
-from firmware import const, number_text
+from firmware import const
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
@@ -82,10 +82,6 @@ class SensorHub:
             }
             for entry in self._entries
         ]
-
-    def failing(self):
-        """How many sensors gave an error at their last reading."""
-        return sum(1 for entry in self._entries if entry.error)
 
     def _age_s(self, entry):
         return None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000
@@ -191,15 +187,15 @@ def _checked(reading, limits):
     for field in sorted(reading):
         value = reading[field]
         field = str(field)
-        least, most = limits.get(field.split("_")[0], (None, None))
-        if value is None or value != value or value in (float("inf"), float("-inf")):
+        limit = limits.get(field.split("_")[0])
+        if value is None or isinstance(value, float) and value - value != 0:  # NaN, or infinite
             continue
         if isinstance(value, Exception):
             errors.append(f"{field}: {describe(value)}")
         elif not isinstance(value, (int, float, str)):
             errors.append(f"{field} is not a number or text")
-        elif least is not None and not least <= value <= most:
-            errors.append(f"{field}: {number_text(value)} is outside {least} to {most}, which it can measure")
+        elif limit and not limit[0] <= value <= limit[1]:
+            errors.append(f"{field}: {value:.7g} is outside {limit[0]} to {limit[1]}")
         else:
             fields[field] = value
     return fields, errors

@@ -9,15 +9,8 @@ WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
 
 def _wired(kind):
     """The class for a part that is wired up; imported only where one is configured."""
-    if kind == "adc":
-        from firmware.sensors.adc import AdcSensor as sensor_class
-    elif kind == "ds18b20":
-        from firmware.sensors.ds18b20 import Ds18b20Sensor as sensor_class
-    elif kind == "dht22":
-        from firmware.sensors.dht22 import Dht22Sensor as sensor_class
-    else:
-        from firmware.sensors.bme280 import Bme280Sensor as sensor_class
-    return sensor_class
+    name = kind[0].upper() + kind[1:] + "Sensor"
+    return getattr(__import__("firmware.sensors." + kind, None, None, (name,)), name)
 
 
 def load(app):

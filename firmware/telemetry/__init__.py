@@ -125,7 +125,7 @@ class Telemetry:
             for field in encode_fields(readings[name], name + "_"):
                 size = len(field) + 1  # and a comma
                 if size > room:
-                    self._too_long(name, size)
+                    self._too_long(name)
                     continue
                 if size > left:
                     self._send_line(line)
@@ -135,10 +135,10 @@ class Telemetry:
                 left -= size
         self._send_line(line)
 
-    def _too_long(self, name, size):
+    def _too_long(self, name):
         if not self._told_too_long:  # once, not with every line
             self._told_too_long = True
-            self._app.log.warning("telemetry", f"{name}: a reading of {size} bytes does not fit into a datagram")
+            self._app.log.warning("telemetry", f"{name}: a reading does not fit into a datagram")
 
     def _send_line(self, fields):
         uptime = self._app.clock.uptime()

@@ -103,7 +103,7 @@ class TestHub:
         hub.add(sensor)
         assert ("celsius_1" in sample()["part"]) == good and sample()["part"]["other"] == 999
         if not good:
-            assert f"celsius_1: {value} is outside -40 to 80, which it can measure" in hub.list()[0]["error"]
+            assert f"celsius_1: {value} is outside -40 to 80" in hub.list()[0]["error"]
 
     def test_one_that_cannot_be_made_yet_is_tried_again(self, bench, hub, sample):
         parts = [OSError("no part"), OSError("no part"), Constant("late")]
