@@ -190,6 +190,18 @@ def test_a_pin_that_is_driven_is_not_changed_by_who_reads(firmware, device):
     anybody.close()
 
 
+def test_numbers_have_the_digits_that_count(networked, board, device):
+    """MicroPython 1.25 prints 0.96 as 0.9599999 and 0.97 as 0.9700001, in single precision."""
+    device.soft_reset()
+    device.run("from firmware import number_text")
+    text = "number_text(number / {0})"
+    wrong = f"[number for number in range(3000) if float({text}) != number / {{0}} or len({text}) > {{1}}]"
+    assert device.value(wrong.format(100, 5)) == device.value(wrong.format(8, 7)) == []
+    assert device.value("[number_text(value) for value in (100653.3, 24562929664, 100.0, 1e30)]") == [
+        "100653.3", "24562929664", "100", "1e+30",
+    ]  # fmt: skip
+
+
 def reading(control, name):
     """A sensor's reading, as soon as there is one: it takes its time to measure."""
     deadline = time.monotonic() + START_SEC

@@ -1,7 +1,8 @@
 """The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
 
-A line that begins with a letter is plain: `gpio.write pin=2 value=1` is answered with text. All others are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
-a place for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
+A line that begins with a letter is plain: `gpio.write pin=2 value=1` is answered with text. All others are JSON.
+Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps a place
+for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
 import os
