@@ -7,10 +7,13 @@ FOLDER = "sensors"
 WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
 
 
-def _wired(kind):
-    """The class for a part that is wired up; imported only where one is configured."""
+def _wired(board, kind, settings):
+    """The sensor for a part that is wired up; its module is imported only where one is configured."""
+    for key in ("pin", "scl", "sda"):
+        if settings.get(key) in board.reserved_pins:
+            raise ValueError(f"pin {settings[key]} belongs to the board itself")
     name = kind[0].upper() + kind[1:] + "Sensor"
-    return getattr(__import__("firmware.sensors." + kind, None, None, (name,)), name)
+    return getattr(__import__("firmware.sensors." + kind, None, None, (name,)), name)(board, settings)
 
 
 def load(app):
@@ -24,7 +27,7 @@ def load(app):
             app.log.error("sensors", "of the board", error)
     for kind in WIRED_KINDS:
         for one in settings[kind]:
-            _make(app, one["name"], lambda kind=kind, one=one: _wired(kind)(app.board, one))
+            _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
     for stem, sensor_class in user_classes(app.board, FOLDER, "Sensor", app.log):
         _make(app, getattr(sensor_class, "name", stem), sensor_class)
 

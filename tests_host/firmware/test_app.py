@@ -21,12 +21,12 @@ from XAsyncSockets import XAsyncUDPDatagram
 class RunningApp:
     """An app whose loop turns only while the test waits for something."""
 
-    def __init__(self, folder, collector, **sections):
+    def __init__(self, folder, collector, support=None, **sections):
         self.clock = FakeClock()
         self.network = FakeNetwork(self.clock)
         self.network.lease = ("127.0.0.1", "255.0.0.0", "0.0.0.0")
         self.network.air["home"] = "ok"
-        board = Board(self.network, machine, object(), str(folder))
+        board = Board(self.network, machine, support or object(), str(folder))
         log = Log(self.clock, console=False)
         config = Config(board, log)
         config.set("wifi.networks", [{"ssid": "home", "password": "home-password"}])
@@ -194,6 +194,46 @@ def test_too_many_readings_go_into_several_lines(start, collector):
         assert len(datagram) <= 1400
         fields.update(parse(datagram.decode())[2])
     assert len([name for name in fields if name.startswith("sensor")]) == 120
+
+
+def test_a_configured_part_does_not_take_a_pin_of_the_board_s_own(start):
+    parts = [{"name": "wrong", "pin": 1}, {"name": "right", "pin": 2}]
+    running = start(support=SimpleNamespace(RESERVED_PINS=(0, 1)), sensors__adc=parts)
+    assert running.app.sensors.read("right") == {"value": 0}
+    with pytest.raises(OSError):
+        running.app.sensors.read("wrong")
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    assert "wrong: ValueError: pin 1 belongs to the board itself" in texts
+
+
+SOIL = """
+class Sensor:
+    name = "soil"
+    tries = 0
+
+    def __init__(self):
+        Sensor.tries += 1
+        if Sensor.tries < 3:
+            raise OSError("no part")
+
+    def read(self):
+        return {"moisture": 0.5}
+"""
+
+
+def test_a_sensor_whose_part_is_missing_at_the_start_is_there_later(start, tmp_path):
+    (tmp_path / "sensors").mkdir()
+    (tmp_path / "sensors" / "soil.py").write_text(SOIL)
+    running = start(telemetry__interval_s=10)
+    started = running.clock.uptime()
+    assert "soil" in running.app.sensors.names()
+    with pytest.raises(OSError, match="no"):
+        running.app.sensors.read("soil")
+    running.turn_until(lambda: "soil" in running.app.sensors.read_all())
+    assert running.app.sensors.read("soil") == {"moisture": 0.5}
+    assert running.clock.uptime() - started >= 30
+    told = [entry["text"] for entry in running.app.log.tail(50) if "soil" in entry["text"]]
+    assert told[-1] == "soil works again" and len(told) <= 3
 
 
 @pytest.mark.parametrize("readings, kept", [
