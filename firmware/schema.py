@@ -117,17 +117,17 @@ def Measurement(default):
 
 def Tag():
     """One more tag for each line: "key=value". InfluxDB refuses all lines with a wrong one."""
-    return Kind("", _is_tag, lambda: f"a tag, as 'room=kitchen', not of the key {' or '.join(_NO_TAGS)}")
+    return Kind("", _is_tag, lambda: "a tag, as 'room=kitchen', not " + _NO_TAGS)
 
 
-_NO_TAGS = ("device", "time", "_field", "_measurement")  # the firmware's own, and InfluxDB's
+_NO_TAGS = "device, time, _field, _measurement"  # the firmware's own, and InfluxDB's
 
 
 def _is_tag(value):
     if not _is_text(value, 3, 64):
         return False
     key, _, content = value.partition("=")
-    return key.strip() != "" and content != "" and key not in _NO_TAGS
+    return bool(key and content) and key not in _NO_TAGS.split(", ")
 
 
 def Collector():

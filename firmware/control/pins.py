@@ -4,8 +4,7 @@ from firmware import const
 from firmware.sensors.adc import analogue_input
 
 _ANALOG = const("analog")
-_MODES = {"in": "IN", "out": "OUT", "open_drain": "OPEN_DRAIN"}
-_PULLS = {"up": "PULL_UP", "down": "PULL_DOWN"}
+_MODES = ("in", "open_drain", "out")  # as `machine.Pin` has them, in capitals
 _MOST_NUMBERS = const(64)
 
 
@@ -28,7 +27,7 @@ class Pins:
             self._reserved = [self._find(pin) for pin in app.board.reserved_pins]
             add("gpio.pins", lambda session: self._usable())
             add("gpio.mode", self._mode, "pin mode pull?", writes=True)
-            add("gpio.read", self._read, "pin")
+            add("gpio.read", lambda session, pin: self._check(pin).value(), "pin")
             add("gpio.write", self._write, "pin value", writes=True)
         if hasattr(self._machine, "PWM"):
             add("pwm.set", self._pwm, "pin duty? freq?", writes=True)
@@ -85,23 +84,18 @@ class Pins:
 
     def _mode(self, _session, pin, mode, pull=None):
         pin_class = self._machine.Pin
-        modes = [mode for mode in _MODES if hasattr(pin_class, _MODES[mode])]
-        if hasattr(self._machine, "ADC"):
-            modes.append(_ANALOG)
+        modes = [_ANALOG] + [one for one in _MODES if hasattr(pin_class, one.upper())]
         if mode not in modes:
-            raise ValueError(f"mode: one of {', '.join(sorted(modes))}")
-        if pull is not None and pull not in _PULLS:
+            raise ValueError(f"mode: one of {', '.join(modes)}")
+        if pull not in (None, "up", "down"):
             raise ValueError("pull: up, down or nothing")
         found = self._check(pin)
         self._free(found)
         if mode == _ANALOG:
             self._uses.append((found, analogue_input(self._machine, found)))
         else:
-            pin_class(pin, getattr(pin_class, _MODES[mode]), getattr(pin_class, _PULLS[pull]) if pull else None)
+            pin_class(pin, getattr(pin_class, mode.upper()), pull and getattr(pin_class, "PULL_" + pull.upper()))
         return True
-
-    def _read(self, _session, pin):
-        return self._check(pin).value()
 
     def _write(self, _session, pin, value):
         if value not in (0, 1):

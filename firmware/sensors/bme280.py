@@ -35,7 +35,7 @@ def pressure(raw, fine, p):
     first = (p[2] * half * half / 524288 + p[1] * half) / 524288
     first = (1 + first / 32768) * p[0]
     if not first:
-        return 0
+        return 0  # no pressure, and none that it can measure
     pascal = (1048576 - raw - second / 4096) * 6250 / first
     return pascal + (p[8] * pascal * pascal / 2147483648 + pascal * p[7] / 32768 + p[6]) / 16
 
@@ -52,10 +52,8 @@ def humidity(raw, fine, h):
 
 def humidity_calibration(first, data):
     """dig_H1 to dig_H6 from register 0xA1 and the seven from 0xE1 on, where two 12-bit numbers share a byte."""
-    second, third = struct.unpack("<hB", data[:3])
-    fourth = struct.unpack("b", data[3:4])[0] * 16 + (data[4] & 0x0F)
-    fifth = struct.unpack("b", data[5:6])[0] * 16 + (data[4] >> 4)
-    return first, second, third, fourth, fifth, struct.unpack("b", data[6:7])[0]
+    second, third, fourth, shared, fifth, sixth = struct.unpack("<hBbBbb", data)
+    return first, second, third, fourth * 16 + (shared & 15), fifth * 16 + (shared >> 4), sixth
 
 
 class Bme280Sensor:
@@ -65,10 +63,7 @@ class Bme280Sensor:
 
     def __init__(self, board, settings):
         machine = board.machine
-        pins = {}
-        for name in ("scl", "sda"):
-            if settings[name] is not None:
-                pins[name] = machine.Pin(settings[name])
+        pins = {name: machine.Pin(settings[name]) for name in ("scl", "sda") if settings[name] is not None}
         self.name = settings["name"]
         self._address = settings["address"]
         self._i2c = machine.I2C(settings["bus"], **pins)

@@ -2,8 +2,6 @@
 
 from firmware.control.jsonrpc import encode_notification
 
-_SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
-
 
 class Subscribers:
     """Who gets the measurements."""
@@ -21,7 +19,7 @@ class Subscribers:
     def _get(self, _session):
         telemetry = self._telemetry
         return {
-            "settings": {key: telemetry.settings[key] for key in _SETTINGS},
+            "settings": telemetry.settings,
             "targets": [f"{host}:{port}" for host, port in telemetry.targets()],
             "seq": telemetry.seq,
             "unsent": telemetry.unsent,
@@ -29,9 +27,7 @@ class Subscribers:
         }
 
     def _set(self, session, key, value):
-        if key not in _SETTINGS:
-            raise ValueError(f"key: one of {', '.join(_SETTINGS)}")
-        self._app.config.set("telemetry." + key, value)
+        self._app.config.set(f"telemetry.{key}", value)
         self._telemetry.take_settings()
         self._telemetry.measure_soon()
         return self._get(session)

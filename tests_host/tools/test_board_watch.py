@@ -85,7 +85,7 @@ def test_csv_tells_which_reading_has_no_column(tool):
     send(watching.port(), line(1, a=1), line(2, a=1, late=2), line(3, a=1, late=2))
     code, output, errors = watching.wait()
     assert code == 0
-    assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1.0"], ["1.0"], ["1.0"]]
+    assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1"], ["1"], ["1"]]
     assert errors.count("no column for late") == 1
 
 
