@@ -50,7 +50,7 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
     [
         ({"telemetry": {"interval_s": "fast"}}, ["telemetry.interval_s", "'fast'", "a number from 0.1 to 86400"]),
         ({"telemetry": {"measurement": "#board"}}, ["telemetry.measurement", "'#board'", "does not begin with '#'"]),
-        ({"device": {"tags": ["room=attic", "time=now"]}}, ["device.tags.1", "'time=now'", "not device, time, _field, _measurement"]),
+        ({"device": {"tags": ["a=b", "time=now"]}}, ["device.tags.1", "'time=now'", "not device, time, _field, _mea"]),
         ({"device": {"tags": ["=attic"]}}, ["device.tags.0", "'=attic'", "a tag, as 'room=kitchen'"]),
         ({"device": {"tags": ["attic"]}}, ["device.tags.0", "'attic'", "as 'room=kitchen'"]),
         ({"device": {"tags": ["room="]}}, ["device.tags.0", "'room='"]),

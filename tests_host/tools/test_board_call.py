@@ -47,7 +47,8 @@ def test_json_has_its_keys_in_order(tool, host):
 def test_help_takes_a_topic(tool, host):
     code, output, _ = tool("call", host, "help", "gpio").wait()
     assert code == 0
-    assert [line.split()[0].rstrip(":") for line in json.loads(output)] == ["gpio.mode", "gpio.pins", "gpio.read", "gpio.write"]
+    names = [line.split()[0].rstrip(":") for line in json.loads(output)]
+    assert names == ["gpio.mode", "gpio.pins", "gpio.read", "gpio.write"]
     code, output, errors = tool("call", host, "help", "nothing-of-this").wait()
     assert (code, output) == (1, "") and "has to do with 'nothing-of-this'; help lists them" in errors
 
