@@ -21,7 +21,7 @@ class _Entry:
 
     def __init__(self, sensor, name, make):
         self.sensor = sensor  # None while it could not be made
-        self.make = None if sensor else make
+        self.make = make if sensor is None else None
         self.name = name
         self.reading = None
         self.valid = False  # the reading is of the last time
@@ -30,11 +30,6 @@ class _Entry:
         self.error = None
         self.errors = 0
         self.ready = False
-
-    @property
-    def prepares(self):
-        """True if it has to start measuring some time before it is read."""
-        return hasattr(self.sensor, "prepare")
 
 
 class SensorHub:
@@ -76,22 +71,19 @@ class SensorHub:
             {
                 "name": entry.name,
                 "reading": entry.reading,
-                "age_s": self._age_s(entry),
+                "age_s": None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000,
                 "error": entry.error,
                 "errors": entry.errors,
             }
             for entry in self._entries
         ]
 
-    def _age_s(self, entry):
-        return None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000
-
     def read(self, name):
         """One sensor's reading: fresh where that takes no waiting. Raises KeyError, or OSError if it fails."""
         entry = self._find(name)
         if not entry:
             raise KeyError(f"{name}; there are {', '.join(self.names())}")
-        if not entry.prepares and not getattr(entry.sensor, "slow", False):
+        if not hasattr(entry.sensor, "prepare") and not getattr(entry.sensor, "slow", False):
             self._read(entry)
         if not entry.valid:
             raise OSError(entry.error or "no reading yet")
@@ -123,9 +115,9 @@ class SensorHub:
         longest_ms = 0
         for entry in self._entries:
             try:
-                if not entry.sensor and self._is_due(entry, _MAKE_AGAIN_MS):
+                if entry.sensor is None and self._is_due(entry, _MAKE_AGAIN_MS):
                     entry.sensor = entry.make()
-                if entry.prepares:
+                if hasattr(entry.sensor, "prepare"):
                     longest_ms = max(longest_ms, entry.sensor.prepare())
                 entry.ready = True
             except Exception as error:
@@ -145,7 +137,7 @@ class SensorHub:
             done(readings)
 
     def _read(self, entry):
-        if not entry.sensor or not self._is_due(entry, getattr(entry.sensor, "min_interval_ms", 0)):
+        if entry.sensor is None or not self._is_due(entry, getattr(entry.sensor, "min_interval_ms", 0)):
             return
         try:
             reading, errors = _checked(entry.sensor.read(), getattr(entry.sensor, "limits", {}))
