@@ -1,7 +1,8 @@
 """Files that replace others all together: staged in a folder, valid by one rename, put in place by the next boot.
 
     update/0, 1, ...     the contents of the new files
-    update/files         their names, a line each. That it is there is the decision: it gets this name by a rename.
+    update/files         their names, a line each; "/" before a name means that the file is to be deleted.
+                         That it is there is the decision: it gets this name by a rename.
 
 Whatever is cut off by a loss of power, the next boot finds the old files, or finishes what was decided. This module
 imports nothing of the firmware's: it replaces the firmware's own files before one of them is imported. A later release
@@ -27,6 +28,25 @@ def _exists(path):
         return True
     except OSError:
         return False
+
+
+def _is_folder(path):
+    try:
+        return os.stat(path)[0] & 0x4000 != 0
+    except OSError:
+        return False
+
+
+def _obstacle(root, name):
+    """What on the board keeps a file from the place `name`, or None."""
+    if _is_folder(root + name):
+        return f"{name} is a folder on the board"
+    end = name.find("/")
+    while end > 0:
+        if _exists(root + name[:end]) and not _is_folder(root + name[:end]):
+            return f"{name}: {name[:end]} is a file on the board"
+        end = name.find("/", end + 1)
+    return None
 
 
 def _make_folders(path):
@@ -74,15 +94,41 @@ class Staging:
 
     def create(self, name):
         """A binary file for the new content of `name`; close it. Raises ValueError for a name that cannot be."""
-        parts = name.split("/")
-        if "" in parts or "." in parts or ".." in parts or parts[0] == FOLDER or "\n" in name:
-            raise ValueError(f"{name!r} is no name of a file on the board")
+        self._check(name)
+        self._add(name)
+        return open(self._path(str(len(self.names) - 1)), "wb")
+
+    def delete(self, name):
+        """Delete the file `name`, too. Raises ValueError where there is none."""
+        self._check(name)
+        if not _exists(self._root + name):
+            raise ValueError(f"{name}: there is no such file on the board")
+        self._add("/" + name)
+
+    def path(self, name):
+        """Where the content of the file `name` will be until the next boot; None for a file that is to be deleted."""
         if name in self.names:
-            raise ValueError(f"{name} comes twice")
+            return self._path(str(self.names.index(name)))
+        return None if "/" + name in self.names else self._root + name
+
+    def _add(self, name):
         if not self.names:
             _make_folders(self._path("0"))
         self.names.append(name)
-        return open(self._path(str(len(self.names) - 1)), "wb")
+
+    def _check(self, name):
+        parts = name.split("/")
+        if "" in parts or "." in parts or ".." in parts or parts[0] == FOLDER or "\n" in name:
+            raise ValueError(f"{name!r} is no name of a file on the board")
+        for other in self.names:
+            other = other.lstrip("/")
+            if other == name:
+                raise ValueError(f"{name} comes twice")
+            if (name + "/").startswith(other + "/") or other.startswith(name + "/"):
+                raise ValueError(f"{name} and {other} cannot both be files")
+        obstacle = _obstacle(self._root, name)
+        if obstacle:
+            raise ValueError(obstacle)
 
     def commit(self):
         """From here on the next boot puts the files in place. Raises OSError."""
@@ -95,8 +141,18 @@ class Staging:
             os.sync()
 
 
+def _decided(folder):
+    """The lines of the record in `folder`; none where nothing is decided."""
+    try:
+        with open(folder + RECORD) as file:
+            return file.read().split("\n")[:-1]
+    except OSError:
+        return []
+
+
 def recover(root="/"):
-    """Put in place what was decided; called by every boot. Returns the names. Raises OSError, to be tried again."""
+    """Put in place what was decided; called by every boot. Returns the names. What cannot be placed stays for the next
+    boot; `left` tells it."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
     if not _exists(root + FOLDER):
@@ -106,16 +162,32 @@ def recover(root="/"):
         open(folder + "new", "w").close()
     except OSError:
         pass  # it is full; what had to be mended is
-    try:
-        with open(folder + RECORD) as file:
-            names = file.read().split("\n")[:-1]
-    except OSError:
-        names = []
+    names = _decided(folder)
     for number, name in enumerate(names):
-        staged = folder + str(number)
-        if _exists(staged):
-            _move(staged, root + name)
+        _place(folder + str(number), root, name)
     if hasattr(os, "sync"):
         os.sync()
-    Staging(root)
+    if not left(root):
+        Staging(root)
     return names
+
+
+def _place(staged, root, name):
+    try:
+        if name.startswith("/"):
+            _remove(root + name[1:])
+        elif _exists(staged):
+            _move(staged, root + name)
+    except OSError:
+        pass  # a folder has this name, or the flash a fault: the other files are not kept waiting
+
+
+def left(root="/"):
+    """Why each file that was decided is not in its place, a text each."""
+    root = root.rstrip("/") + "/"
+    folder = root + FOLDER + "/"
+    return [
+        _obstacle(root, name) or f"{name} cannot be written"
+        for number, name in enumerate(_decided(folder))
+        if _exists(folder + str(number))
+    ]

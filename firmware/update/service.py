@@ -71,7 +71,7 @@ class FilesTarget:
 
     def __init__(self, root):
         self._staging = Staging(root)
-        self._reader = TarReader(self._staging.create)
+        self._reader = TarReader(self._staging.create, self._staging.delete)
         self.into = root
 
     def write(self, data):
