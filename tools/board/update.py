@@ -20,12 +20,14 @@ LARGEST_CHUNK = 65536
 METHOD_NOT_FOUND = -32601
 _STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
 IMAGE_MAGIC = 0xE9  # of Espressif's images
+BOM = b"\xef\xbb\xbf"  # that some editors begin a file with; MicroPython's import takes it for a syntax error
+DELETE = b"R"  # an entry of the archive that has no content: the board deletes the file of its name
 
 
-def update(client, words, say=None):
-    """Send what `words` name, and watch the board start with it. Raises ToolError."""
+def update(client, words, delete=(), say=None):
+    """Send what `words` name, have the files `delete` deleted, and watch the board start. Raises ToolError."""
     say = say or _say
-    kind, content, names = _read(words)
+    kind, content, names = _read(words, delete)
     for name, better in unread(names):
         where = f"; did you mean {better}={name}?" if better else ""
         say(f"{name}: nothing on a board reads a program there{where}")
@@ -41,7 +43,9 @@ def update(client, words, say=None):
         if status["last"] == "went back":
             raise ToolError(f"the new image did not last: {client} is back in {_shown(status['running'])}")
     watch_start(client, names, before, say)
-    say(f"{client}: updated" + (f", on the board: {', '.join(map(_shown, names))}" if names else ""))
+    said = f", on the board: {', '.join(map(_shown, names))}" if names else ""
+    said += f", deleted: {', '.join(map(_shown, delete))}" if delete else ""
+    say(f"{client}: updated{said}")
 
 
 def _shown(name):
@@ -52,9 +56,11 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def _read(words):
+def _read(words, delete):
     """(kind, bytes to send, names on the board) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
+        if delete:
+            raise UsageError("an image comes alone: delete files by another update")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
             raise UsageError(f"{words[0]} is no image of an ESP32")
@@ -63,9 +69,9 @@ def _read(words):
     for word in words:
         name, equals, path = word.partition("=")
         files.update(_files(Path(path if equals else name), name))
-    if not files:
-        raise UsageError("there is nothing to send")
-    return FILES, _archive(files), list(files)
+    if not files and not delete:
+        raise UsageError("there is nothing to send, and nothing to delete")
+    return FILES, _archive(files, delete), list(files)
 
 
 def _files(path, name):
@@ -80,14 +86,19 @@ def _files(path, name):
 
 def _content(path):
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
+        return content.removeprefix(BOM) if path.suffix == ".py" else content
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
 
-def _archive(files):
+def _archive(files, delete):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in delete:
+            entry = tarfile.TarInfo(name)
+            entry.type = DELETE
+            archive.addfile(entry)
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
