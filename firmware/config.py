@@ -9,12 +9,10 @@ from firmware import borrow
 
 
 class ConfigError(ValueError):
-    """A value that a configuration cannot have."""
+    """What a configuration cannot have; its `args` are the faults, a text each."""
 
-    def __init__(self, path, value, expected):
-        text = repr(value)
-        text = text if len(text) <= 40 else text[:37] + "..."
-        super().__init__(f"{path or 'configuration'}: {text} is not {expected}")
+    def __str__(self):
+        return "; ".join(self.args)
 
 
 def _schema():
@@ -65,7 +63,7 @@ class Config:
             try:
                 value = value[int(part) if isinstance(value, list) else part]
             except (KeyError, ValueError, IndexError, TypeError):
-                raise ConfigError(key, "this key", "a key of the configuration") from None
+                raise ConfigError(f"{key[:40]}: there is no such key") from None
         return value
 
     def set(self, key, value):

@@ -18,8 +18,18 @@ def _read(path):
         return None
     if size > LONGEST_FILE:
         raise ValueError(f"{size} bytes are more than the {LONGEST_FILE} of a configuration")
-    with open(path) as file:
-        return file.read()
+    with open(path, "rb") as file:
+        return decoded(file.read())
+
+
+def decoded(content):
+    """The text of a configuration. Raises ValueError where it is not UTF-8, which a mark at its start does not hurt."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
+        raise ValueError("this is UTF-16; save it as UTF-8")
+    try:
+        return (content[3:] if content[:3] == b"\xef\xbb\xbf" else content).decode()
+    except UnicodeError:
+        raise ValueError("this is not UTF-8 but Latin-1 or the like; save it as UTF-8") from None
 
 
 def _is_whole(text):
@@ -53,24 +63,30 @@ def load(config, board, log):
         log.error("config", f"{fault}; using {config.source}")
 
 
+def parsed(text):
+    """What is in the text of a configuration. Raises ValueError."""
+    try:
+        given = json.loads(text)
+        if _is_whole(text):
+            return given
+    except ValueError:
+        pass
+    raise ValueError("not JSON: half written, or a comma or quote is wrong")
+
+
 def _load_file(config, board, name):
     """The text of the file if it is now in use, else None."""
     try:
         text = _read(board.path(name))
         if text is None:
             return None
-        try:
-            given = json.loads(text)
-            if not _is_whole(text):
-                raise ValueError
-        except ValueError:
-            raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
-        config.use(given, name)
+        config.use(parsed(text), name)
         return text
+    except ValueError as error:
+        config.faults += [f"{name}: {fault}" for fault in error.args]
     except Exception as error:
-        says_enough = isinstance(error, ValueError)
-        config.faults.append(f"{name}: {error if says_enough else describe(error)}")
-        return None
+        config.faults.append(f"{name}: {describe(error)}")
+    return None
 
 
 def _keep_good_copy(board, log, text):

@@ -47,7 +47,7 @@ SCHEMA = Record(
         steady_s=Integer(30, 1, 3600),
     ),
     network=Record(
-        order=ListOf(Choice("host", "host", "lan", "wifi", "ppp"), 4, ("lan", "wifi", "ppp", "host")),
+        order=ListOf(Choice("host", "host", "lan", "wifi", "ppp"), 4, ("lan", "wifi", "ppp", "host"), least=1),
         connect_timeout_s=Integer(20, 1, 300),
         backoff_s=Number(2, 0.1, 3600),
         backoff_most_s=Number(300, 0.1, 86400),

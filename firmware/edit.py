@@ -18,7 +18,7 @@ def without(given, key):
     given = json.loads(json.dumps(given))
     place, last = _place(given, key)
     if not isinstance(place, dict):
-        raise ConfigError(key, "an item of a list", "a key with a default")
+        raise ConfigError(f"{key}: an item of a list has no default")
     place.pop(last, None)
     return given
 
@@ -36,7 +36,7 @@ def _place(values, key):
 
 def _index(values, part, key):
     if not isinstance(values, list):
-        raise ConfigError(key, "this key", "a key of the configuration")
+        raise ConfigError(f"{key[:40]}: there is no such key")
     if not part.isdigit() or int(part) >= len(values):
-        raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
+        raise ConfigError(f"{key}: there is no item {part!r}: the list has {len(values)}")
     return int(part)

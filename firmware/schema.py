@@ -1,30 +1,69 @@
 """The kinds of values a configuration is made of: each checks what it is given and knows its default.
 
-`fill(value, path)` returns the checked value, completed with defaults, or raises `ConfigError`, which names the
-key, the value and what was expected. `show(value)` is the value with every secret replaced.
+`fill(value)` returns the checked value, completed with defaults, or raises `ConfigError`, which tells all that is wrong:
+the key, the value and what was expected. A value is told only of a key that is known, has no secret and is no structure:
+what was meant for a secret may be in any other place. `show(value)` is the value with every secret replaced.
 """
 
 from firmware.config import ConfigError
 from firmware.network.interface import is_address
 
 HIDDEN = "***"
+_MOST = 10  # faults that are told
+_LONGEST = 40  # characters of what is told of a key or a value
+
+
+def _short(text):
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _kind_of(value):
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "null" if value is None else "true or false" if isinstance(value, bool) else "a number"
 
 
 class Kind:
     """A value with a default: `accepts(value)` tells whether it may be, `expected()` says in words what may be."""
 
-    secret = False
+    secret = False  # its value is shown to nobody
+    plain = True  # it is one value, and no structure of values
 
     def __init__(self, default, accepts, expected):
         self.default = default
         self.accepts = accepts
         self.expected = expected
 
-    def fill(self, value, path=""):
+    def fill(self, value):
         """`value`, checked."""
-        if not self.accepts(value):
-            raise ConfigError(path, HIDDEN if self.secret else value, self.expected())
+        faults = []
+        value = self.collect(value, "", faults)
+        more = len(faults) - _MOST
+        if more > 0:
+            faults[_MOST:] = [f"and {more} more"]
+        if faults:
+            raise ConfigError(*faults)
         return value
+
+    def collect(self, value, path, faults):
+        """`value`; what is wrong with it goes to the list `faults`."""
+        if not self.accepts(value):
+            faults.append(f"{path or 'configuration'}: {self._told(value)} is not {self.expected()}")
+        return value
+
+    def _told(self, value):
+        """What may be said of a wrong value."""
+        kind = _kind_of(value)
+        if self.secret and kind == "text":
+            return HIDDEN
+        if kind == "a number" and isinstance(self.default, str):
+            return f"{kind}, without quotes," if self.secret else f"{_short(repr(value))}, {kind}, without quotes,"
+        open_to_all = self.plain and not self.secret and kind not in ("an object", "a list")
+        return _short(repr(value)) if open_to_all else kind
 
     def show(self, value):
         """`value` as it may be seen by anybody."""
@@ -124,19 +163,24 @@ def Optional(kind):
 
 
 class ListOf(Kind):
-    """Up to `most` values of one kind."""
+    """`least` to `most` values of one kind."""
 
-    def __init__(self, kind, most, default=()):
+    plain = False
+
+    def __init__(self, kind, most, default=(), least=0):
         super().__init__(
             default,
-            lambda value: isinstance(value, (list, tuple)) and len(value) <= most,
-            lambda: f"a list of at most {most}",
+            lambda value: isinstance(value, (list, tuple)) and least <= len(value) <= most,
+            lambda: f"a list of {least} to {most}" if least else f"a list of at most {most}",
         )
         self._kind = kind
 
-    def fill(self, value, path=""):
-        values = super().fill(value, path)
-        return [self._kind.fill(item, f"{path}.{index}") for index, item in enumerate(values)]
+    def collect(self, value, path, faults):
+        known = len(faults)
+        super().collect(value, path, faults)
+        if len(faults) > known:
+            return value
+        return [self._kind.collect(item, f"{path}.{index}", faults) for index, item in enumerate(value)]
 
     def show(self, value):
         return [self._kind.show(item) for item in value]
@@ -145,6 +189,8 @@ class ListOf(Kind):
 class Record(Kind):
     """Named values; what is not given has its default, what is not known is an error."""
 
+    plain = False
+
     def __init__(self, **kinds):
         super().__init__({}, lambda value: isinstance(value, dict), lambda: "an object with " + self._known())
         self._kinds = kinds
@@ -152,13 +198,17 @@ class Record(Kind):
     def _known(self):
         return ", ".join(sorted(self._kinds))
 
-    def fill(self, value, path=""):
-        super().fill(value, path)
+    def collect(self, value, path, faults):
+        known = len(faults)
+        super().collect(value, path, faults)
+        if len(faults) > known:
+            return value
         start = path + "." if path else ""
         for key in value:
             if key not in self._kinds:
-                raise ConfigError(f"{start}{key}", "this key", f"known here; known are {self._known()}")
-        return {key: kind.fill(value.get(key, kind.default), start + key) for key, kind in self._kinds.items()}
+                faults.append(f"{start}{_short(key)}: there is no such key; known here are {self._known()}")
+        kinds = self._kinds.items()
+        return {key: kind.collect(value.get(key, kind.default), start + key, faults) for key, kind in kinds}
 
     def show(self, value):
         return {key: kind.show(value[key]) for key, kind in self._kinds.items() if key in value}

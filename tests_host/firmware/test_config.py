@@ -57,7 +57,7 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"wifi": {"networks": [{"ssid": "x", "address": "1.2.3"}]}}, ["wifi.networks.0.address", "'1.2.3'"]),
         ({"wifi": {"networks": [{"password": "12345678"}]}}, ["wifi.networks.0.ssid"]),
         ({"wifi": {"networks": [{"ssid": "ü" * 17}]}}, ["wifi.networks.0.ssid", "text of 1 to 32 bytes"]),
-        ({"wifi": {"networks": {}}}, ["wifi.networks", "{}", "a list of at most 8"]),
+        ({"wifi": {"networks": {}}}, ["wifi.networks: an object is not a list of at most 8"]),
         ({"telemetry": {"collectors": ["host:0"]}}, ["telemetry.collectors.0", "'host:0'"]),
         ({"telemetry": {"collectors": ["host:udp"]}}, ["telemetry.collectors.0", "'host:udp'"]),
         ({"telemetry": {"collectors": ["host"] * 5}}, ["telemetry.collectors", "a list of at most 4"]),
@@ -67,7 +67,10 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"device": {"name": "-bad-"}}, ["device.name", "'-bad-'", "host name"]),
         ({"network": {"order": ["radio"]}}, ["network.order.0", "'radio'", "'wifi'"]),
         ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
-        ([], ["configuration", "[]", "object"]),
+        ({"network": {"order": []}}, ["network.order: a list is not a list of 1 to 4"]),
+        ({"ap": {"ssid": 5}}, ["ap.ssid: 5, a number, without quotes, is not text"]),
+        ({"ap": {"password": 12345678}}, ["ap.password: a number, without quotes, is not empty, or a secret"]),
+        ([], ["configuration: a list is not an object"]),
         ("{", ["not JSON"]),
         ("", ["not JSON"]),
         ("x" * 20000, ["20000 bytes"]),
@@ -126,6 +129,61 @@ def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
     write(b"\xff\xfe".decode("latin-1"), "config.last.json")
     config = load(bench)
     assert config.source == "defaults" and len(config.faults) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"wifi": {"networks": {"password": "hidden words"}}},
+        {"wifi": {"networks": "hidden words"}},
+        {"wifi": "hidden words"},
+        {"wifi": {"networks": ["hidden words"]}},
+        {"wifi": {"networks": [["hidden words"]]}},
+        {"ap": {"ssid": {"password": "hidden words"}}},
+        {"ap": {"ssid": ["hidden words"]}},
+        {"ap": {"channel": {"password": "hidden words"}}},
+        {"telemetry": {"collectors": {"password": "hidden words"}}},
+        {"unknown": "hidden words"},
+        {"control": {"password": "hidden words"}},
+        {"control": {"token": ["hidden words"]}},
+        {"control": {"token": {"hidden words": 1}}},
+        ["hidden words"],
+        "hidden words",
+    ],
+)
+def test_what_may_be_a_secret_is_not_told(bench, write, values):
+    write(json.dumps(values))
+    assert load(bench).faults
+    assert "hidden" not in json.dumps(load(bench).faults + bench.texts())
+
+
+def test_all_faults_of_a_file_are_told_at_once(bench, write):
+    write({"telemetry": {"port": 0, "intervall": 1}, "wifi": {"networks": [{"ssid": "a"}, {"ssid": ""}]}, "x": 1})
+    faults = load(bench).faults
+    for number, key in enumerate(["x", "telemetry.intervall", "telemetry.port", "wifi.networks.1.ssid"]):
+        assert sum(f"config.json: {key}: " in fault for fault in faults) == 1, (number, faults)
+    assert len(faults) == 4 and all(any(fault in text for text in bench.texts()) for fault in faults)
+
+
+def test_of_many_faults_the_first_are_told_and_how_many_more(bench, write):
+    write({f"key{number}": 1 for number in range(1000)})
+    faults = load(bench).faults
+    assert len(faults) == 11 and faults[-1] == "config.json: and 990 more"
+
+
+def test_a_mark_at_the_start_of_the_file_is_no_fault(bench, tmp_path):
+    (tmp_path / "config.json").write_bytes('\ufeff{"telemetry": {"port": 9000}}'.encode())
+    config = load(bench)
+    assert config["telemetry"]["port"] == 9000 and not config.faults
+
+
+@pytest.mark.parametrize(
+    "encoding, words", [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("latin-1", "Latin-1")]
+)
+def test_a_file_in_another_encoding_is_told_by_its_name(bench, tmp_path, encoding, words):
+    (tmp_path / "config.json").write_bytes('{"ap": {"ssid": "Café"}}'.encode(encoding))
+    fault = load(bench).faults[0]
+    assert words in fault and "save it as UTF-8" in fault
 
 
 def test_bytes_that_are_no_text(bench, tmp_path):
@@ -188,6 +246,7 @@ def test_the_file_has_only_what_differs(bench, tmp_path):
 @pytest.mark.parametrize(
     "key, value",
     [
+        ("network.order", []),
         ("telemetry.interval_s", 0),
         ("telemetry", 5),
         ("nothing", 1),
