@@ -206,7 +206,7 @@ class Record(Kind):
         start = path + "." if path else ""
         for key in value:
             if key not in self._kinds:
-                faults.append(f"{start}{_short(key)}: there is no such key; known here are {self._known()}")
+                faults.append(f"{start}{_short(str(key))}: there is no such key; known here are {self._known()}")
         kinds = self._kinds.items()
         return {key: kind.collect(value.get(key, kind.default), start + key, faults) for key, kind in kinds}
 
