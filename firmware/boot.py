@@ -32,6 +32,7 @@ class BootRecord:
     """How the last boots went, in a small file: it has to outlast a loss of power."""
 
     def __init__(self, board, log):
+        self._board = board
         self._path = board.path(RECORD_FILE)
         self._log = log
         self._unsteady = 0
@@ -68,12 +69,16 @@ class BootRecord:
 
     def begin(self):
         """Count this boot. Returns why it has to be in safe mode, or None."""
+        failed = self._unsteady
         reason = None
         if self._safe_mode_wanted:
             reason = "asked for"
-        elif self._unsteady >= BOOTS_BEFORE_SAFE_MODE:
-            reason = f"the last {self._unsteady} boots did not last"
-        self._save(0 if reason else self._unsteady + 1)
+        elif failed >= BOOTS_BEFORE_SAFE_MODE:
+            last = borrow("firmware.failed_boots").tell(self._board, self._log)
+            reason = f"the last {failed} boots did not last" + (f"; what began last: {last}" if last else "")
+        elif failed:
+            borrow("firmware.failed_boots").keep(self._board, self._log)
+        self._save(0 if reason else failed + 1)
         return reason
 
     def steady(self):

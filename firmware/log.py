@@ -30,7 +30,8 @@ class Log:
         line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
             print(line)
-        self.mark(line)
+        if self.also:
+            self.also(line)
 
     def _forget(self, *what):
         """Remove the entry that says the same, or one where there are too many. Returns how often it was said."""
@@ -43,10 +44,10 @@ class Log:
             self._entries.pop(sources.index(max(sources, key=sources.count)))
         return 0
 
-    def mark(self, text):
-        """What is only for a boot that does not last: how far it has come."""
+    def mark(self, source, text):
+        """What begins now: kept only of a boot that may not last."""
         if self.also:
-            self.also(text)
+            self.also(f"- {source}: {text}")
 
     def info(self, source, text):
         """What a reader of the console wants to know."""

@@ -175,6 +175,11 @@ class BoardProcess:
     def interrupt(self):
         self._process.send_signal(signal.SIGINT)
 
+    @property
+    def ended(self):
+        """True where the process is no more, and all that it printed is read."""
+        return self._ended
+
     def wait(self):
         """The exit code, once all that was printed is read."""
         code = self._process.wait(PATIENCE_S)

@@ -53,6 +53,28 @@ class TestImage:
         with self.client_of(board, start) as client:
             assert client.result("info")["safe_mode"] is None
 
+    @pytest.mark.parametrize(
+        "source, last",
+        [
+            ("import os\nos.system('kill -9 $PPID')\n", "services: boom.py"),
+            ("import sys\nsys.exit()\n", "services: boom.py"),
+            ("class Service:\n def start(self, app):\n  import os\n  os.system('kill -9 $PPID')\n", "boom: start"),
+            ("class Service:\n tick_s = 0\n def tick(self):\n  import sys\n  sys.exit()\n", "boom: tick"),
+        ],
+    )
+    def test_safe_mode_names_what_began_when_the_boots_failed_and_has_their_log(self, board, source, last):
+        board.configure(boot=SLOW)
+        board.write("services/a.py", "class Service: pass\n")
+        board.write("services/boom.py", source)
+        while "SAFE MODE" not in board.text:
+            board.start()
+            until(lambda: "SAFE MODE" in board.text or board.ended)
+        start = [index for index, line in enumerate(board.output) if "SAFE MODE" in line][0]
+        with self.client_of(board, start) as client:
+            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; what began last: {last}"
+            log = [entry["text"] for entry in client.result("log.tail", count=100)]
+            assert any("boot: XAsyncSockets firmware" in text for text in log), log
+
     @staticmethod
     def client_of(board, start):
         from image import Client
