@@ -37,6 +37,7 @@ class Board:
         self.reserved_pins = self._given("RESERVED_PINS", ())
         self.keeps_time = self._given("KEEPS_TIME", False)
         self.last_update = None  # of the image: "on trial", "kept" or "went back"
+        self.settings_on_trial = False
         self._watchdog = None
 
     def _given(self, name, default):

@@ -95,16 +95,16 @@ def run(board=None, clock=None):
     board = board or Board()
     clock = clock or Clock()
     log = Log(clock)
-    config = Config(board, log)
-    config.load()
     record = BootRecord(board, log)
     after_watchdog = board.watchdog_reset() and not record.was_planned
     safe_reason = record.begin()
-    if board.has_file(TRIAL_FILE):
-        borrow("firmware.update.trial").begin(board, log)
+    config = _settings(board, log, safe_reason)
+    whole = not board.has_file("update/files")
+    if not whole:
+        borrow("firmware.staged_files").report(board.files, log, safe_reason)
     try:
         app = _load(board, config, log, clock, safe_reason)
-        _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
+        _watch_over(app, record, whole, AFTER_WATCHDOG if after_watchdog else 1)
         outcome = app.run()
     except KeyboardInterrupt:
         record.end()
@@ -119,6 +119,18 @@ def run(board=None, clock=None):
     return REBOOT if outcome in (REBOOT, SAFE_MODE) else ENDED
 
 
+def _settings(board, log, safe_reason):
+    """The configuration of this boot; new ones that were not confirmed are taken back before."""
+    config = Config(board, log)
+    config.safe = bool(safe_reason)
+    fault = borrow("firmware.update.trial").begin(board, log) if board.has_file(TRIAL_FILE) else None
+    config.load()
+    if fault:
+        config.faults.append(fault)
+        log.warning("config", fault)
+    return config
+
+
 def _load(board, config, log, clock, safe_reason):
     """The app. While its modules are loaded, garbage is collected often: else it cuts a small heap into pieces, and an
     ESP32's heap grows over what the radio needs, which therefore comes first."""
@@ -131,15 +143,17 @@ def _load(board, config, log, clock, safe_reason):
     return App(board, config, log, clock, safe_reason)
 
 
-def _watch_over(app, record, factor):
+def _watch_over(app, record, whole, factor):
     """Tell the record, and start the watchdog, once the loop has turned for long enough.
 
-    Not sooner: a boot that fails must leave time for a person, and for the count that leads to safe mode.
+    Not sooner: a boot that fails must leave time for a person, and for the count that leads to safe mode. One without a
+    `whole` update in place counts as failed.
     """
     boot = app.config["boot"]
 
     def steady(_):
-        record.steady()
+        if whole:
+            record.steady()
         app.board.keep_image()
         if app.board.last_update == "on trial":
             borrow("firmware.update.trial").end(app.board, app.log)
@@ -147,6 +161,8 @@ def _watch_over(app, record, factor):
             app.log.warning("boot", "this board has no watchdog")
 
     app.pool.CallLater(boot["steady_s"] * factor, steady)
+    if app.board.settings_on_trial:
+        borrow("firmware.update.trial").watch(app)
 
 
 def _boot():

@@ -15,9 +15,9 @@ class ConfigError(ValueError):
         return "; ".join(self.args)
 
 
-def _schema():
-    """The description of every key: for what is stored or shown, and gone again afterwards."""
-    return borrow("firmware.defaults", "firmware.schema").SCHEMA
+def _defaults():
+    """The module that describes every key: for what is stored or shown, and gone again afterwards."""
+    return borrow("firmware.defaults", "firmware.schema")
 
 
 def _files():
@@ -35,6 +35,7 @@ class Config:
         self.source = "defaults"
         self.faults = []
         self.unsaved = False
+        self.safe = False  # what may lock out has its default
 
     def __getitem__(self, section):
         return self._values_now()[section]
@@ -45,7 +46,9 @@ class Config:
 
     def use(self, given, source):
         """Take these values, which come from the file `source`. Raises ConfigError."""
-        self._values = _schema().fill(given)
+        defaults = _defaults()
+        values = defaults.SCHEMA.fill(given)
+        self._values = defaults.safe(values) if self.safe else values
         self._given = given
         self.source = source
 
@@ -56,7 +59,8 @@ class Config:
 
     def get(self, key=""):
         """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
-        return self._find(_schema().show(self._values_now()), key)
+        schema = _defaults().SCHEMA
+        return self._find(schema.show(schema.fill(self._given)), key)
 
     def _find(self, value, key):
         for part in key.split(".") if key else ():
@@ -81,7 +85,9 @@ class Config:
         self.unsaved = True
 
     def save(self):
-        """Write what is configured to the board's filesystem. Raises OSError."""
-        _files().save(self, self._given, self._board, self._log)
+        """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
+        OSError, and ConfigError for what would lock out."""
+        on_trial = _files().save(self, self._given, self._board, self._log)
         self.faults = []
         self.unsaved = False
+        return on_trial

@@ -3,6 +3,7 @@
 import json
 import os
 
+from firmware import borrow
 from firmware.log import describe
 
 FILE = "config.json"
@@ -10,7 +11,7 @@ LAST_GOOD_FILE = "config.last.json"
 LONGEST_FILE = 16384  # bytes; more than this is no configuration, and might not fit into the heap
 
 
-def _read(path):
+def read_text(path):
     """The text of a file; None where there is none."""
     try:
         size = os.stat(path)[6]
@@ -56,8 +57,8 @@ def load(config, board, log):
     for name in (FILE, LAST_GOOD_FILE):
         text = _load_file(config, board, name)
         if text is not None:
-            if name == FILE:
-                _keep_good_copy(board, log, text)
+            if name == FILE and not board.has_file("trial.json"):
+                keep_good_copy(board, log, text)
             break
     for fault in config.faults:
         log.error("config", f"{fault}; using {config.source}")
@@ -77,7 +78,7 @@ def parsed(text):
 def _load_file(config, board, name):
     """The text of the file if it is now in use, else None."""
     try:
-        text = _read(board.path(name))
+        text = read_text(board.path(name))
         if text is None:
             return None
         config.use(parsed(text), name)
@@ -89,18 +90,25 @@ def _load_file(config, board, name):
     return None
 
 
-def _keep_good_copy(board, log, text):
+def keep_good_copy(board, log, text):
+    """These are the settings to go back to."""
     copy = board.path(LAST_GOOD_FILE)
     try:
-        if _read(copy) != text:
+        if read_text(copy) != text:
             write_whole(copy, text)
     except (OSError, ValueError) as error:
         log.warning("config", f"no copy kept: {describe(error)}")
 
 
 def save(config, given, board, log):
-    """Write `given` to the board's filesystem. Raises OSError."""
+    """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
+    on_trial = borrow("firmware.lockout").check(board, given)
+    fault = borrow("firmware.update.trial").announce(board, "settings", False) if on_trial else None
+    if fault:
+        raise OSError(fault)
     text = json.dumps(given)
     write_whole(board.path(FILE), text)
-    _keep_good_copy(board, log, text)
+    if not on_trial:
+        keep_good_copy(board, log, text)
     config.source = FILE
+    return on_trial

@@ -122,3 +122,16 @@ SCHEMA = Record(
         idle_s=Integer(300, 1, 86400),
     ),
 )
+
+
+def safe(values):
+    """`values` for safe mode: what may lock out has its default. Who gets in, and that TLS is meant, stays."""
+    start = SCHEMA.fill({})
+    control = start["control"]
+    for key in ("port", "token", "certificate", "key"):
+        control[key] = values["control"][key]
+    values["control"] = control
+    values["network"] = start["network"]
+    for link in ("ap", "lan", "ppp"):
+        values[link]["enabled"] = True
+    return values

@@ -182,6 +182,14 @@ def _place(staged, root, name):
         pass  # a folder has this name, or the flash a fault: the other files are not kept waiting
 
 
+def report(root, log, give_up):
+    """Tell what could not be put in place; with `give_up` it is not tried again."""
+    for text in left(root):
+        log.error("update", f"not in place: {text}")
+    if give_up:
+        Staging(root)
+
+
 def left(root="/"):
     """Why each file that was decided is not in its place, a text each."""
     root = root.rstrip("/") + "/"

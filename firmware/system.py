@@ -95,8 +95,8 @@ class System:
         return "changed; config.save keeps it, reboot applies it"
 
     def _save(self, _session):
-        self._app.config.save()
-        return True
+        on_trial = self._app.config.save()
+        return "on trial: log in within 10 minutes of the next boot, or it goes back to what it was" if on_trial else True
 
     def _reset(self, _session, key):
         self._app.config.reset(key or "")

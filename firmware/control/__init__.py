@@ -5,9 +5,7 @@ are JSON. Every limit answers with an error that says which, and touches only th
 a place for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
-import os
-
-from firmware import const
+from firmware import borrow, const
 from firmware.control.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
@@ -20,11 +18,12 @@ from firmware.control.jsonrpc import (
     encode_error,
 )
 from firmware.log import describe
-from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XTimer
+from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
 _BURST_S = const(2)  # so many seconds' requests may come at once
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+_DEFAULT_PORT = const(8095)
 _RETRY_S = const(5)  # until a port that was in use is tried again
 
 
@@ -193,19 +192,6 @@ class Session:
         return self._app.methods.call(self, method, params)
 
 
-def _tls_context(settings):
-    """What TLS needs, or None on a board without a certificate. Raises where it has one that cannot be used: a board
-    that was made secure must not speak plainly because of a damaged file."""
-    certificate = settings["certificate"]
-    if not certificate:
-        return None
-    try:
-        os.stat(certificate)
-    except OSError:
-        return None
-    return XAsyncTCPClient.CreateSSLContext(settings["key"], certificate, server_side=True)
-
-
 class ControlServer:
     """The service that listens, and holds the sessions."""
 
@@ -215,6 +201,7 @@ class ControlServer:
         self.app = None
         self._retry = None
         self._listener = None
+        self._port = None  # in safe mode, where the configured one cannot be used
         self._tls = None  # its SSLContext
         self._sessions = []
 
@@ -252,14 +239,17 @@ class ControlServer:
         # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
         # who finds the backlog full (extmod/modlwip.c).
         places = settings["clients"] + 1
+        port = self._port or settings["port"]
         slots = XBufferSlots(places, settings["line_bytes"], keepAlloc=False)
         try:
-            self._tls = _tls_context(settings)
+            self._tls = borrow("firmware.control.tls").context(self.app.board.path, settings)
             self._listener = XAsyncTCPServer.Create(
-                self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=places, recvBufSlots=slots
+                self.app.pool, ("0.0.0.0", port), srvBacklog=places, recvBufSlots=slots
             )
         except Exception as error:
-            self.app.log.error("control", f"port {settings['port']}: {describe(error)}")
+            self.app.log.error("control", f"port {port}: {describe(error)}")
+            if self.app.safe_reason:
+                self._port = None if self._port else _DEFAULT_PORT
             self._retry.Restart(_RETRY_S)
             return
         self._listener.OnClientAccepted = self._on_client

@@ -1,5 +1,6 @@
 """The methods that open the others: auth.challenge and auth.login."""
 
+from firmware import borrow
 from firmware.control.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
 
@@ -40,4 +41,7 @@ class Access:
             raise RpcError(ACCESS_DENIED, f"wrong token: try again in {delay_s} s")
         self._gate.passed(session.address)
         session.authenticated = True
+        self._app.log.info("login", f"{session.address} has logged in")
+        if self._app.board.settings_on_trial:
+            borrow("firmware.update.trial").keep_settings(self._app)
         return True

@@ -70,26 +70,29 @@ class FilesTarget:
     """Files in a tar archive, staged beside those that they will replace."""
 
     def __init__(self, root):
-        self._staging = Staging(root)
-        self._reader = TarReader(self._staging.create, self._staging.delete)
+        self.staging = Staging(root)
+        self._reader = TarReader(self.staging.create, self.staging.delete)
         self.into = root
 
     def write(self, data):
         """The next piece."""
         self._reader.write(data)
 
-    def commit(self):
-        """Let the next boot put them in place."""
+    def check(self):
+        """Raise ValueError where something is missing."""
         if not self._reader.complete:
             raise ValueError("the archive has no end")
-        if not self._staging.names:
+        if not self.staging.names:
             raise ValueError("the archive is empty")
-        self._staging.commit()
+
+    def commit(self):
+        """Let the next boot put them in place."""
+        self.staging.commit()
 
     def abort(self):
         """Remove what was staged."""
         self._reader.close()
-        self._staging.clear()
+        self.staging.clear()
 
 
 class _Transfer:
@@ -197,7 +200,9 @@ class Update:
             raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
         self._guarded(self._check, transfer)
         if transfer.kind == IMAGE:
-            borrow("firmware.update.trial").announce(self._app.board, self._app.log, transfer.target.into)
+            self._announce("partition", transfer.target.into)
+        elif self._guarded(borrow("firmware.lockout").check_files, self._app, transfer.target.staging):
+            self._announce("settings", False)
         self._guarded(transfer.target.commit)
         self._transfer = None
         self._app.log.info("update", f"{transfer.kind}: decided, starting again")
@@ -207,9 +212,16 @@ class Update:
             return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"
         return "starts again with the new files, all of them or none; there is no way back to the old ones"
 
+    def _announce(self, what, value):
+        fault = borrow("firmware.update.trial").announce(self._app.board, what, value)
+        if fault:
+            self._app.log.warning("update", fault)
+
     def _check(self, transfer):
         if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
             raise ValueError("sha256: what came is not what was announced")
+        if transfer.kind == FILES:
+            transfer.target.check()
 
     def _abort(self, session):
         self._current(session)
@@ -221,4 +233,4 @@ class Update:
             self._transfer.session.unlimited = False
             self._transfer.target.abort()
             self._transfer = None
-            borrow("firmware.update.trial").remove(self._app.board)
+            borrow("firmware.update.trial").drop(self._app.board, "partition")
