@@ -1,4 +1,4 @@
-"""What a boot did that did not last, in a file: the log, and what began last. Only boots behind a failed one write it."""
+"""What a boot did that did not last, in a file: its log, and what began last. Only a boot after a failed one has it."""
 
 FILE = "boots.log"
 _LONGEST = 3000  # bytes

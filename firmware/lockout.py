@@ -1,4 +1,4 @@
-"""Settings that come over the network: what would lock their owner out is refused, what might is on trial (trial.py)."""
+"""Settings that come over the network: what would lock the owner out is refused, what might is on trial (trial.py)."""
 
 from firmware import borrow
 from firmware.config import ConfigError

@@ -1,8 +1,8 @@
 """The kinds of values a configuration is made of: each checks what it is given and knows its default.
 
-`fill(value)` returns the checked value, completed with defaults, or raises `ConfigError`, which tells all that is wrong:
-the key, the value and what was expected. A value is told only of a key that is known, has no secret and is no structure:
-what was meant for a secret may be in any other place. `show(value)` is the value with every secret replaced.
+`fill(value)` returns the checked value, completed with defaults, or raises `ConfigError`, which tells all that is
+wrong: the key, the value and what was expected. A value is told only of a key that is known, has no secret and is no
+structure: a secret may stand in any wrong place. `show(value)` is the value with every secret replaced.
 """
 
 from firmware.config import ConfigError

@@ -95,8 +95,9 @@ class System:
         return "changed; config.save keeps it, reboot applies it"
 
     def _save(self, _session):
-        on_trial = self._app.config.save()
-        return "on trial: log in within 10 minutes of the next boot, or it goes back to what it was" if on_trial else True
+        if self._app.config.save():
+            return "on trial: log in within 10 minutes after the next boot, or the old settings come back"
+        return True
 
     def _reset(self, _session, key):
         self._app.config.reset(key or "")

@@ -1,4 +1,4 @@
-"""What the control server needs for TLS: the certificate and its key. Loaded when it begins to listen, and gone again."""
+"""What the control server needs for TLS: the certificate and its key. Loaded when it begins to listen, then dropped."""
 
 import binascii
 import os

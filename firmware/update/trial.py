@@ -1,5 +1,5 @@
-"""What is new is on trial until it has shown itself good: an image, when its boot has lasted; settings that may lock out,
-when somebody has logged in with them. Else the old comes back. What is on trial is in a small file."""
+"""What is new is on trial until it has shown itself good: an image, when its boot has lasted; settings that may lock
+out, when somebody has logged in with them. Else the old comes back. What is on trial is in a small file."""
 
 import json
 import os

@@ -112,6 +112,12 @@ def test_what_is_there_already_is_not_written(tool, serial_board, config):
     assert not [code for code in serial_board.ran if "'wb'" in code]
 
 
+def test_settings_from_this_side_are_not_on_trial(tool, serial_board, config):
+    serial_board.write("trial.json", '{"settings": false}')
+    assert tool("provision", serial_board.port, config).wait()[0] == 0
+    assert serial_board.files() == {"config.json": GOOD}
+
+
 @pytest.mark.parametrize("step", ["'wb'", "w(b", "os.rename"])
 def test_a_write_that_fails_leaves_the_old_one(tool, serial_board, config, step):
     serial_board.write("config.json", OLD)

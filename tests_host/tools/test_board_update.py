@@ -1,6 +1,7 @@
 """`update`: files onto the UNIX board, over the network."""
 
 import base64
+import json
 
 import pytest
 from free_ports import free_port
@@ -60,6 +61,16 @@ def test_a_board_that_ends_in_safe_mode_is_no_success(tool, host, tmp_path):
     (tmp_path / "boom.py").write_text("import sys\nclass Service:\n def tick(self): sys.exit()\n")
     code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'boom.py'}", "--token", TOKEN).wait()
     assert code == 1 and "is in safe mode, without your files: " in errors.splitlines()[-1], errors
+
+
+def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, host, tmp_path):
+    settings = json.loads((board.folder / "config.json").read_text())
+    settings["control"]["token"] = "another token of tests"
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8-sig")
+    code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
+    assert code == 0 and errors.endswith("updated, on the board: config.json\n"), errors
+    board.wait_for("the new settings stay")
+    assert not (board.folder / "trial.json").exists()
 
 
 def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_path):

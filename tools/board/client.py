@@ -133,10 +133,12 @@ class ControlClient:
                 denial = error.args[0]
                 hint = self._token_hint if _LOGIN in denial else "config.json gives it one"
                 raise BoardError(error.code, f"{denial}; {hint}") from None
-        self._log_in()
+        self.log_in()
         return self._call(method, params)
 
-    def _log_in(self):
+    def log_in(self, token=None):
+        """Prove to know the token, or another one. Raises BoardError where it is not the board's."""
+        self._token = token or self._token
         challenge = self._call("auth.challenge")
         if not fits(challenge, {"nonce": _NONCE}):
             raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")

@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import io
+import json
 import sys
 import tarfile
 import time
 from pathlib import Path
 
+from firmware.config_file import FILE as SETTINGS
+from firmware.config_file import decoded
 from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
 from tools.board.gate import visible
 from tools.board.verdict import troubles, unread, watch_start
@@ -27,7 +30,8 @@ DELETE = b"R"  # an entry of the archive that has no content: the board deletes 
 def update(client, words, delete=(), say=None):
     """Send what `words` name, have the files `delete` deleted, and watch the board start. Raises ToolError."""
     say = say or _say
-    kind, content, names = _read(words, delete)
+    kind, content, files = _read(words, delete)
+    names = list(files)
     for name, better in unread(names):
         where = f"; did you mean {better}={name}?" if better else ""
         say(f"{name}: nothing on a board reads a program there{where}")
@@ -38,6 +42,8 @@ def update(client, words, delete=(), say=None):
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
     status = _wait_for_restart(client)
+    if SETTINGS in files:
+        client.log_in(_token(files[SETTINGS]))  # so that they stay
     if kind == IMAGE:
         status = _wait_for_verdict(client, status, say)
         if status["last"] == "went back":
@@ -46,6 +52,11 @@ def update(client, words, delete=(), say=None):
     said = f", on the board: {', '.join(map(_shown, names))}" if names else ""
     said += f", deleted: {', '.join(map(_shown, delete))}" if delete else ""
     say(f"{client}: updated{said}")
+
+
+def _token(settings):
+    """The token in settings that a board has taken."""
+    return json.loads(decoded(settings)).get("control", {}).get("token")
 
 
 def _shown(name):
@@ -57,21 +68,21 @@ def _say(text):
 
 
 def _read(words, delete):
-    """(kind, bytes to send, names on the board) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+    """(kind, bytes to send, {name on the board: content}) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
         if delete:
             raise UsageError("an image comes alone: delete files by another update")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
             raise UsageError(f"{words[0]} is no image of an ESP32")
-        return IMAGE, content, []
+        return IMAGE, content, {}
     files = {}
     for word in words:
         name, equals, path = word.partition("=")
         files.update(_files(Path(path if equals else name), name))
     if not files and not delete:
         raise UsageError("there is nothing to send, and nothing to delete")
-    return FILES, _archive(files, delete), list(files)
+    return FILES, _archive(files, delete), files
 
 
 def _files(path, name):

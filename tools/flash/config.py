@@ -27,6 +27,8 @@ def config(path=None, port=None, say=print):
             say(f"{port}: has its new settings, and starts with them")
         else:
             say(f"{port}: has these settings already")
+        if settings is not None:
+            board.end_trial()
         board.soft_reset()
 
 
