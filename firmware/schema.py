@@ -28,15 +28,42 @@ def _kind_of(value):
 
 
 class Kind:
-    """A value with a default: `accepts(value)` tells whether it may be, `expected()` says in words what may be."""
+    """A value of a type with a default; numbers have a range, text a length in bytes as the radio and the protocols count
+    it. Of text that needs more, `check(value)` tells whether it may be, and `words` say what may be."""
 
     secret = False  # its value is shown to nobody
     plain = True  # it is one value, and no structure of values
 
-    def __init__(self, default, accepts, expected):
+    def __init__(self, type, default, low=0, high=0, check=None, words=None):
+        self.type = type
         self.default = default
-        self.accepts = accepts
-        self.expected = expected
+        self._low = low
+        self._high = high
+        self._check = check
+        self._words = words
+
+    def accepts(self, value):
+        """Whether it may be."""
+        if self.type is bool or isinstance(value, bool):
+            return self.type is bool and isinstance(value, bool)
+        if not isinstance(value, str):
+            return isinstance(value, (int, self.type)) and self.type is not str and self._low <= value <= self._high
+        if self.type is not str or self._check and not self._check(value):
+            return False
+        if self.secret and (not value or value == HIDDEN):
+            return not value
+        return self._low <= len(value.encode()) <= self._high
+
+    def expected(self):
+        """What may be, in words."""
+        if self._words:
+            return self._words
+        if self.type is bool:
+            return "true or false"
+        limits = f"{self._low} to {self._high}"
+        if self.type is str:
+            return f"{'empty, or a secret' if self.secret else 'text'} of {limits} bytes"
+        return f"a {'whole ' if self.type is int else ''}number from {limits}"
 
     def fill(self, value):
         """`value`, checked."""
@@ -51,8 +78,11 @@ class Kind:
 
     def collect(self, value, path, faults):
         """`value`; what is wrong with it goes to the list `faults`."""
+        if value is None and self.default is None:
+            return value
         if not self.accepts(value):
-            faults.append(f"{path or 'configuration'}: {self._told(value)} is not {self.expected()}")
+            null = ", or null" if self.default is None else ""
+            faults.append(f"{path or 'configuration'}: {self._told(value)} is not {self.expected()}{null}")
         return value
 
     def _told(self, value):
@@ -60,10 +90,8 @@ class Kind:
         kind = _kind_of(value)
         if self.secret and kind == "text":
             return HIDDEN
-        if kind == "a number" and isinstance(self.default, str):
-            return f"{kind}, without quotes," if self.secret else f"{_short(repr(value))}, {kind}, without quotes,"
-        open_to_all = self.plain and not self.secret and kind not in ("an object", "a list")
-        return _short(repr(value)) if open_to_all else kind
+        told = kind if self.secret or not self.plain or kind in ("an object", "a list") else _short(repr(value))
+        return told + ", without quotes," if kind == "a number" and self.type is str else told
 
     def show(self, value):
         """`value` as it may be seen by anybody."""
@@ -72,94 +100,69 @@ class Kind:
 
 def Flag(default):
     """true or false."""
-    return Kind(default, lambda value: value is True or value is False, lambda: "true or false")
-
-
-def _is_number(value, types, low, high):
-    return isinstance(value, types) and not isinstance(value, bool) and low <= value <= high
+    return Kind(bool, default)
 
 
 def Integer(default, low, high):
     """A whole number in a range."""
-    return Kind(
-        default, lambda value: _is_number(value, int, low, high), lambda: f"a whole number from {low} to {high}"
-    )
+    return Kind(int, default, low, high)
 
 
 def Number(default, low, high):
     """A number in a range."""
-    return Kind(
-        default, lambda value: _is_number(value, (int, float), low, high), lambda: f"a number from {low} to {high}"
-    )
-
-
-def _is_text(value, shortest, longest):
-    """True for text of a length in bytes, as the radio and the protocols count it."""
-    return isinstance(value, str) and shortest <= len(value.encode()) <= longest
+    return Kind(float, default, low, high)
 
 
 def Text(default="", shortest=0, longest=64):
     """Text of a length in bytes."""
-    return Kind(
-        default, lambda value: _is_text(value, shortest, longest), lambda: f"text of {shortest} to {longest} bytes"
-    )
+    return Kind(str, default, shortest, longest)
 
 
 def Choice(default, *choices):
     """One of some texts."""
-    return Kind(
-        default,
-        lambda value: isinstance(value, str) and value in choices,
-        lambda: "one of " + ", ".join(repr(choice) for choice in choices),
-    )
+    words = "one of " + ", ".join(repr(choice) for choice in choices)
+    return Kind(str, default, 0, 99, lambda value: value in choices, words)
 
 
 def Secret(shortest=1, longest=64):
     """Text that is never shown: empty, or of a length in bytes."""
-    kind = Kind(
-        "",
-        lambda value: value == "" or value != HIDDEN and _is_text(value, shortest, longest),
-        lambda: f"empty, or a secret of {shortest} to {longest} bytes",
-    )
+    kind = Kind(str, "", shortest, longest)
     kind.secret = True
     return kind
 
 
 def HostName():
     """A name for one machine: letters, digits and hyphens, none at the ends; or empty."""
-    return Kind("", _is_host_name, lambda: "a host name: at most 32 letters, digits and inner hyphens")
+    words = "a host name: at most 32 letters, digits and inner hyphens"
+    return Kind(str, "", 0, 32, _is_host_name, words)
 
 
 def _is_host_name(value):
-    if not _is_text(value, 0, 32) or value.startswith("-") or value.endswith("-"):
+    if value.startswith("-") or value.endswith("-"):
         return False
     return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
 
 
 def Address(default=""):
     """An IPv4 address, or empty."""
-    return Kind(
-        default,
-        lambda value: value == "" or is_address(value),
-        lambda: "an IPv4 address, as '192.168.1.20', or empty",
-    )
+    words = "an IPv4 address, as '192.168.1.20', or empty"
+    return Kind(str, default, 0, 15, lambda value: value == "" or is_address(value), words)
 
 
 def Collector():
     """Where datagrams go: "host" or "host:port"."""
-    return Kind("", _is_collector, lambda: "a collector, as 'influx.local:8089'")
+    return Kind(str, "", 1, 80, _is_collector, "a collector, as 'influx.local:8089'")
 
 
 def _is_collector(value):
-    if not _is_text(value, 1, 80):
-        return False
     host, _, port = value.partition(":")
     return bool(host) and (not port or (port.isdigit() and 0 < int(port) < 65536))
 
 
 def Optional(kind):
     """null, or a value of a kind."""
-    return Kind(None, lambda value: value is None or kind.accepts(value), lambda: kind.expected() + ", or null")
+    kind.default = None
+    return kind
 
 
 class ListOf(Kind):
@@ -168,12 +171,14 @@ class ListOf(Kind):
     plain = False
 
     def __init__(self, kind, most, default=(), least=0):
-        super().__init__(
-            default,
-            lambda value: isinstance(value, (list, tuple)) and least <= len(value) <= most,
-            lambda: f"a list of {least} to {most}" if least else f"a list of at most {most}",
-        )
+        super().__init__(list, default, least, most)
         self._kind = kind
+
+    def accepts(self, value):
+        return isinstance(value, (list, tuple)) and self._low <= len(value) <= self._high
+
+    def expected(self):
+        return f"a list of {self._low} to {self._high}"
 
     def collect(self, value, path, faults):
         known = len(faults)
@@ -192,21 +197,22 @@ class Record(Kind):
     plain = False
 
     def __init__(self, **kinds):
-        super().__init__({}, lambda value: isinstance(value, dict), lambda: "an object with " + self._known())
+        super().__init__(dict, {})
         self._kinds = kinds
 
-    def _known(self):
-        return ", ".join(sorted(self._kinds))
+    def accepts(self, value):
+        return isinstance(value, dict)
+
+    def expected(self):
+        return "an object with " + ", ".join(sorted(self._kinds))
 
     def collect(self, value, path, faults):
-        known = len(faults)
-        super().collect(value, path, faults)
-        if len(faults) > known:
-            return value
+        if not isinstance(value, dict):
+            return super().collect(value, path, faults)
         start = path + "." if path else ""
         for key in value:
             if key not in self._kinds:
-                faults.append(f"{start}{_short(str(key))}: there is no such key; known here are {self._known()}")
+                faults.append(f"{start}{_short(str(key))}: there is no such key; it is {self.expected()}")
         kinds = self._kinds.items()
         return {key: kind.collect(value.get(key, kind.default), start + key, faults) for key, kind in kinds}
 

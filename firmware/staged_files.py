@@ -13,6 +13,7 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
+_FOLDER_BIT = 0x4000
 
 
 def _remove(path):
@@ -22,30 +23,29 @@ def _remove(path):
         pass
 
 
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False
+def _sync():
+    if hasattr(os, "sync"):
+        os.sync()
 
 
-def _is_folder(path):
+def _mode(path):
+    """What is there, as os.stat() says; 0 where nothing is."""
     try:
-        return os.stat(path)[0] & 0x4000 != 0
+        return os.stat(path)[0]
     except OSError:
-        return False
+        return 0
 
 
 def _obstacle(root, name):
     """What on the board keeps a file from the place `name`, or None."""
-    if _is_folder(root + name):
+    if _mode(root + name) & _FOLDER_BIT:
         return f"{name} is a folder on the board"
-    end = name.find("/")
-    while end > 0:
-        if _exists(root + name[:end]) and not _is_folder(root + name[:end]):
-            return f"{name}: {name[:end]} is a file on the board"
-        end = name.find("/", end + 1)
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        if _mode(root + name) & _FOLDER_BIT:
+            break
+        if _mode(root + name):
+            return f"{name} is a file on the board"
     return None
 
 
@@ -94,16 +94,14 @@ class Staging:
 
     def create(self, name):
         """A binary file for the new content of `name`; close it. Raises ValueError for a name that cannot be."""
-        self._check(name)
-        self._add(name)
+        self._add(name, name)
         return open(self._path(str(len(self.names) - 1)), "wb")
 
     def delete(self, name):
         """Delete the file `name`, too. Raises ValueError where there is none."""
-        self._check(name)
-        if not _exists(self._root + name):
+        self._add(name, "/" + name)
+        if not _mode(self._root + name):
             raise ValueError(f"{name}: there is no such file on the board")
-        self._add("/" + name)
 
     def path(self, name):
         """Where the content of the file `name` will be until the next boot; None for a file that is to be deleted."""
@@ -111,34 +109,28 @@ class Staging:
             return self._path(str(self.names.index(name)))
         return None if "/" + name in self.names else self._root + name
 
-    def _add(self, name):
-        if not self.names:
-            _make_folders(self._path("0"))
-        self.names.append(name)
-
-    def _check(self, name):
+    def _add(self, name, line):
         parts = name.split("/")
         if "" in parts or "." in parts or ".." in parts or parts[0] == FOLDER or "\n" in name:
             raise ValueError(f"{name!r} is no name of a file on the board")
+        obstacle = _obstacle(self._root, name)
         for other in self.names:
             other = other.lstrip("/")
-            if other == name:
-                raise ValueError(f"{name} comes twice")
             if (name + "/").startswith(other + "/") or other.startswith(name + "/"):
-                raise ValueError(f"{name} and {other} cannot both be files")
-        obstacle = _obstacle(self._root, name)
+                obstacle = f"{name} and {other} take the same place"
         if obstacle:
             raise ValueError(obstacle)
+        if not self.names:
+            _make_folders(self._path("0"))
+        self.names.append(line)
 
     def commit(self):
         """From here on the next boot puts the files in place. Raises OSError."""
         with open(self._path("new"), "w") as file:
             file.write("\n".join(self.names) + "\n")
-        if hasattr(os, "sync"):
-            os.sync()
+        _sync()
         os.rename(self._path("new"), self._path(RECORD))
-        if hasattr(os, "sync"):
-            os.sync()
+        _sync()
 
 
 def _decided(folder):
@@ -155,7 +147,7 @@ def recover(root="/"):
     boot; `left` tells it."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
-    if not _exists(root + FOLDER):
+    if not _mode(root + FOLDER):
         return []
     try:
         # After a rename that was cut off, littlefs 2.11 does not show the file beside it. Any write mends that.
@@ -165,8 +157,7 @@ def recover(root="/"):
     names = _decided(folder)
     for number, name in enumerate(names):
         _place(folder + str(number), root, name)
-    if hasattr(os, "sync"):
-        os.sync()
+    _sync()
     if not left(root):
         Staging(root)
     return names
@@ -176,7 +167,7 @@ def _place(staged, root, name):
     try:
         if name.startswith("/"):
             _remove(root + name[1:])
-        elif _exists(staged):
+        elif _mode(staged):
             _move(staged, root + name)
     except OSError:
         pass  # a folder has this name, or the flash a fault: the other files are not kept waiting
@@ -197,5 +188,5 @@ def left(root="/"):
     return [
         _obstacle(root, name) or f"{name} cannot be written"
         for number, name in enumerate(_decided(folder))
-        if _exists(folder + str(number))
+        if _mode(folder + str(number))
     ]

@@ -64,7 +64,7 @@ def begin(board, log):
 
 
 def _begin_image(board, log, partition):
-    """Is the image that runs on trial? If so, the watchdog runs from now on."""
+    """If it is the image that runs, the watchdog runs from now on."""
     if partition == board.running_partition():
         board.last_update = "on trial"
         board.start_watchdog(WATCHDOG_S)

@@ -128,9 +128,9 @@ class TestStagedFiles:
         [
             (["services"], "services is a folder on the board"),
             (["kept.txt/a/b.py"], "kept.txt is a file on the board"),
-            (["a", "a/b"], "a/b and a cannot both be files"),
-            (["a/b/c", "a"], "a and a/b/c cannot both be files"),
-            (["a", "a"], "a comes twice"),
+            (["a", "a/b"], "a/b and a take the same place"),
+            (["a/b/c", "a"], "a and a/b/c take the same place"),
+            (["a", "a"], "a and a take the same place"),
         ],
     )
     def test_a_place_that_is_taken_is_refused(self, tmp_path, names, words):
@@ -146,7 +146,7 @@ class TestStagedFiles:
             (["no.py"], "no.py: there is no such file"),
             (["lib"], "lib is a folder"),
             (["../x"], "no name of a file"),
-            (["kept.txt"] * 2, "kept.txt comes twice"),
+            (["kept.txt"] * 2, "kept.txt and kept.txt take"),
         ],
     )
     def test_what_cannot_be_deleted_is_refused(self, tmp_path, names, words):
