@@ -28,8 +28,8 @@ def _kind_of(value):
 
 
 class Kind:
-    """A value of a type with a default; numbers have a range, text a length in bytes as the radio and the protocols count
-    it. Of text that needs more, `check(value)` tells whether it may be, and `words` say what may be."""
+    """A value of a type with a default; numbers have a range, text has a length in bytes as radio and protocols count it.
+    Of text that needs more, `check(value)` tells whether it may be, and `words` say what may be."""
 
     secret = False  # its value is shown to nobody
     plain = True  # it is one value, and no structure of values
