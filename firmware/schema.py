@@ -28,7 +28,7 @@ def _kind_of(value):
 
 
 class Kind:
-    """A value of a type with a default; numbers have a range, text has a length in bytes as radio and protocols count it.
+    """A value of a type with a default. Numbers have a range, text a length in bytes, as the radio counts it.
     Of text that needs more, `check(value)` tells whether it may be, and `words` say what may be."""
 
     secret = False  # its value is shown to nobody
