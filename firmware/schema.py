@@ -204,7 +204,10 @@ class Record(Kind):
         return isinstance(value, dict)
 
     def expected(self):
-        return "an object with " + ", ".join(sorted(self._kinds))
+        return "an object with " + self._known()
+
+    def _known(self):
+        return ", ".join(sorted(self._kinds))
 
     def collect(self, value, path, faults):
         if not isinstance(value, dict):
@@ -212,7 +215,7 @@ class Record(Kind):
         start = path + "." if path else ""
         for key in value:
             if key not in self._kinds:
-                faults.append(f"{start}{_short(str(key))}: there is no such key; it is {self.expected()}")
+                faults.append(f"{start}{_short(str(key))}: there is no such key; known here are {self._known()}")
         kinds = self._kinds.items()
         return {key: kind.collect(value.get(key, kind.default), start + key, faults) for key, kind in kinds}
 

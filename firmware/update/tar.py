@@ -13,8 +13,8 @@ def _text(field):
 
 
 class TarReader:
-    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it; for each entry
-    that says that a file has to go, `delete(name)` is called."""
+    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it.
+    `delete(name)` is called for each entry that says that a file has to go."""
 
     def __init__(self, create, delete):
         self._create = create
