@@ -93,14 +93,14 @@ def _watch_over(app, record, steady_s, lasts):
             record.save(0)
         app.board.keep_image()
         if app.board.last_update == "on trial":
-            borrow("firmware.update.trial").end(app.board, app.log)
+            borrow("firmware.update.trial", "firmware.config_file").end(app.board, app.log)
         watchdog_s = app.config["boot"]["watchdog_s"]
         if watchdog_s and not app.safe_reason and not app.board.start_watchdog(watchdog_s):
             app.log.warning("boot", "this board has no watchdog")
 
     app.pool.CallLater(steady_s, steady)
     if app.board.settings_on_trial:
-        borrow("firmware.update.trial").watch(app)
+        borrow("firmware.update.trial", "firmware.config_file").watch(app)
 
 
 def _boot():

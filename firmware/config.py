@@ -20,10 +20,6 @@ def _defaults():
     return borrow("firmware.defaults", "firmware.schema")
 
 
-def _files():
-    return borrow("firmware.config_file")
-
-
 class Config:
     """What is configured: `config["telemetry"]["port"]`."""
 
@@ -42,7 +38,7 @@ class Config:
 
     def load(self):
         """Take the file, or if it is bad the last good copy; never raises."""
-        _files().load(self, self._board, self._log)
+        borrow("firmware.config_file").load(self, self._board, self._log)
 
     def use(self, given, source):
         """Take these values, which come from the file `source`. Raises ConfigError."""
@@ -87,7 +83,8 @@ class Config:
     def save(self):
         """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
         OSError, and ConfigError for what would lock out."""
-        on_trial = _files().save(self, self._given, self._board, self._log)
+        module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
+        on_trial = module.save(self, self._given, self._board, self._log)
         self.faults = []
         self.unsaved = False
         return on_trial

@@ -3,7 +3,6 @@
 import json
 import os
 
-from firmware import borrow
 from firmware.log import describe
 
 FILE = "config.json"
@@ -98,17 +97,3 @@ def keep_good_copy(board, log, text):
             write_whole(copy, text)
     except (OSError, ValueError) as error:
         log.warning("config", f"no copy kept: {describe(error)}")
-
-
-def save(config, given, board, log):
-    """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
-    on_trial = borrow("firmware.lockout").check(board, given)
-    fault = borrow("firmware.update.trial").announce(board, "settings", False) if on_trial else None
-    if fault:
-        raise OSError(fault)
-    text = json.dumps(given)
-    write_whole(board.path(FILE), text)
-    if not on_trial:
-        keep_good_copy(board, log, text)
-    config.source = FILE
-    return on_trial

@@ -11,7 +11,7 @@ def reason(board, config):
     if board.has_file(FILE):
         return f"there is a file {FILE}"
     found = _by_settings(board, config)
-    if found and board.has_file("trial.json") and borrow("firmware.update.trial").fail(board):
+    if found and board.has_file("trial.json") and borrow("firmware.update.trial", "firmware.config_file").fail(board):
         return None  # run() takes them back
     return found
 

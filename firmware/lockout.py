@@ -1,9 +1,12 @@
 """Settings that come over the network: what would lock the owner out is refused, what might is on trial (trial.py)."""
 
+import json
+
 from firmware import borrow
 from firmware.config import ConfigError
-from firmware.config_file import FILE, LAST_GOOD_FILE, parsed, read_text
+from firmware.config_file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
 from firmware.log import describe
+from firmware.update.trial import announce
 
 _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 
@@ -15,9 +18,9 @@ def check(board, given, path=None):
     before = _in_use(board)
     faults = []
     if values["boot"]["repl"]:
-        faults.append("boot.repl: the board would serve no network any more; set it with 'make config'")
+        faults.append("boot.repl: nothing would answer any more; 'make config' can set it")
     if before.get("control", {}).get("token") and not values["control"]["token"]:
-        faults.append("control.token: without it nobody could change anything; remove it with 'make config'")
+        faults.append("control.token: without it nobody could log in any more; 'make config' can remove it")
     try:
         borrow("firmware.control.tls").context(path or board.path, values["control"])
     except Exception as error:
@@ -35,14 +38,28 @@ def _in_use(board):
         return {}
 
 
+def save(config, given, board, log):
+    """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
+    on_trial = check(board, given)
+    fault = announce(board, "settings", False) if on_trial else None
+    if fault:
+        raise OSError(fault)
+    text = json.dumps(given)
+    write_whole(board.path(FILE), text)
+    if not on_trial:
+        keep_good_copy(board, log, text)
+    config.source = FILE
+    return on_trial
+
+
 def check_files(app, staging):
-    """The same for the files of an update."""
+    """The same for the files of an update. Raises ConfigError, ValueError or OSError."""
     control = app.config["control"]
     changed = [name.lstrip("/") for name in staging.names]
     if "/" + FILE in staging.names:
         raise ConfigError(f"{FILE}: the board would have no token any more")
     if FILE in changed:
-        return check(app.board, parsed(read_text(staging.path(FILE))), staging.path)
-    if control["certificate"] in changed or control["key"] in changed:
+        if check(app.board, parsed(read_text(staging.path(FILE))), staging.path):
+            announce(app.board, "settings", False)
+    elif control["certificate"] in changed or control["key"] in changed:
         borrow("firmware.control.tls").context(staging.path, control)
-    return False

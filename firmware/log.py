@@ -18,14 +18,14 @@ class Log:
     def __init__(self, clock, size=50, console=True):
         self._clock = clock
         self._size = size
-        self._entries = []  # [seconds, level, source, text, times]
+        self._entries = []  # (seconds, level, source, text, times)
         self.console = console
         self.also = None  # f(line): keeps the lines of a boot that may not last
 
     def _add(self, level, source, text):
         text = str(text)[:LONGEST_TEXT]
         seconds = self._clock.uptime()
-        self._entries.append([seconds, level, source, text, self._forget(level, source, text) + 1])
+        self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
         mark = "" if level == "info" else level + ": "
         line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
@@ -33,16 +33,16 @@ class Log:
         if self.also:
             self.also(line)
 
-    def _forget(self, *what):
-        """Remove the entry that says the same, or one where there are too many. Returns how often it was said."""
-        for entry in self._entries:
-            if tuple(entry[1:4]) == what:
-                self._entries.remove(entry)
-                return entry[4]
-        if len(self._entries) >= self._size:
-            sources = [entry[2] for entry in self._entries]
-            self._entries.pop(sources.index(max(sources, key=sources.count)))
-        return 0
+    def _make_room(self, level, source, text):
+        """Remove the entry that says the same, or one where there are too many. Returns how often it is said by now."""
+        entries = self._entries
+        for index, entry in enumerate(entries):
+            if entry[3] == text and entry[2] == source and entry[1] == level:
+                return entries.pop(index)[4] + 1
+        if len(entries) >= self._size:
+            sources = [entry[2] for entry in entries]
+            entries.pop(sources.index(max(sources, key=sources.count)))
+        return 1
 
     def mark(self, source, text):
         """What begins now: kept only of a boot that may not last."""

@@ -18,13 +18,8 @@ def _short(text):
 
 
 def _kind_of(value):
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return "null" if value is None else "true or false" if isinstance(value, bool) else "a number"
+    kinds = {str: "text", dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 class Kind:

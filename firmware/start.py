@@ -51,7 +51,9 @@ def _settings(board, log, safe_reason):
     """The configuration; one on trial that nobody has confirmed is taken back before."""
     config = Config(board, log)
     config.safe = bool(safe_reason)
-    fault = borrow("firmware.update.trial").begin(board, log) if board.has_file(TRIAL_FILE) else None
+    fault = None
+    if board.has_file(TRIAL_FILE):
+        fault = borrow("firmware.update.trial", "firmware.config_file").begin(board, log)
     config.load()
     if fault:
         config.faults.append(fault)

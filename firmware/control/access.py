@@ -43,5 +43,5 @@ class Access:
         session.authenticated = True
         self._app.log.info("login", f"{session.address} has logged in")
         if self._app.board.settings_on_trial:
-            borrow("firmware.update.trial").keep_settings(self._app)
+            borrow("firmware.update.trial", "firmware.config_file").keep_settings(self._app)
         return True

@@ -24,6 +24,10 @@ _APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloade
 _APP_MAGIC_AT = const(32)
 
 
+def _trial():
+    return borrow("firmware.update.trial", "firmware.config_file")
+
+
 class ImageTarget:
     """The partition that does not run. Its blocks are erased and written as the image comes."""
 
@@ -200,9 +204,10 @@ class Update:
             raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
         self._guarded(self._check, transfer)
         if transfer.kind == IMAGE:
-            self._announce("partition", transfer.target.into)
-        elif self._guarded(borrow("firmware.lockout").check_files, self._app, transfer.target.staging):
-            self._announce("settings", False)
+            self._announce(transfer.target.into)
+        else:
+            lockout = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
+            self._guarded(lockout.check_files, self._app, transfer.target.staging)
         self._guarded(transfer.target.commit)
         self._transfer = None
         self._app.log.info("update", f"{transfer.kind}: decided, starting again")
@@ -212,8 +217,8 @@ class Update:
             return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"
         return "starts again with the new files, all of them or none; there is no way back to the old ones"
 
-    def _announce(self, what, value):
-        fault = borrow("firmware.update.trial").announce(self._app.board, what, value)
+    def _announce(self, partition):
+        fault = _trial().announce(self._app.board, "partition", partition)
         if fault:
             self._app.log.warning("update", fault)
 
@@ -233,4 +238,4 @@ class Update:
             self._transfer.session.unlimited = False
             self._transfer.target.abort()
             self._transfer = None
-            borrow("firmware.update.trial").drop(self._app.board, "partition")
+            _trial().drop(self._app.board, "partition")

@@ -70,6 +70,7 @@ ALWAYS = set(
         ("", "'asked for'", CALL.format("info"), "system"),
         ("", "'asked for'", CALL.format("help"), "system"),
         ("", "'asked for'", CALL.format("config.get"), "system"),
+        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system update"),
         ("", "'asked for'", CALL.format("update.status"), "control.auth update update.service update.tar staged_files"),
     ],
 )

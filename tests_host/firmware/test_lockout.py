@@ -103,7 +103,7 @@ class TestImage:
         "change, said",
         [
             ({"boot__repl": True}, "boot.repl: "),
-            ({"control__token": ""}, "control.token: without it nobody"),
+            ({"control__token": ""}, "control.token: without it nobody could log in"),
             ({"control__certificate": "none.pem"}, "control.certificate: ValueError: there is no file none.pem"),
             ({"control__certificate": "config.json", "control__key": "config.json"}, "control.certificate: "),
         ],
