@@ -37,6 +37,12 @@ def test_the_example_service_is_short_and_runs(board):
         assert client.result("info")["services"]["greeter"] == "running"
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_runs(board):
+    board.write("services/greeter.py", "\ufeffprint('greeter: loaded')\nclass Service: pass\n")
+    board.start()
+    board.wait_for("^greeter: loaded$")
+
+
 @pytest.fixture
 def compile_file(board):
     """f(name, source): a compiled file on the board."""

@@ -73,6 +73,14 @@ def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, hos
     assert not (board.folder / "trial.json").exists()
 
 
+def test_settings_with_which_a_board_does_not_come_back_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(update, "RESTART_S", 0.1)
+    monkeypatch.setattr(update, "POLL_S", 0.01)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(Unreachable, match="its old settings come back after 10 minutes"):
+        update.update(Esp32("kept", *[None] * 1000), [f"config.json={tmp_path / 'config.json'}"], say=print)
+
+
 def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_path):
     settings = (board.folder / "config.json").read_text()
     (tmp_path / "config.json").write_text(settings.replace('"steady_s": 2', '"steady_s": "two"'))

@@ -41,7 +41,12 @@ def update(client, words, delete=(), say=None):
     before = troubles(client)
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
-    status = _wait_for_restart(client)
+    try:
+        status = _wait_for_restart(client)
+    except Unreachable as error:
+        if SETTINGS not in files:
+            raise
+        raise Unreachable(f"{error}; without a login there its old settings come back after 10 minutes") from None
     if SETTINGS in files:
         client.log_in(_token(files[SETTINGS]))  # so that they stay
     if kind == IMAGE:
