@@ -2,7 +2,8 @@
 
 update      files that came over the network are put in place, all of them
 escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
-main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run())
+main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run()), which
+            runs where that fails
 safe mode   after three boots in a row that did not last: network and control server only, until the next boot
 """
 
@@ -46,11 +47,14 @@ class BootRecord:
             self._log.warning("boot", f"{RECORD_FILE}: {describe(error)}")
 
 
-def run(board=None, clock=None):
-    """Run the firmware's services until they end. Returns REBOOT where the board has to start again."""
+def run(board=None, clock=None, failure=None):
+    """Run the firmware's services until they end. Returns REBOOT where the board has to start again. `failure` is what
+    the user's program has raised."""
     board = board or Board()
     clock = clock or Clock()
     log = Log(clock)
+    if failure:
+        log.error("boot", USER_MAIN, failure)
     record = BootRecord(board, log)
     config, safe_reason, steady_s, lasts = borrow("firmware.start").begin(board, log, record)
     try:
@@ -115,10 +119,14 @@ def _boot():
     if reason:
         print(f"boot: {reason}: no firmware, the REPL is yours")
         return ENDED
+    failure = None
     if board.has_file(USER_MAIN):
-        borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
-        return ENDED
-    return run(board)
+        try:
+            borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
+            return ENDED
+        except Exception as error:
+            failure = error  # it may have come over the network: so may a better one
+    return run(board, failure=failure)
 
 
 def main():

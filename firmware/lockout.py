@@ -2,12 +2,13 @@
 
 import json
 
-from firmware import borrow
+from firmware import boot, borrow
 from firmware.config import ConfigError
 from firmware.config_file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
 from firmware.log import describe
 from firmware.update.trial import announce
 
+_STARTER = "main.py"  # on a board with stock MicroPython
 _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 
 
@@ -58,6 +59,8 @@ def check_files(app, staging):
     changed = [name.lstrip("/") for name in staging.names]
     if "/" + FILE in staging.names:
         raise ConfigError(f"{FILE}: the board would have no token any more")
+    if boot.USER_MAIN != _STARTER and _STARTER in changed:
+        raise ConfigError(f"{_STARTER} starts the firmware on this board; call a program of your own {boot.USER_MAIN}")
     if FILE in changed:
         if check(app.board, parsed(read_text(staging.path(FILE))), staging.path):
             announce(app.board, "settings", False)

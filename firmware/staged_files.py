@@ -13,6 +13,7 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
+REPL_FILE = "repl"  # where it is, the firmware does not start (escape.py): nobody could undo that over the network
 _FOLDER_BIT = 0x4000
 
 
@@ -111,8 +112,8 @@ class Staging:
 
     def _add(self, name, line):
         parts = name.split("/")
-        if "" in parts or "." in parts or ".." in parts or parts[0] == FOLDER or "\n" in name:
-            raise ValueError(f"{name!r} is no name of a file on the board")
+        if "" in parts or "." in parts or ".." in parts or parts[0] in (FOLDER, REPL_FILE) or "\n" in name:
+            raise ValueError(f"{name!r} is no name for a file of an update")
         obstacle = _obstacle(self._root, name)
         for other in self.names:
             other = other.lstrip("/")
@@ -138,7 +139,7 @@ def _decided(folder):
     try:
         with open(folder + RECORD) as file:
             return file.read().split("\n")[:-1]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 

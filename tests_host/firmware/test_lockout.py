@@ -192,6 +192,13 @@ class TestUpdate:
         with pytest.raises(ConfigError, match="no token any more"):
             self.send(caller, {}, ["config.json"])
 
+    @pytest.mark.parametrize("files, delete", [({"main.py": "print()"}, []), ({}, ["main.py"])])
+    def test_what_starts_the_firmware_on_stock_micropython_stays(self, caller, monkeypatch, files, delete):
+        monkeypatch.setattr("firmware.boot.USER_MAIN", "user_main.py")
+        with pytest.raises(ConfigError, match="main.py starts the firmware on this board; .* user_main.py"):
+            self.send(caller, files, delete)
+        self.send(caller, {"user_main.py": "print()"})
+
     def test_a_certificate_cannot_be_deleted_without_its_key(self, caller, tmp_path):
         write_all(tmp_path, {"certificate.pem": "", "key.pem": ""})
         with pytest.raises(ValueError, match="no file certificate.pem"):

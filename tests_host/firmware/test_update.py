@@ -103,7 +103,9 @@ class TestTar:
 
 
 class TestStagedFiles:
-    @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb"])
+    @pytest.mark.parametrize(
+        "name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb", "repl", "repl/x"]
+    )
     def test_names_that_lead_elsewhere(self, tmp_path, name):
         with pytest.raises(ValueError):
             Staging(str(tmp_path)).create(name)
@@ -145,7 +147,7 @@ class TestStagedFiles:
         [
             (["no.py"], "no.py: there is no such file"),
             (["lib"], "lib is a folder"),
-            (["../x"], "no name of a file"),
+            (["../x"], "no name for a file"),
             (["kept.txt"] * 2, "kept.txt and kept.txt take"),
         ],
     )
@@ -609,7 +611,7 @@ class TestService:
         [
             (archive(NEW)[:3000], "the archive has no end"),
             (archive({}), "the archive is empty"),
-            (archive({"../x": "x"}), "no name of a file"),
+            (archive({"../x": "x"}), "no name for a file"),
             (archive({"lib": "x"}), "lib is a folder"),
             (archive({"kept.txt/x": "x"}), "kept.txt is a file"),
             (archive({}, ["no.py"]), "there is no such file"),

@@ -8,7 +8,7 @@ from free_ports import free_port
 from image import QUIET
 
 from tools.board import update, verdict
-from tools.board.errors import ToolError, Unreachable
+from tools.board.errors import ToolError, Unreachable, UsageError
 
 TOKEN = QUIET["control"]["token"]
 
@@ -113,6 +113,13 @@ def test_a_place_that_is_taken_is_told_before_anything_changes(tool, board, host
 def test_a_path_that_nothing_reads_is_warned_about():
     names = ["build/disk/sensors/soil.py", "services/door.py", "main.py", "lib/a/b.py", "www/a.html", "x/y.py"]
     assert verdict.unread(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
+
+
+@pytest.mark.parametrize("name", ["random.py", "lib/json.mpy", "socket.py"])
+def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UsageError, match=f"{name}: the firmware would load this as"):
+        update.update(None, [f"{name}={tmp_path / 'x'}"])
 
 
 class Esp32:

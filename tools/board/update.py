@@ -20,6 +20,11 @@ RESTART_S = 60
 POLL_S = 1
 TRIAL_S = 4000  # boot.steady_s is an hour at the most
 LARGEST_CHUNK = 65536
+# Modules that the firmware imports: a program of this name would be found in the place of MicroPython's own.
+HIDEABLE = frozenset(
+    """binascii errno gc hashlib io json machine micropython network os random re select socket ssl struct sys _thread
+    time tls""".split()
+)
 METHOD_NOT_FOUND = -32601
 _STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
 IMAGE_MAGIC = 0xE9  # of Espressif's images
@@ -85,6 +90,10 @@ def _read(words, delete):
     for word in words:
         name, equals, path = word.partition("=")
         files.update(_files(Path(path if equals else name), name))
+    for name in files:
+        folder, _, file = name.rpartition("/")
+        if folder in ("", "lib") and file.endswith((".py", ".mpy")) and file.partition(".")[0] in HIDEABLE:
+            raise UsageError(f"{name}: the firmware would load this as MicroPython's module; give it another name")
     if not files and not delete:
         raise UsageError("there is nothing to send, and nothing to delete")
     return FILES, _archive(files, delete), files
