@@ -102,6 +102,7 @@ def run(board=None, clock=None):
         _watch_over(app, record, AFTER_WATCHDOG if after_watchdog else 1)
         outcome = app.run()
     except KeyboardInterrupt:
+        board.stop_watchdog()
         record.end()
         return ENDED
     except SystemExit:
@@ -109,7 +110,10 @@ def run(board=None, clock=None):
     except Exception as error:
         log.error("boot", "failed", error)
         # Again, if that leads to safe mode at last. Otherwise it would go on for ever: then rather the REPL.
-        return REBOOT if record.kept and not safe_reason else ENDED
+        if record.kept and not safe_reason:
+            return REBOOT
+        board.stop_watchdog()
+        return ENDED
     record.end(safe=outcome == SAFE_MODE)
     return REBOOT if outcome in (REBOOT, SAFE_MODE) else ENDED
 

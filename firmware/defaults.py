@@ -6,16 +6,19 @@ docs/configuration.md explains them; a test keeps the two in step.
 from firmware.schema import (
     Address,
     Choice,
-    Collector,
     Flag,
     HostName,
     Integer,
     ListOf,
+    Netmask,
     Number,
     Optional,
     Record,
     Secret,
+    Server,
     Text,
+    WifiKey,
+    check_static,
 )
 
 # One object for all keys of a kind: each takes 50 bytes of a chip's heap, on every board.
@@ -23,12 +26,13 @@ ON = Flag(True)
 OFF = Flag(False)
 PIN_OR_NONE = Optional(Integer(0, 0, 255))
 ADDRESS = Address()
-NETMASK = Address("255.255.255.0")
-WIFI_KEY = Secret(8, 63)
+NETMASK = Netmask()
 
 WIFI_NETWORK = Record(
+    check=check_static,
     ssid=Text(shortest=1, longest=32),
-    password=WIFI_KEY,
+    password=WifiKey(),  # empty: the network is open
+    security=Choice("any", "any", "wpa2", "wpa3"),
     address=ADDRESS,  # static; empty is DHCP
     netmask=NETMASK,
     gateway=ADDRESS,
@@ -52,7 +56,8 @@ SCHEMA = Record(
         backoff_s=Number(2, 0.1, 3600),
         backoff_most_s=Number(300, 0.1, 86400),
         probe_s=Integer(30, 0, 3600),  # 0: never
-        ntp=Text("pool.ntp.org", 0, 80),  # empty: none
+        ntp=Server("pool.ntp.org", "a time server"),
+        announce=Integer(8094, 0, 65535),  # UDP port where boards are looked for; 0: never
     ),
     wifi=Record(
         networks=ListOf(WIFI_NETWORK, 8),
@@ -62,10 +67,11 @@ SCHEMA = Record(
     ap=Record(
         enabled=ON,
         ssid=Text("", 0, 32),  # empty: the device's name
-        password=WIFI_KEY,  # empty: open
+        password=Secret(8, 63),  # empty: open
         channel=Integer(6, 1, 13),
     ),
     lan=Record(
+        check=check_static,
         enabled=ON,
         phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, as "LAN8720"
         phy_address=Integer(0, 0, 31),
@@ -83,6 +89,7 @@ SCHEMA = Record(
         tx=PIN_OR_NONE,
         rx=PIN_OR_NONE,
         baud=Integer(921600, 1200, 5000000),
+        chat=ListOf(Secret(1, 100), 12),  # lines for the modem before PPP; secret, as one may hold the PIN
         user=Text("", 0, 64),
         password=Secret(1, 64),
     ),
@@ -92,7 +99,7 @@ SCHEMA = Record(
         jitter=Number(0.1, 0, 0.5),  # part of the interval
         broadcast=ON,
         port=Integer(8094, 1, 65535),
-        collectors=ListOf(Collector(), 4),
+        collectors=ListOf(Server("", "a collector"), 4),
         measurement=Text("board", 1, 32),
     ),
     sensors=Record(

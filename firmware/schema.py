@@ -4,6 +4,7 @@
 key, the value and what was expected. `show(value)` is the value with every secret replaced.
 """
 
+from firmware import borrow
 from firmware.config import ConfigError
 from firmware.network.interface import is_address
 
@@ -97,25 +98,84 @@ def _is_host_name(value):
     return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
 
 
+def WifiKey():
+    """What a station joins with: empty, a password, or the network's key itself."""
+    kind = Secret(8, 63)
+    is_password = kind.accepts
+    kind.accepts = lambda value: is_password(value) or _is_text(value, 64, 64) and _is_of(value.lower(), _HEX)
+    kind.expected = lambda: "empty, a password of 8 to 63 bytes, or a key of 64 hexadecimal digits"
+    return kind
+
+
+_HEX = "0123456789abcdef"
+
+
+def _is_of(text, characters):
+    return all(c in characters for c in text)
+
+
 def Address(default=""):
     """An IPv4 address, or empty."""
     return Kind(
         default,
-        lambda value: value == "" or is_address(value),
+        lambda value: value == "" or _is_ipv4(value),
         lambda: "an IPv4 address, as '192.168.1.20', or empty",
     )
 
 
-def Collector():
-    """Where datagrams go: "host" or "host:port"."""
-    return Kind("", _is_collector, lambda: "a collector, as 'influx.local:8089'")
+def _is_ipv4(value):
+    return isinstance(value, str) and _is_of(value, ".0123456789") and is_address(value)
 
 
-def _is_collector(value):
+def Netmask():
+    """Which part of an address is the network's."""
+    return Kind("255.255.255.0", _is_netmask, lambda: "a netmask, as '255.255.255.0'")
+
+
+def _number(address):
+    """An IPv4 address as one number."""
+    return int.from_bytes(bytes(int(part) for part in address.split(".")), "big")
+
+
+def _is_netmask(value):
+    if not _is_ipv4(value):
+        return False
+    hosts = 0xFFFFFFFF - _number(value)
+    return hosts & hosts + 1 == 0 and 3 <= hosts < 0xFFFFFFFF
+
+
+def check_static(values, start):
+    """A static address and its gateway have to be in one subnet. Raises ConfigError."""
+    if values["address"]:
+        borrow("firmware.subnet").check(values, start, _number)
+
+
+def Server(default, kind):
+    """A machine elsewhere, `kind` in words: "host" or "host:port". Where there is a default, it may be empty: none."""
+    return Kind(
+        default,
+        lambda value: bool(default and value == "") or _is_server(value),
+        lambda: f"{kind}: a name or an IPv4 address, and :port if it is another; IPv6 is not supported",
+    )
+
+
+def _is_server(value):
     if not _is_text(value, 1, 80):
         return False
-    host, _, port = value.partition(":")
-    return bool(host) and (not port or (port.isdigit() and 0 < int(port) < 65536))
+    host, colon, port = value.partition(":")
+    is_port = 0 < len(port) < 6 and _is_of(port, "0123456789") and 0 < int(port) < 65536
+    return _is_host(host) and (is_port or not colon)
+
+
+def _is_host(host):
+    """True for an address, or a name whose last part is not a number."""
+    labels = (host[:-1] if host.endswith(".") else host).split(".")
+    if _is_of(labels[-1], "0123456789"):
+        return _is_ipv4(host)
+    return all(0 < len(label) < 64 and _is_of(label.lower(), _NAME) for label in labels)
+
+
+_NAME = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def Optional(kind):
@@ -143,11 +203,15 @@ class ListOf(Kind):
 
 
 class Record(Kind):
-    """Named values; what is not given has its default, what is not known is an error."""
+    """Named values; what is not given has its default, what is not known is an error.
 
-    def __init__(self, **kinds):
+    `check(values, start)` looks at values that have to fit each other; `start` is what comes before their keys.
+    """
+
+    def __init__(self, check=None, **kinds):
         super().__init__({}, lambda value: isinstance(value, dict), lambda: "an object with " + self._known())
         self._kinds = kinds
+        self._check = check
 
     def _known(self):
         return ", ".join(sorted(self._kinds))
@@ -158,7 +222,10 @@ class Record(Kind):
         for key in value:
             if key not in self._kinds:
                 raise ConfigError(f"{start}{key}", "this key", f"known here; known are {self._known()}")
-        return {key: kind.fill(value.get(key, kind.default), start + key) for key, kind in self._kinds.items()}
+        values = {key: kind.fill(value.get(key, kind.default), start + key) for key, kind in self._kinds.items()}
+        if self._check:
+            self._check(values, start)
+        return values
 
     def show(self, value):
         return {key: kind.show(value[key]) for key, kind in self._kinds.items() if key in value}

@@ -21,7 +21,8 @@ _POINTER = const(0xC0)
 _TRIES_S = const((1, 2, 4))  # how long each question waits for its answer
 _SHORTEST_LIFE_S = const(60)
 _LONGEST_LIFE_S = const(3600)
-_PAUSE_S = const(60)  # after a name could not be looked up
+_PAUSE_S = const(60)  # after a name could not be looked up; twice as long each time
+_LONGEST_PAUSE_S = const(960)
 _MOST = const(16)  # names that are remembered
 
 
@@ -75,6 +76,7 @@ class Names:
         self.pool = pool
         self.clock = clock
         self.log = log
+        self.is_alone = False  # in a network of the board's own, which leads nowhere
         self._known = {}
 
     def address(self, host):
@@ -92,8 +94,9 @@ class Names:
         name.look_up()
         return name.address
 
-    def network_up(self, _connection):
+    def network_up(self, connection):
         """Another network may have other answers, or one where there was none."""
+        self.is_alone = connection.gateway == connection.address
         self._forget()
 
     def network_down(self, _reason):
@@ -118,14 +121,24 @@ class _Name:
         self._socket = None
         self._mark = b""
         self._tries = 0
+        self._pause_s = _PAUSE_S
+        self._reason = None  # that has been told
         self._timer = XTimer(names.pool, self._ask)
 
     def look_up(self):
         """Begin to ask, unless the last answer is still good or a question on its way."""
         if self._socket or self._believed_until > self._names.clock.uptime():
             return
-        server = self._names.network.ipconfig("dns")
-        self._server = _MULTICAST if self._host.endswith(".local") else (server, _PORT)
+        host = self._host.rstrip(".").lower()
+        if host.split(".")[-1].isdigit():
+            self._fail("neither a name nor an IPv4 address")
+            return
+        if host.endswith(".local"):
+            self._server = _MULTICAST
+        elif self._names.is_alone:
+            return
+        else:
+            self._server = (self._names.network.ipconfig("dns"), _PORT)
         if not is_address(self._server[0]) or self._server[0] == _NOBODY:
             self._fail("there is no name server")
             return
@@ -161,12 +174,17 @@ class _Name:
             self._fail("unknown")
             return
         self.address = address
+        self._pause_s = _PAUSE_S
+        self._reason = None
         self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
 
     def _fail(self, reason):
         """Go on with the address that was good, if there was one: a name server may be silent for a while."""
-        self._names.log.warning("names", f"{self._host}: {reason}")
-        self._believe(_PAUSE_S)
+        if reason != self._reason:  # once, not for ever
+            self._reason = reason
+            self._names.log.warning("names", f"{self._host}: {reason}")
+        self._believe(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _believe(self, seconds):
         self.stop()

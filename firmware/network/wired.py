@@ -1,6 +1,7 @@
 """Ways onto a network by a wire: Ethernet, and PPP over a UART. interface.py has their shape."""
 
-from firmware.network.interface import FAILED, UP, Interface, set_address
+from firmware import borrow
+from firmware.network.interface import FAILED, UP, Interface
 
 
 class LanLink(Interface):
@@ -39,7 +40,7 @@ class LanLink(Interface):
         if not self.interface:
             self.interface = self._make()
         self.interface.active(True)
-        set_address(self.interface, self._settings)
+        borrow("firmware.network.joining").set_address(self.interface, self._settings)
 
     def stop(self):
         """Leave it on: a cable that is plugged in later is noticed by the next attempt at once."""

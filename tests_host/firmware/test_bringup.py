@@ -57,7 +57,14 @@ class NetworkBench(Bench):
         return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
-        return [call[1] for call in self.network.called("connect")]
+        """Each once, however many ways it was tried."""
+        tried = []
+        for name, *arguments in self.network.calls:
+            if name == "country":
+                tried.append(None)
+            elif name == "connect":
+                tried[-1] = arguments[0]
+        return tried
 
     def wait_until(self, condition, limit_s=3600):
         """Seconds until `condition()` holds."""
@@ -205,11 +212,117 @@ def test_a_wrong_password_is_told_and_the_next_network_tried(station):
     assert not any("home-password" in text for text in bench.texts())
 
 
+@pytest.mark.parametrize(
+    "narrowed, wpa3_only, tried",
+    [
+        ("any", False, [None]),
+        ("any", True, [None, 6]),
+        ("wpa2", True, [None, None]),
+        ("wpa3", True, [5]),
+    ],
+)
+def test_a_pico_w_joins_what_its_radio_can_join(tmp_path, narrowed, wpa3_only, tried):
+    networks = [{**HOME, "security": narrowed}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.network.wpa3_only = ("home",) if wpa3_only else ()
+    bench.start()
+    bench.advance(10)
+    assert bench.listener.is_up == (narrowed != "wpa2")
+    assert bench.network.station.securities == tried
+
+
+def test_the_way_that_worked_is_tried_first_the_next_time(tmp_path):
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.network.wpa3_only = ("home",)
+    bench.start()
+    bench.advance(10)
+    bench.network.station.securities.clear()
+    del bench.network.air["home"]
+    bench.wait_until(lambda: not bench.listener.is_up)
+    bench.network.air["home"] = "ok"
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.network.station.securities == [6]
+
+
+def test_a_radio_that_never_answers_is_asked_the_other_way_in_the_next_attempt(tmp_path):
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.network.air["home"] = "stall"
+    bench.start()
+    bench.advance(90)
+    assert bench.network.station.securities[:4] == [None, 6, None, 6]
+
+
+def test_esp32_is_left_to_choose_by_itself(tmp_path):
+    networks = [{**HOME, "security": "wpa3"}]
+    bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    assert bench.listener.is_up
+
+
+def test_a_radio_without_wpa3_says_so(tmp_path):
+    networks = [{**HOME, "security": "wpa3"}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    del bench.network.WLAN.SEC_WPA3
+    bench.start()
+    bench.advance(1)
+    assert any("no driver for wpa3" in text for text in bench.texts())
+
+
+@pytest.mark.parametrize(
+    "password, security, reason",
+    [
+        ("", 5, "the network needs a password"),
+        ("home-password", 0, "the network is open: it takes no password"),
+        ("home-password", 2, "no security that both sides know"),
+        ("home-password", None, "no such network in reach"),
+    ],
+)
+def test_a_pico_w_names_a_network_for_what_it_is(tmp_path, password, security, reason):
+    """Its status is "no such network" in all cases; one scan tells."""
+    networks = [{"ssid": "home", "password": password}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.heard = {"other": 5} if security is None else {"home": security, "other": 5}
+    bench.start()
+    bench.advance(600)
+    assert f"connecting: wifi 'home': {reason}" in bench.texts()
+    assert len(bench.network.called("scan")) == 1
+
+
+def test_no_scan_that_a_short_watchdog_would_not_outlast(tmp_path):
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.board.watchdog_s = 2
+    bench.start()
+    bench.advance(20)
+    assert not bench.network.called("scan")
+
+
+@pytest.mark.parametrize(
+    "password, happens, reason",
+    [
+        ("", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "the network needs a password"),
+        ("home-password", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no security that both sides know"),
+        ("home-password", "STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security"),
+    ],
+)
+def test_esp32_says_itself_what_a_network_is(tmp_path, password, happens, reason):
+    networks = [{"ssid": "home", "password": password}]
+    bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = happens
+    bench.start()
+    bench.advance(20)
+    assert any(reason in text for text in bench.texts())
+    assert not bench.network.called("scan")
+
+
 def test_an_unknown_code_is_told_as_a_number(station):
     bench = station([HOME])
     bench.network.air["home"] = 39
     bench.start()
-    bench.advance(4)
+    bench.advance(8)
     assert any("code 39" in text for text in bench.texts())
 
 

@@ -64,6 +64,37 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"lan": {"address": "1.2.3.256"}}, ["lan.address", "'1.2.3.256'", "an IPv4 address"]),
         ({"lan": {"address": "1.2.3.x"}}, ["lan.address", "'1.2.3.x'"]),
         ({"lan": {"address": "1.2.3.0004"}}, ["lan.address", "'1.2.3.0004'"]),
+        ({"lan": {"netmask": "255.255.0.255"}}, ["lan.netmask", "'255.255.0.255'", "a netmask, as"]),
+        ({"lan": {"netmask": "0.0.0.0"}}, ["lan.netmask", "a netmask, as"]),
+        ({"lan": {"netmask": "255.255.255.255"}}, ["lan.netmask", "a netmask, as"]),
+        ({"lan": {"address": "192.168.1.0"}}, ["lan.address", "a board's address in 192.168.1.0/24"]),
+        ({"lan": {"address": "192.168.1.255"}}, ["lan.address", "a board's address in 192.168.1.0/24"]),
+        (
+            {"lan": {"address": "10.1.2.3", "netmask": "255.255.240.0", "gateway": "10.1.16.1"}},
+            ["lan.gateway", "'10.1.16.1'", "another address in 10.1.0.0/20"],
+        ),
+        ({"lan": {"address": "10.1.2.3", "gateway": "10.1.2.3"}}, ["lan.gateway", "another address in 10.1.2.0/24"]),
+        (
+            {"wifi": {"networks": [{"ssid": "x", "address": "10.1.2.3", "gateway": "10.1.3.1"}]}},
+            ["wifi.networks.0.gateway", "'10.1.3.1'", "another address in 10.1.2.0/24"],
+        ),
+        ({"wifi": {"networks": [{"ssid": "x", "password": "x" * 64}]}}, ["password", "64 hexadecimal digits"]),
+        ({"wifi": {"networks": [{"ssid": "x", "password": "a" * 65}]}}, ["password", "64 hexadecimal digits"]),
+        ({"wifi": {"networks": [{"ssid": "x", "security": "wep"}]}}, ["security", "'wep'", "'wpa3'"]),
+        ({"ap": {"password": "a" * 64}}, ["ap.password", "8 to 63 bytes"]),
+        ({"network": {"ntp": "pool.ntp.org:ntp"}}, ["network.ntp", "a time server", "'pool.ntp.org:ntp'"]),
+        ({"network": {"ntp": "http://pool.ntp.org"}}, ["network.ntp", "a time server"]),
+        ({"network": {"ntp": "2001:db8::1"}}, ["network.ntp", "IPv6 is not supported"]),
+        ({"telemetry": {"collectors": ["[2001:db8::1]:8089"]}}, ["telemetry.collectors.0", "IPv6 is not supported"]),
+        ({"telemetry": {"collectors": ["10.0.0.256"]}}, ["telemetry.collectors.0", "'10.0.0.256'"]),
+        ({"telemetry": {"collectors": ["10.0.0.²"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["host:²"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a..b"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a" * 64]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a b"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": [""]}}, ["telemetry.collectors.0"]),
+        ({"lan": {"address": "1.2.3.²"}}, ["lan.address"]),
+        ({"ppp": {"chat": ["AT", 7]}}, ["ppp.chat.1"]),
         ({"device": {"name": "-bad-"}}, ["device.name", "'-bad-'", "host name"]),
         ({"network": {"order": ["radio"]}}, ["network.order.0", "'radio'", "'wifi'"]),
         ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
@@ -94,12 +125,33 @@ def test_names_that_a_board_may_have(bench, name):
     ("telemetry.interval_s", 0.1), ("telemetry.interval_s", 86400), ("telemetry.jitter", 0), ("telemetry.port", 1),
     ("telemetry.port", 65535), ("ap.channel", 13), ("control.token", "8 bytes."), ("control.token", "x" * 64),
     ("network.order", ["wifi"] * 4), ("telemetry.collectors", ["host:65535"]), ("lan.address", "255.0.0.1"),
+    ("network.ntp", ""), ("network.ntp", "10.0.0.1:123"), ("network.ntp", "time_server.local."),
+    ("lan.netmask", "255.255.255.252"), ("lan.netmask", "128.0.0.0"),
 ])  # fmt: skip
 def test_the_ends_of_what_may_be_belong_to_it(bench, key, value):
     config = load(bench)
     config.set(key, value)
     section, name = key.split(".")
     assert config[section][name] == value
+
+
+def test_a_static_address_at_the_end_of_its_subnet(bench):
+    config = load(bench)
+    config.set("lan", {"address": "10.1.0.1", "netmask": "255.255.240.0", "gateway": "10.1.15.254"})
+    assert config["lan"]["gateway"] == "10.1.15.254"
+
+
+def test_the_key_of_a_wifi_network_instead_of_its_password(bench):
+    key = "0123456789abcdefABCDEF" + "0" * 42
+    config = load(bench)
+    config.set("wifi.networks", [{"ssid": "x", "password": key}])
+    assert config["wifi"]["networks"][0]["password"] == key
+
+
+def test_a_modem_s_lines_are_as_secret_as_the_pin_in_them(bench):
+    config = load(bench)
+    config.set("ppp.chat", ["AT+CPIN=1234", "ATD*99#"])
+    assert config.get("ppp.chat") == ["***", "***"]
 
 
 def test_after_a_bad_file_the_last_good_copy_holds(bench, write):
