@@ -18,6 +18,7 @@ import sys
 
 from firmware import borrow
 
+
 def _module(name):
     """A module that not every board has, or None."""
     try:

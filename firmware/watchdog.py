@@ -5,7 +5,8 @@ import sys
 from firmware import const
 from firmware.network.interface import guarded
 
-_RP2_CONTROL = const(0x40058000 + 0x3000)  # RP2040 data sheet, sections 4.7.6 and 2.1.2: what is written here is cleared
+# RP2040 data sheet, sections 4.7.6 and 2.1.2: bits that are written at this distance are cleared.
+_RP2_CONTROL = const(0x40058000 + 0x3000)
 _RP2350_CONTROL = const(0x400D8000 + 0x3000)
 _RP2_ENABLE = const(1 << 30)
 _ESP32_LONGEST_MS = const(1 << 29)  # six days; its driver counts in quarters of a millisecond

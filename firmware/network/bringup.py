@@ -135,7 +135,7 @@ class Bringup:
         elif error or state == FAILED:
             self._attempt_failed(error or self._active.reason)
         elif self._clock.uptime_ms() >= self._deadline_ms:
-            self._attempt_failed("no answer in time")
+            self._attempt_failed(self._active.late or "no answer in time")
         else:
             self._timer.Restart(CONNECTING_POLL_S)
 

@@ -39,6 +39,7 @@ class Interface:
 
     waits_ms = None
     reason = ""
+    late = None  # what to tell where the time to connect is over
     broken = False  # it cannot work before the next boot: it is not tried again
     restartable = True
 

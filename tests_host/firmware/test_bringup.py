@@ -1,6 +1,7 @@
 """The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
@@ -11,6 +12,7 @@ from firmware.network.bringup import Bringup
 from firmware.network.interface import broadcast_address
 from firmware.network.links import make_fallback, make_links
 from firmware.system import network_status
+from tools.emulator.modem import Modem
 
 
 class Listener:
@@ -469,9 +471,7 @@ class TestAccessPoint:
         bench.start()
         bench.wait_until(lambda: bench.listener.is_up)
         assert bench.listener.told == [("up", "192.168.4.1")]
-        assert bench.network.access_point.options == {
-            "ssid": "device", "channel": 6, "key": "12345678", "security": 3
-        }
+        assert bench.network.access_point.options == {"ssid": "device", "channel": 6, "key": "12345678", "security": 3}
         bench.network.air["home"] = "ok"
         bench.wait_until(lambda: bench.bringup.state == "up")
         assert bench.listener.told[1:] == [("down", "wifi 'home' is back"), ("up", "192.168.1.20")]
@@ -593,6 +593,122 @@ class TestOtherLinks:
         assert self.modems[0].hang_ups == 1
         bench.wait_until(lambda: self.modems[0].state == 2)
         assert len(self.modems) == 1
+
+
+class Cable:
+    """A UART with a modem at its other end."""
+
+    def __init__(self, clock, **options):
+        self.clock = clock
+        self.received = b""
+        self.modem = Modem(self.receive, **options)
+
+    def receive(self, data):
+        self.received += data
+
+    def write(self, data):
+        self.modem.receive(data, self.clock.now / 1000)
+
+    def read(self):
+        self.modem.tick(self.clock.now / 1000)
+        data, self.received = self.received, b""
+        return data or None
+
+
+LINES = ["ATZ", "ATE0", "AT+CPIN=1234", 'AT+CGDCONT=1,"IP","internet"', "ATD*99#"]
+
+
+class TestModem:
+    """A modem that has to be told what to do."""
+
+    @pytest.fixture
+    def dial(self, tmp_path):
+        def start(lines=LINES, **options):
+            bench = NetworkBench(tmp_path, ap={"enabled": False}, ppp={"chat": list(lines)})
+            bench.cable = Cable(bench.clock, **options)
+            bench.board.support = SimpleNamespace(uart=lambda baud: bench.cable)
+            bench.modem = bench.cable.modem
+            bench.ppps = []
+
+            def ppp(uart):
+                assert bench.modem.online, "PPP before the modem is online"
+                bench.ppps.append(FakePpp(uart))
+                return bench.ppps[-1]
+
+            bench.network.PPP = ppp
+            return bench.start()
+
+        return start
+
+    def test_it_is_told_the_lines_in_turn_and_then_ppp_begins(self, dial):
+        bench = dial(pin="1234", apn="internet")
+        bench.wait_until(lambda: bench.ppps)
+        expected = [*LINES[:2], "AT+CPIN?", *LINES[2:]]
+        assert bench.modem.said == expected
+        bench.ppps[0].state = 3
+        bench.advance(1)
+        assert bench.listener.told == [("up", "10.64.0.2")]
+
+    def test_a_pin_that_is_not_asked_for_is_not_given(self, dial):
+        bench = dial()
+        bench.wait_until(lambda: bench.ppps)
+        assert not [line for line in bench.modem.said if line.startswith("AT+CPIN=")]
+
+    def test_a_wrong_pin_is_given_once_and_not_told(self, dial):
+        bench = dial(pin="4321")
+        bench.advance(3600)
+        assert bench.modem.pin_tries == 2
+        told = [text for text in bench.texts() if "+CME ERROR: 16" in text]
+        assert told and "line 3 of ppp.chat" in told[0] and "not tried again before the next boot" in told[0]
+        assert "1234" not in " ".join(bench.texts())
+        assert bench.texts()[-1] == "waiting: for the next boot"
+
+    def test_a_sim_that_is_locked_is_left_alone(self, dial):
+        bench = dial(pin="4321")
+        bench.modem.pin_tries = 0
+        bench.advance(600)
+        assert any("the SIM is locked" in text and "SIM PUK" in text for text in bench.texts())
+        assert bench.modem.said.count("AT+CPIN?") == 1
+
+    def test_what_the_modem_refuses_is_told_and_tried_again(self, dial):
+        bench = dial(apn="another")
+        bench.advance(60)
+        assert any("line 5 of ppp.chat: NO CARRIER" in text for text in bench.texts())
+        assert bench.modem.said.count("ATD*99#") > 1
+
+    def test_a_modem_that_is_silent_is_named(self, dial):
+        bench = dial()
+        bench.modem.receive = lambda data, now: b""
+        bench.advance(60)
+        assert "connecting: ppp: no answer to line 1 of ppp.chat" in bench.texts()
+
+    def test_a_modem_that_is_still_online_is_called_back_first(self, dial):
+        """As after a reset of the board."""
+        bench = dial(["ATH", "ATD*99#"])
+        bench.modem.online = True
+        bench.wait_until(lambda: bench.ppps)
+        assert bench.modem.said == ["ATH", "ATD*99#"]
+
+    def test_it_is_dialled_again_once_ppp_of_the_last_call_has_ended(self, dial):
+        bench = dial(["ATD*99#"])
+        bench.wait_until(lambda: bench.ppps)
+        ppp = bench.ppps[0]
+        ppp.state = 3
+        bench.advance(1)
+        ppp.isconnected = lambda: False
+        ppp.disconnect = lambda: None  # it waits for the other end
+        bench.modem.online = False
+        bench.advance(10)
+        assert len(bench.modem.said) == 1
+        ppp.state = 0
+        bench.wait_until(lambda: len(bench.modem.said) == 2)
+
+    def test_bytes_that_are_no_text(self, dial):
+        bench = dial()
+        bench.modem.receive = lambda data, now: bench.cable.receive(b"\xff\xfe\r\nERROR \xff\r\n") or b""
+        bench.advance(60)
+        assert any("line 1 of ppp.chat: ERROR" in text for text in bench.texts())
+        assert not any("next boot" in text for text in bench.texts())
 
 
 class TestConfiguredWires:
