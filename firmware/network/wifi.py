@@ -7,6 +7,9 @@ from firmware.network.interface import CONNECTING, FAILED, UP, Interface
 # connected), and a first "no such network" may be one missed beacon: failures count from here on.
 STATUS_SETTLES_MS = 3000
 
+# The driver of the Pico W tries for ever to join a network of WPA3 as one of WPA2. A wrong key is noticed after 4 s.
+_ONE_WAY_MS = const(8000)
+
 _CYW43_NO_ADDRESS_YET = const(2)  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, without a name of its own
 
 
@@ -69,15 +72,19 @@ class StationLink(Interface):
         if state == UP:
             self._untried = 0
             self._failed_with = None
-        elif self._clock.uptime_ms() - self._started_ms >= STATUS_SETTLES_MS:
-            state = self._judge(self.interface.status())
+        else:
+            since_ms = self._clock.uptime_ms() - self._started_ms
+            if since_ms >= STATUS_SETTLES_MS:
+                state = self._judge(self.interface.status(), since_ms)
         return state
 
-    def _judge(self, status):
-        if status in (self._constant("STAT_IDLE"), self._constant("STAT_CONNECTING"), self._constant("STAT_GOT_IP")):
-            return CONNECTING
+    def _judge(self, status, since_ms):
         if status == _CYW43_NO_ADDRESS_YET and self._is_cyw43:
             self._untried = 0
+            return CONNECTING
+        if status in (self._constant("STAT_IDLE"), self._constant("STAT_CONNECTING"), self._constant("STAT_GOT_IP")):
+            if self._untried and since_ms >= _ONE_WAY_MS:
+                self._join_the_other_way()
             return CONNECTING
         if self._untried and status != self._constant("STAT_WRONG_PASSWORD"):
             self._join_the_other_way()
