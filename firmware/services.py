@@ -131,13 +131,17 @@ class ServiceSet:
             entry.start(self._app)
 
     def replace(self, name, service):
-        """Put `service` in the place of the one of that name, and start it."""
+        """Put `service` in the place of the one of that name, or after all others, and start it."""
         for entry in self._entries:
             if entry.name == name:
                 entry.service = service
-                entry.start(self._app)
-                if self._app.bringup.connection:
-                    entry.call("network_up", self._app.bringup.connection)
+                break
+        else:
+            entry = _Entry(name, service, self._app.pool, self._app.log)
+            self._entries.append(entry)
+        entry.start(self._app)
+        if self._app.bringup.connection:
+            entry.call("network_up", self._app.bringup.connection)
 
     def network_up(self, connection):
         """Tell those that run."""

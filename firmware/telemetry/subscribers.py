@@ -1,5 +1,6 @@
 """Telemetry for clients of the control server: its settings, and every measurement as a notification."""
 
+from firmware import borrow
 from firmware.control.jsonrpc import encode_notification
 
 _SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
@@ -33,6 +34,7 @@ class Subscribers:
             raise ValueError(f"key: one of {', '.join(_SETTINGS)}")
         self._app.config.set("telemetry." + key, value)
         self._telemetry.take_settings()
+        borrow("firmware.own_services").announce(self._app)
         self._telemetry.measure_soon()
         return self._get(session)
 

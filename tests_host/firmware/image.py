@@ -21,6 +21,7 @@ PATIENCE_S = 20
 QUIET = {
     "telemetry": {"broadcast": False, "interval_s": 0.1},
     "control": {"port": 0, "token": "a token for tests", "requests_per_s": 1000},
+    "network": {"announce": 0},
 }
 
 
