@@ -245,6 +245,23 @@ class TestRun:
 
         self.run(during)
 
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+    def test_who_gets_the_repl_is_not_bitten(self, error):
+        """Ctrl-C, and a firmware that fails where no record can be kept, so that it does not start again."""
+        self.configure(watchdog_s=8, steady_s=30)
+        boards = []
+        if error is ZeroDivisionError:
+            (self.folder / "boots.json").mkdir()
+
+        def during(app):
+            app.live(40)
+            boards.append(app.board)
+            assert app.board.watchdog_s == 8
+            raise error
+
+        assert self.run(during) == boot.ENDED
+        assert boards[0].watchdog_s == 0
+
     def test_no_watchdog_without_configuration_nor_in_safe_mode(self):
         self.run(lambda app: app.live(100) or "safe mode")
         self.configure(watchdog_s=8)

@@ -64,13 +64,18 @@ ALWAYS = set(
     "configure, safe, then, more",
     [
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
-        ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
+        ("config.set('telemetry.enabled', False)", None, "", "network.announce network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
-        ("", "'asked for'", "", ""),
-        ("", "'asked for'", CALL.format("info"), "system"),
-        ("", "'asked for'", CALL.format("help"), "system"),
-        ("", "'asked for'", CALL.format("config.get"), "system"),
-        ("", "'asked for'", CALL.format("update.status"), "control.auth update update.service update.tar staged_files"),
+        ("", "'asked for'", "", "network.announce"),
+        ("", "'asked for'", CALL.format("info"), "network.announce system"),
+        ("", "'asked for'", CALL.format("help"), "network.announce system"),
+        ("", "'asked for'", CALL.format("config.get"), "network.announce system"),
+        (
+            "",
+            "'asked for'",
+            CALL.format("update.status"),
+            "network.announce control.auth update update.service update.tar staged_files",
+        ),
     ],
 )
 def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
