@@ -1,5 +1,6 @@
 """What the board's modules are asked for: firmware/board.py."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -37,9 +38,8 @@ def test_the_number_is_the_chips_and_its_end_in_the_name():
 def test_the_watchdog_of_an_rp2_is_switched_off(monkeypatch, chip, cleared):
     memory = {}
     ours = board(WDT=lambda timeout: SimpleNamespace(feed=None), mem32=memory)
-    monkeypatch.setattr(
-        "firmware.watchdog.sys", SimpleNamespace(platform="rp2", implementation=SimpleNamespace(_machine=chip))
-    )
+    monkeypatch.setattr(sys, "platform", "rp2")
+    monkeypatch.setattr(sys.implementation, "_machine", chip, raising=False)
     ours.stop_watchdog()
     assert not memory, "none runs"
     assert ours.start_watchdog(8) and ours.watchdog_s == 8
@@ -50,7 +50,7 @@ def test_the_watchdog_of_an_rp2_is_switched_off(monkeypatch, chip, cleared):
 def test_the_watchdog_of_an_esp32_is_made_to_wait(monkeypatch):
     made = []
     ours = board(WDT=lambda id=0, timeout=5000: made.append(timeout) or SimpleNamespace(feed=None))
-    monkeypatch.setattr("firmware.watchdog.sys", SimpleNamespace(platform="esp32"))
+    monkeypatch.setattr(sys, "platform", "esp32")
     ours.start_watchdog(8)
     ours.stop_watchdog()
     assert made == [8000, 1 << 29]
