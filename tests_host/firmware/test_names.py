@@ -8,7 +8,7 @@ import pytest
 from fakes import Bench
 from image import PATIENCE_S, until
 
-from firmware.network import names
+from firmware.network import dns, names
 from firmware.network.bringup import Connection
 
 HOST = "time.example.org"
@@ -27,12 +27,12 @@ def answer(asked, *records, flags=0x8180):
     return asked[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + asked[12:] + b"".join(records)
 
 
-ASKED = names.question(MARK, HOST)
+ASKED = dns.question(MARK, HOST)
 
 
 def test_the_question_is_that_of_the_specification():
     assert ASKED == MARK + bytes.fromhex("0100 0001 0000 0000 0000") + b"\x04time\x07example\x03org\0\0\x01\0\x01"
-    assert names.question(MARK, HOST + ".") == ASKED
+    assert dns.question(MARK, HOST + ".") == ASKED
 
 
 @pytest.mark.parametrize("datagram, found", [
@@ -47,7 +47,7 @@ def test_the_question_is_that_of_the_specification():
     (b"", None),
 ])  # fmt: skip
 def test_what_an_answer_says(datagram, found):
-    assert names.parse(datagram, MARK) == found
+    assert dns.parse(datagram, MARK) == found
 
 
 def test_nonsense_is_no_address_and_raises_nothing():
@@ -58,7 +58,7 @@ def test_nonsense_is_no_address_and_raises_nothing():
         for _ in range(source.randrange(4)):
             if datagram:
                 datagram[source.randrange(len(datagram))] = source.randrange(256)
-        found = names.parse(bytes(datagram), MARK)
+        found = dns.parse(bytes(datagram), MARK)
         assert found is None or found[0] is None or found[0].count(".") == 3
 
 

@@ -12,7 +12,8 @@ import pytest
 from fakes import Bench
 from image import IMAGE, until
 
-from firmware.network.ntp import IMAGE_DATE, NetworkTime, moment, parse, request
+from firmware.network.ntp import NetworkTime
+from firmware.network.sntp import IMAGE_DATE, moment, parse, request
 
 MARK = b"12345678"
 
@@ -55,13 +56,13 @@ def test_a_time_before_the_image_s_own_date_is_none(monkeypatch):
     now = 1_790_000_000
     answer = server_answer(now + 2208988800)
     for date, found in (("2026-09-21", now), ("2026-09-22", None), ("", now)):
-        monkeypatch.setattr("firmware.network.ntp.IMAGE_DATE", date)
+        monkeypatch.setattr("firmware.network.sntp.IMAGE_DATE", date)
         assert parse(answer, MARK) == found
 
 
 def test_the_image_s_date_is_the_interpreter_s():
     """On MicroPython; CPython does not tell one that means anything here."""
-    program = "from firmware.network.ntp import IMAGE_DATE; print(IMAGE_DATE)"
+    program = "from firmware.network.sntp import IMAGE_DATE; print(IMAGE_DATE)"
     done = subprocess.run([IMAGE, "-c", program], capture_output=True, text=True, timeout=60)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d\n", done.stdout), done.stdout + done.stderr
     assert IMAGE_DATE == ""
@@ -73,7 +74,7 @@ def test_moment_is_what_the_clock_takes():
 
 def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
     gmtime = time.gmtime
-    monkeypatch.setattr("firmware.network.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
+    monkeypatch.setattr("firmware.network.sntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
 
 
