@@ -1,6 +1,7 @@
 """A modem that has to be told what to do before PPP: firmware/network/chat.py, on the emulated board's cable."""
 
 import json
+import time
 
 import pytest
 
@@ -28,6 +29,7 @@ def dialling(networked, new_board):
         device.soft_reset()
         device.write_file("/config.json", json.dumps({"ppp": {"chat": LINES}, "network": {"ntp": ""}}).encode())
         device.run_firmware()
+        board.console = device.console
         return board
 
     return start
@@ -62,5 +64,11 @@ def test_a_call_that_the_network_ends_is_made_again(dialling):
 
 def test_a_wrong_pin_is_given_once(dialling):
     board = dialling(pin="4321")
-    assert not board.link.wait_up(30)
+    printed = ""
+    deadline = time.monotonic() + UP_SEC
+    while "waiting: for the next boot" not in printed:
+        assert time.monotonic() < deadline, printed
+        time.sleep(0.1)
+        printed += board.console()
     assert board.link.modem.pin_tries == 2
+    assert "line 3 of ppp.chat: +CME ERROR: 16" in printed and PIN not in printed

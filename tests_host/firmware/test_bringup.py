@@ -697,8 +697,11 @@ class TestModem:
     def test_a_modem_that_is_still_online_is_called_back_first(self, dial):
         """As after a reset of the board."""
         bench = dial(["ATH", "ATD*99#"])
-        bench.modem.online = True
+        bench.modem.online = bench.modem._has_call = True
+        ended = []
+        bench.modem.on_end = lambda: ended.append(True)
         bench.wait_until(lambda: bench.ppps)
+        assert ended
         assert bench.modem.said == ["ATH", "ATD*99#"]
 
     def test_it_is_dialled_again_once_ppp_of_the_last_call_has_ended(self, dial):
@@ -709,7 +712,7 @@ class TestModem:
         bench.advance(1)
         ppp.isconnected = lambda: False
         ppp.disconnect = lambda: None  # it waits for the other end
-        bench.modem.online = False
+        bench.modem.hang_up()
         bench.advance(10)
         assert len(bench.modem.said) == 1
         ppp.state = 0

@@ -23,6 +23,8 @@ class PppLink:
         self._is_down.set()
         self._stop_read, self._stop_write = os.pipe()
         self.peer = PppPeer(self._send, tun.write, self._changed, local, remote)
+        if modem:
+            modem.on_end = self.peer.lost
         self._thread = threading.Thread(target=self._run, name="ppp", daemon=True)
         self._thread.start()
 

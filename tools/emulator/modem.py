@@ -22,6 +22,8 @@ class Modem:
         self._heard = 0.0  # when the last bytes came
         self._escape = False  # "+++" has come after a silence
         self._echo = True
+        self._has_call = False  # online, or called back to its commands
+        self.on_end = lambda: None  # called when the board has ended a call
         self.said = []  # commands, in turn
         self.pin_tries = PIN_TRIES
         self.online = False
@@ -45,6 +47,7 @@ class Modem:
 
     def hang_up(self):
         """The call has ended."""
+        self._has_call = False
         if self.online:
             self.online = False
             self._answer("NO CARRIER")
@@ -79,7 +82,11 @@ class Modem:
         elif name == "ATD*99#":
             self._dial()
             return
-        elif name not in ("AT", "ATZ", "ATH"):
+        elif name in ("ATZ", "ATH"):
+            if self._has_call:
+                self._has_call = False
+                self.on_end()
+        elif name != "AT":
             self._answer("ERROR")
             return
         self._answer("OK")
@@ -100,8 +107,11 @@ class Modem:
             self._answer("+CME ERROR: 16")
 
     def _dial(self):
+        if self._has_call:
+            self._answer("ERROR")
+            return
         if not self._is_unlocked or self._apn and f'"{self._apn}"' not in (self._context or ""):
             self._answer("NO CARRIER")
             return
         self._answer("CONNECT 150000000")
-        self.online = True
+        self.online = self._has_call = True
