@@ -540,6 +540,19 @@ class TestAccessPoint:
         bench.network.access_point.guests = []
         bench.wait_until(lambda: bench.bringup.state == "up")
 
+    def test_an_attempt_ends_when_somebody_comes_in(self, station):
+        bench = station(ap={"enabled": True})
+        bench.start()
+        bench.wait_until(lambda: bench.bringup.state == "waiting")
+        bench.wait_until(lambda: bench.bringup.state == "connecting")
+        bench.network.access_point.guests = [(b"123456",)]
+        bench.advance(0.5)
+        bench.network.air["home"] = bench.network.air["attic"] = "ok"
+        tried = len(bench.networks_tried())
+        bench.advance(100)
+        assert bench.bringup.state == "waiting" and len(bench.networks_tried()) == tried
+        assert bench.network.access_point.on
+
 
 def test_no_network_at_all_is_said_and_costs_nothing(tmp_path):
     bench = NetworkBench(tmp_path, ap={"enabled": False}).start()
