@@ -15,6 +15,17 @@ except ImportError:
         return value
 
 
+_ALL_DIGITS = "%.15g" if float("1e300") < float("inf") else "%.7g"  # doubles, or single precision
+
+
+def number_text(value):
+    """A finite number with the digits that count: 8.03, where MicroPython's `str` may say 8.029999999999999."""
+    if not isinstance(value, float):
+        return str(value)
+    short = "%.6g" % value  # in single precision the seventh digit may be wrong
+    return short if float(short) == value else _ALL_DIGITS % value
+
+
 NAME = "XAsyncSockets firmware"
 VERSION = "0.1.0"
 

@@ -16,6 +16,8 @@ import binascii
 import os
 import sys
 
+from firmware import borrow
+
 
 def _module(name):
     """A module that not every board has, or None."""
@@ -37,7 +39,9 @@ class Board:
         self.reserved_pins = self._given("RESERVED_PINS", ())
         self.keeps_time = self._given("KEEPS_TIME", False)
         self.last_update = None  # of the image: "on trial", "kept" or "went back"
-        self._watchdog = None
+        self.settings_on_trial = False
+        self.watchdog = None
+        self.watchdog_s = 0  # after so long it bites; 0: none runs
 
     def _given(self, name, default):
         return getattr(self.support, name, default)
@@ -90,17 +94,17 @@ class Board:
         return bool(cause) and cause() == getattr(self.machine, "WDT_RESET", None)
 
     def start_watchdog(self, seconds):
-        """Start the watchdog; False where the board has none. It cannot be stopped again."""
-        watchdog = getattr(self.machine, "WDT", None)
-        if not watchdog:
-            return False
-        self._watchdog = watchdog(timeout=seconds * 1000)
-        return True
+        """Start the watchdog; False where the board has none."""
+        return borrow("firmware.watchdog").start(self, seconds)
+
+    def stop_watchdog(self):
+        """The loop turns no more, and somebody else has the board."""
+        borrow("firmware.watchdog").stop(self)
 
     def feed_watchdog(self):
         """Tell the watchdog, where one runs, that the loop turns."""
-        if self._watchdog:
-            self._watchdog.feed()
+        if self.watchdog:
+            self.watchdog.feed()
 
     def _partition(self, find):
         """find(esp32.Partition, the one that runs), or None where there are none (only ESP32's images have them)."""

@@ -9,21 +9,15 @@ from firmware import borrow
 
 
 class ConfigError(ValueError):
-    """A value that a configuration cannot have."""
+    """What a configuration cannot have; its `args` are the faults, a text each."""
 
-    def __init__(self, path, value, expected):
-        text = repr(value)
-        text = text if len(text) <= 40 else text[:37] + "..."
-        super().__init__(f"{path or 'configuration'}: {text} is not {expected}")
+    def __str__(self):
+        return "; ".join(self.args)
 
 
-def _schema():
-    """The description of every key: for what is stored or shown, and gone again afterwards."""
-    return borrow("firmware.defaults", "firmware.schema").SCHEMA
-
-
-def _files():
-    return borrow("firmware.config_file")
+def _defaults():
+    """The module that describes every key: for what is stored or shown, and gone again afterwards."""
+    return borrow("firmware.defaults", "firmware.schema")
 
 
 class Config:
@@ -37,17 +31,22 @@ class Config:
         self.source = "defaults"
         self.faults = []
         self.unsaved = False
+        self.safe = False  # what may lock out has its default
 
     def __getitem__(self, section):
         return self._values_now()[section]
 
     def load(self):
         """Take the file, or if it is bad the last good copy; never raises."""
-        _files().load(self, self._board, self._log)
+        borrow("firmware.config_file").load(self, self._board, self._log)
 
-    def use(self, given, source):
-        """Take these values, which come from the file `source`. Raises ConfigError."""
-        self._values = _schema().fill(given)
+    def use(self, given, source, check=None):
+        """Take these values, which come from the file `source`. Raises ConfigError, or what check(values) raises."""
+        defaults = _defaults()
+        values = defaults.SCHEMA.fill(given)
+        if check:
+            check(values)
+        self._values = defaults.safe(values) if self.safe else values
         self._given = given
         self.source = source
 
@@ -58,32 +57,37 @@ class Config:
 
     def get(self, key=""):
         """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
-        return self._find(_schema().show(self._values_now()), key)
+        schema = _defaults().SCHEMA
+        return self._find(schema.show(schema.fill(self._given)), key)
 
     def _find(self, value, key):
         for part in key.split(".") if key else ():
             try:
                 value = value[int(part) if isinstance(value, list) else part]
             except (KeyError, ValueError, IndexError, TypeError):
-                raise ConfigError(key, "this key", "a key of the configuration") from None
+                raise ConfigError(f"{key[:40]}: there is no such key") from None
         return value
 
-    def set(self, key, value):
-        """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so."""
-        self._change(borrow("firmware.edit").changed(self._given, key, value))
+    def set(self, key, value, check=None):
+        """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so, or what
+        check(new values) raises."""
+        self._change(borrow("firmware.edit").changed(self._given, key, value), check)
 
-    def reset(self, key=""):
-        """Back to the default of "section" or "section.key", or of all, in memory. Raises ConfigError."""
+    def reset(self, key="", check=None):
+        """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
         if key:
             self._find(self._values_now(), key)
-        self._change(borrow("firmware.edit").without(self._given, key) if key else {})
+        self._change(borrow("firmware.edit").without(self._given, key) if key else {}, check)
 
-    def _change(self, given):
-        self.use(given, self.source)
+    def _change(self, given, check):
+        self.use(given, self.source, check)
         self.unsaved = True
 
     def save(self):
-        """Write what is configured to the board's filesystem. Raises OSError."""
-        _files().save(self, self._given, self._board, self._log)
+        """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
+        OSError, and ConfigError for what would lock out."""
+        module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
+        on_trial = module.save(self, self._given, self._board, self._log)
         self.faults = []
         self.unsaved = False
+        return on_trial

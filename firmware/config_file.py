@@ -1,8 +1,8 @@
 """The files that keep a configuration: config.json, and the last one that was good."""
 
-import json
 import os
 
+from firmware.jsontext import loads
 from firmware.log import describe
 
 FILE = "config.json"
@@ -10,7 +10,7 @@ LAST_GOOD_FILE = "config.last.json"
 LONGEST_FILE = 16384  # bytes; more than this is no configuration, and might not fit into the heap
 
 
-def _read(path):
+def read_text(path):
     """The text of a file; None where there is none."""
     try:
         size = os.stat(path)[6]
@@ -18,15 +18,18 @@ def _read(path):
         return None
     if size > LONGEST_FILE:
         raise ValueError(f"{size} bytes are more than the {LONGEST_FILE} of a configuration")
-    with open(path) as file:
-        return file.read()
+    with open(path, "rb") as file:
+        return decoded(file.read())
 
 
-def _is_whole(text):
-    """False for JSON that breaks off: MicroPython's parser takes what there is of it (extmod/modjson.c)."""
-    pieces = text.replace("\\\\", "").replace('\\"', "").split('"')
-    outside = "".join(pieces[index] for index in range(0, len(pieces), 2))
-    return outside.count("{") == outside.count("}") and outside.count("[") == outside.count("]")
+def decoded(content):
+    """The text of a configuration. Raises ValueError where it is not UTF-8, which a mark at its start does not hurt."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
+        raise ValueError("this is UTF-16; save it as UTF-8")
+    try:
+        return (content[3:] if content[:3] == b"\xef\xbb\xbf" else content).decode()
+    except UnicodeError:
+        raise ValueError("this is not UTF-8 but Latin-1 or the like; save it as UTF-8") from None
 
 
 def write_whole(path, text):
@@ -46,45 +49,41 @@ def load(config, board, log):
     for name in (FILE, LAST_GOOD_FILE):
         text = _load_file(config, board, name)
         if text is not None:
-            if name == FILE:
-                _keep_good_copy(board, log, text)
+            if name == FILE and not board.has_file("trial.json"):
+                keep_good_copy(board, log, text)
             break
     for fault in config.faults:
         log.error("config", f"{fault}; using {config.source}")
 
 
+def parsed(text):
+    """What is in the text of a configuration. Raises ValueError."""
+    try:
+        return loads(text)
+    except ValueError:
+        raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
+
+
 def _load_file(config, board, name):
     """The text of the file if it is now in use, else None."""
     try:
-        text = _read(board.path(name))
+        text = read_text(board.path(name))
         if text is None:
             return None
-        try:
-            given = json.loads(text)
-            if not _is_whole(text):
-                raise ValueError
-        except ValueError:
-            raise ValueError("not JSON: half written, or a comma or quote is wrong") from None
-        config.use(given, name)
+        config.use(parsed(text), name)
         return text
+    except ValueError as error:
+        config.faults += [f"{name}: {fault}" for fault in error.args]
     except Exception as error:
-        says_enough = isinstance(error, ValueError)
-        config.faults.append(f"{name}: {error if says_enough else describe(error)}")
-        return None
+        config.faults.append(f"{name}: {describe(error)}")
+    return None
 
 
-def _keep_good_copy(board, log, text):
+def keep_good_copy(board, log, text):
+    """These are the settings to go back to."""
     copy = board.path(LAST_GOOD_FILE)
     try:
-        if _read(copy) != text:
+        if read_text(copy) != text:
             write_whole(copy, text)
     except (OSError, ValueError) as error:
         log.warning("config", f"no copy kept: {describe(error)}")
-
-
-def save(config, given, board, log):
-    """Write `given` to the board's filesystem. Raises OSError."""
-    text = json.dumps(given)
-    write_whole(board.path(FILE), text)
-    _keep_good_copy(board, log, text)
-    config.source = FILE

@@ -36,8 +36,8 @@ def _tell_control(app, connection):
 
 def _listen_command(port):
     return (
-        "python3 -c \"import socket; s = socket.socket(2, 2); s.bind(('', " + str(port) + ")); "
-        'print(s.recv(2000).decode())"'
+        "python3 -c \"from socket import *; s = socket(2, 2); s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); "
+        "s.bind(('', " + str(port) + ')); print(s.recv(2000).decode())"'
     )
 
 

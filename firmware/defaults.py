@@ -6,16 +6,21 @@ docs/configuration.md explains them; a test keeps the two in step.
 from firmware.schema import (
     Address,
     Choice,
-    Collector,
     Flag,
     HostName,
     Integer,
     ListOf,
+    Measurement,
+    Netmask,
     Number,
     Optional,
     Record,
     Secret,
+    Server,
+    Tag,
     Text,
+    WifiKey,
+    check_static,
 )
 
 # One object for all keys of a kind: each takes 50 bytes of a chip's heap, on every board.
@@ -23,12 +28,13 @@ ON = Flag(True)
 OFF = Flag(False)
 PIN_OR_NONE = Optional(Integer(0, 0, 255))
 ADDRESS = Address()
-NETMASK = Address("255.255.255.0")
-WIFI_KEY = Secret(8, 63)
+NETMASK = Netmask()
 
 WIFI_NETWORK = Record(
+    fit=check_static,
     ssid=Text(shortest=1, longest=32),
-    password=WIFI_KEY,
+    password=WifiKey(),  # empty: the network is open
+    security=Choice("any", "any", "wpa2", "wpa3"),
     address=ADDRESS,  # static; empty is DHCP
     netmask=NETMASK,
     gateway=ADDRESS,
@@ -38,7 +44,7 @@ WIFI_NETWORK = Record(
 SCHEMA = Record(
     device=Record(
         name=HostName(),  # empty: the board's kind and the end of its number
-        tags=ListOf(Text(shortest=3, longest=64), 8),  # more tags for each line, as "room=kitchen"
+        tags=ListOf(Tag(), 8),  # more tags for each line, as "room=kitchen"
     ),
     boot=Record(
         repl=OFF,
@@ -47,12 +53,13 @@ SCHEMA = Record(
         steady_s=Integer(30, 1, 3600),
     ),
     network=Record(
-        order=ListOf(Choice("host", "host", "lan", "wifi", "ppp"), 4, ("lan", "wifi", "ppp", "host")),
+        order=ListOf(Choice("host", "host", "lan", "wifi", "ppp"), 4, ("lan", "wifi", "ppp", "host"), least=1),
         connect_timeout_s=Integer(20, 1, 300),
         backoff_s=Number(2, 0.1, 3600),
         backoff_most_s=Number(300, 0.1, 86400),
         probe_s=Integer(30, 0, 3600),  # 0: never
-        ntp=Text("pool.ntp.org", 0, 80),  # empty: none
+        ntp=Server("pool.ntp.org", "a time server"),
+        announce=Integer(8094, 0, 65535),  # UDP port where boards are looked for; 0: never
     ),
     wifi=Record(
         networks=ListOf(WIFI_NETWORK, 8),
@@ -62,10 +69,11 @@ SCHEMA = Record(
     ap=Record(
         enabled=ON,
         ssid=Text("", 0, 32),  # empty: the device's name
-        password=WIFI_KEY,  # empty: open
+        password=Secret(8, 63),  # empty: open
         channel=Integer(6, 1, 13),
     ),
     lan=Record(
+        fit=check_static,
         enabled=ON,
         phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, as "LAN8720"
         phy_address=Integer(0, 0, 31),
@@ -83,6 +91,7 @@ SCHEMA = Record(
         tx=PIN_OR_NONE,
         rx=PIN_OR_NONE,
         baud=Integer(921600, 1200, 5000000),
+        chat=ListOf(Secret(1, 100), 12),  # lines for the modem before PPP; secret, as one may hold the PIN
         user=Text("", 0, 64),
         password=Secret(1, 64),
     ),
@@ -92,8 +101,8 @@ SCHEMA = Record(
         jitter=Number(0.1, 0, 0.5),  # part of the interval
         broadcast=ON,
         port=Integer(8094, 1, 65535),
-        collectors=ListOf(Collector(), 4),
-        measurement=Text("board", 1, 32),
+        collectors=ListOf(Server("", "a collector"), 4),
+        measurement=Measurement("board"),
     ),
     sensors=Record(
         off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use
@@ -122,3 +131,16 @@ SCHEMA = Record(
         idle_s=Integer(300, 1, 86400),
     ),
 )
+
+
+def safe(values):
+    """`values` for safe mode: what may lock out has its default. Who gets in, and that TLS is meant, stays."""
+    start = SCHEMA.fill({})
+    control = start["control"]
+    for key in ("port", "token", "certificate", "key"):
+        control[key] = values["control"][key]
+    values["control"] = control
+    values["network"] = start["network"]
+    for link in ("ap", "lan", "ppp"):
+        values[link]["enabled"] = True
+    return values

@@ -1,13 +1,12 @@
 """Changes to a configuration: what is given in it, with one key more or less."""
 
-import json
-
 from firmware.config import ConfigError
+from firmware.jsontext import dumps, loads
 
 
 def changed(given, key, value):
     """A copy of `given` in which "section.key" is `value`."""
-    given = json.loads(json.dumps(given))
+    given = loads(dumps(given))
     place, last = _place(given, key)
     place[last] = value
     return given
@@ -15,10 +14,10 @@ def changed(given, key, value):
 
 def without(given, key):
     """A copy of `given` without "section.key"."""
-    given = json.loads(json.dumps(given))
+    given = loads(dumps(given))
     place, last = _place(given, key)
     if not isinstance(place, dict):
-        raise ConfigError(key, "an item of a list", "a key with a default")
+        raise ConfigError(f"{key}: an item of a list has no default")
     place.pop(last, None)
     return given
 
@@ -36,7 +35,7 @@ def _place(values, key):
 
 def _index(values, part, key):
     if not isinstance(values, list):
-        raise ConfigError(key, "this key", "a key of the configuration")
+        raise ConfigError(f"{key[:40]}: there is no such key")
     if not part.isdigit() or int(part) >= len(values):
-        raise ConfigError(key, f"item {part}", f"one of the {len(values)} there are")
+        raise ConfigError(f"{key}: there is no item {part!r}: the list has {len(values)}")
     return int(part)

@@ -1,5 +1,6 @@
 """Ways past the firmware, to a REPL that is free."""
 
+from firmware import borrow
 from firmware.log import describe
 
 FILE = "repl"
@@ -9,6 +10,13 @@ def reason(board, config):
     """Why the REPL has to stay free, or None."""
     if board.has_file(FILE):
         return f"there is a file {FILE}"
+    found = _by_settings(board, config)
+    if found and board.has_file("trial.json") and borrow("firmware.update.trial", "firmware.config_file").fail(board):
+        return None  # run() takes them back
+    return found
+
+
+def _by_settings(board, config):
     if config["boot"]["repl"]:
         return "boot.repl is true"
     button = config["boot"]["button"]

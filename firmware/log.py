@@ -12,23 +12,42 @@ def describe(error):
 
 
 class Log:
-    """A ring of the last `size` entries."""
+    """The last `size` entries. One that repeats is counted, and where there is no room for another, the source with the
+    most entries loses its oldest: what strangers cause pushes nothing out but its like."""
 
     def __init__(self, clock, size=50, console=True):
         self._clock = clock
         self._size = size
-        self._entries = []
+        self._entries = []  # (seconds, level, source, text, times)
         self.console = console
+        self.also = None  # f(line): keeps the lines of a boot that may not last
 
     def _add(self, level, source, text):
         text = str(text)[:LONGEST_TEXT]
         seconds = self._clock.uptime()
-        if len(self._entries) >= self._size:
-            self._entries.pop(0)
-        self._entries.append((seconds, level, source, text))
+        self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
+        mark = "" if level == "info" else level + ": "
+        line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
-            mark = "" if level == "info" else level + ": "
-            print(f"[{seconds:>6}] {source}: {mark}{text}")
+            print(line)
+        if self.also:
+            self.also(line)
+
+    def _make_room(self, level, source, text):
+        """Remove the entry that says the same, or one where there are too many. Returns how often it is said by now."""
+        entries = self._entries
+        for index, entry in enumerate(entries):
+            if entry[3] == text and entry[2] == source and entry[1] == level:
+                return entries.pop(index)[4] + 1
+        if len(entries) >= self._size:
+            sources = [entry[2] for entry in entries]
+            entries.pop(sources.index(max(sources, key=sources.count)))
+        return 1
+
+    def mark(self, source, text):
+        """What begins now: kept only of a boot that may not last."""
+        if self.also:
+            self.also(f"- {source}: {text}")
 
     def info(self, source, text):
         """What a reader of the console wants to know."""
@@ -45,11 +64,13 @@ class Log:
             print_traceback(error)
 
     def tail(self, count=20):
-        """The last `count` entries, oldest first, as dictionaries."""
-        return [
-            {"uptime": seconds, "level": level, "source": source, "text": text}
-            for seconds, level, source, text in self._entries[-count:]
-        ]
+        """The last `count` entries, oldest first, as dictionaries; `times`, where one was repeated."""
+        found = []
+        for seconds, level, source, text, times in self._entries[-count:]:
+            found.append({"uptime": seconds, "level": level, "source": source, "text": text})
+            if times > 1:
+                found[-1]["times"] = times
+        return found
 
 
 def print_traceback(error):

@@ -10,7 +10,9 @@ _SYSTEM = const(
 )
 _UPDATE = const("update.status update.begin update.write update.end update.abort")
 _TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
-_PINS = (("Pin", "gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
+_CONTROL_PORT = const(8095)  # where a control server is looked for
+_OFTEN_S = const(5)
+_PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
 def find(app):
@@ -35,4 +37,27 @@ def find(app):
 
             own.append(LinkWatch())
     own.append(Late("update", "firmware.update.service", "Update", _UPDATE))
+    if _is_unheard(app):
+        own.append(_announcer())
     return own
+
+
+def announce(app):
+    """From now on, if the settings have become such that the board is not heard of otherwise."""
+    if _is_unheard(app) and not app.services.get("announce"):
+        app.services.replace("announce", _announcer())
+
+
+def _announcer():
+    from firmware.network.announce import Announcer
+
+    return Announcer()
+
+
+def _is_unheard(app):
+    """True where nobody who looks for boards finds this one, or its control server, by the telemetry."""
+    port = app.config["network"]["announce"]
+    telemetry = app.config["telemetry"]
+    is_sent = telemetry["enabled"] and telemetry["broadcast"] and not app.safe_reason
+    is_found = telemetry["port"] == port and telemetry["interval_s"] <= _OFTEN_S
+    return bool(port) and not (is_sent and is_found and app.config["control"]["port"] == _CONTROL_PORT)

@@ -16,6 +16,7 @@ from XAsyncSockets import XTimer
 FOLDER = "services"
 _LONGEST_TICK_S = const(86400)
 _FAILURES_IN_A_ROW = const(10)  # ticks; then the service is ticked no more
+_LONG_TICK_MS = const(200)
 
 
 def user_classes(board, folder, class_name, log):
@@ -26,19 +27,22 @@ def user_classes(board, folder, class_name, log):
 class _Entry:
     """A service, and how it fares."""
 
-    def __init__(self, name, service, pool, log):
+    def __init__(self, name, service, app):
         self.name = name
         self.service = service
         self.state = "new"
         self.failures = 0  # in a row
-        self._log = log
-        self._timer = XTimer(pool, self._tick)
+        self._log = app.log
+        self._clock = app.clock
+        self._longest_ms = _LONG_TICK_MS  # a longer tick is told
+        self._timer = XTimer(app.pool, self._tick)
 
     def call(self, method, *args):
         """Call a method that the service may have; True unless it raised."""
         function = getattr(self.service, method, None)
         if not function:
             return True
+        self._log.mark(self.name, method)
         try:
             function(*args)
             return True
@@ -62,7 +66,13 @@ class _Entry:
         self._timer.Restart(min(max(getattr(self.service, "tick_s", 1), 0.001), _LONGEST_TICK_S))
 
     def _tick(self, _):
-        if self.call("tick"):
+        start = self._clock.uptime_ms()
+        done = self.call("tick")
+        took_ms = self._clock.uptime_ms() - start
+        if took_ms > self._longest_ms:
+            self._longest_ms = 2 * took_ms  # a few lines, however it varies
+            self._log.warning(self.name, f"tick took {took_ms} ms; nothing else could run meanwhile")
+        if done:
             self.failures = 0
         else:
             self.failures += 1
@@ -116,7 +126,7 @@ class ServiceSet:
             if name not in order:
                 order.append(name)
         for name in order:
-            self._entries.append(_Entry(name, services[name], self._app.pool, self._app.log))
+            self._entries.append(_Entry(name, services[name], self._app))
 
     def get(self, name):
         """The service of that name, or None."""
@@ -131,13 +141,17 @@ class ServiceSet:
             entry.start(self._app)
 
     def replace(self, name, service):
-        """Put `service` in the place of the one of that name, and start it."""
+        """Put `service` in the place of the one of that name, or after all others, and start it."""
         for entry in self._entries:
             if entry.name == name:
                 entry.service = service
-                entry.start(self._app)
-                if self._app.bringup.connection:
-                    entry.call("network_up", self._app.bringup.connection)
+                break
+        else:
+            entry = _Entry(name, service, self._app.pool, self._app.log)
+            self._entries.append(entry)
+        entry.start(self._app)
+        if self._app.bringup.connection:
+            entry.call("network_up", self._app.bringup.connection)
 
     def network_up(self, connection):
         """Tell those that run."""

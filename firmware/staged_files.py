@@ -1,7 +1,8 @@
 """Files that replace others all together: staged in a folder, valid by one rename, put in place by the next boot.
 
     update/0, 1, ...     the contents of the new files
-    update/files         their names, a line each. That it is there is the decision: it gets this name by a rename.
+    update/files         their names, a line each; "/" before a name means that the file is to be deleted.
+                         That it is there is the decision: it gets this name by a rename.
 
 Whatever is cut off by a loss of power, the next boot finds the old files, or finishes what was decided. This module
 imports nothing of the firmware's: it replaces the firmware's own files before one of them is imported. A later release
@@ -12,6 +13,8 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
+REPL_FILE = "repl"  # where it is, the firmware does not start (escape.py): nobody could undo that over the network
+_FOLDER_BIT = 0x4000
 
 
 def _remove(path):
@@ -21,12 +24,30 @@ def _remove(path):
         pass
 
 
-def _exists(path):
+def _sync():
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def _mode(path):
+    """What is there, as os.stat() says; 0 where nothing is."""
     try:
-        os.stat(path)
-        return True
+        return os.stat(path)[0]
     except OSError:
-        return False
+        return 0
+
+
+def _obstacle(root, name):
+    """What on the board keeps a file from the place `name`, or None."""
+    if _mode(root + name) & _FOLDER_BIT:
+        return f"{name} is a folder on the board"
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        if _mode(root + name) & _FOLDER_BIT:
+            break
+        if _mode(root + name):
+            return f"{name} is a file on the board"
+    return None
 
 
 def _make_folders(path):
@@ -74,48 +95,99 @@ class Staging:
 
     def create(self, name):
         """A binary file for the new content of `name`; close it. Raises ValueError for a name that cannot be."""
-        parts = name.split("/")
-        if "" in parts or "." in parts or ".." in parts or parts[0] == FOLDER or "\n" in name:
-            raise ValueError(f"{name!r} is no name of a file on the board")
+        self._add(name, name)
+        return open(self._path(str(len(self.names) - 1)), "wb")
+
+    def delete(self, name):
+        """Delete the file `name`, too. Raises ValueError where there is none."""
+        self._add(name, "/" + name)
+        if not _mode(self._root + name):
+            raise ValueError(f"{name}: there is no such file on the board")
+
+    def path(self, name):
+        """Where the content of the file `name` will be until the next boot; None for a file that is to be deleted."""
         if name in self.names:
-            raise ValueError(f"{name} comes twice")
+            return self._path(str(self.names.index(name)))
+        return None if "/" + name in self.names else self._root + name
+
+    def _add(self, name, line):
+        parts = name.split("/")
+        if "" in parts or "." in parts or ".." in parts or parts[0] in (FOLDER, REPL_FILE) or "\n" in name:
+            raise ValueError(f"{name!r} is no name for a file of an update")
+        obstacle = _obstacle(self._root, name)
+        for other in self.names:
+            other = other.lstrip("/")
+            if (name + "/").startswith(other + "/") or other.startswith(name + "/"):
+                obstacle = f"{name} and {other} take the same place"
+        if obstacle:
+            raise ValueError(obstacle)
         if not self.names:
             _make_folders(self._path("0"))
-        self.names.append(name)
-        return open(self._path(str(len(self.names) - 1)), "wb")
+        self.names.append(line)
 
     def commit(self):
         """From here on the next boot puts the files in place. Raises OSError."""
         with open(self._path("new"), "w") as file:
             file.write("\n".join(self.names) + "\n")
-        if hasattr(os, "sync"):
-            os.sync()
+        _sync()
         os.rename(self._path("new"), self._path(RECORD))
-        if hasattr(os, "sync"):
-            os.sync()
+        _sync()
+
+
+def _decided(folder):
+    """The lines of the record in `folder`; none where nothing is decided."""
+    try:
+        with open(folder + RECORD) as file:
+            return file.read().split("\n")[:-1]
+    except (OSError, ValueError):
+        return []
 
 
 def recover(root="/"):
-    """Put in place what was decided; called by every boot. Returns the names. Raises OSError, to be tried again."""
+    """Put in place what was decided; called by every boot. Returns the names. What cannot be placed stays for the next
+    boot; `left` tells it."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
-    if not _exists(root + FOLDER):
+    if not _mode(root + FOLDER):
         return []
     try:
         # After a rename that was cut off, littlefs 2.11 does not show the file beside it. Any write mends that.
         open(folder + "new", "w").close()
     except OSError:
         pass  # it is full; what had to be mended is
-    try:
-        with open(folder + RECORD) as file:
-            names = file.read().split("\n")[:-1]
-    except OSError:
-        names = []
+    names = _decided(folder)
     for number, name in enumerate(names):
-        staged = folder + str(number)
-        if _exists(staged):
-            _move(staged, root + name)
-    if hasattr(os, "sync"):
-        os.sync()
-    Staging(root)
+        _place(folder + str(number), root, name)
+    _sync()
+    if not left(root):
+        Staging(root)
     return names
+
+
+def _place(staged, root, name):
+    try:
+        if name.startswith("/"):
+            _remove(root + name[1:])
+        elif _mode(staged):
+            _move(staged, root + name)
+    except OSError:
+        pass  # a folder has this name, or the flash a fault: the other files are not kept waiting
+
+
+def report(root, log, give_up):
+    """Tell what could not be put in place; with `give_up` it is not tried again."""
+    for text in left(root):
+        log.error("update", f"not in place: {text}")
+    if give_up:
+        Staging(root)
+
+
+def left(root="/"):
+    """Why each file that was decided is not in its place, a text each."""
+    root = root.rstrip("/") + "/"
+    folder = root + FOLDER + "/"
+    return [
+        _obstacle(root, name) or f"{name} cannot be written"
+        for number, name in enumerate(_decided(folder))
+        if _mode(folder + str(number))
+    ]

@@ -45,10 +45,10 @@ class System:
         add("sensor.list", lambda session: app.sensors.list())
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
-        add("config.get", lambda session, key: app.config.get(key or ""), "key?")
-        add("config.set", self._set, "key value", writes=True)
+        add("config.get", lambda session, key="": app.config.get(key or ""), "key?")
+        add("config.set", self._set, "key value proof?", writes=True)
         add("config.save", self._save, writes=True)
-        add("config.reset", self._reset, "key?", writes=True)
+        add("config.reset", self._reset, "key? proof?", writes=True)
 
     def _help(self, _session):
         return borrow("firmware.control.help").lines(self._app.methods)
@@ -81,25 +81,37 @@ class System:
             return {}
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
-    def _read(self, _session, name):
+    def _read(self, _session, name=None):
         return self._app.sensors.read(name) if name else self._app.sensors.read_all()
 
-    def _tail(self, _session, count):
-        count = 20 if count is None else count
+    def _tail(self, _session, count=20):
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= 100:
             raise ValueError("count: 1 to 100")
         return self._app.log.tail(count)
 
-    def _set(self, _session, key, value):
-        self._app.config.set(str(key), value)
+    def _checks_token(self, session, proof):
+        """What lets nobody change the token who does not prove that he knows the one of now."""
+        token = self._app.config["control"]["token"]
+
+        def check(values):
+            if values["control"]["token"] != token:
+                from firmware.control.access import prove
+
+                prove(session, "token", values["control"]["token"], proof)
+
+        return check
+
+    def _set(self, session, key, value, proof=None):
+        self._app.config.set(str(key), value, self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
 
     def _save(self, _session):
-        self._app.config.save()
+        if self._app.config.save():
+            return "on trial: log in within 10 minutes after the next boot, or the old settings come back"
         return True
 
-    def _reset(self, _session, key):
-        self._app.config.reset(key or "")
+    def _reset(self, session, key="", proof=None):
+        self._app.config.reset(key or "", self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
 
     def _reboot(self, _session):

@@ -7,6 +7,8 @@ def run_file(path, name):
     """Run a Python file as module `name`; returns what it defined. Raises what it raises."""
     with open(path) as file:
         source = file.read()
+    if source[:1] == "\ufeff":  # with which some editors begin a file
+        source = source[1:]
     names = {"__name__": name, "__file__": path}
     exec(compile(source, path, "exec"), names)
     return names
@@ -23,6 +25,7 @@ def load_classes(board, folder, class_name, log):
         stem, _, kind = file_name.rpartition(".")
         if kind != "py" and (kind != "mpy" or stem + ".py" in files):
             continue
+        log.mark(folder, file_name)
         try:
             if kind == "py":
                 found = run_file(board.path(f"{folder}/{file_name}"), f"{folder}.{stem}").get(class_name)

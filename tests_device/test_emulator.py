@@ -33,6 +33,10 @@ def test_its_time_goes_with_the_computers():
     subprocess.run(["node", "--test", ROOT / "tests_device" / "time.test.mjs"], check=True, timeout=60)
 
 
+def test_several_thermometers_on_a_wire():
+    subprocess.run(["node", "--test", ROOT / "tests_device" / "one_wire.test.mjs"], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("expression", [
     "1/3", "2**0.5", "-7.5 // 2", "int(1e9)", "1e38 * 3", "float('nan') == float('nan')", "2147483648 / 3",
     "round(2.5)", "divmod(-7, 3)", "1.5e-3 + 2", "hash(1.0)", "int(-2.9)",

@@ -1,6 +1,8 @@
 """The firmware's services on the board, from this computer."""
 
+import contextlib
 import hmac
+import itertools
 import json
 import re
 import select
@@ -122,13 +124,82 @@ def test_wired_sensors_are_read(firmware, device):
     sensors = {"ds18b20": [{"pin": 15}], "bme280": [{"bus": 0, "sda": 4, "scl": 5}]}
     restart_with(firmware, device, {"sensors": sensors, "telemetry": {"interval_s": 0.5}})
     control = Control(firmware.address)
-    assert reading(control, "ds18b20")["celsius"] == pytest.approx(-12.5, abs=0.1)
+    assert list(reading(control, "ds18b20").values()) == pytest.approx([-12.5], abs=0.1)
     climate = reading(control, "bme280")
     assert climate["celsius"] == pytest.approx(23.4, abs=0.1)
     assert sorted(climate.values()) == pytest.approx([23.4, 56.0, 98760], rel=0.01)
     control.close()
     for name in ("ds18b20", "bme280"):
         firmware.detach_sensor(name)
+
+
+def test_a_thermometer_that_goes_costs_only_itself_and_comes_back(firmware, device):
+    """Two DS18B20 on one pin. One that was not there at the start is found, too."""
+    degrees = {"celsius_010000000000": -12.5, "celsius_020000000000": 30.0, "celsius_030000000000": 99.5}
+
+    def attach(serial):
+        name = f"thermometer{serial}"
+        firmware.attach_sensor("ds18b20", name, pin=15, serial=serial)
+        firmware.set_sensor(name, temperature=degrees[f"celsius_0{serial}0000000000"])
+
+    def reads(*serials):
+        expected = {f"celsius_0{serial}0000000000": degrees[f"celsius_0{serial}0000000000"] for serial in serials}
+        deadline = time.monotonic() + START_SEC
+        while True:
+            entry = next(entry for entry in control.call("sensor.list") if entry["name"] == "ds18b20")
+            if entry["reading"] == expected or time.monotonic() > deadline:
+                assert entry["reading"] == expected, entry
+                return entry["error"]
+            time.sleep(0.2)
+
+    attach(1)
+    attach(2)
+    restart_with(firmware, device, {"sensors": {"ds18b20": [{"pin": 15}]}, "telemetry": {"interval_s": 1}})
+    control = Control(firmware.address)
+    assert reads(1, 2) is None
+    firmware.detach_sensor("thermometer1")
+    assert reads(2) == "celsius_010000000000: OSError: it does not answer"
+    attach(1)
+    assert reads(1, 2) is None
+    attach(3)
+    assert reads(1, 2, 3) is None
+    control.close()
+    for serial in (1, 2, 3):
+        firmware.detach_sensor(f"thermometer{serial}")
+
+
+def test_a_pin_that_is_driven_is_not_changed_by_who_reads(firmware, device):
+    restart_with(firmware, device, {"control": {"token": TOKEN}})
+    owner, anybody = Control(firmware.address), Control(firmware.address)
+    log_in(owner)
+    for pin in (OUTPUT, 26):
+        owner.call("gpio.write", pin=pin, value=1)
+        for method, name in itertools.product(("adc.read", "gpio.read"), (pin, f"GP{pin}", f"GPIO{pin}")):
+            with contextlib.suppress(AssertionError):  # an error answers, too
+                anybody.call(method, pin=name)
+            assert firmware.pin(pin) == 1
+    owner.call("gpio.mode", pin=26, mode="analog")
+    firmware.set_voltage(0, 1.65)
+    assert anybody.call("adc.read", pin="GP26") == pytest.approx(0.5, abs=0.01)
+    for name in (0, "GP0", "GPIO0", 1, "GP1", "GPIO1"):
+        with pytest.raises(AssertionError, match="belongs to the board itself"):
+            anybody.call("gpio.read", pin=name)
+    assert anybody.call("gpio.pins") == list(range(2, 30))
+    owner.call("gpio.mode", pin=OUTPUT, mode="in")
+    owner.close()
+    anybody.close()
+
+
+def test_numbers_have_the_digits_that_count(networked, board, device):
+    """MicroPython 1.25 prints 0.96 as 0.9599999 and 0.97 as 0.9700001, in single precision."""
+    device.soft_reset()
+    device.run("from firmware import number_text")
+    text = "number_text(number / {0})"
+    wrong = f"[number for number in range(3000) if float({text}) != number / {{0}} or len({text}) > {{1}}]"
+    assert device.value(wrong.format(100, 5)) == device.value(wrong.format(8, 7)) == []
+    assert device.value("[number_text(value) for value in (100653.3, 24562929664, 100.0, 1e30)]") == [
+        "100653.3", "24562929664", "100", "1e+30",
+    ]  # fmt: skip
 
 
 def reading(control, name):
@@ -141,12 +212,17 @@ def reading(control, name):
         time.sleep(0.2)
 
 
+def log_in(control):
+    challenge = control.call("auth.challenge")
+    key = hmac.digest(TOKEN.encode(), b"login", "sha256")
+    signed = f"{challenge['board']} {challenge['nonce']}"
+    control.call("auth.login", response=hmac.new(key, signed.encode(), "sha256").hexdigest())
+
+
 def test_a_pin_is_switched_by_who_knows_the_token(firmware, device):
     restart_with(firmware, device, {"control": {"token": TOKEN}})
     control = Control(firmware.address)
-    nonce = control.call("auth.challenge")
-    nonce = nonce["nonce"] if isinstance(nonce, dict) else nonce
-    control.call("auth.login", response=hmac.new(TOKEN.encode(), nonce.encode(), "sha256").hexdigest())
+    log_in(control)
     firmware.watch_pin(OUTPUT)
     control.call("gpio.mode", pin=OUTPUT, mode="out")
     for level in (1, 0, 1):

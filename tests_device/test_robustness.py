@@ -10,6 +10,7 @@ import pytest
 
 from tests_device.device import Device
 from tests_device.test_firmware import ANSWER_SEC, START_SEC, Control, connect
+from tools.flash.config import config
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 1000
@@ -57,6 +58,51 @@ def test_a_reset_by_the_watchdog(board, device):
         assert time.monotonic() < deadline, "the watchdog has not reset the board"
         time.sleep(0.1)
     assert device.value("__import__('machine').reset_cause() == __import__('machine').WDT_RESET")
+
+
+def test_the_watchdog_can_be_stopped(board, device):
+    """Its control register says so; and nothing resets the board any more."""
+    device.soft_reset()
+    before = board.stats()["resets"]
+    device.run("""
+        import machine
+        from firmware.board import Board
+        board = Board()
+        board.start_watchdog(1)
+        assert machine.mem32[0x40058000] >> 30 & 1
+        board.stop_watchdog()
+        assert not machine.mem32[0x40058000] >> 30 & 1
+        """)
+    time.sleep(3)
+    assert board.stats()["resets"] == before
+
+
+def test_who_stops_the_firmware_is_not_bitten_by_its_watchdog(networked, board, device, tmp_path):
+    settings = {**board.settings, "boot": {"watchdog_s": 2, "steady_s": 1}}
+    device.soft_reset()
+    device.write_file("/config.json", json.dumps(settings).encode())
+    device.run_firmware()
+    control = Control(board.address)
+    deadline = time.monotonic() + START_SEC
+    while control.call("uptime") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    control.close()
+    before = board.stats()["resets"]
+    device.run("kept = 1")
+    time.sleep(4)
+    assert device.value("kept") == 1 and board.stats()["resets"] == before
+    device.close()
+    new = tmp_path / "config.json"
+    new.write_text(json.dumps({**settings, "boot": {"steady_s": 60}}))
+    for _ in range(4):
+        config(new, board.port, say=str)
+        connection = Control(board.address)
+        assert connection.call("info")["safe_mode"] is None
+        connection.close()
+    assert board.stats()["resets"] == before
+    device.soft_reset()
+    device.write_file("/config.json", json.dumps(board.settings).encode())
 
 
 def test_files_survive_a_power_cut(new_board):

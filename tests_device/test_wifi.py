@@ -1,5 +1,6 @@
 """What only Wi-Fi has: networks that are wrong, vanish, change or are the board's own. On an emulated Pico W."""
 
+import hashlib
 import json
 import os
 import random
@@ -121,6 +122,54 @@ def test_a_wrong_key_is_named_and_the_next_network_taken(air, firmware):
     board = firmware([network("office", "not the key"), network(SSID)])
     wait_joined(board, SSID)
     assert "wifi 'office': wrong password" in history(board)
+
+
+@pytest.mark.parametrize("security", ["wpa", "wpa2", "wpa2/wpa3", "wpa3"])
+def test_a_network_of_each_security_is_joined(air, firmware, security):
+    air.add("office", KEY, security)
+    board = firmware([network("office"), network(SSID)])
+    wait_joined(board, "office")
+    assert "wifi 'office', 10.65.0.11" in history(board)
+
+
+def test_a_network_is_joined_by_its_key_instead_of_its_password(air, firmware):
+    air.add("office", KEY)
+    digits = hashlib.pbkdf2_hmac("sha1", KEY.encode(), b"office", 4096, 32).hex()
+    board = firmware([network("office", digits)])
+    wait_joined(board, "office")
+
+
+@pytest.mark.parametrize("security", ["open", "wpa2", "wpa3"])
+def test_a_hidden_network_is_joined(air, firmware, security):
+    key = "" if security == "open" else KEY
+    air.add("attic", key, security, hidden=True)
+    board = firmware([network("attic", key)])
+    wait_joined(board, "attic")
+
+
+def test_a_name_that_is_not_ascii(air, firmware):
+    air.add("Café 😀", KEY)
+    board = firmware([network("Café 😀")])
+    wait_joined(board, "Café 😀")
+
+
+def test_what_does_not_fit_is_named_for_what_it_is(air, firmware):
+    air.add("office", KEY)
+    air.add("cafe")
+    board = firmware([network("office", ""), network("cafe", KEY), network(SSID)])
+    wait_joined(board, SSID)
+    told = history(board)
+    assert "wifi 'office': the network needs a password" in told
+    assert "wifi 'cafe': the network is open: it takes no password" in told
+
+
+def test_a_network_that_is_narrowed_to_what_it_has_not(air, firmware):
+    """The driver tries for ever."""
+    narrowed = {**network("attic"), "security": "wpa2"}
+    air.add("attic", KEY, "wpa3")
+    board = firmware([narrowed, network(SSID)])
+    wait_joined(board, SSID)
+    assert "wifi 'attic': no answer in time" in history(board)
 
 
 def test_a_key_that_is_changed_and_changed_back(air, home, firmware):

@@ -1,13 +1,11 @@
 """The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
 
-A line that begins with the name of a method is plain: `gpio.write pin=2 value=1` is answered with text. All others
-are JSON. Every limit answers with an error that says which, and touches only the connection that hit it. Nobody keeps
-a place for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
+A line that begins with a letter is plain: `gpio.write pin=2 value=1` is answered with text. All others are JSON.
+Every limit answers with an error that says which, and touches only the address that hit it. Nobody keeps a place
+for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
-import os
-
-from firmware import const
+from firmware import borrow, const
 from firmware.control.jsonrpc import (
     ACCESS_DENIED,
     IDLE_TOO_LONG,
@@ -19,39 +17,39 @@ from firmware.control.jsonrpc import (
     answer,
     encode_error,
 )
+from firmware.control.places import find, loser
 from firmware.log import describe
-from XAsyncSockets import XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XTimer
+from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
-_BURST_S = const(2)  # so many seconds' requests may come at once
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+_DEFAULT_PORT = const(8095)
 _RETRY_S = const(5)  # until a port that was in use is tried again
 
 
 class Session:
     """One client."""
 
-    def __init__(self, server, client):
-        self._server = server
+    def __init__(self, server, client, visitor):
+        self.server = server
+        self.visitor = visitor
         self._app = server.app
         self._client = client
         self._receiving = False
         self._heard = False
         self._ahead = 0
-        self._skipped = 0
-        self._credit_ms = 1000 * _BURST_S
-        self._credited_at = self._app.clock.uptime_ms()
         self._calls = 0  # for the line at hand
         self._refusals = 0
-        self.nonce = None  # that an answer is expected to
-        self.nonce_at = 0
+        self.nonce = None  # that an answer is expected to: see access.py
+        self.nonce_at = self.wait_s = 0
         self._idle = XTimer(self._app.pool, self._idle_too_long)
         self.address = client.CliAddr[0]
         self.authenticated = False
         self.unlimited = False  # in its rate: it brings an update
         self.closed = False
         self.leaving = False
-        self.since = self.alive_at = self._app.clock.uptime()
+        self._has_place = True
+        self._take_place(1)
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
         self._is_alive()
@@ -60,6 +58,15 @@ class Session:
     @property
     def _settings(self):
         return self._app.config["control"]
+
+    def now(self):
+        """The uptime in milliseconds."""
+        return self._app.clock.uptime_ms()
+
+    @property
+    def greeting(self):
+        """True while TLS may still be in its handshake: until the first line."""
+        return self.server.secure and not self._heard
 
     # --- the connection
 
@@ -94,7 +101,6 @@ class Session:
                 self.close()
 
     def _is_alive(self):
-        self.alive_at = self._app.clock.uptime()
         self._idle.Restart(self._settings["idle_s"])
 
     def _send(self, text):
@@ -117,8 +123,6 @@ class Session:
         if self._ahead < _ANSWERS_AHEAD:
             self._is_alive()
             self._send(text)
-        else:
-            self._skipped += 1
 
     def _fail(self, code, message):
         self._send(encode_error(None, code, message))
@@ -132,7 +136,27 @@ class Session:
         """End the connection; what was queued still goes out."""
         if not self.closed:
             self.leaving = True
+            self.give_place()
             self._client.Close()
+
+    @property
+    def lingers(self):
+        """True while it is over, but still has something to send."""
+        return self.leaving and self._client.SocketID is not None
+
+    def drop(self):
+        """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
+        self._client.OnExceptionalCondition()
+
+    def _take_place(self, places):
+        self.visitor.pass_time(self.now())
+        self.visitor.places += places
+
+    def give_place(self):
+        """Its place is no longer one that others may want."""
+        if self._has_place:
+            self._has_place = False
+            self._take_place(-1)
 
     def _on_closed(self, client, _reason):
         self.closed = True
@@ -141,7 +165,8 @@ class Session:
         if error and (not self._heard or isinstance(error, ValueError)):
             self._app.log.warning("control", f"{self.address}: {error}")
         self._idle.Cancel()
-        self._server.forget(self)
+        self.give_place()
+        self.server.forget(self)
 
     # --- the limits
 
@@ -152,14 +177,7 @@ class Session:
         """True if one more request is allowed now."""
         if self.unlimited:
             return True
-        now = self._app.clock.uptime_ms()
-        cost_ms = 1000 / self._settings["requests_per_s"]
-        self._credit_ms = min(self._credit_ms + now - self._credited_at, 1000 * _BURST_S)
-        self._credited_at = now
-        if self._credit_ms < cost_ms:
-            return False
-        self._credit_ms -= cost_ms
-        return True
+        return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
 
     def _refuse(self, _method, _params):
         raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
@@ -168,7 +186,7 @@ class Session:
         """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
         if not writes or self.authenticated:
             return
-        if self._settings["token"]:
+        if self.server.token:
             raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
@@ -177,7 +195,7 @@ class Session:
     def _reply(self, text, call):
         word = text.split(None, 1)[0]
         try:
-            if word[0] not in "{[" and word in self._app.methods:
+            if word[0].isalpha():
                 from firmware.control import plain
 
                 return plain.reply(word, text[len(word) :], call)
@@ -193,19 +211,6 @@ class Session:
         return self._app.methods.call(self, method, params)
 
 
-def _tls_context(settings):
-    """What TLS needs, or None on a board without a certificate. Raises where it has one that cannot be used: a board
-    that was made secure must not speak plainly because of a damaged file."""
-    certificate = settings["certificate"]
-    if not certificate:
-        return None
-    try:
-        os.stat(certificate)
-    except OSError:
-        return None
-    return XAsyncTCPClient.CreateSSLContext(settings["key"], certificate, server_side=True)
-
-
 class ControlServer:
     """The service that listens, and holds the sessions."""
 
@@ -215,19 +220,24 @@ class ControlServer:
         self.app = None
         self._retry = None
         self._listener = None
+        self._port = None  # in safe mode, where the configured one cannot be used
         self._tls = None  # its SSLContext
         self._sessions = []
+        self.visitors = {}  # address: Visitor
+        self.token = ""
 
     def start(self, app):
         """Offer the methods for access; listening begins when the network is up."""
         self.app = app
+        self.token = app.config["control"]["token"]  # until the next boot, whatever is configured meanwhile
         self._retry = XTimer(app.pool, self._listen)
         app.methods.offer("auth.challenge auth.login", self._load_access)
 
     def _load_access(self):
-        from firmware.control.access import Access
+        from firmware.control.access import challenge, login
 
-        Access(self.app)
+        self.app.methods.add("auth.challenge", challenge)
+        self.app.methods.add("auth.login", login, "response")
 
     def stop(self):
         """Close everything."""
@@ -249,17 +259,20 @@ class ControlServer:
 
     def _listen(self, _=None):
         settings = self.app.config["control"]
-        # One more than clients, so that one too many can be told so. All of them may come while we are busy: RP2 resets
-        # who finds the backlog full (extmod/modlwip.c).
-        places = settings["clients"] + 1
+        # Two more than clients: one for who comes, and one for who still has to be told that all are taken. All of them
+        # may come while we are busy: RP2 resets who finds the backlog full (extmod/modlwip.c).
+        places = settings["clients"] + 2
+        port = self._port or settings["port"]
         slots = XBufferSlots(places, settings["line_bytes"], keepAlloc=False)
         try:
-            self._tls = _tls_context(settings)
+            self._tls = borrow("firmware.control.tls").context(self.app.board.path, settings)
             self._listener = XAsyncTCPServer.Create(
-                self.app.pool, ("0.0.0.0", settings["port"]), srvBacklog=places, recvBufSlots=slots
+                self.app.pool, ("0.0.0.0", port), srvBacklog=places, recvBufSlots=slots
             )
         except Exception as error:
-            self.app.log.error("control", f"port {settings['port']}: {describe(error)}")
+            self.app.log.error("control", f"port {port}: {describe(error)}")
+            if self.app.safe_reason:
+                self._port = None if self._port else _DEFAULT_PORT
             self._retry.Restart(_RETRY_S)
             return
         self._listener.OnClientAccepted = self._on_client
@@ -280,16 +293,20 @@ class ControlServer:
         return len(self._sessions)
 
     def _on_client(self, _listener, client):
+        most = self.app.config["control"]["clients"]
+        staying = [session for session in self._sessions if not session.leaving]
+        lingering = [session for session in self._sessions if session.lingers]
+        if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
+            lingering[0].drop()
+        now = self.app.clock.uptime_ms()
+        visitor = find(self.visitors, client.CliAddr[0], self._sessions, most + 2, now)
+        goes = loser(visitor, staying, now) if len(staying) >= most else None
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)
-        session = Session(self, client)
+        session = Session(self, client, visitor)
         self._sessions.append(session)
-        most = self.app.config["control"]["clients"]
-        if sum(not one.leaving for one in self._sessions) > most:
-            from firmware.control.places import place_for
-
-            loser = place_for(session, self._sessions, self.app.clock.uptime()) or session
-            loser.refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
+        if len(staying) >= most:
+            (goes or session).refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
 
     def forget(self, session):
         """A session that is closed."""

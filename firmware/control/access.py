@@ -1,43 +1,106 @@
-"""The methods that open the others: auth.challenge and auth.login."""
+"""auth.challenge, auth.login, and what else only the owner of the token may do: each has a key of its own.
 
-from firmware.control.auth import NONCE_LIFE_S, Gate, equal, new_nonce, response
+The client asks for a nonce and answers with HMAC-SHA256(key, what is signed), in hexadecimal. The key is
+HMAC-SHA256(token, purpose), where the purpose is "login", "update" or "token"; signed are the board's id, the nonce and
+what is asked for, with spaces between. A nonce is good for one answer, on one connection, for a short time.
+"""
+
+import binascii
+import hashlib
+import os
+
+from firmware import borrow, const
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
+from firmware.control.places import CROWD_WAIT_S, crowded
+
+_NONCE_BYTES = const(16)
+_NONCE_LIFE_S = const(30)
+_BLOCK_BYTES = const(64)  # of SHA-256
 
 
-class Access:
-    """Who may log in, and when."""
+def hmac_sha256(key, message):
+    """RFC 2104: H(key ^ opad, H(key ^ ipad, message)), 32 bytes. MicroPython has no hmac module."""
+    if len(key) > _BLOCK_BYTES:
+        key = hashlib.sha256(key).digest()
+    key = key + bytes(_BLOCK_BYTES - len(key))
+    inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in key]))
+    inner.update(message)
+    outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in key]))
+    outer.update(inner.digest())
+    return outer.digest()
 
-    def __init__(self, app):
-        self._app = app
-        self._gate = Gate(app.clock)
-        app.methods.add("auth.challenge", self._challenge)
-        app.methods.add("auth.login", self._login, "response")
 
-    def _challenge(self, session):
-        """A new nonce; the one before is void."""
-        self._check_delay(session)
-        session.nonce = new_nonce()
-        session.nonce_at = self._app.clock.uptime()
-        return {"nonce": session.nonce, "algorithm": "HMAC-SHA256", "expires_s": NONCE_LIFE_S}
+def equal(left, right):
+    """True if two byte strings are the same, in a time that does not tell where they differ."""
+    if len(left) != len(right):
+        return False
+    difference = 0
+    for index, byte in enumerate(left):
+        difference |= byte ^ right[index]
+    return difference == 0
 
-    def _check_delay(self, session):
-        delay_s = self._gate.delay_s(session.address)
-        if delay_s:
-            raise RpcError(ACCESS_DENIED, f"too many failures: try again in {delay_s} s")
 
-    def _login(self, session, answered):
-        """Open the methods that change something, for this connection."""
-        self._check_delay(session)
-        nonce, session.nonce = session.nonce, None
-        token = self._app.config["control"]["token"]
-        if not token:
-            raise RpcError(ACCESS_DENIED, "no control.token is configured on this board")
-        if not nonce or self._app.clock.uptime() - session.nonce_at > NONCE_LIFE_S:
-            raise RpcError(ACCESS_DENIED, "no challenge is open: call auth.challenge first")
-        if not equal(response(token, nonce).encode(), str(answered).encode()):
-            delay_s = self._gate.failed(session.address)
-            self._app.log.warning("control", f"{session.address}: wrong answer to a challenge")
-            raise RpcError(ACCESS_DENIED, f"wrong token: try again in {delay_s} s")
-        self._gate.passed(session.address)
-        session.authenticated = True
-        return True
+def proof(token, purpose, signed):
+    """What answers a challenge, as hexadecimal text."""
+    key = hmac_sha256(token.encode(), purpose.encode())
+    return binascii.hexlify(hmac_sha256(key, signed.encode())).decode()
+
+
+def challenge(session):
+    """A new nonce; the one before is void."""
+    _check_delay(session)
+    waits = crowded(session.server.visitors) and not session.authenticated
+    session.nonce = binascii.hexlify(os.urandom(_NONCE_BYTES)).decode()
+    session.nonce_at = session.now()
+    session.wait_s = CROWD_WAIT_S if waits else 0
+    return {
+        "nonce": session.nonce,
+        "board": session.server.app.board.unique_id(),
+        "algorithm": "HMAC-SHA256",
+        "wait_s": session.wait_s,
+        "expires_s": _NONCE_LIFE_S,
+    }
+
+
+def _check_delay(session):
+    left = session.visitor.free_at - session.now()
+    if left > 0:
+        _deny(f"too many failures: try again in {(left + 999) // 1000} s")
+
+
+def _deny(message):
+    raise RpcError(ACCESS_DENIED, message)
+
+
+def login(session, answered):
+    """Open the methods that change something, for this connection."""
+    prove(session, "login", "", answered)
+    session.authenticated = True
+    session.give_place()
+    app = session.server.app
+    app.log.info("login", f"{session.address} has logged in")
+    if app.board.settings_on_trial:
+        borrow("firmware.update.trial", "firmware.config_file").keep_settings(app)
+    return True
+
+
+def prove(session, purpose, asked, answered):
+    """Raise RpcError unless `answered` proves that the client knows the token, and means `asked`."""
+    _check_delay(session)
+    server = session.server
+    if not server.token:
+        _deny("no control.token is configured on this board")
+    now = session.now()
+    nonce = session.nonce
+    age = now - session.nonce_at
+    if nonce and age < session.wait_s * 1000:
+        _deny(f"many wrong answers from many addresses: answer {session.wait_s} s after the challenge")
+    session.nonce = None
+    if not nonce or age > _NONCE_LIFE_S * 1000:
+        _deny("no challenge is open: call auth.challenge first")
+    signed = f"{server.app.board.unique_id()} {nonce}" + (f" {asked}" if asked else "")
+    if not equal(proof(server.token, purpose, signed).encode(), str(answered).encode()):
+        delay_s = session.visitor.failed(now)
+        server.app.log.warning("control", f"{session.address}: wrong answer to a challenge ({purpose})")
+        _deny(f"wrong token, or something else was signed: try again in {delay_s} s")
+    session.visitor.failures = 0

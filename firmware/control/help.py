@@ -1,15 +1,16 @@
 """What `help` says of the firmware's own methods: a line each, loaded only to be shown."""
 
 _OWN = """\
-adc.read pin: 0 to 1 of full scale
+adc.read pin: 0 to 1 of full scale; gpio.mode makes it analog
 auth.challenge: a nonce to answer
-auth.login response: HMAC-SHA256(token, nonce), hexadecimal
+auth.login response: the answer to it, see docs/control.md
 config.get key?: a key, a section or all
-config.reset key? (token): back to the default, in memory
+config.reset key? proof? (token): back to the default, in memory; the token needs a proof
 config.save (token): write config.json
-config.set key value (token): change a key in memory
+config.set key value proof? (token): change a key in memory; the token needs a proof
 gc: collect garbage; the heap in bytes
-gpio.mode pin mode pull? (token): in, out or open_drain; pull up or down
+gpio.mode pin mode pull? (token): in, out, open_drain or analog; pull up or down
+gpio.pins: the pins there are
 gpio.read pin: 0 or 1
 gpio.write pin value (token): 0 or 1; makes the pin an output
 help: what there is

@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 over lines: from the text of a request to the text of its answer. https://www.jsonrpc.org/specification"""
 
-import json
+from firmware.jsontext import dumps, loads
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -30,18 +30,16 @@ class RpcError(Exception):
 
 def encode_error(identity, code, message):
     """The text of an error's answer."""
-    return json.dumps({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
+    return dumps({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
 
 
 def encode_notification(method, params):
     """The text of a notification."""
-    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+    return dumps({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def _is_identity(value):
-    if isinstance(value, float):
-        return value - value == 0  # 1e999 is infinite, which JSON cannot say
-    return value is None or isinstance(value, (str, int)) and not isinstance(value, bool)
+    return value is None or isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def _answer_one(request, call):
@@ -54,7 +52,7 @@ def _answer_one(request, call):
         result = call(method, params)
         if "id" not in request:
             return None
-        return json.dumps({"jsonrpc": "2.0", "id": identity, "result": result})
+        return dumps({"jsonrpc": "2.0", "id": identity, "result": result})
     except RpcError as error:
         is_notification = error.code != INVALID_REQUEST and "id" not in request
         return None if is_notification else encode_error(identity, error.code, error.message)
@@ -80,8 +78,8 @@ def answer(text, call):
     `call(method, params)` returns the result or raises RpcError.
     """
     try:
-        request = json.loads(text)
-    except (ValueError, RuntimeError, MemoryError):  # RuntimeError: nested deeper than the stack
+        request = loads(text)
+    except (ValueError, MemoryError):
         return encode_error(None, PARSE_ERROR, "not JSON; type help for what there is")
     if not isinstance(request, list):
         return _answer_one(request, call)

@@ -15,7 +15,8 @@ class Methods:
     def add(self, name, function, params="", text="", writes=False):
         """Offer `name`. `params` are names with spaces between, "?" after those that may be left out.
 
-        `function(session, *params)` returns what JSON can say; ValueError and KeyError mean a wrong parameter.
+        `function(session, *params)` returns what JSON can say; ValueError and KeyError mean a wrong parameter. What is
+        left out is left out: the function has a default for it.
         """
         self._methods[name] = (function, params, text, writes)
 
@@ -55,7 +56,8 @@ class Methods:
                 self._offers.remove(offer)
             function, usage, _, writes = self._methods[name]
             session.check_access(writes)
-            return function(session, *_bind(usage.split(), params))
+            values, named = _bind(usage.split(), params)
+            return function(session, *values, **named)
         except RpcError:
             raise
         except (ValueError, KeyError) as error:
@@ -66,7 +68,7 @@ class Methods:
 
 
 def _bind(usage, given):
-    """The arguments in order, from an object or an array; None for what is left out."""
+    """(the arguments in order, those after one that is left out by name), from an object or an array."""
     names = [name.rstrip("?") for name in usage]
     problem = None
     if isinstance(given, list):
@@ -81,7 +83,13 @@ def _bind(usage, given):
             problem = problem or f"parameter {name!r} is missing"
     if problem:
         raise RpcError(INVALID_PARAMS, f"{problem}: it takes {', '.join(usage) or 'none'}")
-    return [given.get(name) for name in names]
+    values = []
+    named = dict(given)
+    for name in names:
+        if name not in named:
+            break
+        values.append(named.pop(name))
+    return values, named
 
 
 def _reason(error):

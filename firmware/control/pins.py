@@ -1,7 +1,11 @@
-"""The pins, through the control server: gpio.mode, gpio.read, gpio.write, pwm.set, adc.read."""
+"""The pins, through the control server: gpio.pins, gpio.mode, gpio.read, gpio.write, pwm.set, adc.read."""
 
-_MODES = {"in": "IN", "out": "OUT", "open_drain": "OPEN_DRAIN"}
-_PULLS = {"up": "PULL_UP", "down": "PULL_DOWN"}
+from firmware import const
+from firmware.sensors.adc import analogue_input
+
+_ANALOG = const("analog")
+_MODES = ("in", "open_drain", "out")  # as `machine.Pin` has them, in capitals
+_MOST_NUMBERS = const(64)
 
 
 class Pins:
@@ -11,17 +15,19 @@ class Pins:
 
     def __init__(self):
         self._machine = None
-        self._reserved = ()
-        self._pulses = {}
+        self._reserved = []
+        self._uses = []  # (pin, its PWM or ADC)
 
     def start(self, app):
         """Offer what this board's `machine` has."""
         self._machine = app.board.machine
-        self._reserved = app.board.reserved_pins
         add = app.methods.add
         if hasattr(self._machine, "Pin"):
+            # Pins are compared, not their names: 23, "GP23" and "GPIO23" are the same one.
+            self._reserved = [self._find(pin) for pin in app.board.reserved_pins]
+            add("gpio.pins", lambda session: self._usable())
             add("gpio.mode", self._mode, "pin mode pull?", writes=True)
-            add("gpio.read", self._read, "pin")
+            add("gpio.read", lambda session, pin: self._check(pin).value(), "pin")
             add("gpio.write", self._write, "pin value", writes=True)
         if hasattr(self._machine, "PWM"):
             add("pwm.set", self._pwm, "pin duty? freq?", writes=True)
@@ -30,58 +36,95 @@ class Pins:
 
     def stop(self):
         """Stop all pulses."""
-        for pulses in self._pulses.values():
-            pulses.deinit()
-        self._pulses = {}
+        for pin, _ in self._uses:
+            self._free(pin)
+
+    def _find(self, pin):
+        """The pin of a number or a name, or None; this changes nothing on it."""
+        try:
+            return self._machine.Pin(pin)
+        except (ValueError, TypeError):
+            return None
+
+    def _usable(self):
+        """The numbers of all pins that are not the board's own, and the names of those without a number."""
+        names = []
+        seen = self._reserved + [None]
+        for name in list(range(_MOST_NUMBERS)) + sorted(dir(getattr(self._machine.Pin, "board", None))):
+            pin = self._find(name)
+            if pin not in seen:
+                seen.append(pin)
+                names.append(name)
+        return names
 
     def _check(self, pin):
+        """The pin that is meant."""
         if isinstance(pin, bool) or not isinstance(pin, (int, str)):
             raise ValueError("pin: a number or a name")
-        if pin in self._reserved:
+        found = self._find(pin)
+        if found is None:
+            raise ValueError(f"invalid pin: one of {', '.join(str(name) for name in self._usable())}")
+        if found in self._reserved:
             raise ValueError(f"pin {pin} belongs to the board itself")
-        return pin
+        return found
 
-    def _mode(self, _session, pin, mode, pull):
+    def _use(self, pin, method):
+        """The PWM or ADC of a pin, the one with that method; or None."""
+        for one, use in self._uses:
+            if one == pin and hasattr(use, method):
+                return use
+        return None
+
+    def _free(self, pin):
+        """End what the pin was used for."""
+        pulses = self._use(pin, "duty_u16")
+        if pulses:
+            pulses.deinit()
+        self._uses = [use for use in self._uses if use[0] != pin]
+
+    def _mode(self, _session, pin, mode, pull=None):
         pin_class = self._machine.Pin
-        if mode not in _MODES or not hasattr(pin_class, _MODES[mode]):
-            raise ValueError(f"mode: one of {', '.join(sorted(_MODES))}")
-        if pull is not None and pull not in _PULLS:
+        modes = [_ANALOG] + [one for one in _MODES if hasattr(pin_class, one.upper())]
+        if mode not in modes:
+            raise ValueError(f"mode: one of {', '.join(modes)}")
+        if pull not in (None, "up", "down"):
             raise ValueError("pull: up, down or nothing")
-        self._end_pulses(self._check(pin))
-        wanted_pull = getattr(pin_class, _PULLS[pull]) if pull else None
-        pin_class(pin, getattr(pin_class, _MODES[mode]), wanted_pull)
+        found = self._check(pin)
+        self._free(found)
+        if mode == _ANALOG:
+            self._uses.append((found, analogue_input(self._machine, found)))
+        else:
+            pin_class(pin, getattr(pin_class, mode.upper()), pull and getattr(pin_class, "PULL_" + pull.upper()))
         return True
-
-    def _read(self, _session, pin):
-        return self._machine.Pin(self._check(pin)).value()
 
     def _write(self, _session, pin, value):
         if value not in (0, 1):
             raise ValueError("value: 0 or 1")
-        self._end_pulses(self._check(pin))
+        self._free(self._check(pin))
         self._machine.Pin(pin, self._machine.Pin.OUT, value=int(value))
         return True
 
-    def _pwm(self, _session, pin, duty, freq):
-        self._check(pin)
+    def _pwm(self, _session, pin, duty=None, freq=None):
+        found = self._check(pin)
         if duty is None:
-            self._end_pulses(pin)
+            self._free(found)
             return True
         if isinstance(duty, bool) or not isinstance(duty, (int, float)) or not 0 <= duty <= 1:
             raise ValueError("duty: 0 to 1")
         if freq is not None and (not isinstance(freq, int) or not 1 <= freq <= 40000000):
             raise ValueError("freq: 1 to 40000000 Hz")
-        if pin not in self._pulses:
-            self._pulses[pin] = self._machine.PWM(self._machine.Pin(pin))
+        pulses = self._use(found, "duty_u16")
+        if not pulses:
+            self._free(found)
+            pulses = self._machine.PWM(found)
+            self._uses.append((found, pulses))
         if freq:
-            self._pulses[pin].freq(freq)
-        self._pulses[pin].duty_u16(int(duty * 65535))
+            pulses.freq(freq)
+        pulses.duty_u16(int(duty * 65535))
         return True
 
-    def _end_pulses(self, pin):
-        pulses = self._pulses.pop(pin, None)
-        if pulses:
-            pulses.deinit()
-
     def _adc(self, _session, pin):
-        return self._machine.ADC(self._machine.Pin(self._check(pin))).read_u16() / 65535
+        adc = self._use(self._check(pin), "read_u16")
+        if not adc:  # to make it one would switch off what it is now, and anybody may read
+            raise ValueError(f"pin {pin} is not an analogue input: gpio.mode pin={pin} mode=analog makes it one")
+        return adc.read_u16() / 65535

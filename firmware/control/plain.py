@@ -1,14 +1,13 @@
 """Plain words instead of JSON: `gpio.write pin=2 value=1` is answered with text, for a person."""
 
-import json
-
 from firmware.control.jsonrpc import RpcError
+from firmware.jsontext import dumps, loads, sound
 
 
 def reply(method, rest, call):
     """The text that answers `method` with the words `rest`."""
     try:
-        return _plain(call(method, _plain_params(rest)))
+        return sound(_plain(call(method, _plain_params(sound(rest)))))
     except RpcError as error:
         return f"error: {error.message}"
 
@@ -23,7 +22,7 @@ def _plain_params(text):
 
 def _plain_value(word):
     try:
-        return json.loads(word)
+        return loads(word)
     except ValueError:
         return word
 
@@ -36,8 +35,8 @@ def _plain(result):
         return "\n".join(f"{key}: {_plain_item(result[key])}" for key in sorted(result))
     if isinstance(result, list):
         return "\n".join(_plain_item(item) for item in result) or "none"
-    return json.dumps(result)
+    return dumps(result)
 
 
 def _plain_item(item):
-    return item if isinstance(item, str) else json.dumps(item)
+    return item if isinstance(item, str) else dumps(item)

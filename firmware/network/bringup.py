@@ -105,9 +105,13 @@ class Bringup:
         else:
             self._begin_round()
 
+    def _has_guests(self):
+        """Trying another network would take the radio off their channel."""
+        return self._fallback_is_up and self._fallback.has_guests()
+
     def _begin_round(self):
-        if self._fallback_is_up and self._fallback.has_guests():
-            self._timer.Restart(self._wait_s())  # trying would take the radio off the guests' channel
+        if self._has_guests():
+            self._timer.Restart(self._wait_s())
             return
         self._index = 0
         self._attempt()
@@ -135,7 +139,11 @@ class Bringup:
         elif error or state == FAILED:
             self._attempt_failed(error or self._active.reason)
         elif self._clock.uptime_ms() >= self._deadline_ms:
-            self._attempt_failed("no answer in time")
+            self._attempt_failed(self._active.late or "no answer in time")
+        elif self._has_guests():
+            self._give_up_link()
+            self._enter("waiting", "somebody is in the board's own network")
+            self._timer.Restart(self._wait_s())
         else:
             self._timer.Restart(CONNECTING_POLL_S)
 

@@ -34,23 +34,12 @@ def broadcast_address(address, netmask):
     return ".".join(str(int(own[index]) | (~int(mask[index]) & 255)) for index in range(4))
 
 
-def set_address(interface, static):
-    """Give the interface its static address, or back to DHCP."""
-    if static["address"]:
-        gateway = static["gateway"] or NO_ADDRESS
-        interface.ifconfig((static["address"], static["netmask"], gateway, static["dns"] or gateway))
-    elif hasattr(interface, "ipconfig"):
-        try:
-            interface.ipconfig(dhcp4=True)
-        except (OSError, ValueError, TypeError):
-            pass  # a port without this switch uses DHCP by itself
-
-
 class Interface:
     """What the links have in common: one of MicroPython's network interfaces."""
 
     waits_ms = None
     reason = ""
+    late = None  # what to tell where the time to connect is over
     broken = False  # it cannot work before the next boot: it is not tried again
     restartable = True
 

@@ -30,7 +30,7 @@ def make_links(board, config, clock):
     by_kind = {
         "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],
         "lan": lambda: _make_lan(board, config["lan"]),
-        "ppp": lambda: _make_ppp(board, config["ppp"]),
+        "ppp": lambda: _make_ppp(board, config["ppp"], clock),
         "wifi": lambda: _make_stations(board, config["wifi"], clock),
     }
     links = []
@@ -50,14 +50,14 @@ def _make_lan(board, settings):
     return [LanLink(board, settings)]
 
 
-def _make_ppp(board, settings):
+def _make_ppp(board, settings, clock):
     """Where the image has PPP, and the board or the configuration a UART for it."""
     has_uart = hasattr(board.support, "uart") or settings["uart"] is not None
     if not settings["enabled"] or not hasattr(board.network, "PPP") or not has_uart:
         return []
-    from firmware.network.wired import PppLink
+    from firmware.network.ppp import PppLink
 
-    return [PppLink(board, settings)]
+    return [PppLink(board, settings, clock)]
 
 
 def _make_stations(board, settings, clock):

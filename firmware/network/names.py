@@ -6,65 +6,19 @@ more. It is used only where the port does not tell who the name server is, on a 
 
 import os
 
-from firmware import const
+from firmware import borrow, const
 from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)
 _NOBODY = const("0.0.0.0")
 _MULTICAST = const(("224.0.0.251", 5353))  # whoever has the name answers: RFC 6762, section 5.1
-_ONE_QUESTION = const(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00")  # recursion desired
-_A_IN = const(b"\x00\x01\x00\x01")
-_HEADER = const(12)
-_IS_ANSWER = const(0x80)
-_POINTER = const(0xC0)
 _TRIES_S = const((1, 2, 4))  # how long each question waits for its answer
 _SHORTEST_LIFE_S = const(60)
 _LONGEST_LIFE_S = const(3600)
-_PAUSE_S = const(60)  # after a name could not be looked up
+_PAUSE_S = const(60)  # after a name could not be looked up; twice as long each time
+_LONGEST_PAUSE_S = const(960)
 _MOST = const(16)  # names that are remembered
-
-
-def question(mark, host):
-    """The datagram that asks for an address of `host`; its answer has to begin with `mark`, 2 bytes."""
-    name = b""
-    for label in host.rstrip(".").encode().split(b"."):
-        name += bytes((len(label),)) + label
-    return mark + _ONE_QUESTION + name + b"\x00" + _A_IN
-
-
-def parse(datagram, mark):
-    """(address, seconds it is good for) in the answer to `mark`'s question, (None, 0) if it has none.
-
-    None for what is no answer to it.
-    """
-    if len(datagram) < _HEADER or datagram[:2] != mark or not datagram[2] & _IS_ANSWER:
-        return None
-    try:
-        at = _HEADER
-        for _ in range(_number(datagram, 4, 2)):
-            at = _skip_name(datagram, at) + 4
-        for _ in range(_number(datagram, 6, 2)):
-            at = _skip_name(datagram, at)
-            length = _number(datagram, at + 8, 2)
-            if datagram[at : at + 2] + bytes((datagram[at + 2] & 0x7F, datagram[at + 3])) == _A_IN and length == 4:
-                address = ".".join(str(datagram[at + 10 + index]) for index in range(4))
-                return address, _number(datagram, at + 4, 4)
-            at += 10 + length
-    except IndexError:  # it is cut off
-        pass
-    return None, 0
-
-
-def _number(datagram, at, size):
-    return int.from_bytes(datagram[at : at + size], "big")
-
-
-def _skip_name(datagram, at):
-    """Where the name at `at` ends: behind a zero, or behind a pointer to its rest."""
-    while 0 < datagram[at] < _POINTER:
-        at += 1 + datagram[at]
-    return at + (2 if datagram[at] else 1)
 
 
 class Names:
@@ -75,6 +29,7 @@ class Names:
         self.pool = pool
         self.clock = clock
         self.log = log
+        self.is_alone = False  # in a network of the board's own, which leads nowhere
         self._known = {}
 
     def address(self, host):
@@ -92,8 +47,9 @@ class Names:
         name.look_up()
         return name.address
 
-    def network_up(self, _connection):
+    def network_up(self, connection):
         """Another network may have other answers, or one where there was none."""
+        self.is_alone = connection.gateway == connection.address
         self._forget()
 
     def network_down(self, _reason):
@@ -116,27 +72,40 @@ class _Name:
         self._believed_until = 0  # uptime
         self._server = None
         self._socket = None
+        self._dns = None  # the module, while it is needed
         self._mark = b""
         self._tries = 0
+        self._pause_s = _PAUSE_S
+        self._reason = None  # that has been told
         self._timer = XTimer(names.pool, self._ask)
 
     def look_up(self):
         """Begin to ask, unless the last answer is still good or a question on its way."""
         if self._socket or self._believed_until > self._names.clock.uptime():
             return
-        server = self._names.network.ipconfig("dns")
-        self._server = _MULTICAST if self._host.endswith(".local") else (server, _PORT)
+        host = self._host.rstrip(".").lower()
+        if host.split(".")[-1].isdigit():
+            self._fail("neither a name nor an IPv4 address")
+            return
+        if host.endswith(".local"):
+            self._server = _MULTICAST
+        elif self._names.is_alone:
+            return
+        else:
+            self._server = (self._names.network.ipconfig("dns"), _PORT)
         if not is_address(self._server[0]) or self._server[0] == _NOBODY:
             self._fail("there is no name server")
             return
         self._socket = XAsyncUDPDatagram.Create(self._names.pool, ("0.0.0.0", 0), recvbufLen=512)
         self._socket.OnRecv = self._on_answer
+        self._dns = borrow("firmware.network.dns")
         self._tries = 0
         self._ask()
 
     def stop(self):
         """Ask no more."""
         self._timer.Cancel()
+        self._dns = None
         if self._socket:
             self._socket.Close()
             self._socket = None
@@ -148,12 +117,12 @@ class _Name:
         self._timer.Restart(_TRIES_S[self._tries])
         self._tries += 1
         self._mark = os.urandom(2)
-        self._socket.AsyncSendDatagram(question(self._mark, self._host), self._server)
+        self._socket.AsyncSendDatagram(self._dns.question(self._mark, self._host), self._server)
 
     def _on_answer(self, _socket, sender, datagram):
         if sender[0] != self._server[0] and self._server != _MULTICAST:
             return
-        found = parse(bytes(datagram), self._mark)
+        found = self._dns.parse(bytes(datagram), self._mark)
         if not found:
             return
         address, life_s = found
@@ -161,12 +130,17 @@ class _Name:
             self._fail("unknown")
             return
         self.address = address
+        self._pause_s = _PAUSE_S
+        self._reason = None
         self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
 
     def _fail(self, reason):
         """Go on with the address that was good, if there was one: a name server may be silent for a while."""
-        self._names.log.warning("names", f"{self._host}: {reason}")
-        self._believe(_PAUSE_S)
+        if reason != self._reason:  # once, not for ever
+            self._reason = reason
+            self._names.log.warning("names", f"{self._host}: {reason}")
+        self._believe(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _believe(self, seconds):
         self.stop()

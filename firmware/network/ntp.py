@@ -1,48 +1,21 @@
-"""The time from the network: SNTP (RFC 4330), one datagram there and one back, once up and then once a day."""
+"""The time from the network: one datagram there and one back, once up and then once a day."""
 
 import os
-import struct
-import time
 
-from firmware import const
+from firmware import borrow, const
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(123)
-_REQUEST = const(0x23)  # version 4, mode client
-_MODE_SERVER = const(4)
-_SECONDS_1900_TO_1970 = const(2208988800)
-_SECONDS_1970_TO_2000 = const(946684800)
 _FIRST_RETRY_S = const(5)
 _RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
-_NAME_S = 0.5  # until it is asked again whether the server's address is known by now
+_NAME_S = 0.5  # until it is asked again whether the server's address is known by now; twice as long each time
+_LONGEST_NAME_S = const(60)
 _LONGEST_RETRY_S = const(3600)
 _AGAIN_S = const(86400)
 
 
-def request(mark):
-    """A request that its answer has to repeat `mark` (8 bytes) of: nobody else's answer is taken."""
-    return bytes((_REQUEST,)) + bytes(39) + mark
-
-
-def parse(datagram, mark):
-    """Seconds since 1970 in an answer to the request with `mark`; None if it is none."""
-    if len(datagram) < 48 or datagram[0] & 7 != _MODE_SERVER or bytes(datagram[24:32]) != mark:
-        return None
-    stratum = datagram[1]
-    seconds = struct.unpack(">I", bytes(datagram[40:44]))[0]
-    if not 0 < stratum < 16 or not seconds:
-        return None  # a server that has no time itself
-    if seconds < 0x80000000:
-        seconds += 1 << 32  # the era that begins in 2036
-    return seconds - _SECONDS_1900_TO_1970
-
-
-def moment(seconds):
-    """(year, month, day, weekday, hour, minute, second, 0) of a second since 1970, as machine.RTC takes it."""
-    if time.gmtime(0)[0] == 2000:
-        seconds -= _SECONDS_1970_TO_2000
-    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
-    return year, month, day, weekday, hour, minute, second, 0
+def _sntp():
+    return borrow("firmware.network.sntp")
 
 
 class NetworkTime:
@@ -56,6 +29,7 @@ class NetworkTime:
         self._socket = None
         self._mark = b""
         self._retry_s = _FIRST_RETRY_S
+        self._name_s = _NAME_S
         self.set_at = None  # uptime
 
     def start(self, app):
@@ -72,6 +46,7 @@ class NetworkTime:
         """Ask, unless the board's clock is right without, or the configuration names no server."""
         if self._app.config["network"]["ntp"] and not self._app.board.keeps_time:
             self._retry_s = _FIRST_RETRY_S
+            self._name_s = _NAME_S
             self._timer.Restart(0)
 
     def network_down(self, _reason):
@@ -89,13 +64,16 @@ class NetworkTime:
         host, _, port = self._app.config["network"]["ntp"].partition(":")
         address = self._app.names.address(host)
         if not address:
-            self._timer.Restart(_NAME_S)
+            self._timer.Restart(self._name_s)
+            self._name_s = min(2 * self._name_s, _LONGEST_NAME_S)
             return
+        self._name_s = _NAME_S
         self._mark = os.urandom(8)
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
         self._socket.OnRecv = self._on_answer
         self._socket.OnFailsToSend = self._on_unsent
-        self._socket.AsyncSendDatagram(request(self._mark), (address, int(port or _PORT)))
+        request = _sntp().request(self._mark)
+        self._socket.AsyncSendDatagram(request, (address, int(port or _PORT)))
         self._wait_longer()
 
     def _wait_longer(self):
@@ -107,16 +85,13 @@ class NetworkTime:
         self._wait_longer()
 
     def _on_answer(self, _socket, _address, datagram):
-        seconds = parse(datagram, self._mark)
+        sntp = _sntp()
+        seconds = sntp.parse(datagram, self._mark)
         if seconds is None:
             return
-        self._app.board.set_time(moment(seconds))
+        self._app.board.set_time(sntp.moment(seconds))
         self.set_at = self._app.clock.uptime()
-        self._app.log.info("time", "{}-{:02}-{:02} {:02}:{:02}:{:02} UTC".format(*_readable(moment(seconds))))
+        self._app.log.info("time", sntp.stamp(seconds) + " UTC")
         self._close()
         self._retry_s = _FIRST_RETRY_S
         self._timer.Restart(_AGAIN_S)
-
-
-def _readable(when):
-    return when[:3] + when[4:7]

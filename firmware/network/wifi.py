@@ -1,11 +1,14 @@
 """A station in a Wi-Fi network. interface.py has its shape."""
 
 from firmware import borrow, const
-from firmware.network.interface import CONNECTING, FAILED, UP, Interface, set_address
+from firmware.network.interface import CONNECTING, FAILED, UP, Interface
 
 # A status left over from the last attempt is still there when the next begins (ESP32 keeps it until it is
 # connected), and a first "no such network" may be one missed beacon: failures count from here on.
 STATUS_SETTLES_MS = 3000
+
+# The driver of the Pico W tries for ever to join a network of WPA3 as one of WPA2. A wrong key is noticed after 4 s.
+_ONE_WAY_MS = const(8000)
 
 _CYW43_NO_ADDRESS_YET = const(2)  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, without a name of its own
 
@@ -16,17 +19,21 @@ class StationLink(Interface):
     def __init__(self, board, clock, settings, country, power_save):
         super().__init__()
         self._board = board
-        self._network = board.network
         self._clock = clock
         self._settings = settings
         self._country = country
         self._power_save = power_save
         self._started_ms = 0
+        self._ways = ()  # to join: arguments for the radio
+        self._turn = 0
+        self._untried = 0  # ways, in this attempt
+        self._failed_with = None
+        self._is_cyw43 = self._constant("STAT_GOT_IP") == _CYW43_NO_ADDRESS_YET + 1
         self.name = f"wifi '{settings['ssid']}'"
 
     def _constant(self, name):
         # Older releases have the constants in the module, newer ones in the class.
-        return getattr(self._network.WLAN, name, getattr(self._network, name, None))
+        return getattr(self._board.network.WLAN, name, getattr(self._board.network, name, None))
 
     def start(self):
         """Begin to connect. A radio without memory will not get any before the next boot."""
@@ -40,43 +47,59 @@ class StationLink(Interface):
             raise OSError(text) from None
 
     def _start(self):
-        """Country first: it decides on which channels the radio may look."""
-        self._network.country(self._country)
-        station = self._constant("IF_STA")
-        self.interface = wlan = self._network.WLAN(self._constant("STA_IF") if station is None else station)
-        wlan.active(True)
-        try:
-            wlan.disconnect()  # a soft reset keeps the radio connected, and ESP32 refuses a second connect
-        except OSError:
-            pass
-        self._set_power_save(wlan)
-        set_address(wlan, self._settings)
-        wlan.connect(self._settings["ssid"], self._settings["password"] or None)
+        joining = borrow("firmware.network.joining")
+        self.interface = joining.ready(
+            self._board.network, self._constant, self._settings, self._country, self._power_save
+        )
+        self._ways = joining.ways(self._settings, self._constant, self._is_cyw43)
+        self._untried = len(self._ways)
+        self._join()
+
+    def _join(self):
+        self._untried -= 1
+        way = self._ways[self._turn % len(self._ways)]
+        self.interface.connect(self._settings["ssid"], self._settings["password"] or None, **way)
         self._started_ms = self._clock.uptime_ms()
 
-    def _set_power_save(self, wlan):
-        mode = self._constant("PM_POWERSAVE" if self._power_save else "PM_NONE")
-        if mode is not None:
-            wlan.config(pm=mode)
+    def _join_the_other_way(self):
+        self._turn += 1
+        self.interface.disconnect()
+        self._join()
 
     def poll(self):
         """As the radio reports; a failure has to last."""
         state = super().poll()
-        if state == UP or self._clock.uptime_ms() - self._started_ms < STATUS_SETTLES_MS:
-            return state
-        return self._judge(self.interface.status())
+        if state == UP:
+            self._untried = 0
+            self._failed_with = None
+        else:
+            since_ms = self._clock.uptime_ms() - self._started_ms
+            if since_ms >= STATUS_SETTLES_MS:
+                state = self._judge(self.interface.status(), since_ms)
+        return state
 
-    def _judge(self, status):
-        got_address = self._constant("STAT_GOT_IP")
-        if status in (self._constant("STAT_IDLE"), self._constant("STAT_CONNECTING"), got_address):
+    def _judge(self, status, since_ms):
+        if status == _CYW43_NO_ADDRESS_YET and self._is_cyw43:
+            self._untried = 0
             return CONNECTING
-        if status == _CYW43_NO_ADDRESS_YET and got_address == _CYW43_NO_ADDRESS_YET + 1:
+        if status in (self._constant("STAT_IDLE"), self._constant("STAT_CONNECTING"), self._constant("STAT_GOT_IP")):
+            if self._untried and since_ms >= _ONE_WAY_MS:
+                self._join_the_other_way()
             return CONNECTING
-        self.reason = borrow("firmware.network.reasons").reason(status, self._constant)
+        if self._untried and status != self._constant("STAT_WRONG_PASSWORD"):
+            self._join_the_other_way()
+            return CONNECTING
+        self._untried = 0
+        if status != self._failed_with:  # the reason may take a scan
+            self._failed_with = status
+            make = borrow("firmware.network.reasons").reason
+            self.reason = make(status, self._constant, self._board, self.interface, self._settings)
         return FAILED
 
     def stop(self):
         """Leave the network; the radio stays on, for the next one in the list."""
+        if self._untried:  # no answer at all: the next attempt begins with the other way
+            self._turn += 1
         if self.interface:
             self.interface.disconnect()
 

@@ -1,6 +1,7 @@
-"""Ways onto a network by a wire: Ethernet, and PPP over a UART. interface.py has their shape."""
+"""Ethernet. interface.py has its shape."""
 
-from firmware.network.interface import FAILED, UP, Interface, set_address
+from firmware import borrow
+from firmware.network.interface import Interface
 
 
 class LanLink(Interface):
@@ -39,54 +40,7 @@ class LanLink(Interface):
         if not self.interface:
             self.interface = self._make()
         self.interface.active(True)
-        set_address(self.interface, self._settings)
+        borrow("firmware.network.joining").set_address(self.interface, self._settings)
 
     def stop(self):
         """Leave it on: a cable that is plugged in later is noticed by the next attempt at once."""
-
-
-class PppLink(Interface):
-    """The point-to-point protocol over a UART: a cellular modem, or the emulated board's way out."""
-
-    name = "ppp"
-
-    def __init__(self, board, settings):
-        super().__init__()
-        self._board = board
-        self._settings = settings
-
-    def _make_uart(self):
-        settings = self._settings
-        if settings["uart"] is None:
-            return self._board.uart(settings["baud"])
-        machine = self._board.machine
-        pins = {}
-        for name in ("tx", "rx"):
-            if settings[name] is not None:
-                pins[name] = machine.Pin(settings[name])
-        return machine.UART(settings["uart"], settings["baud"], rxbuf=4096, **pins)
-
-    def start(self):
-        """Dial."""
-        ppp_class = self._board.network.PPP
-        if not self.interface:
-            self.interface = ppp_class(self._make_uart())
-        options = {}
-        if self._settings["user"]:
-            security = getattr(ppp_class, "SEC_CHAP", getattr(ppp_class, "SEC_PAP", None))
-            options = {"security": security, "user": self._settings["user"], "key": self._settings["password"]}
-        self.interface.connect(**options)
-
-    def poll(self):
-        """As the protocol reports; lwIP's error codes are negative here."""
-        state = super().poll()
-        status = self.interface.status() if state != UP and hasattr(self.interface, "status") else 0
-        if isinstance(status, int) and status < 0:
-            self.reason = f"PPP error {-status}"
-            return FAILED
-        return state
-
-    def stop(self):
-        """Hang up."""
-        if self.interface:
-            self.interface.disconnect()

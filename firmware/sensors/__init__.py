@@ -1,30 +1,35 @@
 """Sensors: what they look like, the ones a board has, and the hub that reads them all without waiting.
 
-A sensor is any object with a `name` and a `read()` that returns {"field": number}. More, where it needs it:
+A sensor is any object with a `name` and a `read()` that returns {"field": number}. An exception in the place of the
+number is the error of that field only. More, where it needs it:
 
     prepare()         starts a measurement, returns the milliseconds until read() may fetch it
+    limits            {"field": (least, most)} of what can be measured, also of fields "field_..."; all else is an error
     min_interval_ms   read() must not be called more often
     slow = True       read() takes long: it is called for telemetry only, other readers get the last reading
 """
 
+from firmware import const
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
-_FIELD_TYPES = (int, float, bool, str)
+_MAKE_AGAIN_MS = const(30000)
 
 
 class _Entry:
     """A sensor with its last reading and its last error."""
 
-    def __init__(self, sensor, name):
-        self.sensor = sensor
+    def __init__(self, sensor, name, make):
+        self.sensor = sensor  # None while it could not be made
+        self.make = make if sensor is None else None
         self.name = name
         self.reading = None
+        self.valid = False  # the reading is of the last time
         self.read_at = None  # uptime in milliseconds
+        self.tried_at = None
         self.error = None
         self.errors = 0
-        self.prepares = hasattr(sensor, "prepare")
-        self.ready = not self.prepares
+        self.ready = False
 
 
 class SensorHub:
@@ -37,14 +42,17 @@ class SensorHub:
         self._waiting = []  # who wants the readings that are being taken
         self._timer = XTimer(pool, self._finish)
 
-    def add(self, sensor, name=None):
-        """Take a sensor in; a second one of the same name gets a number. Returns the name it has here."""
+    def add(self, sensor, name=None, make=None):
+        """Take a sensor in; a second one of the same name gets a number. Returns the name it has here.
+
+        None for one that could not be made: `make()` is tried again.
+        """
         name = wanted = str(name or getattr(sensor, "name", "sensor"))
         number = 2
         while self._find(name):
             name = f"{wanted}{number}"
             number += 1
-        self._entries.append(_Entry(sensor, name))
+        self._entries.append(_Entry(sensor, name, make))
         return name
 
     def _find(self, name):
@@ -63,31 +71,22 @@ class SensorHub:
             {
                 "name": entry.name,
                 "reading": entry.reading,
-                "age_s": self._age_s(entry),
+                "age_s": None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000,
                 "error": entry.error,
                 "errors": entry.errors,
             }
             for entry in self._entries
         ]
 
-    def failing(self):
-        """How many sensors gave an error at their last reading."""
-        return sum(1 for entry in self._entries if entry.error)
-
-    def _age_s(self, entry):
-        return None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000
-
     def read(self, name):
         """One sensor's reading: fresh where that takes no waiting. Raises KeyError, or OSError if it fails."""
         entry = self._find(name)
         if not entry:
-            raise KeyError(name)
-        if not entry.prepares and not getattr(entry.sensor, "slow", False):
+            raise KeyError(f"{name}; there are {', '.join(self.names())}")
+        if not hasattr(entry.sensor, "prepare") and not getattr(entry.sensor, "slow", False):
             self._read(entry)
-        if entry.error:
-            raise OSError(entry.error)
-        if entry.reading is None:
-            raise OSError("no reading yet")
+        if not entry.valid:
+            raise OSError(entry.error or "no reading yet")
         return entry.reading
 
     def read_all(self):
@@ -115,12 +114,14 @@ class SensorHub:
         """Start the measurements that need it; returns the milliseconds until all of them are done."""
         longest_ms = 0
         for entry in self._entries:
-            if entry.prepares:
-                try:
+            try:
+                if entry.sensor is None and self._is_due(entry, _MAKE_AGAIN_MS):
+                    entry.sensor = entry.make()
+                if hasattr(entry.sensor, "prepare"):
                     longest_ms = max(longest_ms, entry.sensor.prepare())
-                    entry.ready = True
-                except Exception as error:
-                    self._failed(entry, error)
+                entry.ready = True
+            except Exception as error:
+                self._failed(entry, describe(error))
         return longest_ms
 
     def _finish(self, _=None):
@@ -128,47 +129,65 @@ class SensorHub:
         for entry in self._entries:
             if entry.ready:
                 self._read(entry)
-            if entry.prepares:
-                entry.ready = False
-            if entry.reading and not entry.error:
+            entry.ready = False
+            if entry.valid and entry.reading:
                 readings[entry.name] = entry.reading
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done(readings)
 
     def _read(self, entry):
-        now = self._clock.uptime_ms()
-        pause_ms = getattr(entry.sensor, "min_interval_ms", 0)
-        if pause_ms and entry.read_at is not None and now - entry.read_at < pause_ms:
+        if entry.sensor is None or not self._is_due(entry, getattr(entry.sensor, "min_interval_ms", 0)):
             return
         try:
-            entry.reading = _checked(entry.sensor.read())
+            reading, errors = _checked(entry.sensor.read(), getattr(entry.sensor, "limits", {}))
         except Exception as error:
-            self._failed(entry, error)
+            self._failed(entry, describe(error))
             return
-        entry.read_at = now
-        if entry.error:
+        if errors:
+            self._failed(entry, ", ".join(errors))
+        elif entry.error:
             self._log.info("sensors", f"{entry.name} works again")
             entry.error = None
+        if reading or not errors:
+            entry.reading = reading
+            entry.read_at = entry.tried_at
+            entry.valid = True
 
-    def _failed(self, entry, error):
+    def _is_due(self, entry, pause_ms):
+        """True if `pause_ms` are over since it last was; the next pause begins."""
+        now = self._clock.uptime_ms()
+        if pause_ms and entry.tried_at is not None and now - entry.tried_at < pause_ms:
+            return False
+        entry.tried_at = now
+        return True
+
+    def _failed(self, entry, text):
+        entry.valid = False
         entry.errors += 1
-        text = describe(error)
-        if entry.error != text:  # once, not at every reading
+        if not entry.error:  # once, not at every reading: it may fail in a thousand ways
             self._log.warning("sensors", f"{entry.name}: {text}")
         entry.error = text
 
 
-def _checked(reading):
-    """A reading without what is no value (None, NaN). Raises TypeError for what is no reading at all."""
+def _checked(reading, limits):
+    """(the fields of a reading that have a value, the errors of others); what is None or no number is in neither."""
     if not isinstance(reading, dict):
         raise TypeError("read() must return a dictionary")
     fields = {}
-    for field in reading:
+    errors = []
+    for field in sorted(reading):
         value = reading[field]
-        if value is None or value != value or value in (float("inf"), float("-inf")):
+        field = str(field)
+        limit = limits.get(field.split("_")[0])
+        if value is None or isinstance(value, float) and value - value != 0:  # NaN, or infinite
             continue
-        if not isinstance(value, _FIELD_TYPES):
-            raise TypeError(f"{field} is not a number or text")
-        fields[str(field)] = value
-    return fields
+        if isinstance(value, Exception):
+            errors.append(f"{field}: {describe(value)}")
+        elif not isinstance(value, (int, float, str)):
+            errors.append(f"{field} is not a number or text")
+        elif limit and not limit[0] <= value <= limit[1]:
+            errors.append(f"{field}: {value:.7g} is outside {limit[0]} to {limit[1]}")
+        else:
+            fields[field] = value
+    return fields, errors

@@ -1,6 +1,12 @@
 """An analogue input: what a potentiometer, a photoresistor or a moisture probe gives."""
 
 
+def analogue_input(machine, pin):
+    """The ADC of a pin, over the whole range of voltages that the chip can measure: an ESP32's is else 0.95 V."""
+    full_range = getattr(machine.ADC, "ATTN_11DB", None)
+    return machine.ADC(pin) if full_range is None else machine.ADC(pin, atten=full_range)
+
+
 class AdcSensor:
     """One ADC pin; full scale reads as `scale`."""
 
@@ -8,7 +14,7 @@ class AdcSensor:
         machine = board.machine
         self.name = settings["name"]
         self._scale = settings["scale"]
-        self._adc = machine.ADC(machine.Pin(settings["pin"]))
+        self._adc = analogue_input(machine, machine.Pin(settings["pin"]))
 
     def read(self):
         """{"value"}: 0 to `scale`"""

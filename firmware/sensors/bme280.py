@@ -17,6 +17,7 @@ _CONTROL = const(0xF4)
 _DATA = const(0xF7)
 _ONCE = const(0x25)  # forced mode, temperature and pressure oversampled once
 _MEASURING_MS = const(12)  # 9.3 at most
+_NOT_MEASURED = b"\x80\x00\x00"  # in the place of pressure and temperature, after a reset
 
 
 def temperature(raw, t):
@@ -34,7 +35,7 @@ def pressure(raw, fine, p):
     first = (p[2] * half * half / 524288 + p[1] * half) / 524288
     first = (1 + first / 32768) * p[0]
     if not first:
-        return None
+        return 0  # no pressure, and none that it can measure
     pascal = (1048576 - raw - second / 4096) * 6250 / first
     return pascal + (p[8] * pascal * pascal / 2147483648 + pascal * p[7] / 32768 + p[6]) / 16
 
@@ -51,21 +52,18 @@ def humidity(raw, fine, h):
 
 def humidity_calibration(first, data):
     """dig_H1 to dig_H6 from register 0xA1 and the seven from 0xE1 on, where two 12-bit numbers share a byte."""
-    second, third = struct.unpack("<hB", data[:3])
-    fourth = struct.unpack("b", data[3:4])[0] * 16 + (data[4] & 0x0F)
-    fifth = struct.unpack("b", data[5:6])[0] * 16 + (data[4] >> 4)
-    return first, second, third, fourth, fifth, struct.unpack("b", data[6:7])[0]
+    second, third, fourth, shared, fifth, sixth = struct.unpack("<hBbBbb", data)
+    return first, second, third, fourth * 16 + (shared & 15), fifth * 16 + (shared >> 4), sixth
 
 
 class Bme280Sensor:
     """One part. It may be plugged in later, or taken away for a while."""
 
+    limits = {"celsius": (-40, 85), "pascal": (30000, 110000), "humidity": (0, 100)}
+
     def __init__(self, board, settings):
         machine = board.machine
-        pins = {}
-        for name in ("scl", "sda"):
-            if settings[name] is not None:
-                pins[name] = machine.Pin(settings[name])
+        pins = {name: machine.Pin(settings[name]) for name in ("scl", "sda") if settings[name] is not None}
         self.name = settings["name"]
         self._address = settings["address"]
         self._i2c = machine.I2C(settings["bus"], **pins)
@@ -104,6 +102,8 @@ class Bme280Sensor:
         """{"celsius", "pascal"} and {"humidity"} in percent"""
         t, p, h = self._calibration
         data = self._registers(_DATA, 8 if h else 6)
+        if data[:3] == _NOT_MEASURED or data[3:6] == _NOT_MEASURED:
+            raise OSError("it has not measured: is its power steady?")
         celsius, fine = temperature(data[3] << 12 | data[4] << 4 | data[5] >> 4, t)
         reading = {"celsius": celsius, "pascal": pressure(data[0] << 12 | data[1] << 4 | data[2] >> 4, fine, p)}
         if h:

@@ -13,6 +13,7 @@ def _find_readinto(machine):
 class Dht22Sensor:
     """One DHT22."""
 
+    limits = {"celsius": (-40, 80), "humidity": (0, 100)}
     min_interval_ms = 2000
     slow = True  # 25 ms with interrupts off at times
 
@@ -28,8 +29,7 @@ class Dht22Sensor:
         self._readinto(self._pin, data)
         if sum(data[:4]) & 0xFF != data[4]:
             raise OSError("checksum wrong")
-        celsius = ((data[2] & 0x7F) << 8 | data[3]) / 10
-        return {
-            "celsius": -celsius if data[2] & 0x80 else celsius,
-            "humidity": (data[0] << 8 | data[1]) / 10,
-        }
+        tenths = data[2] << 8 | data[3]
+        if tenths & 0x8000:  # a sign and the amount; some parts: two's complement. The other way is far too cold.
+            tenths = max(0x8000 - tenths, tenths - 0x10000)
+        return {"celsius": tenths / 10, "humidity": (data[0] << 8 | data[1]) / 10}

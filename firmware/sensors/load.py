@@ -1,48 +1,49 @@
 """Finds all sensors of a board, once, at its start."""
 
 from firmware import borrow
-from firmware.log import describe
 from firmware.services import user_classes
 
 FOLDER = "sensors"
 WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
 
 
-def _wired(kind):
-    """The class for a part that is wired up; imported only where one is configured."""
-    if kind == "adc":
-        from firmware.sensors.adc import AdcSensor as sensor_class
-    elif kind == "ds18b20":
-        from firmware.sensors.ds18b20 import Ds18b20Sensor as sensor_class
-    elif kind == "dht22":
-        from firmware.sensors.dht22 import Dht22Sensor as sensor_class
-    else:
-        from firmware.sensors.bme280 import Bme280Sensor as sensor_class
-    return sensor_class
+def _wired(board, kind, settings):
+    """The sensor for a part that is wired up; its module is imported only where one is configured."""
+    for key in ("pin", "scl", "sda"):
+        if settings.get(key) in board.reserved_pins:
+            raise ValueError(f"pin {settings[key]} belongs to the board itself")
+    name = kind[0].upper() + kind[1:] + "Sensor"
+    return getattr(__import__("firmware.sensors." + kind, None, None, (name,)), name)(board, settings)
 
 
 def load(app):
     """Take in all sensors: the board's own, the chip's, the configured, the user's files."""
     settings = app.config["sensors"]
-    found = []
     for find in (app.board.sensors, lambda: borrow("firmware.sensors.onboard").find(app.board, app.bringup)):
         try:
             for sensor in find():
-                found.append((sensor.name, sensor))
+                _take(app, sensor.name, sensor)
         except Exception as error:
             app.log.error("sensors", "of the board", error)
     for kind in WIRED_KINDS:
         for one in settings[kind]:
-            try:
-                found.append((one["name"], _wired(kind)(app.board, one)))
-            except Exception as error:
-                app.log.error("sensors", f"{one['name']}: {describe(error)}")
+            _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
     for stem, sensor_class in user_classes(app.board, FOLDER, "Sensor", app.log):
-        try:
-            sensor = sensor_class()
-            found.append((getattr(sensor, "name", stem), sensor))
-        except Exception as error:
-            app.log.error("sensors", stem, error)
-    for name, sensor in found:
-        if name not in settings["off"]:
-            app.sensors.add(sensor, name)
+        _make(app, getattr(sensor_class, "name", stem), sensor_class)
+
+
+def _make(app, name, make):
+    """Take in what `make()` gives; it may raise where the part is not there yet, and is tried again."""
+    sensor = None
+    try:
+        sensor = make()
+        name = getattr(sensor, "name", name)
+    except Exception as error:
+        app.log.error("sensors", name, error)
+    _take(app, name, sensor, make)
+
+
+def _take(app, name, sensor, make=None):
+    name = str(name)
+    if name not in app.config["sensors"]["off"]:
+        app.sensors.add(sensor, name, make)

@@ -7,9 +7,11 @@ class HeapSensor:
     """The interpreter's heap, in bytes."""
 
     name = "heap"
+    min_interval_ms = 1000  # a collection takes its time, and anybody may ask
 
     def read(self):
-        """{"free", "used"}"""
+        """{"free", "used"}, without what waits to be collected: that would look like a leak."""
+        gc.collect()
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
 
@@ -17,6 +19,7 @@ class ChipSensor:
     """The chip's own temperature in degrees Celsius; some degrees off, and warmer than the room."""
 
     name = "chip"
+    limits = {"celsius": (-40, 125)}
 
     def __init__(self, measure):
         self._measure = measure
@@ -30,6 +33,7 @@ class SignalSensor:
     """The strength of the radio's signal in dBm, while the board is a station of a Wi-Fi network."""
 
     name = "wifi"
+    limits = {"rssi": (-127, 0)}
 
     def __init__(self, bringup):
         self._bringup = bringup

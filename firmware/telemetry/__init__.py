@@ -26,7 +26,8 @@ class Telemetry:
         self._timer = None
         self._socket = None
         self._connection = None
-        self._head = ""
+        self._head = b""
+        self._told_too_long = False
         self.seq = 0
         self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
@@ -118,21 +119,31 @@ class Telemetry:
 
     def _send(self, readings):
         """All readings in one line; what does not fit into a datagram goes into another one."""
-        line = ""
-        limit = LONGEST_LINE - len(self._head) - _RESERVED_FOR_COUNTERS
+        line = []
+        room = left = LONGEST_LINE - len(self._head) - _RESERVED_FOR_COUNTERS
         for name in sorted(readings):
-            fields = encode_fields({f"{name}_{field}": value for field, value in readings[name].items()})
-            if line and len(line) + len(fields) >= limit:
-                self._send_line(line)
-                line = ""
-            if fields:
-                line = f"{line},{fields}" if line else fields
+            for field in encode_fields(readings[name], name + "_"):
+                size = len(field) + 1  # and a comma
+                if size > room:
+                    self._too_long(name)
+                    continue
+                if size > left:
+                    self._send_line(line)
+                    line = []
+                    left = room
+                line.append(field)
+                left -= size
         self._send_line(line)
 
+    def _too_long(self, name):
+        if not self._told_too_long:  # once, not with every line
+            self._told_too_long = True
+            self._app.log.warning("telemetry", f"{name}: a reading does not fit into a datagram")
+
     def _send_line(self, fields):
-        separator = "," if fields else ""
         uptime = self._app.clock.uptime()
-        datagram = f"{self._head} {fields}{separator}seq={self.seq}i,uptime={uptime}i\n".encode()
+        fields.append(f"seq={self.seq}i,uptime={uptime}i\n".encode())
+        datagram = self._head + b" " + b",".join(fields)
         self.seq += 1
         for host, port in self.targets():
             target = (host if is_address(host) else self._app.names.address(host), port)

@@ -1,10 +1,13 @@
-"""InfluxDB line protocol: `measurement,tag=value field=1i,other=2.5` and a line end.
+"""InfluxDB line protocol: `measurement,tag=value field=1,other=2.5` and a line end.
 
 https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
+
+All numbers are sent as floats: a field whose type changes is refused, with its whole line.
 """
 
-_INFINITE = (float("inf"), float("-inf"))
-_INTEGER_LIMIT = 1 << 63
+from firmware import number_text
+
+_LARGEST = float("1e300")  # in single precision infinite: then all finite numbers are smaller
 
 
 def _escape(text, special):
@@ -33,10 +36,8 @@ def _value(value):
     """The text of a field's value; None for what InfluxDB cannot store."""
     if value is True or value is False:
         return "true" if value else "false"
-    if isinstance(value, int):
-        return f"{value}i" if -_INTEGER_LIMIT <= value < _INTEGER_LIMIT else None
-    if isinstance(value, float):
-        return None if value != value or value in _INFINITE else f"{value:.7g}"
+    if isinstance(value, (int, float)):
+        return number_text(value) if -_LARGEST < value < _LARGEST else None  # NaN is neither
     if isinstance(value, str):
         return '"' + _escape(_one_line(value), '\\"') + '"'
     return None
@@ -49,20 +50,14 @@ def encode_head(measurement, tags):
         value = _name(tags[key])
         if value:
             parts.append(f"{_name(key)}={value}")
-    return ",".join(parts)
+    return ",".join(parts).encode()
 
 
-def encode_fields(fields):
-    """`key=value,...` in order of the keys; what cannot be stored (None, NaN, a list) is left out."""
+def encode_fields(fields, prefix=""):
+    """[b"key=value"] in order of the keys; what cannot be stored (None, NaN, a list) is left out."""
     parts = []
     for key in sorted(fields):
         text = _value(fields[key])
         if text is not None:
-            parts.append(f"{_name(key)}={text}")
-    return ",".join(parts)
-
-
-def encode(measurement, tags, fields):
-    """One line as bytes, with its line end; None where no field can be stored, which is no line."""
-    fields = encode_fields(fields)
-    return f"{encode_head(measurement, tags)} {fields}\n".encode() if fields else None
+            parts.append(f"{_name(prefix + key)}={text}".encode())
+    return parts

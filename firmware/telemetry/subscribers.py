@@ -1,8 +1,7 @@
 """Telemetry for clients of the control server: its settings, and every measurement as a notification."""
 
+from firmware import borrow
 from firmware.control.jsonrpc import encode_notification
-
-_SETTINGS = ("enabled", "interval_s", "jitter", "broadcast", "port", "collectors", "measurement")
 
 
 class Subscribers:
@@ -21,7 +20,7 @@ class Subscribers:
     def _get(self, _session):
         telemetry = self._telemetry
         return {
-            "settings": {key: telemetry.settings[key] for key in _SETTINGS},
+            "settings": telemetry.settings,
             "targets": [f"{host}:{port}" for host, port in telemetry.targets()],
             "seq": telemetry.seq,
             "unsent": telemetry.unsent,
@@ -29,10 +28,9 @@ class Subscribers:
         }
 
     def _set(self, session, key, value):
-        if key not in _SETTINGS:
-            raise ValueError(f"key: one of {', '.join(_SETTINGS)}")
-        self._app.config.set("telemetry." + key, value)
+        self._app.config.set(f"telemetry.{key}", value)
         self._telemetry.take_settings()
+        borrow("firmware.own_services").announce(self._app)
         self._telemetry.measure_soon()
         return self._get(session)
 

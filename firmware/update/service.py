@@ -9,7 +9,6 @@ import binascii
 import hashlib
 
 from firmware import borrow, const
-from firmware.control.auth import equal, response
 from firmware.log import describe
 from firmware.staged_files import Staging
 from firmware.update.tar import TarReader
@@ -22,6 +21,10 @@ _REQUEST_BYTES = const(128)  # of an update.write's line without its data
 _BLOCK = const(4096)  # of flash
 _APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
 _APP_MAGIC_AT = const(32)
+
+
+def _trial():
+    return borrow("firmware.update.trial", "firmware.config_file")
 
 
 class ImageTarget:
@@ -70,26 +73,29 @@ class FilesTarget:
     """Files in a tar archive, staged beside those that they will replace."""
 
     def __init__(self, root):
-        self._staging = Staging(root)
-        self._reader = TarReader(self._staging.create)
+        self.staging = Staging(root)
+        self._reader = TarReader(self.staging.create, self.staging.delete)
         self.into = root
 
     def write(self, data):
         """The next piece."""
         self._reader.write(data)
 
-    def commit(self):
-        """Let the next boot put them in place."""
+    def check(self):
+        """Raise ValueError where something is missing."""
         if not self._reader.complete:
             raise ValueError("the archive has no end")
-        if not self._staging.names:
+        if not self.staging.names:
             raise ValueError("the archive is empty")
-        self._staging.commit()
+
+    def commit(self):
+        """Let the next boot put them in place."""
+        self.staging.commit()
 
     def abort(self):
         """Remove what was staged."""
         self._reader.close()
-        self._staging.clear()
+        self.staging.clear()
 
 
 class _Transfer:
@@ -148,9 +154,9 @@ class Update:
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise ValueError("size: the number of bytes that will come")
         sha256 = str(sha256).lower()
-        wanted = response(self._app.config["control"]["token"], f"update {kind} {size} {sha256}")
-        if not equal(wanted.encode(), str(signature).encode()):
-            raise ValueError("signature: HMAC-SHA256(token, 'update <kind> <size> <sha256>') is another")
+        from firmware.control.access import prove
+
+        prove(session, "update", f"{kind} {size} {sha256}", signature)
         self._drop()
         board = self._app.board
         target = ImageTarget(board.other_partition(), size) if kind == IMAGE else FilesTarget(board.files)
@@ -197,7 +203,10 @@ class Update:
             raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
         self._guarded(self._check, transfer)
         if transfer.kind == IMAGE:
-            borrow("firmware.update.trial").announce(self._app.board, self._app.log, transfer.target.into)
+            self._announce(transfer.target.into)
+        else:
+            lockout = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
+            self._guarded(lockout.check_files, self._app, transfer.target.staging)
         self._guarded(transfer.target.commit)
         self._transfer = None
         self._app.log.info("update", f"{transfer.kind}: decided, starting again")
@@ -207,9 +216,16 @@ class Update:
             return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"
         return "starts again with the new files, all of them or none; there is no way back to the old ones"
 
+    def _announce(self, partition):
+        fault = _trial().announce(self._app.board, "partition", partition)
+        if fault:
+            self._app.log.warning("update", fault)
+
     def _check(self, transfer):
         if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
             raise ValueError("sha256: what came is not what was announced")
+        if transfer.kind == FILES:
+            transfer.target.check()
 
     def _abort(self, session):
         self._current(session)
@@ -221,4 +237,4 @@ class Update:
             self._transfer.session.unlimited = False
             self._transfer.target.abort()
             self._transfer = None
-            borrow("firmware.update.trial").remove(self._app.board)
+            _trial().drop(self._app.board, "partition")

@@ -5,6 +5,7 @@ from firmware import const
 _BLOCK = const(512)
 _FILES = const(b"0\0")  # the types that mean a plain file
 _FOLDER = const(b"5")
+_DELETE = const(b"R")  # one of POSIX's letters for types of one's own
 
 
 def _text(field):
@@ -12,10 +13,12 @@ def _text(field):
 
 
 class TarReader:
-    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it."""
+    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it.
+    `delete(name)` is called for each entry that says that a file has to go."""
 
-    def __init__(self, create):
+    def __init__(self, create, delete):
         self._create = create
+        self._delete = delete
         self._header = bytearray(_BLOCK)
         self._filled = 0  # bytes of the header that are there
         self._file = None
@@ -73,9 +76,13 @@ class TarReader:
         prefix, name = _text(header[345:500]), _text(header[:100])
         if header[156] in _FOLDER:
             return
+        name = f"{prefix}/{name}" if prefix else name
+        if header[156] in _DELETE:
+            self._delete(name)
+            return
         if header[156] not in _FILES:
             raise ValueError(f"{name} is no plain file")
-        self._file = self._create(f"{prefix}/{name}" if prefix else name)
+        self._file = self._create(name)
         self._left = size
         self._padding = -size % _BLOCK
         if not size:

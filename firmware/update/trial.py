@@ -1,49 +1,118 @@
-"""A new image is on trial until its first boot has lasted; which one is in a small file."""
+"""What is new is on trial until it has shown itself good: an image, when its boot has lasted; settings that may lock
+out, when somebody has logged in with them. Else the old comes back. What is on trial is in a small file."""
 
-import json
 import os
 
-from firmware.config_file import write_whole
+from firmware.config_file import FILE as SETTINGS_FILE
+from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, read_text, write_whole
+from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
-FILE = "trial.json"  # {"partition": "ota_1"}
+FILE = "trial.json"  # {"partition": "ota_1", "settings": true once a boot has begun with them}
 WATCHDOG_S = 60  # an image on trial that hangs is reset, and with that judged
+LOGIN_S = 600  # for somebody to log in
 
 
-def announce(board, log, partition):
-    """What is in `partition` will be on trial."""
+def _read(board):
     try:
-        write_whole(board.path(FILE), json.dumps({"partition": partition}))
+        with open(board.path(FILE)) as file:
+            return dict(loads(file.read()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _write(board, record):
+    if record:
+        write_whole(board.path(FILE), dumps(record))
+    elif board.has_file(FILE):
+        os.remove(board.path(FILE))
+
+
+def announce(board, what, value):
+    """The next boot has this on trial: what is in a "partition", or "settings". Returns why that cannot be noted, or
+    None."""
+    record = _read(board)
+    record[what] = value
+    try:
+        _write(board, record)
     except OSError as error:
-        log.warning("update", f"{FILE}: {describe(error)}")
+        return f"{FILE}: {describe(error)}"
+    return None
+
+
+def drop(board, what):
+    """This is not on trial any more."""
+    record = _read(board)
+    record.pop(what, None)
+    try:
+        _write(board, record)
+    except OSError:
+        pass
 
 
 def begin(board, log):
-    """At boot: is the image that runs on trial? If so, the watchdog runs from now on."""
+    """At boot, before the settings are read. Returns what there is to say of them, or None; never raises."""
+    record = _read(board)
+    if "partition" in record:
+        _begin_image(board, log, record["partition"])
+    if "settings" not in record:
+        return None
     try:
-        with open(board.path(FILE)) as file:
-            partition = json.load(file)["partition"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+        return _begin_settings(board, record["settings"])
+    except Exception as error:
+        return f"{FILE}: {describe(error)}"
+
+
+def _begin_image(board, log, partition):
+    """If it is the image that runs, the watchdog runs from now on."""
     if partition == board.running_partition():
         board.last_update = "on trial"
         board.start_watchdog(WATCHDOG_S)
         return
     board.last_update = "went back"
     log.warning("update", f"the image in {partition} did not last: back to {board.running_partition()}")
-    remove(board)
+    drop(board, "partition")
+
+
+def _begin_settings(board, have_begun):
+    old = read_text(board.path(LAST_GOOD_FILE))
+    if old is None or old == read_text(board.path(SETTINGS_FILE)):
+        drop(board, "settings")  # there are no others
+        return None
+    if not have_begun:
+        board.settings_on_trial = not announce(board, "settings", True)
+        return None
+    write_whole(board.path(SETTINGS_FILE), old)
+    drop(board, "settings")
+    return f"{SETTINGS_FILE}: nobody logged in with the new settings; those before are back"
+
+
+def fail(board):
+    """True where settings are on trial: the boot that comes takes them back."""
+    return "settings" in _read(board) and not announce(board, "settings", True)
+
+
+def watch(app):
+    """Settings on trial: start again, with those before, unless somebody logs in."""
+
+    def give_up(_):
+        if app.board.settings_on_trial:
+            app.restart_later()
+
+    app.pool.CallLater(LOGIN_S, give_up)
+
+
+def keep_settings(app):
+    """Somebody has logged in: the settings stay."""
+    app.board.settings_on_trial = False
+    if app.config.source == SETTINGS_FILE:
+        keep_good_copy(app.board, app.log, read_text(app.board.path(SETTINGS_FILE)))
+        app.log.info("config", "the new settings stay")
+    drop(app.board, "settings")
 
 
 def end(board, log):
     """This boot has lasted: the image stays."""
     board.last_update = "kept"
     log.info("update", f"the image in {board.running_partition()} stays")
-    remove(board)
-
-
-def remove(board):
-    """Nothing is on trial."""
-    try:
-        os.remove(board.path(FILE))
-    except OSError:
-        pass
+    drop(board, "partition")

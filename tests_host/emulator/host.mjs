@@ -196,9 +196,9 @@ export class Host {
   }
 
   /** Asks to join, as the driver does. */
-  join(ssid, key) {
+  join(ssid, key, authentication = 0x80) {
     this.ask(COMMAND.SET_SECURITY, words(key ? 4 : 0));
-    this.ask(COMMAND.SET_AUTHENTICATION, words(key ? 0x80 : 0));
+    this.ask(COMMAND.SET_AUTHENTICATION, words(key ? authentication : 0));
     if (key) {
       this.setKey(key);
     }

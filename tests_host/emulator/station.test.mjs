@@ -31,6 +31,37 @@ test('a scan for one name finds only that one', () => {
   assert.deepEqual(scan(new Host().start(), 'cafe').map(({ status }) => status), [8, 0]);
 });
 
+test('a hidden network tells its name only to who asks for it, and is joined by it', () => {
+  const attic = { ...HOME, ssid: 'attic', bssid: '02:00:00:00:10:03', rssi: -60, hidden: true };
+  const host = new Host({ accessPoints: [HOME, attic] }).start();
+  const names = (results) => results.slice(0, -1).map(({ data }) => data.toString('latin1', 31, 31 + data[30]));
+  assert.deepEqual(names(scan(host)), ['home', '']);
+  assert.deepEqual(names(scan(host, 'attic')), ['attic']);
+  host.joined(attic);
+});
+
+for (const [security, offered] of [['wpa2/wpa3', 0x80], ['wpa2/wpa3', 0x40000], ['wpa3', 0x40000], ['wpa2', 0x40000]]) {
+  test(`${security} is joined by a host that offers ${offered.toString(16)}`, () => {
+    const host = new Host({ accessPoints: [{ ...HOME, security }] }).start();
+    const password = Buffer.alloc(130);
+    password.writeUInt16LE(HOME.key.length);
+    password.write(HOME.key, 2);
+    host.setVariable('sae_password', password);
+    host.join('home', HOME.key, offered);
+    host.time.pass(1000);
+    assert.equal(named(host.events(), EVENT.SET_SSID)[0].status, 0);
+  });
+}
+
+test('wpa3 is not joined by a host that does not offer it', () => {
+  const host = new Host({ accessPoints: [{ ...HOME, security: 'wpa3' }] }).start();
+  host.join('home', HOME.key);
+  host.time.pass(1000);
+  const events = host.events();
+  assert.equal(named(events, EVENT.PRUNE).length, 1);
+  assert.equal(named(events, EVENT.SET_SSID)[0].status, 3);
+});
+
 test('an event that the host does not want is not sent', () => {
   const host = new Host().start();
   const mask = Buffer.alloc(4 + 19, 0xff);

@@ -19,6 +19,9 @@ class Esp32Codes:
     STAT_ASSOC_FAIL = 203
     STAT_CONNECT_FAIL = 203
     STAT_HANDSHAKE_TIMEOUT = 204
+    STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
+    STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
+    STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
     keeps_reason = True
 
 
@@ -47,6 +50,8 @@ class FakeNetwork:
         self.clock = clock
         self.codes = codes
         self.air = {}
+        self.heard = {}  # {ssid: security, as a scan of the Pico W reports it}
+        self.wpa3_only = ()  # networks
         self.calls = []
         self.delay_ms = 700
         self.lease = ("192.168.1.20", "255.255.255.0", "192.168.1.1")
@@ -65,6 +70,8 @@ class FakeNetwork:
             SEC_OPEN = 0
             SEC_WPA2 = 3
             SEC_WPA_WPA2 = 4
+            SEC_WPA3 = 5
+            SEC_WPA2_WPA3 = 6
 
             def __new__(cls, interface):
                 return network.access_point if interface == cls.IF_AP else network.station
@@ -86,6 +93,8 @@ class FakeStation:
         self.network = network
         self.on = False
         self.ssid = None
+        self.security = None
+        self.securities = []  # asked for, in turn
         self.since = 0
         self.reason = None
         self.static = None
@@ -103,11 +112,15 @@ class FakeStation:
     def config(self, **options):
         self.network.calls.append(("config", options))
 
-    def connect(self, ssid, key=None):
+    def connect(self, ssid, key=None, **options):
+        if options and self.network.codes is Esp32Codes:
+            raise TypeError("unexpected keyword argument")
         if self.ssid is not None:
             raise OSError("Wifi Internal State Error")  # ESP32, while it is connecting
         self.network.calls.append(("connect", ssid, key))
         self.ssid = ssid
+        self.security = options.get("security")
+        self.securities.append(self.security)
         self.since = self.network.clock.now
         if not self.network.codes.keeps_reason:
             self.reason = None
@@ -119,7 +132,13 @@ class FakeStation:
     def _happens(self):
         if self.ssid is None or self.network.clock.now - self.since < self.network.delay_ms:
             return "stall"
+        if self.ssid in self.network.wpa3_only and self.security not in (5, 6):
+            return "STAT_NO_AP_FOUND"
         return self.network.air.get(self.ssid, "STAT_NO_AP_FOUND")
+
+    def scan(self):
+        self.network.calls.append(("scan",))
+        return [(ssid.encode(), bytes(6), 6, -50, security, 1) for ssid, security in self.network.heard.items()]
 
     def isconnected(self):
         up = self._happens() == "ok"

@@ -3,6 +3,7 @@
 The image is the one that the environment variable MICROPYTHON names, else build/unix/micropython.
 """
 
+import hmac
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "lib", ROOT, ROOT / "boards" / "UNIX" / "modules"]
 IMAGE = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")
@@ -21,6 +24,7 @@ PATIENCE_S = 20
 QUIET = {
     "telemetry": {"broadcast": False, "interval_s": 0.1},
     "control": {"port": 0, "token": "a token for tests", "requests_per_s": 1000},
+    "network": {"announce": 0},
 }
 
 
@@ -45,11 +49,29 @@ def until(condition):
         time.sleep(0.02)
 
 
-class Client:
-    """A connection to a control server."""
+def proof(token, purpose, challenge, asked=""):
+    """What answers a challenge, as docs/control.md has it."""
+    key = hmac.digest(token.encode(), purpose.encode(), "sha256")
+    signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
+    return hmac.new(key, signed.encode(), "sha256").hexdigest()
 
-    def __init__(self, port, ssl_context=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+
+def loopback(number):
+    """An address of this computer for a client: 127.0.0.<number>."""
+    address = f"127.0.0.{number}"
+    with socket.socket() as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            pytest.skip(f"{address} is no address of this computer")
+    return address
+
+
+class Client:
+    """A connection to a control server, from an address of this computer."""
+
+    def __init__(self, port, ssl_context=None, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S, (source, 0))
         if ssl_context:
             self.socket = ssl_context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._file = self.socket.makefile("rb")
@@ -84,10 +106,10 @@ class Client:
         return answer["error"]
 
     def login(self, token=QUIET["control"]["token"]):
-        import hmac
+        return self.call("auth.login", response=self.proof("login", token=token))
 
-        nonce = self.result("auth.challenge")["nonce"]
-        return self.call("auth.login", response=hmac.new(token.encode(), nonce.encode(), "sha256").hexdigest())
+    def proof(self, purpose, asked="", token=QUIET["control"]["token"]):
+        return proof(token, purpose, self.result("auth.challenge"), asked)
 
     def close(self):
         self._file.close()
@@ -174,6 +196,11 @@ class BoardProcess:
 
     def interrupt(self):
         self._process.send_signal(signal.SIGINT)
+
+    @property
+    def ended(self):
+        """True where the process is no more, and all that it printed is read."""
+        return self._ended
 
     def wait(self):
         """The exit code, once all that was printed is read."""

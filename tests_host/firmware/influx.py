@@ -2,9 +2,16 @@
 
 import re
 
+from firmware.telemetry.line_protocol import encode_fields, encode_head
+
 _KEY = r"(?:[^\\ ,=\n]|\\.)+"
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^ ,"\n]+)'
 _LINE = re.compile(rf"((?:[^\\ ,\n]|\\.)+)((?:,{_KEY}={_KEY})*) ({_KEY}={_VALUE}(?:,{_KEY}={_VALUE})*)\n")
+
+
+def encode(measurement, tags, fields):
+    """One line of the firmware's encoder."""
+    return encode_head(measurement, tags) + b" " + b",".join(encode_fields(fields)) + b"\n"
 
 
 def _plain(text):

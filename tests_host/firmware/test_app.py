@@ -2,6 +2,7 @@
 
 import socket
 import time
+from types import SimpleNamespace
 
 import machine
 import pytest
@@ -20,12 +21,12 @@ from XAsyncSockets import XAsyncUDPDatagram
 class RunningApp:
     """An app whose loop turns only while the test waits for something."""
 
-    def __init__(self, folder, collector, **sections):
+    def __init__(self, folder, collector, support=None, **sections):
         self.clock = FakeClock()
         self.network = FakeNetwork(self.clock)
         self.network.lease = ("127.0.0.1", "255.0.0.0", "0.0.0.0")
         self.network.air["home"] = "ok"
-        board = Board(self.network, machine, object(), str(folder))
+        board = Board(self.network, machine, support or object(), str(folder))
         log = Log(self.clock, console=False)
         config = Config(board, log)
         config.set("wifi.networks", [{"ssid": "home", "password": "home-password"}])
@@ -193,6 +194,71 @@ def test_too_many_readings_go_into_several_lines(start, collector):
         assert len(datagram) <= 1400
         fields.update(parse(datagram.decode())[2])
     assert len([name for name in fields if name.startswith("sensor")]) == 120
+
+
+def test_a_configured_part_does_not_take_a_pin_of_the_board_s_own(start):
+    parts = [{"name": "wrong", "pin": 1}, {"name": "right", "pin": 2}]
+    running = start(support=SimpleNamespace(RESERVED_PINS=(0, 1)), sensors__adc=parts)
+    assert running.app.sensors.read("right") == {"value": 0}
+    with pytest.raises(OSError):
+        running.app.sensors.read("wrong")
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    assert "wrong: ValueError: pin 1 belongs to the board itself" in texts
+
+
+SOIL = """
+class Sensor:
+    name = "soil"
+    tries = 0
+
+    def __init__(self):
+        Sensor.tries += 1
+        if Sensor.tries < 3:
+            raise OSError("no part")
+
+    def read(self):
+        return {"moisture": 0.5}
+"""
+
+
+def test_a_sensor_whose_part_is_missing_at_the_start_is_there_later(start, tmp_path):
+    (tmp_path / "sensors").mkdir()
+    (tmp_path / "sensors" / "soil.py").write_text(SOIL)
+    running = start(telemetry__interval_s=10)
+    started = running.clock.uptime()
+    assert "soil" in running.app.sensors.names()
+    with pytest.raises(OSError, match="no"):
+        running.app.sensors.read("soil")
+    running.turn_until(lambda: "soil" in running.app.sensors.read_all())
+    assert running.app.sensors.read("soil") == {"moisture": 0.5}
+    assert running.clock.uptime() - started >= 30
+    told = [entry["text"] for entry in running.app.log.tail(50) if "soil" in entry["text"]]
+    assert told[-1] == "soil works again" and len(told) <= 3
+
+
+@pytest.mark.parametrize("readings, kept", [
+    ({"wide": {f"field_{index:02}": 1234567.25 for index in range(60)}}, 60),
+    ({"texts": {f"text_{index}": "ü" * 300 for index in range(9)}}, 9),
+    ({"text": {"long": "ü" * 700, "short": "ü" * 500}}, 1),
+    ({"quoted": {"long": '"' * 700, "short": '"' * 500}}, 1),
+])  # fmt: skip
+def test_no_datagram_is_longer_than_promised(start, collector, readings, kept):
+    tags = [f"tag{index}=ü, {'=' * 50}" for index in range(2)]
+    running = start(telemetry__interval_s=1, device__tags=tags)
+    telemetry = running.app.services.get("telemetry")
+    running.turn_until(lambda: telemetry.seq)
+    before = telemetry.seq
+    for name, reading in readings.items():
+        running.app.sensors.add(SimpleNamespace(name=name, read=lambda reading=reading: reading))
+    running.turn_until(lambda: telemetry.seq >= before + 12)
+    fields = {}
+    for _ in range(telemetry.seq):
+        datagram = collector.recv(5000)
+        assert len(datagram) <= 1400
+        fields.update(parse(datagram.decode())[2])
+    assert sum(1 for key in fields if key.split("_")[0] in readings) == kept
+    told = [entry["text"] for entry in running.app.log.tail(50) if "does not fit" in entry["text"]]
+    assert len(told) == (1 if kept == 1 else 0)
 
 
 def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monkeypatch):

@@ -1,6 +1,9 @@
 """What the board's modules are asked for: firmware/board.py."""
 
+import sys
 from types import SimpleNamespace
+
+import pytest
 
 from firmware.board import Board
 
@@ -27,6 +30,30 @@ def test_the_number_is_the_chips_and_its_end_in_the_name():
     ours = board(unique_id=lambda: bytes.fromhex("e66038b713c5"))
     assert (ours.unique_id(), ours.default_device()) == ("e66038b713c5", "my-board-b713c5")
     assert board().default_device() == "my-board-000000"
+
+
+@pytest.mark.parametrize(
+    "chip, cleared", [("Raspberry Pi Pico with RP2040", 0x4005B000), ("Raspberry Pi Pico 2 W with RP2350", 0x400DB000)]
+)
+def test_the_watchdog_of_an_rp2_is_switched_off(monkeypatch, chip, cleared):
+    memory = {}
+    ours = board(WDT=lambda timeout: SimpleNamespace(feed=None), mem32=memory)
+    monkeypatch.setattr(sys, "platform", "rp2")
+    monkeypatch.setattr(sys.implementation, "_machine", chip, raising=False)
+    ours.stop_watchdog()
+    assert not memory, "none runs"
+    assert ours.start_watchdog(8) and ours.watchdog_s == 8
+    ours.stop_watchdog()
+    assert memory == {cleared: 1 << 30} and not ours.watchdog_s
+
+
+def test_the_watchdog_of_an_esp32_is_made_to_wait(monkeypatch):
+    made = []
+    ours = board(WDT=lambda id=0, timeout=5000: made.append(timeout) or SimpleNamespace(feed=None))
+    monkeypatch.setattr(sys, "platform", "esp32")
+    ours.start_watchdog(8)
+    ours.stop_watchdog()
+    assert made == [8000, 1 << 29]
 
 
 def test_a_watchdog_is_not_needed():

@@ -53,6 +53,28 @@ class TestImage:
         with self.client_of(board, start) as client:
             assert client.result("info")["safe_mode"] is None
 
+    @pytest.mark.parametrize(
+        "source, last",
+        [
+            ("import os\nos.system('kill -9 $PPID')\n", "services: boom.py"),
+            ("import sys\nsys.exit()\n", "services: boom.py"),
+            ("class Service:\n def start(self, app):\n  import os\n  os.system('kill -9 $PPID')\n", "boom: start"),
+            ("class Service:\n tick_s = 0\n def tick(self):\n  import sys\n  sys.exit()\n", "boom: tick"),
+        ],
+    )
+    def test_safe_mode_names_what_began_when_the_boots_failed_and_has_their_log(self, board, source, last):
+        board.configure(boot=SLOW)
+        board.write("services/a.py", "class Service: pass\n")
+        board.write("services/boom.py", source)
+        while "SAFE MODE" not in board.text:
+            board.start()
+            until(lambda: "SAFE MODE" in board.text or board.ended)
+        start = [index for index, line in enumerate(board.output) if "SAFE MODE" in line][0]
+        with self.client_of(board, start) as client:
+            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; what began last: {last}"
+            log = [entry["text"] for entry in client.result("log.tail", count=100)]
+            assert any("boot: XAsyncSockets firmware" in text for text in log), log
+
     @staticmethod
     def client_of(board, start):
         from image import Client
@@ -244,6 +266,23 @@ class TestRun:
             return "done"
 
         self.run(during)
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+    def test_who_gets_the_repl_is_not_bitten(self, error):
+        """Ctrl-C, and a firmware that fails where no record can be kept, so that it does not start again."""
+        self.configure(watchdog_s=8, steady_s=30)
+        boards = []
+        if error is ZeroDivisionError:
+            (self.folder / "boots.json").mkdir()
+
+        def during(app):
+            app.live(40)
+            boards.append(app.board)
+            assert app.board.watchdog_s == 8
+            raise error
+
+        assert self.run(during) == boot.ENDED
+        assert boards[0].watchdog_s == 0
 
     def test_no_watchdog_without_configuration_nor_in_safe_mode(self):
         self.run(lambda app: app.live(100) or "safe mode")

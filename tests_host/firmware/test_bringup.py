@@ -1,6 +1,7 @@
 """The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
@@ -11,6 +12,7 @@ from firmware.network.bringup import Bringup
 from firmware.network.interface import broadcast_address
 from firmware.network.links import make_fallback, make_links
 from firmware.system import network_status
+from tools.emulator.modem import Modem
 
 
 class Listener:
@@ -57,7 +59,14 @@ class NetworkBench(Bench):
         return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
-        return [call[1] for call in self.network.called("connect")]
+        """Each once, however many ways it was tried."""
+        tried = []
+        for name, *arguments in self.network.calls:
+            if name == "country":
+                tried.append(None)
+            elif name == "connect":
+                tried[-1] = arguments[0]
+        return tried
 
     def wait_until(self, condition, limit_s=3600):
         """Seconds until `condition()` holds."""
@@ -205,11 +214,129 @@ def test_a_wrong_password_is_told_and_the_next_network_tried(station):
     assert not any("home-password" in text for text in bench.texts())
 
 
+@pytest.mark.parametrize(
+    "narrowed, wpa3_only, tried",
+    [
+        ("any", False, [None]),
+        ("any", True, [None, 6]),
+        ("wpa2", True, [None, None]),
+        ("wpa3", True, [5]),
+    ],
+)
+def test_a_pico_w_joins_what_its_radio_can_join(tmp_path, narrowed, wpa3_only, tried):
+    networks = [{**HOME, "security": narrowed}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.network.wpa3_only = ("home",) if wpa3_only else ()
+    bench.start()
+    bench.advance(10)
+    assert bench.listener.is_up == (narrowed != "wpa2")
+    assert bench.network.station.securities == tried
+
+
+def test_the_way_that_worked_is_tried_first_the_next_time(tmp_path):
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.network.wpa3_only = ("home",)
+    bench.start()
+    bench.advance(10)
+    bench.network.station.securities.clear()
+    del bench.network.air["home"]
+    bench.wait_until(lambda: not bench.listener.is_up)
+    bench.network.air["home"] = "ok"
+    bench.wait_until(lambda: bench.listener.is_up)
+    assert bench.network.station.securities == [6]
+
+
+def test_a_radio_that_never_answers_is_asked_the_other_way(tmp_path):
+    """The Pico W's driver never gives a network of WPA3 up that it was told to join as one of WPA2."""
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.network.air["home"] = "stall"
+    bench.start()
+    bench.advance(19)
+    assert bench.network.station.securities == [None, 6]
+    bench.advance(71)
+    assert bench.network.station.securities[2:4] == [6, None] or bench.network.station.securities[2:4] == [None, 6]
+
+
+def test_a_short_time_to_connect_leaves_the_other_way_to_the_next_attempt(tmp_path):
+    network = {"connect_timeout_s": 5}
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False}, network=network)
+    bench.network.air["home"] = "stall"
+    bench.start()
+    bench.advance(90)
+    assert bench.network.station.securities[:3] == [None, 6, None]
+
+
+def test_esp32_is_left_to_choose_by_itself(tmp_path):
+    networks = [{**HOME, "security": "wpa3"}]
+    bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    assert bench.listener.is_up
+
+
+def test_a_radio_without_wpa3_says_so(tmp_path):
+    networks = [{**HOME, "security": "wpa3"}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    del bench.network.WLAN.SEC_WPA3
+    bench.start()
+    bench.advance(1)
+    assert any("no driver for wpa3" in text for text in bench.texts())
+
+
+@pytest.mark.parametrize(
+    "password, security, reason",
+    [
+        ("", 5, "the network needs a password"),
+        ("home-password", 0, "the network is open: it takes no password"),
+        ("home-password", 2, "no security that both sides know"),
+        ("home-password", None, "no such network in reach"),
+    ],
+)
+def test_a_pico_w_names_a_network_for_what_it_is(tmp_path, password, security, reason):
+    """Its status is "no such network" in all cases; one scan tells."""
+    networks = [{"ssid": "home", "password": password}]
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.heard = {"other": 5} if security is None else {"home": security, "other": 5}
+    bench.start()
+    bench.advance(600)
+    assert f"connecting: wifi 'home': {reason}" in bench.texts()
+    assert len(bench.network.called("scan")) == 1
+
+
+def test_no_scan_that_a_short_watchdog_would_not_outlast(tmp_path):
+    bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
+    bench.board.watchdog_s = 2
+    bench.start()
+    bench.advance(20)
+    assert not bench.network.called("scan")
+
+
+@pytest.mark.parametrize(
+    "password, happens, reason",
+    [
+        ("", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "the network needs a password"),
+        ("home-password", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no security that both sides know"),
+        ("home-password", "STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security"),
+    ],
+)
+def test_esp32_says_itself_what_a_network_is(tmp_path, password, happens, reason):
+    networks = [{"ssid": "home", "password": password}]
+    bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
+    bench.network.air["home"] = happens
+    bench.start()
+    bench.advance(20)
+    assert any(reason in text for text in bench.texts())
+    assert not bench.network.called("scan")
+
+
 def test_an_unknown_code_is_told_as_a_number(station):
     bench = station([HOME])
     bench.network.air["home"] = 39
     bench.start()
-    bench.advance(4)
+    bench.advance(8)
     assert any("code 39" in text for text in bench.texts())
 
 
@@ -356,9 +483,7 @@ class TestAccessPoint:
         bench.start()
         bench.wait_until(lambda: bench.listener.is_up)
         assert bench.listener.told == [("up", "192.168.4.1")]
-        assert bench.network.access_point.options == {
-            "ssid": "device", "channel": 6, "key": "12345678", "security": 3
-        }
+        assert bench.network.access_point.options == {"ssid": "device", "channel": 6, "key": "12345678", "security": 3}
         bench.network.air["home"] = "ok"
         bench.wait_until(lambda: bench.bringup.state == "up")
         assert bench.listener.told[1:] == [("down", "wifi 'home' is back"), ("up", "192.168.1.20")]
@@ -414,6 +539,19 @@ class TestAccessPoint:
         assert len(bench.networks_tried()) == tried
         bench.network.access_point.guests = []
         bench.wait_until(lambda: bench.bringup.state == "up")
+
+    def test_an_attempt_ends_when_somebody_comes_in(self, station):
+        bench = station(ap={"enabled": True})
+        bench.start()
+        bench.wait_until(lambda: bench.bringup.state == "waiting")
+        bench.wait_until(lambda: bench.bringup.state == "connecting")
+        bench.network.access_point.guests = [(b"123456",)]
+        bench.advance(0.5)
+        bench.network.air["home"] = bench.network.air["attic"] = "ok"
+        tried = len(bench.networks_tried())
+        bench.advance(100)
+        assert bench.bringup.state == "waiting" and len(bench.networks_tried()) == tried
+        assert bench.network.access_point.on
 
 
 def test_no_network_at_all_is_said_and_costs_nothing(tmp_path):
@@ -480,6 +618,125 @@ class TestOtherLinks:
         assert self.modems[0].hang_ups == 1
         bench.wait_until(lambda: self.modems[0].state == 2)
         assert len(self.modems) == 1
+
+
+class Cable:
+    """A UART with a modem at its other end."""
+
+    def __init__(self, clock, **options):
+        self.clock = clock
+        self.received = b""
+        self.modem = Modem(self.receive, **options)
+
+    def receive(self, data):
+        self.received += data
+
+    def write(self, data):
+        self.modem.receive(data, self.clock.now / 1000)
+
+    def read(self):
+        self.modem.tick(self.clock.now / 1000)
+        data, self.received = self.received, b""
+        return data or None
+
+
+LINES = ["ATZ", "ATE0", "AT+CPIN=1234", 'AT+CGDCONT=1,"IP","internet"', "ATD*99#"]
+
+
+class TestModem:
+    """A modem that has to be told what to do."""
+
+    @pytest.fixture
+    def dial(self, tmp_path):
+        def start(lines=LINES, **options):
+            bench = NetworkBench(tmp_path, ap={"enabled": False}, ppp={"chat": list(lines)})
+            bench.cable = Cable(bench.clock, **options)
+            bench.board.support = SimpleNamespace(uart=lambda baud: bench.cable)
+            bench.modem = bench.cable.modem
+            bench.ppps = []
+
+            def ppp(uart):
+                assert bench.modem.online, "PPP before the modem is online"
+                bench.ppps.append(FakePpp(uart))
+                return bench.ppps[-1]
+
+            bench.network.PPP = ppp
+            return bench.start()
+
+        return start
+
+    def test_it_is_told_the_lines_in_turn_and_then_ppp_begins(self, dial):
+        bench = dial(pin="1234", apn="internet")
+        bench.wait_until(lambda: bench.ppps)
+        expected = [*LINES[:2], "AT+CPIN?", *LINES[2:]]
+        assert bench.modem.said == expected
+        bench.ppps[0].state = 3
+        bench.advance(1)
+        assert bench.listener.told == [("up", "10.64.0.2")]
+
+    def test_a_pin_that_is_not_asked_for_is_not_given(self, dial):
+        bench = dial()
+        bench.wait_until(lambda: bench.ppps)
+        assert not [line for line in bench.modem.said if line.startswith("AT+CPIN=")]
+
+    def test_a_wrong_pin_is_given_once_and_not_told(self, dial):
+        bench = dial(pin="4321")
+        bench.advance(3600)
+        assert bench.modem.pin_tries == 2
+        told = [text for text in bench.texts() if "+CME ERROR: 16" in text]
+        assert told and "line 3 of ppp.chat" in told[0] and "not tried again before the next boot" in told[0]
+        assert "1234" not in " ".join(bench.texts())
+        assert bench.texts()[-1] == "waiting: for the next boot"
+
+    def test_a_sim_that_is_locked_is_left_alone(self, dial):
+        bench = dial(pin="4321")
+        bench.modem.pin_tries = 0
+        bench.advance(600)
+        assert any("the SIM is locked" in text and "SIM PUK" in text for text in bench.texts())
+        assert bench.modem.said.count("AT+CPIN?") == 1
+
+    def test_what_the_modem_refuses_is_told_and_tried_again(self, dial):
+        bench = dial(apn="another")
+        bench.advance(60)
+        assert any("line 5 of ppp.chat: NO CARRIER" in text for text in bench.texts())
+        assert bench.modem.said.count("ATD*99#") > 1
+
+    def test_a_modem_that_is_silent_is_named(self, dial):
+        bench = dial()
+        bench.modem.receive = lambda data, now: b""
+        bench.advance(60)
+        assert "connecting: ppp: no answer to line 1 of ppp.chat" in bench.texts()
+
+    def test_a_modem_that_is_still_online_is_called_back_first(self, dial):
+        """As after a reset of the board."""
+        bench = dial(["ATH", "ATD*99#"])
+        bench.modem.online = bench.modem._has_call = True
+        ended = []
+        bench.modem.on_end = lambda: ended.append(True)
+        bench.wait_until(lambda: bench.ppps)
+        assert ended
+        assert bench.modem.said == ["ATH", "ATD*99#"]
+
+    def test_it_is_dialled_again_once_ppp_of_the_last_call_has_ended(self, dial):
+        bench = dial(["ATD*99#"])
+        bench.wait_until(lambda: bench.ppps)
+        ppp = bench.ppps[0]
+        ppp.state = 3
+        bench.advance(1)
+        ppp.isconnected = lambda: False
+        ppp.disconnect = lambda: None  # it waits for the other end
+        bench.modem.hang_up()
+        bench.advance(10)
+        assert len(bench.modem.said) == 1
+        ppp.state = 0
+        bench.wait_until(lambda: len(bench.modem.said) == 2)
+
+    def test_bytes_that_are_no_text(self, dial):
+        bench = dial()
+        bench.modem.receive = lambda data, now: bench.cable.receive(b"\xff\xfe\r\nERROR \xff\r\n") or b""
+        bench.advance(60)
+        assert any("line 1 of ppp.chat: ERROR" in text for text in bench.texts())
+        assert not any("next boot" in text for text in bench.texts())
 
 
 class TestConfiguredWires:

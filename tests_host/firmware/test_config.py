@@ -49,6 +49,12 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
     "values, words",
     [
         ({"telemetry": {"interval_s": "fast"}}, ["telemetry.interval_s", "'fast'", "a number from 0.1 to 86400"]),
+        ({"telemetry": {"measurement": "#board"}}, ["telemetry.measurement", "'#board'", "does not begin with '#'"]),
+        ({"device": {"tags": ["a=b", "time=now"]}}, ["device.tags.1", "'time=now'", "not device, time, _field, _mea"]),
+        ({"device": {"tags": ["=attic"]}}, ["device.tags.0", "'=attic'", "a tag, as 'room=kitchen'"]),
+        ({"device": {"tags": ["attic"]}}, ["device.tags.0", "'attic'", "as 'room=kitchen'"]),
+        ({"device": {"tags": ["room="]}}, ["device.tags.0", "'room='"]),
+        ({"device": {"tags": ["device=other"]}}, ["device.tags.0", "'device=other'"]),
         ({"telemetry": {"intervall": 1}}, ["telemetry.intervall", "interval_s"]),
         ({"telemtry": {}}, ["telemtry", "telemetry"]),
         ({"control": {"port": 65536}}, ["control.port", "65536", "0 to 65535"]),
@@ -57,17 +63,51 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"wifi": {"networks": [{"ssid": "x", "address": "1.2.3"}]}}, ["wifi.networks.0.address", "'1.2.3'"]),
         ({"wifi": {"networks": [{"password": "12345678"}]}}, ["wifi.networks.0.ssid"]),
         ({"wifi": {"networks": [{"ssid": "ü" * 17}]}}, ["wifi.networks.0.ssid", "text of 1 to 32 bytes"]),
-        ({"wifi": {"networks": {}}}, ["wifi.networks", "{}", "a list of at most 8"]),
+        ({"wifi": {"networks": {}}}, ["wifi.networks: an object is not a list of 0 to 8"]),
         ({"telemetry": {"collectors": ["host:0"]}}, ["telemetry.collectors.0", "'host:0'"]),
         ({"telemetry": {"collectors": ["host:udp"]}}, ["telemetry.collectors.0", "'host:udp'"]),
-        ({"telemetry": {"collectors": ["host"] * 5}}, ["telemetry.collectors", "a list of at most 4"]),
+        ({"telemetry": {"collectors": ["host"] * 5}}, ["telemetry.collectors", "a list of 0 to 4"]),
         ({"lan": {"address": "1.2.3.256"}}, ["lan.address", "'1.2.3.256'", "an IPv4 address"]),
         ({"lan": {"address": "1.2.3.x"}}, ["lan.address", "'1.2.3.x'"]),
         ({"lan": {"address": "1.2.3.0004"}}, ["lan.address", "'1.2.3.0004'"]),
+        ({"lan": {"netmask": "255.255.0.255"}}, ["lan.netmask", "'255.255.0.255'", "a netmask, as"]),
+        ({"lan": {"netmask": "0.0.0.0"}}, ["lan.netmask", "a netmask, as"]),
+        ({"lan": {"netmask": "255.255.255.255"}}, ["lan.netmask", "a netmask, as"]),
+        ({"lan": {"address": "192.168.1.0"}}, ["lan.address", "a board's address in 192.168.1.0/24"]),
+        ({"lan": {"address": "192.168.1.255"}}, ["lan.address", "a board's address in 192.168.1.0/24"]),
+        (
+            {"lan": {"address": "10.1.2.3", "netmask": "255.255.240.0", "gateway": "10.1.16.1"}},
+            ["lan.gateway", "'10.1.16.1'", "another address in 10.1.0.0/20"],
+        ),
+        ({"lan": {"address": "10.1.2.3", "gateway": "10.1.2.3"}}, ["lan.gateway", "another address in 10.1.2.0/24"]),
+        (
+            {"wifi": {"networks": [{"ssid": "x", "address": "10.1.2.3", "gateway": "10.1.3.1"}]}},
+            ["wifi.networks.0.gateway", "'10.1.3.1'", "another address in 10.1.2.0/24"],
+        ),
+        ({"wifi": {"networks": [{"ssid": "x", "password": "x" * 64}]}}, ["password", "64 hexadecimal digits"]),
+        ({"wifi": {"networks": [{"ssid": "x", "password": "a" * 65}]}}, ["password", "64 hexadecimal digits"]),
+        ({"wifi": {"networks": [{"ssid": "x", "security": "wep"}]}}, ["security", "'wep'", "'wpa3'"]),
+        ({"ap": {"password": "a" * 64}}, ["ap.password", "8 to 63 bytes"]),
+        ({"network": {"ntp": "pool.ntp.org:ntp"}}, ["network.ntp", "a time server", "'pool.ntp.org:ntp'"]),
+        ({"network": {"ntp": "http://pool.ntp.org"}}, ["network.ntp", "a time server"]),
+        ({"network": {"ntp": "2001:db8::1"}}, ["network.ntp", "IPv6 is not supported"]),
+        ({"telemetry": {"collectors": ["[2001:db8::1]:8089"]}}, ["telemetry.collectors.0", "IPv6 is not supported"]),
+        ({"telemetry": {"collectors": ["10.0.0.256"]}}, ["telemetry.collectors.0", "'10.0.0.256'"]),
+        ({"telemetry": {"collectors": ["10.0.0.²"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["host:²"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a..b"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a" * 64]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": ["a b"]}}, ["telemetry.collectors.0"]),
+        ({"telemetry": {"collectors": [""]}}, ["telemetry.collectors.0"]),
+        ({"lan": {"address": "1.2.3.²"}}, ["lan.address"]),
+        ({"ppp": {"chat": ["AT", 7]}}, ["ppp.chat.1"]),
         ({"device": {"name": "-bad-"}}, ["device.name", "'-bad-'", "host name"]),
         ({"network": {"order": ["radio"]}}, ["network.order.0", "'radio'", "'wifi'"]),
         ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
-        ([], ["configuration", "[]", "object"]),
+        ({"network": {"order": []}}, ["network.order: a list is not a list of 1 to 4"]),
+        ({"ap": {"ssid": 5}}, ["ap.ssid: 5, without quotes, is not text"]),
+        ({"ap": {"password": 12345678}}, ["ap.password: a number, without quotes, is not empty, or a secret"]),
+        ([], ["configuration: a list is not an object"]),
         ("{", ["not JSON"]),
         ("", ["not JSON"]),
         ("x" * 20000, ["20000 bytes"]),
@@ -94,12 +134,33 @@ def test_names_that_a_board_may_have(bench, name):
     ("telemetry.interval_s", 0.1), ("telemetry.interval_s", 86400), ("telemetry.jitter", 0), ("telemetry.port", 1),
     ("telemetry.port", 65535), ("ap.channel", 13), ("control.token", "8 bytes."), ("control.token", "x" * 64),
     ("network.order", ["wifi"] * 4), ("telemetry.collectors", ["host:65535"]), ("lan.address", "255.0.0.1"),
+    ("network.ntp", ""), ("network.ntp", "10.0.0.1:123"), ("network.ntp", "time_server.local."),
+    ("lan.netmask", "255.255.255.252"), ("lan.netmask", "128.0.0.0"),
 ])  # fmt: skip
 def test_the_ends_of_what_may_be_belong_to_it(bench, key, value):
     config = load(bench)
     config.set(key, value)
     section, name = key.split(".")
     assert config[section][name] == value
+
+
+def test_a_static_address_at_the_end_of_its_subnet(bench):
+    config = load(bench)
+    config.set("lan", {"address": "10.1.0.1", "netmask": "255.255.240.0", "gateway": "10.1.15.254"})
+    assert config["lan"]["gateway"] == "10.1.15.254"
+
+
+def test_the_key_of_a_wifi_network_instead_of_its_password(bench):
+    key = "0123456789abcdefABCDEF" + "0" * 42
+    config = load(bench)
+    config.set("wifi.networks", [{"ssid": "x", "password": key}])
+    assert config["wifi"]["networks"][0]["password"] == key
+
+
+def test_a_modem_s_lines_are_as_secret_as_the_pin_in_them(bench):
+    config = load(bench)
+    config.set("ppp.chat", ["AT+CPIN=1234", "ATD*99#"])
+    assert config.get("ppp.chat") == ["***", "***"]
 
 
 def test_after_a_bad_file_the_last_good_copy_holds(bench, write):
@@ -126,6 +187,61 @@ def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
     write(b"\xff\xfe".decode("latin-1"), "config.last.json")
     config = load(bench)
     assert config.source == "defaults" and len(config.faults) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"wifi": {"networks": {"password": "hidden words"}}},
+        {"wifi": {"networks": "hidden words"}},
+        {"wifi": "hidden words"},
+        {"wifi": {"networks": ["hidden words"]}},
+        {"wifi": {"networks": [["hidden words"]]}},
+        {"ap": {"ssid": {"password": "hidden words"}}},
+        {"ap": {"ssid": ["hidden words"]}},
+        {"ap": {"channel": {"password": "hidden words"}}},
+        {"telemetry": {"collectors": {"password": "hidden words"}}},
+        {"unknown": "hidden words"},
+        {"control": {"password": "hidden words"}},
+        {"control": {"token": ["hidden words"]}},
+        {"control": {"token": {"hidden words": 1}}},
+        ["hidden words"],
+        "hidden words",
+    ],
+)
+def test_what_may_be_a_secret_is_not_told(bench, write, values):
+    write(json.dumps(values))
+    assert load(bench).faults
+    assert "hidden" not in json.dumps(load(bench).faults + bench.texts())
+
+
+def test_all_faults_of_a_file_are_told_at_once(bench, write):
+    write({"telemetry": {"port": 0, "intervall": 1}, "wifi": {"networks": [{"ssid": "a"}, {"ssid": ""}]}, "x": 1})
+    faults = load(bench).faults
+    for number, key in enumerate(["x", "telemetry.intervall", "telemetry.port", "wifi.networks.1.ssid"]):
+        assert sum(f"config.json: {key}: " in fault for fault in faults) == 1, (number, faults)
+    assert len(faults) == 4 and all(any(fault in text for text in bench.texts()) for fault in faults)
+
+
+def test_of_many_faults_the_first_are_told_and_how_many_more(bench, write):
+    write({f"key{number}": 1 for number in range(1000)})
+    faults = load(bench).faults
+    assert len(faults) == 11 and faults[-1] == "config.json: and 990 more"
+
+
+def test_a_mark_at_the_start_of_the_file_is_no_fault(bench, tmp_path):
+    (tmp_path / "config.json").write_bytes('\ufeff{"telemetry": {"port": 9000}}'.encode())
+    config = load(bench)
+    assert config["telemetry"]["port"] == 9000 and not config.faults
+
+
+@pytest.mark.parametrize(
+    "encoding, words", [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("latin-1", "Latin-1")]
+)
+def test_a_file_in_another_encoding_is_told_by_its_name(bench, tmp_path, encoding, words):
+    (tmp_path / "config.json").write_bytes('{"ap": {"ssid": "Café"}}'.encode(encoding))
+    fault = load(bench).faults[0]
+    assert words in fault and "save it as UTF-8" in fault
 
 
 def test_bytes_that_are_no_text(bench, tmp_path):
@@ -188,6 +304,7 @@ def test_the_file_has_only_what_differs(bench, tmp_path):
 @pytest.mark.parametrize(
     "key, value",
     [
+        ("network.order", []),
         ("telemetry.interval_s", 0),
         ("telemetry", 5),
         ("nothing", 1),

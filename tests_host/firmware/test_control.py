@@ -7,7 +7,7 @@ import struct
 import time
 
 import pytest
-from image import Client, until
+from image import Client, loopback, until
 
 
 def used_heap(client):
@@ -37,20 +37,22 @@ class TestPins:
         assert client.result("gpio.read", pin=3) == 0
 
     def test_pwm_and_adc(self, client):
-        client.result("pwm.set", pin=4, duty=0.25, freq=2000)
-        assert abs(client.result("adc.read", pin=4) - 0.25) < 0.001
-        client.result("pwm.set", pin=4)
-        client.result("gpio.write", pin=4, value=1)
+        client.result("gpio.mode", pin=4, mode="in", pull="up")
+        client.result("gpio.mode", pin=4, mode="analog")
         assert client.result("adc.read", pin=4) == 1
+        client.result("pwm.set", pin=4, duty=0.25, freq=2000)
+        assert "gpio.mode pin=4 mode=analog makes it one" in client.error("adc.read", pin=4)["message"]
+        client.result("pwm.set", pin=4)
+        assert client.result("gpio.pins") == list(range(40))
 
     @pytest.mark.parametrize(
         "method, params, words",
         [
             ("gpio.write", {"pin": 2, "value": 2}, "value: 0 or 1"),
-            ("gpio.write", {"pin": 400, "value": 1}, "invalid pin"),
+            ("gpio.write", {"pin": 400, "value": 1}, "invalid pin: one of 0, 1, 2"),
             ("gpio.write", {"pin": [1], "value": 1}, "pin: a number or a name"),
             ("gpio.write", {"pin": True, "value": 1}, "pin: a number or a name"),
-            ("gpio.mode", {"pin": 2, "mode": "inside"}, "mode: one of in, open_drain, out"),
+            ("gpio.mode", {"pin": 2, "mode": "inside"}, "mode: one of analog, in, open_drain, out"),
             ("gpio.mode", {"pin": 2, "mode": "in", "pull": "left"}, "pull: up, down"),
             ("pwm.set", {"pin": 2, "duty": 1.1}, "duty: 0 to 1"),
             ("pwm.set", {"pin": 2, "duty": 1, "freq": 0}, "freq: 1 to"),
@@ -100,7 +102,7 @@ class TestConfig:
             client.result("config.reset", key="telemetry.interval_s")
             assert client.result("config.get", key="telemetry.interval_s") == 5
             assert client.result("config.get", key="device.name") == "kitchen"
-            client.result("config.reset")
+            client.result("config.reset", proof=client.proof("token"))
             assert client.result("config.get", key="device.name") == ""
         assert "a token for tests" not in board.text
 
@@ -277,7 +279,7 @@ class Hostile:
         self.sockets = []
 
     def connect(self):
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        client = socket.create_connection(("127.0.0.1", self.port), 20, (loopback(2), 0))
         self.sockets.append(client)
         return client
 

@@ -1,15 +1,16 @@
 """The control server's limits and access with a clock of the test's own: firmware/control/."""
 
-import hmac
 import json
 import socket
 
 import pytest
 from fakes import Bench
-from image import until
+from image import proof, until
 
 from firmware.control import ControlServer, Session
 from firmware.control.methods import Methods
+from firmware.control.places import find
+from firmware.system import System
 
 TOKEN = "a token for tests"
 
@@ -19,6 +20,7 @@ class FakeClient:
 
     CliAddr = ("192.0.2.77", 40000)
     CloseError = None
+    SocketID = 1
 
     def __init__(self):
         self.sent = []
@@ -40,7 +42,11 @@ class FakeClient:
     def Close(self):
         if not self.closed:
             self.closed = True
+            self.SocketID = None
             self.OnClosed(self, 1)
+
+    def OnExceptionalCondition(self):
+        self.Close()
 
     def deliver(self):
         while self.undelivered and not self.closed:
@@ -69,7 +75,8 @@ class ControlBench(Bench):
     def connect(self, address="192.0.2.77"):
         client = FakeClient()
         client.CliAddr = (address, 40000)
-        client.session = Session(self.server, client)
+        visitor = find(self.server.visitors, address, self.server._sessions, 6, self.clock.uptime_ms())
+        client.session = Session(self.server, client, visitor)
         self.server._sessions.append(client.session)
         return client
 
@@ -88,8 +95,7 @@ def error(client, method="ping", **params):
 
 
 def answer_challenge(client, token=TOKEN):
-    nonce = ask(client, "auth.challenge")["result"]["nonce"]
-    return hmac.new(token.encode(), nonce.encode(), "sha256").hexdigest()
+    return proof(token, "login", ask(client, "auth.challenge")["result"])
 
 
 @pytest.fixture
@@ -292,7 +298,16 @@ class TestLimits:
             assert error(client)["code"] == -32002
         assert not client.closed
         assert error(client)["message"] == "at most 10 requests per second" and client.closed
-        assert ask(bench.connect())["result"] == "pong"
+        assert ask(bench.connect("192.0.2.78"))["result"] == "pong"
+
+    def test_the_rate_is_the_addresss_over_all_its_connections_and_those_to_come(self, make):
+        bench = make(requests_per_s=10)
+        for _ in range(4):
+            client = bench.connect()
+            assert [ask(client).get("result") for _ in range(5)] == ["pong"] * 5
+            client.Close()
+        assert error(bench.connect())["code"] == error(bench.connect())["code"] == -32002
+        assert ask(bench.connect("192.0.2.78"))["result"] == "pong"
 
     def test_the_rate_recovers(self, make):
         bench = make(requests_per_s=10)
@@ -394,7 +409,7 @@ class TestPlaces:
     def bench(self, make):
         return make(clients=4, token=TOKEN, idle_s=300)
 
-    def come(self, bench, address, ticks=0):
+    def come(self, bench, address):
         client = FakeClient()
         client.CliAddr = (address, 40000)
         bench.server._on_client(None, client)
@@ -409,24 +424,43 @@ class TestPlaces:
         assert json.loads(hostile[0].sent[-1])["error"]["code"] == -32003
         assert self.come(bench, "192.0.2.66").closed
 
-    def test_addresses_that_hold_one_place_each_keep_it_for_a_minute(self, bench):
+    def test_addresses_that_hold_one_place_each_keep_it_for_a_while(self, bench):
+        """Whether they are silent or ask all the time."""
         early = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
-        bench.advance(59)
+        for _ in range(19):
+            bench.advance(1)
+            ask(early[0])
         assert self.come(bench, "192.0.2.99").closed
         bench.advance(2)
-        assert ask(early[0])["result"] == "pong"
         assert not self.come(bench, "192.0.2.99").closed
-        assert [client.closed for client in early] == [False, True, False, False]
+        assert [client.closed for client in early].count(True) == 1
 
-    def test_asking_all_the_time_holds_no_place_for_ever(self, bench):
-        """Even a peer that pings on every connection, from many addresses."""
-        hostile = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
-        for _ in range(61):
-            bench.advance(1)
+    def test_time_counts_for_the_address_however_often_it_comes_anew(self, bench):
+        addresses = [f"192.0.2.{number}" for number in range(4)]
+        for _ in range(3):
+            hostile = [self.come(bench, address) for address in addresses]
+            assert not any(client.closed for client in hostile)
+            bench.advance(8)
             for client in hostile:
-                ask(client)
-        assert not self.come(bench, "192.0.2.99").closed
-        assert [client.closed for client in hostile].count(True) == 1
+                client.Close()
+        hostile = [self.come(bench, address) for address in addresses]
+        honest = self.come(bench, "192.0.2.99")
+        assert not honest.closed and [client.closed for client in hostile].count(True) == 1
+        # The one that had to go is not let in again in the place of the one that had less.
+        gone = next(client for client in hostile if client.closed)
+        for _ in range(10):
+            self.come(bench, gone.CliAddr[0])
+        assert not honest.closed
+
+    def test_time_is_forgiven(self, bench):
+        held = self.come(bench, "192.0.2.1")
+        bench.advance(30)
+        held.Close()
+        bench.advance(32 * 30)
+        again = self.come(bench, "192.0.2.1")
+        for number in range(2, 5):
+            self.come(bench, f"192.0.2.{number}")
+        assert self.come(bench, "192.0.2.99").closed and not again.closed
 
     def test_who_has_logged_in_stays(self, bench):
         kept = [self.come(bench, "192.0.2.77") for _ in range(4)]
@@ -436,11 +470,212 @@ class TestPlaces:
         assert self.come(bench, "192.0.2.99").closed
         assert not any(client.closed for client in kept)
 
-    def test_a_client_that_makes_room_takes_its_last_answers_along(self, bench):
-        """Its connection may linger; it is no client any more, and the newcomer is one."""
-        hostile = [self.come(bench, "192.0.2.66") for _ in range(4)]
-        hostile[0].Close = lambda: None
-        honest = self.come(bench, "192.0.2.1")
-        assert bench.server.clients == 5 and not honest.closed
-        assert not self.come(bench, "192.0.2.2").closed
-        assert [client.closed for client in hostile[1:]] == [True, False, False] and len(hostile[0].sent) == 1
+    def test_the_time_of_who_has_logged_in_is_not_held_against_him(self, bench):
+        mine = self.come(bench, "192.0.2.1")
+        ask(mine, "auth.login", response=answer_challenge(mine))
+        bench.advance(100)
+        mine.Close()
+        for number in range(2, 6):
+            self.come(bench, f"192.0.2.{number}")
+        bench.advance(20)
+        assert not self.come(bench, "192.0.2.1").closed
+
+    def test_who_leaves_slowly_keeps_nobody_out(self, bench):
+        """Sessions that linger are no clients any more, and leave for good when their buffer is wanted."""
+        for _ in range(20):
+            client = FakeClient()
+            client.CliAddr = ("192.0.2.66", 40000)
+            client.Close = lambda: None
+            client.OnExceptionalCondition = lambda client=client: FakeClient.Close(client)
+            bench.server._on_client(None, client)
+        honest = [self.come(bench, f"192.0.2.{number}") for number in (1, 2, 3)]
+        assert not any(client.closed for client in honest)
+        assert bench.server.clients <= 4 + 1
+
+    def besiege(self, bench, count, seconds):
+        """The best that so many addresses can do: one that has held a place for almost as long as it may gives it to
+        the one that has held least. Yields each second that another address could come."""
+        addresses = [f"10.0.0.{number}" for number in range(count)]
+        held = {}
+
+        def time_of(address):
+            visitor = bench.server.visitors.get(address)
+            if not visitor:
+                return 0
+            visitor.pass_time(bench.clock.uptime_ms())
+            return visitor.held
+
+        for second in range(seconds):
+            for address in list(held):
+                if held[address].closed or time_of(address) > 18500:
+                    held.pop(address).Close()
+            for address in sorted(set(addresses) - set(held), key=time_of)[: 4 - len(held)]:
+                held[address] = self.come(bench, address)
+            yield second
+            bench.advance(1)
+
+    @pytest.mark.parametrize("count", [1, 4, 8, 32])
+    def test_how_long_so_many_addresses_can_keep_another_out(self, bench, count):
+        for second in self.besiege(bench, count, 1000):
+            honest = self.come(bench, "192.0.2.99")
+            if not honest.closed:
+                print(f"{count} addresses: {second} s")
+                break
+        assert second <= (count * 20 / (4 - count / 32) if count > 1 else 0)
+        # ... and has time to log in, whatever they try.
+        for _ in range(19):
+            for number in range(count):
+                self.come(bench, f"10.0.0.{number}")
+            bench.advance(1)
+            assert not honest.closed
+
+    def test_more_than_32_addresses_keep_nobody_out_but_throw_out_who_is_slow(self, bench):
+        owner = self.come(bench, "192.0.2.1")
+        ask(owner, "auth.login", response=answer_challenge(owner))
+        bench.config.set("control.clients", 5)
+        for second in self.besiege(bench, 250, 600):
+            honest = self.come(bench, "192.0.2.99")
+            assert ask(owner)["result"] == "pong"
+            assert len(bench.server.visitors) <= 32 + 5 + 2
+            if not honest.closed:
+                print(f"250 addresses: {second} s")
+                break
+        assert second <= 270
+        kept_out = longest = 0
+        for _ in range(300):  # from now on again and again, though who comes behind it can throw it out
+            kept_out = kept_out + 1 if self.come(bench, "192.0.2.99").closed else 0
+            longest = max(longest, kept_out)
+            bench.advance(1)
+            for number in range(50):
+                self.come(bench, f"10.0.2.{number}")
+            assert ask(owner)["result"] == "pong"
+        print(f"250 addresses that come 50 times a second: kept out for {longest} s at a time")
+        assert longest <= 30
+
+
+class TestCrowd:
+    """Wrong answers from many addresses."""
+
+    @pytest.fixture
+    def bench(self, make):
+        return make(clients=4, token=TOKEN)
+
+    def fail(self, bench, address):
+        client = bench.connect(address)
+        ask(client, "auth.challenge")
+        message = error(client, "auth.login", response="wrong")["message"]
+        client.Close()
+        return message
+
+    def test_the_delay_doubles_and_is_bounded(self, bench):
+        waited = []
+        for _ in range(11):
+            seconds = int(self.fail(bench, "192.0.2.1").split()[-2])
+            waited.append(seconds)
+            bench.advance(seconds, step_ms=1000)
+        assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+    def test_who_fails_again_drives_nobody_out(self, bench):
+        for number in range(31):
+            assert self.fail(bench, f"192.0.2.{number}").endswith(" 1 s")
+        bench.advance(2)
+        for number in range(31):
+            assert self.fail(bench, f"192.0.2.{number}").endswith(" 2 s")
+
+    def crowd(self, bench, count=40):
+        """So many addresses give a wrong answer; how many could do so at once."""
+        return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
+
+    def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
+        assert self.crowd(bench, 1000) == 32
+        assert len(bench.server.visitors) <= 32 + 6
+
+    def test_what_the_owner_pays_for_it(self, bench):
+        self.crowd(bench)
+        owner = bench.connect("192.0.2.1")
+        found = ask(owner, "auth.challenge")["result"]
+        assert found["wait_s"] == 10
+        right = proof(TOKEN, "login", found)
+        assert "10 s after" in error(owner, "auth.login", response=right)["message"]
+        bench.advance(10)
+        assert ask(owner, "auth.login", response=right)["result"] is True
+        assert ask(owner, "auth.challenge")["result"]["wait_s"] == 0
+
+    def test_an_hour_later_it_is_forgotten(self, bench):
+        self.crowd(bench)
+        bench.advance(3605, step_ms=5000)
+        assert ask(bench.connect("192.0.2.1"), "auth.challenge")["result"]["wait_s"] == 0
+
+    def test_who_failed_most_is_remembered_longest(self, bench):
+        for seconds in (1, 2, 4, 8, 16, 32, 64):
+            self.fail(bench, "192.0.2.1")
+            bench.advance(seconds)
+        self.fail(bench, "192.0.2.1")
+        self.crowd(bench, 100)
+        assert "too many failures" in error(bench.connect("192.0.2.1"), "auth.challenge")["message"]
+
+
+class TestToken:
+    """Who may change the token: who proves that he knows it, whatever connection he writes into."""
+
+    @pytest.fixture
+    def client(self, make):
+        bench = make(token=TOKEN, idle_s=86400)
+        system = System()
+        system.start(bench)
+        client = bench.connect()
+        client.bench = bench
+        ask(client, "auth.login", response=answer_challenge(client))
+        return client
+
+    def token(self, client):
+        return client.bench.config["control"]["token"]
+
+    CHANGES = [
+        ("config.set", {"key": "control.token", "value": "a token of mine"}),
+        ("config.set", {"key": "control", "value": {"token": "a token of mine"}}),
+        ("config.set", {"key": "control", "value": {}}),
+        ("config.reset", {"key": "control.token"}),
+        ("config.reset", {"key": "control"}),
+        ("config.reset", {}),
+    ]
+
+    @pytest.mark.parametrize("method, params", CHANGES, ids=range(len(CHANGES)))
+    def test_a_login_alone_changes_no_token(self, client, method, params):
+        assert error(client, method, **params)["code"] == -32001
+        for proof_of in (TOKEN, "0" * 64, proof("a token of mine", "token", self.challenge(client), "a token of mine")):
+            assert error(client, method, proof=proof_of, **params)["code"] == -32001
+        assert self.token(client) == TOKEN
+
+    def challenge(self, client):
+        client.bench.advance(300, step_ms=1000)
+        ask(client)
+        return ask(client, "auth.challenge")["result"]
+
+    @pytest.mark.parametrize("method, params", CHANGES, ids=range(len(CHANGES)))
+    def test_the_owner_changes_it(self, client, method, params):
+        value = params.get("value", "")
+        new = value if isinstance(value, str) else value.get("token", "")
+        right = proof(TOKEN, "token", self.challenge(client), new)
+        assert "changed" in ask(client, method, proof=right, **params)["result"]
+        assert self.token(client) == new
+
+    def test_a_proof_is_for_one_token_once(self, client):
+        right = proof(TOKEN, "token", self.challenge(client), "a token of mine")
+        assert error(client, "config.set", key="control.token", value="another token", proof=right)["code"] == -32001
+        client.bench.advance(2)
+        again = error(client, "config.set", key="control.token", value="a token of mine", proof=right)
+        assert "no challenge is open" in again["message"]
+
+    def test_until_the_next_boot_the_old_one_counts(self, client):
+        right = proof(TOKEN, "token", self.challenge(client), "a token of mine")
+        ask(client, "config.set", key="control.token", value="a token of mine", proof=right)
+        other = client.bench.connect()
+        assert ask(other, "auth.login", response=answer_challenge(other, TOKEN))["result"] is True
+        other = client.bench.connect()
+        assert error(other, "auth.login", response=answer_challenge(other, "a token of mine"))["code"] == -32001
+
+    @pytest.mark.parametrize("key, value", [("device.name", "attic"), ("control.clients", 3), ("control.idle_s", 60)])
+    def test_everything_else_needs_no_proof(self, client, key, value):
+        assert "changed" in ask(client, "config.set", key=key, value=value)["result"]
+        assert "changed" in ask(client, "config.reset", key=key)["result"]

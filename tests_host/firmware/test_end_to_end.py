@@ -101,6 +101,34 @@ def test_a_configured_sensor_is_read_and_one_that_is_not_wanted_is_not(board):
     assert "heap" not in readings and "system" in readings
 
 
+NUMBERS = """
+class Sensor:
+    name = "numbers"
+
+    def read(self):
+        return {"computed": 803 * 0.01, "sum": 0.1 + 0.2, "large": 123456789.123, "whole": 21.0, "integer": 24562929664}
+"""
+
+
+def test_numbers_have_the_same_digits_everywhere(board, collector):
+    board.write("sensors/numbers.py", NUMBERS)
+    board.configure(
+        telemetry={"broadcast": False, "interval_s": 0.1, "collectors": [f"127.0.0.1:{collector.getsockname()[1]}"]}
+    )
+    board.start()
+    digits = {"computed": "8.03", "sum": "0.3", "large": "123456789.123", "whole": "21", "integer": "24562929664"}
+    line = collector.recv(2000).decode()
+    with board.client() as client:
+        client.send('{"jsonrpc": "2.0", "id": 1, "method": "sensor.read", "params": ["numbers"]}')
+        answer = client.line()
+        client.send("sensor.read numbers")
+        plain = [client.line() for _ in digits]
+    for name, text in digits.items():
+        assert f"numbers_{name}={text}," in line
+        assert f'"{name}": {text}' in answer
+        assert f"{name}: {text}" in plain
+
+
 def test_the_log_s_last_lines(board):
     board.start()
     with board.client() as client:
@@ -130,7 +158,11 @@ def test_plain_words_for_a_person(board):
         client.send("gpio.read pin=3")
         assert client.line() == "0"
         client.send("gpio.read pin=300")
-        assert client.line() == "error: invalid pin"
+        assert client.line().startswith("error: invalid pin: one of 0, 1, 2, 3")
+        client.send("gpio.raed pin=3")
+        assert client.line() == "error: no method 'gpio.raed'; help lists them"
+        client.send("sensor.read celler")
+        assert client.line() == "error: unknown: celler; there are system, heap"
         client.send("config.get network.order")
         assert [client.line() for _ in range(4)] == ["lan", "wifi", "ppp", "host"]
         client.send("config.get wifi.networks")

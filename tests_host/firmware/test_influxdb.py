@@ -16,6 +16,10 @@ import urllib.request
 import pytest
 from free_ports import free_port
 from image import PATIENCE_S, ROOT
+from influx import encode
+
+from firmware.config import ConfigError
+from firmware.defaults import SCHEMA
 
 UNPACKED = ROOT / "build" / "src" / "influxdb" / "bin" / "influxd"
 INFLUXD = os.environ.get("INFLUXD") or (str(UNPACKED) if UNPACKED.exists() else shutil.which("influxd"))
@@ -121,25 +125,99 @@ def test_every_point_that_was_sent_is_in_the_database(board, database):
     assert all(row["system_load_1m"] >= 0 and row["heap_free"] > 0 for row in rows)
 
 
-def test_special_values_arrive_as_they_were(database):
-    from firmware.telemetry.line_protocol import encode
+def send(database, line):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(line, ("127.0.0.1", database.udp))
 
+
+def wait_for(find, is_right):
+    """What `find()` gives, as soon as it is right; while something is being written, a part of it can be read."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        found = find()
+        if is_right(found) or time.monotonic() > end:
+            return found
+
+
+def test_special_values_arrive_as_they_were(database):
     fields = {
         "text": 'say "x", back\\slash',
-        "integer": (1 << 63) - 1,
+        "integer": 24562929664,
         "float": -1.25e-7,
+        "digits": 123456789.123,
         "true": True,
         "key with, all=": 5,
         "nan": float("nan"),
     }
-    line = encode("m, x", {"tag, key=": "ü, =", "empty": ""}, fields)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(line, ("127.0.0.1", database.udp))
+    send(database, encode("m, x", {"tag, key=": "ü, =", "empty": ""}, fields))
     del fields["nan"]
     expected = {**fields, "tag, key=": "ü, ="}
-    end = time.monotonic() + PATIENCE_S
-    row = None
-    while row != expected and time.monotonic() < end:  # while it is being written, a part of it can be read
-        for row in database.query('SELECT * FROM "m, x"'):
-            del row["time"]
-    assert row == expected
+
+    def row():
+        return next((row for row in database.query('SELECT * FROM "m, x"') if row.pop("time")), None)
+
+    assert wait_for(row, lambda row: row == expected) == expected
+
+
+HUMIDITY = """
+class Sensor:
+    name = "bme280"
+    values = [99.89767, 100, 100.0, 0, -5, 1 << 40, 8.03, 123456789.123]
+
+    def read(self):
+        return {"humidity": self.values.pop(0)} if self.values else {}
+"""
+
+
+def test_a_number_that_is_whole_at_times_loses_no_line(board, database):
+    """A humidity of 100 % comes as an integer from many a driver."""
+    board.write("sensors/humidity.py", HUMIDITY)
+    board.configure(
+        telemetry={"interval_s": 0.1, "broadcast": False, "collectors": [f"127.0.0.1:{database.udp}"]}
+    )
+    board.start()
+    expected = [99.89767, 100, 100, 0, -5, 1 << 40, 8.03, 123456789.123]
+
+    def rows():
+        return [row["bme280_humidity"] for row in database.query("SELECT bme280_humidity FROM board ORDER BY time")]
+
+    assert wait_for(rows, lambda rows: len(rows) == len(expected)) == expected
+    types = {row["fieldKey"]: row["fieldType"] for row in database.query("SHOW FIELD KEYS FROM board")}
+    assert {key for key, kind in types.items() if kind == "integer"} == {"seq", "uptime"}
+    assert {kind for key, kind in types.items() if key not in ("seq", "uptime")} == {"float"}
+
+
+TEXTS = (
+    "plain", "#x", "x#", "two words", " x", "x ", "a,b", "a=b", "a\\b", "b\\", "\\ c", '"q"', "'q'", "ü 日本", "😀",
+    "_x", "time", "_field", "_measurement", "seq", "name", "\x7f", "\u200b", "x\ty", "x\ny", "",
+)  # fmt: skip
+
+
+def test_what_the_check_of_the_configuration_lets_pass_is_stored(database):
+    """And what it refuses for the database's sake would have been lost."""
+    lines = {}
+    for text in TEXTS:
+        lines[f"measurement {text!r}"] = "telemetry.measurement", text, (text, {"a": "b"})
+        lines[f"tag {text!r}="] = "device.tags", [f"{text}=b"], ("m", {text.partition("=")[0]: "b"})
+        lines[f"tag a={text!r}"] = "device.tags", [f"a={text}"], ("m", {"a": text})
+    for number, (_, _, (measurement, tags)) in enumerate(lines.values()):
+        send(database, encode(measurement, {**tags, "device": "x", "n": str(number)}, {"v": number}))
+    accepted = {number for number, (key, value, _) in enumerate(lines.values()) if is_accepted(key, value)}
+
+    def stored():
+        return {int(row["v"]) for row in database.query("SELECT v FROM /.*/")}
+
+    missing = accepted - wait_for(stored, lambda numbers: numbers >= accepted)
+    assert not missing, [list(lines)[number] for number in missing]
+    for lost in ("measurement '#x'", "tag 'time'=", "tag ''=", "measurement ''"):
+        number = list(lines).index(lost)
+        assert number not in accepted and number not in stored()
+
+
+def is_accepted(key, value):
+    section, name = key.split(".")
+    try:
+        SCHEMA.fill({section: {name: value}})
+    except ConfigError:
+        return False
+    return True

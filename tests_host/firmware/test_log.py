@@ -13,6 +13,37 @@ def test_the_last_lines_are_kept_and_no_more():
     assert [entry["text"] for entry in log.tail(2)] == ["8", "9"]
 
 
+def test_what_repeats_is_counted_in_its_line():
+    clock = FakeClock()
+    log = Log(clock, console=False)
+    for _ in range(3):
+        log.warning("names", "no answer")
+        log.warning("sensors", "no answer")
+        log.error("names", "no answer")
+        clock.now += 1000
+    tail = log.tail()
+    assert [(entry["source"], entry["level"], entry["times"]) for entry in tail] == [
+        ("names", "warning", 3), ("sensors", "warning", 3), ("names", "error", 3)
+    ]  # fmt: skip
+    assert all(entry["uptime"] == 2 for entry in tail)
+    log.info("boot", "once")
+    assert "times" not in log.tail()[-1]
+
+
+def test_what_strangers_cause_pushes_out_only_its_like():
+    log = Log(FakeClock(), console=False)
+    for number in range(5):
+        for source in ("boot", "update", "login", "config"):
+            log.info(source, f"for the owner {number}")
+    for number in range(500):
+        log.warning("control", f"198.51.100.{number}: wrong answer to a challenge")
+        log.warning("names", f"host{number}: no answer")
+        log.warning("sensors", f"soil: error {number}")
+    texts = [entry["text"] for entry in log.tail(100)]
+    assert len(texts) == 50 and sum("for the owner" in text for text in texts) == 20
+    assert texts[-1] == "soil: error 499" and "host499: no answer" in texts
+
+
 def test_the_console_shows_when_who_and_how_bad(capsys):
     clock = FakeClock()
     log = Log(clock)

@@ -8,7 +8,8 @@ import pytest
 from fakes import Bench
 from image import PATIENCE_S, until
 
-from firmware.network import names
+from firmware.network import dns, names
+from firmware.network.bringup import Connection
 
 HOST = "time.example.org"
 MARK = b"\x12\x34"
@@ -26,12 +27,12 @@ def answer(asked, *records, flags=0x8180):
     return asked[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + asked[12:] + b"".join(records)
 
 
-ASKED = names.question(MARK, HOST)
+ASKED = dns.question(MARK, HOST)
 
 
 def test_the_question_is_that_of_the_specification():
     assert ASKED == MARK + bytes.fromhex("0100 0001 0000 0000 0000") + b"\x04time\x07example\x03org\0\0\x01\0\x01"
-    assert names.question(MARK, HOST + ".") == ASKED
+    assert dns.question(MARK, HOST + ".") == ASKED
 
 
 @pytest.mark.parametrize("datagram, found", [
@@ -46,7 +47,7 @@ def test_the_question_is_that_of_the_specification():
     (b"", None),
 ])  # fmt: skip
 def test_what_an_answer_says(datagram, found):
-    assert names.parse(datagram, MARK) == found
+    assert dns.parse(datagram, MARK) == found
 
 
 def test_nonsense_is_no_address_and_raises_nothing():
@@ -57,7 +58,7 @@ def test_nonsense_is_no_address_and_raises_nothing():
         for _ in range(source.randrange(4)):
             if datagram:
                 datagram[source.randrange(len(datagram))] = source.randrange(256)
-        found = names.parse(bytes(datagram), MARK)
+        found = dns.parse(bytes(datagram), MARK)
         assert found is None or found[0] is None or found[0].count(".") == 3
 
 
@@ -108,6 +109,14 @@ class Resolver(Bench):
         self.server.close()
 
 
+class Link:
+    name = "wifi 'home'"
+
+
+def connection(gateway="192.168.4.254"):
+    return Connection(Link, ("192.168.4.1", "255.255.255.0", gateway))
+
+
 @pytest.fixture
 def resolver(tmp_path, monkeypatch):
     resolver = Resolver(tmp_path, monkeypatch)
@@ -149,6 +158,45 @@ def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(r
     assert resolver.names.address(HOST) is None and resolver.questions() == 1
 
 
+def ask_for(resolver, seconds):
+    """How many questions come from somebody who needs the name every second."""
+    count = 0
+    for _ in range(seconds):
+        resolver.names.address(HOST)
+        resolver.advance(1, 1000)
+        count += resolver.questions()
+    return count
+
+
+def test_a_silent_server_is_asked_less_and_less_and_complained_of_once(resolver):
+    assert 3 * 3 <= ask_for(resolver, 500) <= 3 * 5
+    assert ask_for(resolver, 4 * 3600) <= 3 * 17
+    assert len([text for text in resolver.texts() if HOST in text]) == 1
+
+
+def test_a_server_that_answers_again_has_its_next_silence_told(resolver, monkeypatch):
+    monkeypatch.setattr(names, "_LONGEST_LIFE_S", 60)
+    ask_for(resolver, 500)
+    while not resolver.names.address(HOST):
+        if resolver.questions():
+            resolver.names._known[HOST]._ask()
+            resolver.serve(record("192.0.2.7"))
+        resolver.advance(1, 1000)
+    ask_for(resolver, 200)
+    assert len([text for text in resolver.texts() if HOST in text]) == 2
+
+
+def test_in_the_board_s_own_network_nobody_is_asked_but_neighbours(resolver, monkeypatch):
+    resolver.names.network_up(connection(gateway="192.168.4.1"))
+    assert ask_for(resolver, 200) == 0 and not resolver.texts()
+    assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
+    monkeypatch.setattr(names, "_MULTICAST", resolver.server.getsockname())
+    resolver.names.address("influx.local")
+    assert resolver.questions() == 1
+    resolver.names.network_up(connection())
+    assert ask_for(resolver, 1)
+
+
 def test_an_unknown_name_is_known_to_be_unknown(resolver):
     resolver.names.address(HOST)
     resolver.serve(flags=0x8183)
@@ -171,7 +219,7 @@ def test_another_network_is_asked_anew(resolver):
     resolver.names.address(HOST)
     resolver.serve(record("192.0.2.7"))
     resolver.names.network_down("lost")
-    resolver.names.network_up(None)
+    resolver.names.network_up(connection())
     assert resolver.names.address(HOST) is None
     assert resolver.questions() == 1
 
@@ -190,7 +238,7 @@ def test_a_name_that_was_asked_for_without_a_network_is_looked_up_with_one(resol
     resolver.network.server = "0.0.0.0"
     assert resolver.names.address(HOST) is None
     resolver.network.server = "127.0.0.1"
-    resolver.names.network_up(None)
+    resolver.names.network_up(connection())
     assert resolver.names.address(HOST) is None and resolver.questions() == 1
 
 
@@ -201,15 +249,22 @@ def test_without_a_name_server_there_is_a_reason(resolver, server):
     assert f"{HOST}: there is no name server" in resolver.texts()
 
 
-def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch):
+@pytest.mark.parametrize("name", ["10.0.0.256", "10.0.0", "1", "10.0.0.256."])
+def test_numbers_that_are_no_address_are_no_name(resolver, name):
+    assert resolver.names.address(name) is None and not resolver.questions()
+    assert resolver.texts() == [f"{name}: neither a name nor an IPv4 address"]
+
+
+@pytest.mark.parametrize("name", ["influx.local", "Influx.LOCAL", "influx.local."])
+def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch, name):
     monkeypatch.setattr(names, "_MULTICAST", resolver.server.getsockname())
     resolver.network.server = "0.0.0.0"
-    assert resolver.names.address("influx.local") is None
+    assert resolver.names.address(name) is None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as neighbour:
         neighbour.bind(("127.0.0.2", 0))
         asked = resolver.serve(record("192.0.2.7", family=0x8001), flags=0x8400, sender=neighbour)
-    assert b"\x06influx\x05local\0" in asked
-    assert resolver.names.address("influx.local") == "192.0.2.7"
+    assert b"\x06influx\x05local\0" in asked.lower()
+    assert resolver.names.address(name) == "192.0.2.7"
 
 
 def test_where_only_the_system_can_look_names_up_it_does(resolver):

@@ -1,16 +1,19 @@
 """The time from the network: firmware/network/ntp.py."""
 
+import re
 import select
 import socket
 import struct
+import subprocess
 import time
 from types import SimpleNamespace
 
 import pytest
 from fakes import Bench
-from image import until
+from image import IMAGE, until
 
-from firmware.network.ntp import NetworkTime, moment, parse, request
+from firmware.network.ntp import NetworkTime
+from firmware.network.sntp import IMAGE_DATE, moment, parse, request
 
 MARK = b"12345678"
 
@@ -40,6 +43,7 @@ def test_the_era_after_2036():
         server_answer(3_900_000_000, stratum=0),
         server_answer(3_900_000_000, stratum=16),
         server_answer(0),
+        server_answer(3_900_000_000, first=0xE4),  # leap indicator 3: the server's clock is not set
         server_answer(3_900_000_000)[:47],
         b"",
     ],
@@ -48,13 +52,29 @@ def test_what_is_no_answer_to_the_request(datagram):
     assert parse(datagram, MARK) is None
 
 
+def test_a_time_before_the_image_s_own_date_is_none(monkeypatch):
+    now = 1_790_000_000
+    answer = server_answer(now + 2208988800)
+    for date, found in (("2026-09-21", now), ("2026-09-22", None), ("", now)):
+        monkeypatch.setattr("firmware.network.sntp.IMAGE_DATE", date)
+        assert parse(answer, MARK) == found
+
+
+def test_the_image_s_date_is_the_interpreter_s():
+    """On MicroPython; CPython does not tell one that means anything here."""
+    program = "from firmware.network.sntp import IMAGE_DATE; print(IMAGE_DATE)"
+    done = subprocess.run([IMAGE, "-c", program], capture_output=True, text=True, timeout=60)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d\n", done.stdout), done.stdout + done.stderr
+    assert IMAGE_DATE == ""
+
+
 def test_moment_is_what_the_clock_takes():
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
 
 
 def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
     gmtime = time.gmtime
-    monkeypatch.setattr("firmware.network.ntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
+    monkeypatch.setattr("firmware.network.sntp.time.gmtime", lambda seconds: gmtime(seconds + 946684800))
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
 
 
@@ -142,7 +162,15 @@ def test_a_name_that_is_not_known_yet_is_waited_for(server):
     server.service.network_up(None)
     assert not server.asked(5)
     known.append("127.0.0.1")
-    assert len(server.asked(2)) == 1
+    assert len(server.asked(4)) == 1
+
+
+def test_a_name_that_is_never_known_is_not_waited_for_twice_a_second(server):
+    looks = []
+    server.names.address = looks.append
+    server.service.network_up(None)
+    server.asked(3600)
+    assert len(looks) < 70
 
 
 @pytest.mark.parametrize("why", ["none is configured", "the clock is right"])

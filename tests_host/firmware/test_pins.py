@@ -1,5 +1,6 @@
 """The pins' methods on a chip of the test's own: firmware/control/pins.py. Those of the image: test_control.py."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,10 @@ RESERVED = 23
 
 
 class Chip:
-    """Notes what is done to its pins and pulses."""
+    """Notes what is done to its pins and pulses. As on an RP2, an ADC takes its pin from what drove it."""
+
+    NAMES = {f"GP{number}": number for number in range(30)} | {f"GPIO{number}": number for number in range(30)}
+    NAMES |= {"LED": "led", "WL_GPIO0": "led", "WL_GPIO1": "supply"}
 
     def __init__(self):
         self.done = done = []
@@ -21,10 +25,19 @@ class Chip:
             IN, OUT = "in", "out"  # no open drain
             PULL_UP, PULL_DOWN = "pull up", "pull down"
 
+            board = SimpleNamespace(**self.NAMES)
+
             def __init__(self, number, *mode, **value):
-                self.number = number
+                self.number = Chip.NAMES.get(number, number)
+                if not 0 <= (self.number if isinstance(self.number, int) else 0) < 30:
+                    raise ValueError("invalid pin")
+                if isinstance(self.number, str) and self.number not in Chip.NAMES.values():
+                    raise ValueError("unknown named pin")
                 if mode or value:
-                    done.append((number, *mode, *value.values()))
+                    done.append((self.number, *mode, *value.values()))
+
+            def __eq__(self, other):
+                return isinstance(other, Pin) and other.number == self.number
 
             def value(self):
                 return 1
@@ -42,8 +55,14 @@ class Chip:
             def deinit(self):
                 done.append((self.number, "no pulses"))
 
-        self.Pin, self.PWM = Pin, PWM
-        self.ADC = lambda pin: SimpleNamespace(read_u16=lambda: 65535)
+        class ADC:
+            def __init__(self, pin):
+                done.append((pin.number, "analogue"))
+
+            def read_u16(self):
+                return 65535
+
+        self.Pin, self.PWM, self.ADC = Pin, PWM, ADC
 
 
 @pytest.fixture
@@ -66,7 +85,7 @@ def call(bench):
     return lambda method, *params: bench.methods.call(session, method, list(params))
 
 
-@pytest.mark.parametrize("pin", [RESERVED, "WL_GPIO0"])
+@pytest.mark.parametrize("pin", [RESERVED, "GP23", "GPIO23", "WL_GPIO0", "LED"])
 @pytest.mark.parametrize(
     "method, params",
     [("gpio.mode", ["in"]), ("gpio.read", []), ("gpio.write", [1]), ("pwm.set", [0.5]), ("adc.read", [])],
@@ -81,13 +100,13 @@ def test_modes_and_pulls(call, chip):
     call("gpio.mode", 2, "in", "up")
     call("gpio.mode", 2, "out")
     assert chip.done == [(2, "in", "pull up"), (2, "out", None)]
-    with pytest.raises(Exception, match="mode: one of"):
+    with pytest.raises(Exception, match="mode: one of analog, in, out"):
         call("gpio.mode", 2, "open_drain")
 
 
 def test_pulses_have_their_frequency_and_end_when_they_are_to(call, chip, bench):
-    for end in (("pwm.set", 4), ("gpio.write", 4, 1), ("gpio.mode", 4, "out")):
-        call("pwm.set", 4, 0.5, 1000)
+    for end in (("pwm.set", "GP4"), ("gpio.write", "GPIO4", 1), ("gpio.mode", 4, "out"), ("gpio.mode", 4, "analog")):
+        call("pwm.set", "GP4", 0.5, 1000)
         call("pwm.set", 4, 1)
         assert chip.done == [(4, "freq", 1000), (4, "duty", 32767), (4, "duty", 65535)]
         call(*end)
@@ -98,6 +117,48 @@ def test_pulses_have_their_frequency_and_end_when_they_are_to(call, chip, bench)
     chip.done.clear()
     bench.pins.stop()
     assert chip.done == [(4, "no pulses"), (5, "no pulses")]
+
+
+@pytest.mark.parametrize("method", ["gpio.read", "adc.read"])
+@pytest.mark.parametrize("pin", [*range(30), "GP26", "WL_GPIO1"])
+def test_reading_changes_nothing(call, chip, method, pin):
+    try:
+        call(method, pin)
+    except Exception as error:
+        if pin != RESERVED:
+            assert f"pin {pin} is not an analogue input: gpio.mode pin={pin} mode=analog makes it one" in str(error)
+    assert not chip.done
+
+
+def test_an_analogue_input_is_made_once_and_read_until_it_is_something_else(call, chip):
+    call("gpio.mode", 26, "analog")
+    assert call("adc.read", "GP26") == call("adc.read", "GPIO26") == 1
+    assert chip.done == [(26, "analogue")]
+    for end in (("gpio.mode", "GP26", "out"), ("gpio.write", 26, 1), ("pwm.set", 26, 0.5)):
+        call("gpio.mode", 26, "analog")
+        call(*end)
+        with pytest.raises(Exception, match="not an analogue input"):
+            call("adc.read", 26)
+
+
+@pytest.mark.parametrize("pin", [30, -1, "GP30", "nothing", "board"])
+def test_an_invalid_pin_is_told_which_there_are(call, pin):
+    with pytest.raises(Exception, match=re.escape("invalid pin: one of 0, 1, 2,")) as caught:
+        call("gpio.read", pin)
+    assert str(caught.value).endswith(" 28, 29, WL_GPIO1") and " 23," not in str(caught.value)
+
+
+def test_the_pins_that_there_are(call, chip):
+    assert call("gpio.pins") == [number for number in range(30) if number != RESERVED] + ["WL_GPIO1"]
+    assert not chip.done
+
+
+def test_a_reserved_pin_that_the_port_does_not_know_harms_nothing(tmp_path, chip):
+    bench = Bench(tmp_path, machine=chip, support=SimpleNamespace(RESERVED_PINS=(99, RESERVED)))
+    bench.methods = Methods(bench.log)
+    Pins().start(bench)
+    with pytest.raises(Exception, match="belongs to the board itself"):
+        bench.methods.call(SimpleNamespace(check_access=lambda writes: None), "gpio.read", ["GP23"])
 
 
 def test_what_the_chip_has_not_is_not_offered(tmp_path):

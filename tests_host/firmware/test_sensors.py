@@ -7,6 +7,7 @@ import pytest
 from fakes import Bench
 
 from firmware.sensors import SensorHub, onboard
+from firmware.sensors.adc import AdcSensor
 from firmware.sensors.bme280 import Bme280Sensor, humidity, humidity_calibration, pressure, temperature
 from firmware.sensors.dht22 import Dht22Sensor
 from firmware.sensors.ds18b20 import Ds18b20Sensor
@@ -68,14 +69,75 @@ class TestHub:
         broken.reading = OSError(5)
         assert sample() == {"good": {"value": 1}}, "an old reading is none"
 
-    @pytest.mark.parametrize("reading", [None, 5, {"x": []}, {"x": object()}])
-    def test_what_is_no_reading(self, hub, sample, reading):
+    @pytest.mark.parametrize("reading, error", [
+        (None, "must return a dictionary"), (5, "must return a dictionary"),
+        ({"x": []}, "x is not a number or text"), ({"x": object()}, "x is not a number or text"),
+        ({"x": OSError("away")}, "x: OSError: away"),
+    ])  # fmt: skip
+    def test_what_is_no_reading(self, hub, sample, reading, error):
         sensor = Constant()
         sensor.reading = reading
         hub.add(sensor)
         hub.add(Constant("good"))
         assert list(sample()) == ["good"]
-        assert "TypeError" in hub.list()[0]["error"]
+        assert error in hub.list()[0]["error"]
+        with pytest.raises(OSError, match=error):
+            hub.read("constant")
+
+    def test_a_field_that_fails_costs_only_itself(self, bench, hub, sample):
+        sensor = Constant("two", {"a": 1, "b": OSError("away")})
+        hub.add(sensor)
+        for _ in range(2):
+            assert sample() == {"two": {"a": 1}}
+        assert hub.read("two") == {"a": 1}
+        assert hub.list()[0]["error"] == "b: OSError: away"
+        assert bench.texts() == ["two: b: OSError: away"]
+        sensor.reading = {"a": 1, "b": 2}
+        assert sample() == {"two": {"a": 1, "b": 2}}
+        assert bench.texts()[1:] == ["two works again"] and hub.list()[0]["error"] is None
+
+    @pytest.mark.parametrize("value, good", [(-40, True), (80.0, True), (-40.1, False), (3275.3, False), (81, False)])
+    def test_what_a_part_cannot_measure_is_no_reading(self, hub, sample, value, good):
+        sensor = Constant("part", {"celsius": 20 if good else value, "celsius_1": value, "other": 999})
+        sensor.limits = {"celsius": (-40, 80)}
+        hub.add(sensor)
+        assert ("celsius_1" in sample()["part"]) == good and sample()["part"]["other"] == 999
+        if not good:
+            assert f"celsius_1: {value} is outside -40 to 80" in hub.list()[0]["error"]
+
+    def test_one_that_cannot_be_made_yet_is_tried_again(self, bench, hub, sample):
+        parts = [OSError("no part"), OSError("no part"), Constant("late")]
+        made = []
+
+        def make():
+            made.append(bench.clock.now)
+            part = parts.pop(0)
+            if isinstance(part, Exception):
+                raise part
+            return part
+
+        hub.add(None, "late", make)
+        hub.add(Constant("good"))
+        for _ in range(18):  # every 5 seconds
+            readings = sample(5)
+        assert readings == {"late": {"value": 1}, "good": {"value": 1}}
+        assert len(made) == 3 and made[1] - made[0] >= 30000
+        assert bench.texts() == ["late: OSError: no part", "late works again"]
+
+    def test_one_that_fails_in_many_ways_does_not_fill_the_log(self, bench, hub, sample):
+        sensor = Constant("loose")
+        hub.add(sensor)
+        for number in range(20):
+            sensor.reading = OSError(f"error {number}")
+            sample()
+        assert bench.texts() == ["loose: OSError: error 0"]
+        assert hub.list()[0]["error"] == "OSError: error 19"
+
+    def test_an_unknown_name_is_told_which_there_are(self, hub):
+        hub.add(Constant("a"))
+        hub.add(Constant("b"))
+        with pytest.raises(KeyError, match="c; there are a, b"):
+            hub.read("c")
 
     def test_values_that_are_none_are_left_out(self, hub, sample):
         hub.add(Constant("a", {"x": float("nan"), "y": None, "z": float("inf"), "ok": 1}))
@@ -138,6 +200,12 @@ class TestHub:
         bench.advance(2)
         hub.read("constant")
         assert sensor.reads == 2
+        sensor.reading = OSError("busy")
+        bench.advance(2)
+        for _ in range(5):
+            with pytest.raises(OSError, match="busy"):
+                hub.read("constant")
+        assert sensor.reads == 3
 
     def test_the_list_tells_how_old_a_reading_is(self, bench, hub):
         hub.add(Constant())
@@ -248,7 +316,7 @@ class TestDs18b20:
     def test_the_data_sheets_examples(self, make, raw, celsius):
         sensor = make({serial_number(0x28, 1): scratchpad(raw)})
         assert sensor.prepare() == 750
-        assert sensor.read() == {"celsius": celsius}
+        assert sensor.read() == {"celsius_010000000000": celsius}
 
     def test_many_on_one_wire(self, make):
         serials = [serial_number(0x28, number) for number in (1, 2, 3, 0x0F0F0F, 0xABCDEF012345, 0x800000000000)]
@@ -259,46 +327,88 @@ class TestDs18b20:
     def test_other_parts_on_the_wire_are_left_alone(self, make):
         sensor = make({serial_number(0x01, 7): b"", serial_number(0x28, 1): scratchpad(16)})
         sensor.prepare()
-        assert sensor.read() == {"celsius": 1}
+        assert sensor.read() == {"celsius_010000000000": 1}
         sensor = make({serial_number(0x01, 7): b""})
-        sensor.prepare()
         with pytest.raises(OSError, match="no DS18B20"):
-            sensor.read()
+            sensor.prepare()
 
     def test_nothing_there(self, make):
         with pytest.raises(OSError, match="nothing answers"):
             make({}).prepare()
 
-    def test_a_wrong_checksum(self, make):
-        serial = serial_number(0x28, 1)
-        sensor = make({serial: scratchpad(16)[:-1] + b"\0"})
+    def read(self, sensor):
+        """Its reading, with the errors as text."""
         sensor.prepare()
-        with pytest.raises(OSError, match="checksum"):
-            sensor.read()
-        self.bus.parts[serial] = bytes(9)  # a wire to ground reads as zeros, whose checksum is right
-        sensor.prepare()
-        with pytest.raises(OSError, match="checksum"):
-            sensor.read()
+        return {
+            name: str(value) if isinstance(value, OSError) else value for name, value in sensor.read().items()
+        }
 
-    def test_one_that_is_changed_for_another(self, make):
-        sensor = make({serial_number(0x28, 1): scratchpad(16)})
-        sensor.prepare()
-        self.bus.parts = {serial_number(0x28, 2): scratchpad(32)}
-        with pytest.raises(OSError, match="checksum"):
-            sensor.read()
-        sensor.prepare()
-        assert sensor.read() == {"celsius": 2}
+    @pytest.mark.parametrize("data, error", [
+        (scratchpad(16)[:-1] + b"\0", "checksum wrong"),
+        (bytes(9), "checksum wrong"),  # a wire to ground reads as zeros, whose checksum is right
+        (b"\xff" * 9, "it does not answer"),
+        (scratchpad(0x0550, 0x0C), "it has not measured: is its power steady?"),
+    ])  # fmt: skip
+    def test_a_part_that_fails_costs_only_itself(self, make, data, error):
+        good, bad = serial_number(0x28, 1), serial_number(0x28, 2)
+        sensor = make({bad: data, good: scratchpad(16)})
+        assert self.read(sensor) == {"celsius_010000000000": 1, "celsius_020000000000": error}
+        self.bus.parts[bad] = scratchpad(32)
+        assert self.read(sensor) == {"celsius_010000000000": 1, "celsius_020000000000": 2}
 
-    def test_85_degrees_after_power_on_is_no_reading(self, make):
-        sensor = make({serial_number(0x28, 1): scratchpad(0x0550, 0x0C)})
-        sensor.prepare()
-        with pytest.raises(OSError, match="not measured"):
-            sensor.read()
+    def test_parts_come_and_go_and_keep_their_names(self, make):
+        first, second, third = (serial_number(0x28, number) for number in (1, 2, 3))
+        sensor = make({first: scratchpad(16)})
+        assert self.read(sensor) == {"celsius_010000000000": 1}
+        self.bus.parts[second] = scratchpad(32)
+        self.read(sensor)
+        assert self.read(sensor) == {"celsius_010000000000": 1, "celsius_020000000000": 2}
+        del self.bus.parts[first]
+        assert self.read(sensor) == {"celsius_010000000000": "it does not answer", "celsius_020000000000": 2}
+        self.bus.parts[first] = scratchpad(48)
+        assert self.read(sensor) == {"celsius_010000000000": 3, "celsius_020000000000": 2}
+        self.bus.parts = {}
+        with pytest.raises(OSError, match="nothing answers on the pin"):
+            sensor.prepare()
+        self.bus.parts = {third: scratchpad(64)}
+        for _ in range(3):
+            reading = self.read(sensor)
+        assert reading["celsius_030000000000"] == 4
+
+    def test_one_bad_checksum_in_the_search_hides_no_other(self, make):
+        bad = serial_number(0x28, 4)[:7] + b"\0"
+        parts = {serial_number(0x28, number): scratchpad(16 * number) for number in (1, 2, 3, 8, 12)}
+        sensor = make({bad: scratchpad(0), **parts})
+        for _ in range(8):
+            try:
+                reading = self.read(sensor)
+            except OSError:
+                continue  # it began with the bad one
+        assert reading == {f"celsius_0{number:x}0000000000": number for number in (1, 2, 3, 8, 12)}
+
+    def test_a_wire_to_ground(self, make):
+        class Grounded(FakeOneWire):
+            def reset(self, pin):
+                return True
+
+            def readbit(self, pin):
+                return 0
+
+            def writebyte(self, pin, value):
+                pass
+
+            def writebit(self, pin, value):
+                pass
+
+        sensor = make({})
+        sensor._onewire = Grounded({})
+        for _ in range(3):
+            with pytest.raises(OSError, match="no DS18B20"):
+                sensor.prepare()
 
     def test_85_degrees_that_were_measured(self, make):
         sensor = make({serial_number(0x28, 1): scratchpad(0x0550)})
-        sensor.prepare()
-        assert sensor.read() == {"celsius": 85}
+        assert self.read(sensor) == {"celsius_010000000000": 85}
 
 
 class TestDht22:
@@ -323,10 +433,24 @@ class TestDht22:
         [
             ((0x02, 0x8C, 0x01, 0x5F, 0xEE), 35.1, 65.2),
             ((0x02, 0x8C, 0x80, 0x65, 0x73), -10.1, 65.2),
+            ((0x02, 0x10, 0xFF, 0xF1, 0x02), -1.5, 52.8),  # a part of those with two's complement
+            ((0x00, 0x00, 0xFE, 0x70, 0x6E), -40, 0),
+            ((0x03, 0xE8, 0x81, 0x90, 0xFC), -40, 100),
+            ((0x03, 0xE8, 0x80, 0x00, 0x6B), 0, 100),
         ],
     )
     def test_the_data_sheets_examples(self, make, data, celsius, humidity):
         assert make(data).read() == {"celsius": celsius, "humidity": humidity}
+
+    @pytest.mark.parametrize("data, error", [
+        ((0x02, 0x10, 0x7F, 0xF1, 0x82), "celsius: 3275.3 is outside -40 to 80"),
+        ((0x02, 0x10, 0x81, 0x91, 0x24), "celsius: -40.1 is outside -40 to 80"),
+        ((0x03, 0xE9, 0x00, 0x00, 0xEC), "humidity: 100.1 is outside 0 to 100"),
+    ])  # fmt: skip
+    def test_what_it_cannot_measure(self, make, hub, sample, data, error):
+        hub.add(make(data))
+        sample()
+        assert error in hub.list()[0]["error"]
 
     @pytest.mark.parametrize("platform, module", [("esp32", "esp"), ("rp2", "rp2")])
     def test_where_releases_before_had_what_reads_it(self, bench, monkeypatch, platform, module):
@@ -363,7 +487,7 @@ class TestBme280:
         assert round(pressure(415148, fine, self.P), 1) == 100653.3
 
     def test_without_calibration_there_is_no_pressure(self):
-        assert pressure(415148, 128422, (0,) * 9) is None
+        assert pressure(415148, 128422, (0,) * 9) == 0
 
     def test_humidity_calibration_shares_a_byte(self):
         data = bytes((0x72, 0x01, 0x00, 0x13, 0x25, 0x03, 0x1E))
@@ -442,6 +566,24 @@ class TestBme280:
         sensor.prepare()
         assert sorted(sensor.read()) == ["celsius", "pascal"]
 
+    def test_it_has_not_measured(self, make):
+        sensor = make()
+        sensor.prepare()
+        for place in (0xF7, 0xFA):
+            before = self.bus.registers[place : place + 3]
+            self.bus.registers[place : place + 3] = b"\x80\0\0"
+            with pytest.raises(OSError, match="has not measured"):
+                sensor.read()
+            self.bus.registers[place : place + 3] = before
+        assert sensor.read()
+
+    def test_what_it_cannot_measure(self, make, hub, sample):
+        sensor = make()
+        hub.add(sensor)
+        self.bus.registers[0x8E:0x90] = b"\0\0"  # dig_P1
+        assert sorted(sample()["bme280"]) == ["celsius", "humidity"]
+        assert "pascal: 0 is outside 30000 to 110000" in hub.list()[0]["error"]
+
     def test_another_chip(self, make):
         with pytest.raises(OSError, match="chip 0x77"):
             make(0x77).prepare()
@@ -457,6 +599,27 @@ class TestBme280:
         self.bus.registers[0x88:0x8A] = (26000).to_bytes(2, "little")
         sensor.prepare()
         assert sorted(sensor.read()) == ["celsius", "pascal"] and sensor.read()["celsius"] > 30
+
+
+class TestAdc:
+    @pytest.mark.parametrize("attenuation", [None, 3])
+    def test_it_measures_the_whole_range(self, bench, attenuation):
+        """An ESP32 measures up to 0.95 V where nothing else is said."""
+        given = []
+
+        class ADC:
+            def __init__(self, pin, **settings):
+                given.append(settings)
+
+            def read_u16(self):
+                return 13107
+
+        if attenuation:
+            ADC.ATTN_11DB = attenuation
+        bench.board.machine = SimpleNamespace(ADC=ADC, Pin=FakePin)
+        sensor = AdcSensor(bench.board, {"name": "light", "pin": 34, "scale": 10})
+        assert sensor.read() == {"value": 2}
+        assert given == [{"atten": attenuation} if attenuation else {}]
 
 
 class TestOnBoard:
@@ -484,6 +647,13 @@ class TestOnBoard:
 
         celsius = self.read(bench, monkeypatch, ADC=ADC)["chip"]["celsius"]
         assert celsius == pytest.approx(20.1, abs=0.2)
+
+    def test_the_heap_is_shown_after_a_collection(self, bench, monkeypatch):
+        done = []
+        for name in ("collect", "mem_free", "mem_alloc"):
+            monkeypatch.setattr(onboard.gc, name, lambda name=name: done.append(name) or 5, raising=False)
+        assert self.read(bench, monkeypatch)["heap"] == {"free": 5, "used": 5}
+        assert done == ["collect", "mem_free", "mem_alloc"]
 
     @pytest.mark.parametrize("esp32, celsius", [
         (SimpleNamespace(mcu_temperature=lambda: 41), 41),

@@ -48,6 +48,26 @@ def test_ticks_come_in_their_rhythm_until_the_end(bench, run):
     assert len(service.ticks) == 4 and not bench.waiting
 
 
+def test_a_tick_that_takes_long_is_told_with_its_time(bench, run):
+    class Slow(Ticking):
+        takes_ms = 150
+
+        def tick(self):
+            bench.clock.now += self.takes_ms
+
+    service = Slow()
+    run(service)
+    bench.advance(20)
+    assert not bench.texts()
+    service.takes_ms = 300
+    bench.advance(20)
+    assert bench.texts() == ["tick took 300 ms; nothing else could run meanwhile"]
+    service.takes_ms = 700
+    bench.advance(20)
+    entry = bench.log.tail()[-1]
+    assert (entry["source"], entry["level"]) == ("ticking", "warning") and "tick took 700 ms" in entry["text"]
+
+
 @pytest.mark.parametrize("bad, ticks", [(set(range(1, 100)), 10), (set(range(1, 100)) - {9}, 19)])
 def test_ten_failures_in_a_row_end_the_ticks(bench, run, bad, ticks):
     service = Ticking()

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 import io
 import subprocess
 import sys
@@ -12,24 +11,33 @@ from pathlib import Path
 import littlefs
 import pytest
 from fakes import Bench
-from image import IMAGE, PATIENCE_S, QUIET, image_environment
+from image import IMAGE, PATIENCE_S, QUIET, image_environment, proof
 
 from firmware import staged_files
+from firmware.control.access import challenge
+from firmware.control.jsonrpc import RpcError
 from firmware.control.methods import Methods, _bind
+from firmware.control.places import find
 from firmware.staged_files import Staging, recover
 from firmware.update import service, trial
 from firmware.update.tar import TarReader
 
 OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
 NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}
+GONE = "services/gone.py"  # the update of the power cuts deletes it
+BEFORE = {**OLD, GONE: "old"}
 TOKEN = QUIET["control"]["token"]
 IO_ERROR = -5
 
 
-def archive(files, **options):
+def archive(files, delete=(), **options):
     """The tar archive that tools/board sends."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in delete:
+            entry = tarfile.TarInfo(name)
+            entry.type = b"R"
+            tar.addfile(entry)
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(text)
@@ -52,14 +60,14 @@ def read_all(folder):
 
 class TestTar:
     def read(self, data, piece):
-        files, closed = {}, []
+        files, closed, deleted = {}, [], []
 
         def create(name):
             files[name] = io.BytesIO()
             files[name].close = lambda: closed.append(name)
             return files[name]
 
-        reader = TarReader(create)
+        reader = TarReader(create, deleted.append)
         for start in range(0, len(data), piece):
             reader.write(data[start : start + piece])
         assert closed == list(files)[: len(closed)] and len(closed) >= len(files) - (not reader.complete)
@@ -97,7 +105,9 @@ class TestTar:
 
 
 class TestStagedFiles:
-    @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb"])
+    @pytest.mark.parametrize(
+        "name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb", "repl", "repl/x"]
+    )
     def test_names_that_lead_elsewhere(self, tmp_path, name):
         with pytest.raises(ValueError):
             Staging(str(tmp_path)).create(name)
@@ -117,6 +127,59 @@ class TestStagedFiles:
         assert recover(str(tmp_path)) == []
         assert read_all(tmp_path) == OLD
 
+    @pytest.mark.parametrize(
+        "names, words",
+        [
+            (["services"], "services is a folder on the board"),
+            (["kept.txt/a/b.py"], "kept.txt is a file on the board"),
+            (["a", "a/b"], "a/b and a take the same place"),
+            (["a/b/c", "a"], "a and a/b/c take the same place"),
+            (["a", "a"], "a and a take the same place"),
+        ],
+    )
+    def test_a_place_that_is_taken_is_refused(self, tmp_path, names, words):
+        write_all(tmp_path, {**OLD, "services/old.py": ""})
+        staging = Staging(str(tmp_path))
+        with pytest.raises(ValueError, match=words):
+            for name in names:
+                staging.create(name).close()
+
+    @pytest.mark.parametrize(
+        "names, words",
+        [
+            (["no.py"], "no.py: there is no such file"),
+            (["lib"], "lib is a folder"),
+            (["../x"], "no name for a file"),
+            (["kept.txt"] * 2, "kept.txt and kept.txt take"),
+        ],
+    )
+    def test_what_cannot_be_deleted_is_refused(self, tmp_path, names, words):
+        write_all(tmp_path, OLD)
+        staging = Staging(str(tmp_path))
+        with pytest.raises(ValueError, match=words):
+            for name in names:
+                staging.delete(name)
+
+    def test_names_that_begin_alike_are_different_places(self, tmp_path):
+        stage(tmp_path, {"a": "1", "a.b": "2", "ab/a": "3", "a-/a": "4"})
+        recover(str(tmp_path))
+        assert len(read_all(tmp_path)) == 4
+
+    def test_a_file_that_cannot_be_placed_keeps_no_other_waiting(self, tmp_path):
+        """A folder came into its place between the decision and the boot."""
+        write_all(tmp_path, OLD)
+        stage(tmp_path)
+        (tmp_path / "services" / "new.py" / "x").mkdir(parents=True)
+        for _ in range(2):
+            recover(str(tmp_path))
+            assert staged_files.left(str(tmp_path)) == ["services/new.py is a folder on the board"]
+            for name in ("main.py", "lib/app.py", "config.json"):
+                assert (tmp_path / name).read_text() == NEW[name]
+        (tmp_path / "services" / "new.py" / "x").rmdir()
+        (tmp_path / "services" / "new.py").rmdir()
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {**OLD, **NEW} and not staged_files.left(str(tmp_path))
+
     def test_a_filesystem_that_does_not_rename_over_a_file(self, tmp_path, monkeypatch):
         write_all(tmp_path, OLD)
         stage(tmp_path)
@@ -132,9 +195,9 @@ class TestStagedFiles:
         assert read_all(tmp_path) == {**OLD, **NEW}
 
 
-def stage(folder):
+def stage(folder, files=NEW):
     staging = Staging(str(folder))
-    for name, text in NEW.items():
+    for name, text in files.items():
         with staging.create(name) as file:
             file.write(text.encode())
     staging.commit()
@@ -145,7 +208,7 @@ class TestPowerCuts:
 
     def test_at_every_file_operation_of_the_image(self, tmp_path):
         """The process is killed, before the operation or after it."""
-        (tmp_path / "new.tar").write_bytes(archive(NEW))
+        (tmp_path / "new.tar").write_bytes(archive(NEW, [GONE]))
         count = self.run(tmp_path, 0, "before")
         assert count > 20
         found = [self.run(tmp_path, number, where) for where in ("before", "after") for number in range(1, count + 1)]
@@ -153,7 +216,7 @@ class TestPowerCuts:
 
     def run(self, tmp_path, number, where):
         folder = tmp_path / f"{number}{where}"
-        write_all(folder, OLD)
+        write_all(folder, BEFORE)
         script = Path(__file__).with_name("kill_at.py")
         command = [IMAGE, script, folder, tmp_path / "new.tar", str(number), where]
         done = subprocess.run(command, env=image_environment(), capture_output=True, text=True, timeout=PATIENCE_S)
@@ -167,7 +230,7 @@ class TestPowerCuts:
     def test_at_every_operation_of_the_flash(self):
         """On littlefs, which boards have: in the middle of each; and again in each of the boot that follows."""
         first = Flash()
-        for name, text in OLD.items():
+        for name, text in BEFORE.items():
             if "/" in name:
                 first.mkdir(name.split("/")[0])
             with first.open(name, "wb") as file:
@@ -194,7 +257,7 @@ class TestPowerCuts:
 
     def update(self):
         target = service.FilesTarget("/")
-        data = archive(NEW)
+        data = archive(NEW, [GONE])
         for start in range(0, len(data), 700):
             target.write(data[start : start + 700])
         target.commit()
@@ -202,8 +265,8 @@ class TestPowerCuts:
 
 
 def old_or_new(state, where):
-    assert state in (OLD, {**OLD, **NEW}), f"a mixture after a cut at {where}"
-    return "old" if state == OLD else "new"
+    assert state in (BEFORE, {**OLD, **NEW}), f"a mixture after a cut at {where}"
+    return "old" if state == BEFORE else "new"
 
 
 class PowerCut(BaseException):
@@ -299,7 +362,7 @@ class Flash(littlefs.UserContext):
         return File(self, self._opened[-1], mode)
 
     def stat(self, path):
-        return self._call(self._fs.stat, path)
+        return (0x4000 if self._call(self._fs.stat, path).type == 2 else 0x8000,)
 
     def listdir(self, path):
         return self._call(self._fs.listdir, path)
@@ -393,8 +456,23 @@ class Chip:
 
 
 class Session:
+    """A client that has logged in, as far as an update looks at it."""
+
     address = "192.0.2.7"
     unlimited = False
+    authenticated = True
+    nonce = None
+    nonce_at = wait_s = 0
+
+    def __init__(self, caller):
+        self.server = self
+        self.app = caller
+        self.token = TOKEN
+        self.visitors = {}
+        self.visitor = find(self.visitors, self.address, (), 4, self.now())
+
+    def now(self):
+        return self.app.clock.uptime_ms()
 
 
 class Caller(Bench):
@@ -404,7 +482,7 @@ class Caller(Bench):
         super().__init__(folder, machine=chip)
         self.config.set("control.token", TOKEN)
         self.methods = Methods(self.log)
-        self.session = Session()
+        self.session = Session(self)
         self.restarts = []
         self.service = service.Update()
         self.service.start(self)
@@ -420,9 +498,12 @@ class Caller(Bench):
     def begin(self, kind, content, **other):
         sha256 = hashlib.sha256(content).hexdigest()
         params = {"kind": kind, "size": len(content), "sha256": sha256, **other}
-        signed = "update {kind} {size} {sha256}".format(**params)
-        params.setdefault("signature", hmac.new(TOKEN.encode(), signed.encode(), "sha256").hexdigest())
+        if "signature" not in params:
+            params["signature"] = self.sign("{kind} {size} {sha256}".format(**params))
         return self.call("begin", **params)
+
+    def sign(self, asked, token=TOKEN, purpose="update"):
+        return proof(token, purpose, challenge(self.session), asked)
 
     def send(self, content, piece=1000):
         for start in range(0, len(content), piece):
@@ -524,15 +605,39 @@ class TestService:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW}
 
+    def test_files_are_deleted_with_the_others(self, caller, tmp_path):
+        write_all(tmp_path, {**OLD, GONE: "old"})
+        content = archive(NEW, [GONE])
+        caller.begin("files", content)
+        caller.send(content)
+        caller.call("end")
+        assert (tmp_path / GONE).exists()
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {**OLD, **NEW}
+
+    def test_what_is_deleted_is_signed_for(self, caller, tmp_path):
+        """It is part of the bytes whose SHA-256 is signed."""
+        write_all(tmp_path, {**OLD, GONE: "old"})
+        content = archive({}, [GONE])
+        caller.begin("files", content)
+        caller.send(archive({}, ["main.py"]))
+        with pytest.raises(ValueError, match="sha256"):
+            caller.call("end")
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == {**OLD, GONE: "old"}
+
     @pytest.mark.parametrize(
         "content, error",
         [
             (archive(NEW)[:3000], "the archive has no end"),
             (archive({}), "the archive is empty"),
-            (archive({"../x": "x"}), "no name of a file"),
+            (archive({"../x": "x"}), "no name for a file"),
+            (archive({"lib": "x"}), "lib is a folder"),
+            (archive({"kept.txt/x": "x"}), "kept.txt is a file"),
+            (archive({}, ["no.py"]), "there is no such file"),
             (b"x" * 1000, "no tar archive"),
         ],
-        ids=["cut off", "empty", "elsewhere", "no archive"],
+        ids=["cut off", "empty", "elsewhere", "folder", "below a file", "not there", "no archive"],
     )
     def test_what_is_wrong_changes_nothing(self, caller, tmp_path, content, error):
         write_all(tmp_path, OLD)
@@ -552,9 +657,34 @@ class TestService:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {}
 
-    def test_who_does_not_know_the_token_signs_nothing(self, caller):
-        with pytest.raises(ValueError, match="signature"):
-            caller.begin("files", archive(NEW), signature="0" * 64)
+    @pytest.mark.parametrize(
+        "signature",
+        [
+            lambda caller, asked: challenge(caller.session) and "0" * 64,
+            lambda caller, asked: caller.sign(asked, token="another token"),
+            lambda caller, asked: caller.sign(asked, purpose="login"),
+            lambda caller, asked: caller.sign(asked + " "),
+            lambda caller, asked: proof(TOKEN, "update", {**challenge(caller.session), "board": "00aa11"}, asked),
+            lambda caller, asked: proof(TOKEN, "update", {**challenge(caller.session), "nonce": "0" * 32}, asked),
+        ],
+        ids=["none", "another token", "a login", "something else", "another board", "another nonce"],
+    )
+    def test_what_does_not_sign_this_update_begins_none(self, caller, signature):
+        content = archive(NEW)
+        asked = f"files {len(content)} {hashlib.sha256(content).hexdigest()}"
+        with pytest.raises(RpcError, match="wrong token, or something else"):
+            caller.begin("files", content, signature=signature(caller, asked))
+        assert caller.call("status")["receiving"] is None
+
+    def test_a_recorded_signature_begins_nothing(self, caller):
+        content = archive(NEW)
+        recorded = caller.sign(f"files {len(content)} {hashlib.sha256(content).hexdigest()}")
+        caller.begin("files", content, signature=recorded)
+        with pytest.raises(RpcError, match="no challenge is open"):
+            caller.begin("files", content, signature=recorded)
+        challenge(caller.session)
+        with pytest.raises(RpcError, match="something else was signed"):
+            caller.begin("files", content, signature=recorded)
 
     @pytest.mark.parametrize("size", [0, -1, True, "9", 1.5])
     def test_no_size(self, caller, size):
@@ -577,7 +707,7 @@ class TestService:
             caller.call("write", offset=len(content), data="AAAA")
 
     def test_another_client(self, caller):
-        other = Session()
+        other = Session(caller)
         caller.begin("files", archive(NEW))
         with pytest.raises(ValueError, match="another client's"):
             caller.call("write", other, offset=0, data="AAAA")

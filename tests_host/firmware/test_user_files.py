@@ -37,6 +37,12 @@ def test_the_example_service_is_short_and_runs(board):
         assert client.result("info")["services"]["greeter"] == "running"
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_runs(board):
+    board.write("services/greeter.py", "\ufeffprint('greeter: loaded')\nclass Service: pass\n")
+    board.start()
+    board.wait_for("^greeter: loaded$")
+
+
 @pytest.fixture
 def compile_file(board):
     """f(name, source): a compiled file on the board."""
@@ -201,17 +207,25 @@ def test_main_py_may_start_the_firmware(board):
     assert board.text.startswith("before\n")
 
 
-@pytest.mark.parametrize(
-    "source, shown",
-    [
-        ("1 / 0", "ZeroDivisionError"),
-        ("(", "SyntaxError"),
-        ("import sys; sys.exit(3)", ""),
-        ("raise KeyboardInterrupt", ""),
-    ],
-)
-def test_main_py_that_fails_is_told_and_leaves_the_repl(board, source, shown):
+@pytest.mark.parametrize("source, shown", [("1 / 0", "ZeroDivisionError"), ("(", "SyntaxError")])
+def test_main_py_that_fails_is_told_and_the_firmware_runs(board, source, shown):
+    """Else who sent it over the network could not send a better one."""
     board.write("main.py", source)
     board.start()
-    assert board.wait() == 0
-    assert shown in board.text and bool(shown) == bool(board.text) and "network" not in board.text
+    with board.client() as client:
+        log = client.result("log.tail", count=50)
+    assert any(entry["level"] == "error" and f"main.py: {shown}" in entry["text"] for entry in log), log
+
+
+def test_a_folder_in_the_place_of_main_py_does_not_keep_the_firmware_from_running(board):
+    board.write("main.py/x", "")
+    board.start()
+    with board.client() as client:
+        assert client.result("ping") == "pong"
+
+
+@pytest.mark.parametrize("source", ["import sys; sys.exit(3)", "raise KeyboardInterrupt"])
+def test_main_py_may_leave_the_repl(board, source):
+    board.write("main.py", source)
+    board.start()
+    assert board.wait() == 0 and board.text == ""

@@ -1,5 +1,6 @@
 """The fuzzed targets, on both interpreters: inputs that hypothesis makes, and those that once found something."""
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,44 @@ def test_a_config_json_that_breaks_off(twin, values, cut):
     """MicroPython's parser takes a document that breaks off for a whole one."""
     text = json.dumps(values)
     assert twin.run('config', text[:int(cut * len(text))].encode()) == 'defaults'
+
+
+ends = st.integers(0, 400)
+pieces = st.characters() | st.sampled_from(
+    list('{}[]",:\\0e.-u ') + ['', '\\ud83d', '\\ude00', '\\u00e9', 'null', '1e999'])
+
+
+@many
+@given(value=values, at=ends, cut=st.integers(0, 2), piece=pieces, ascii_only=st.booleans())
+@example(value={'id': '\U0001f600'}, at=0, cut=0, piece='', ascii_only=True)
+@example(value={'id': 1}, at=8, cut=1, piece='', ascii_only=True)
+def test_json_is_read_as_the_standard_library_reads_it(twin, value, at, cut, piece, ascii_only):
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    text = text[:at] + piece + text[at + cut:]
+    if any('\ud800' <= one < '\ue000' for one in text):
+        return
+    found = twin.run('jsontext', text.encode())
+    if found != 'refused':
+        assert same(json.loads(text, parse_constant=pytest.fail), json.loads(bytes.fromhex(found).decode())), text
+    elif is_json(text):
+        assert '\\ud' in text.lower() or re.search(r'[-+.\dE]{25}|\d[eE]\+?\d{3}|\[{33}', text, re.I), text
+
+
+def is_json(text):
+    try:
+        json.loads(text, parse_constant=pytest.fail)
+        return True
+    except (ValueError, RecursionError, pytest.fail.Exception):
+        return False
+
+
+def same(one, other):
+    """Equal but for the last digits of a number, which MicroPython may read otherwise."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == pytest.approx(other, rel=1e-6) if isinstance(one, float) else one == other
 
 
 @many

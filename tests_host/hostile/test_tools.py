@@ -323,16 +323,21 @@ def test_endless_notifications_leave_the_prompt_usable(terminal, impostor):
     assert memory() < MOST_MEMORY
 
 
+NONCE, BOARD = "0" * 32, "0123456789ab"
+TEXTS = ["files 1024 " + "0" * 64, "", "x" * 32, "A" * 32, "0" * 31, NONCE + "\n", f"{BOARD} {NONCE}", 5, None, [NONCE]]
 CHALLENGES = [
-    "update files 10240 " + "0" * 64, "", "x" * 32, "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n", 5, None, ["0" * 32],
-]  # fmt: skip
+    *({"nonce": text, "board": BOARD, "wait_s": 0} for text in [*TEXTS, "0" * 33]),
+    *({"nonce": NONCE, "board": text, "wait_s": 0} for text in [*TEXTS[:3], *TEXTS[5:], "0" * 65]),
+    *({"nonce": NONCE, "board": BOARD, "wait_s": wait} for wait in (-1, 31, 10**9, 0.5, "0", None, True)),
+    *({"nonce": NONCE, "board": BOARD}, {"nonce": NONCE, "wait_s": 0}, 5, [], NONCE),
+]
 
 
-@pytest.mark.parametrize("nonce", CHALLENGES, ids=range(len(CHALLENGES)))
-def test_the_token_signs_nothing_but_a_nonce(impostor, nonce):
+@pytest.mark.parametrize("challenge", CHALLENGES, ids=range(len(CHALLENGES)))
+def test_the_token_signs_nothing_but_a_challenge(impostor, challenge):
     def reply(request):
         if request["method"] == "auth.challenge":
-            return answer(request, {"nonce": nonce})
+            return answer(request, challenge)
         return refusal(request, -32001, "this method needs auth.challenge and auth.login first")
 
     fake = impostor(reply)
@@ -348,11 +353,11 @@ def test_who_wants_a_login_for_what_is_open_to_all_gets_none(tool, impostor, met
     assert [request["method"] for request in fake.requests] == [method]
 
 
-def test_the_program_of_the_documentation_signs_nothing_but_a_nonce(impostor):
+def test_the_program_of_the_documentation_signs_nothing_but_a_challenge(impostor):
     page = (Path(__file__).resolve().parents[2] / "docs" / "control.md").read_text()
     source = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
-    fake = impostor(lambda request: answer(request, {"nonce": CHALLENGES[0]}))
+    fake = impostor(lambda request: answer(request, CHALLENGES[0]))
     source = source.replace("8095", fake.host.partition(":")[2])
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=PATIENCE_S)
-    assert "not a nonce" in done.stderr
+    assert "not a challenge" in done.stderr
     assert [request["method"] for request in fake.requests] == ["auth.challenge"]

@@ -47,7 +47,8 @@ def test_json_has_its_keys_in_order(tool, host):
 def test_help_takes_a_topic(tool, host):
     code, output, _ = tool("call", host, "help", "gpio").wait()
     assert code == 0
-    assert [line.split()[0] for line in json.loads(output)] == ["gpio.mode", "gpio.read", "gpio.write"]
+    names = [line.split()[0].rstrip(":") for line in json.loads(output)]
+    assert names == ["gpio.mode", "gpio.pins", "gpio.read", "gpio.write"]
     code, output, errors = tool("call", host, "help", "nothing-of-this").wait()
     assert (code, output) == (1, "") and "has to do with 'nothing-of-this'; help lists them" in errors
 
@@ -96,7 +97,7 @@ def test_a_board_without_a_token_asks_for_none(tool, board):
 def test_a_wrong_token_opens_nothing(tool, host):
     code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
     assert (code, output) == (1, "")
-    assert errors == "board: the board says: wrong token: try again in 1 s (-32001)\n"
+    assert errors == "board: the board says: wrong token, or something else was signed: try again in 1 s (-32001)\n"
     assert tool("call", host, "gpio.read", "pin=7").wait()[1] == "0\n"
 
 
@@ -104,10 +105,10 @@ def test_a_wrong_token_opens_nothing(tool, host):
     "words, said",
     [
         (["nope"], "no method 'nope'; help lists them (-32601)"),
-        (["gpio.wirte", "1"], "help lists them; there are gpio.mode, gpio.read, gpio.write (-32601)"),
+        (["gpio.wirte", "1"], "help lists them; there are gpio.mode, gpio.pins, gpio.read, gpio.write (-32601)"),
         (["sensor.read", "name=nope"], "unknown: nope; there are "),
         (["gpio.read"], "parameter 'pin' is missing"),
-        (["gpio.read", "pin=300"], "invalid pin (-32602)"),
+        (["gpio.read", "pin=300"], "invalid pin: one of 0, 1, 2, 3"),
     ],
 )
 def test_what_the_board_refuses_is_told_in_its_words(tool, host, words, said):

@@ -11,6 +11,8 @@ import sys
 import pytest
 from image import PATIENCE_S, QUIET, ROOT, Client
 
+from tools.board.certificate import make as make_pair
+
 TOKEN = QUIET["control"]["token"]
 
 
@@ -122,6 +124,56 @@ def test_a_damaged_file_makes_no_plain_server(board, certificate, damage):
     board.write(damage, "-----BEGIN NONSENSE-----\n")
     board.start()
     board.wait_for(r"control: error: .*the key or a certificate cannot be used")
+    board.interrupt()
+    board.wait()
+    assert "control    T" not in board.text
+
+
+def pem(kind):
+    """(certificate, key) of a kind that a board may have, as text."""
+    if kind == "P-256":
+        return tuple(one.decode() for one in make_pair(["kitchen"], 10))
+    words = {"RSA": ["rsa:2048"], "P-384": ["ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"]}[kind]
+    made = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=kitchen", "-newkey", *words, "-keyout", "-", "-out", "-"]
+    text = subprocess.run(made, capture_output=True, text=True, check=True).stdout
+    blocks = re.findall("-----BEGIN .*?-----END [^-]*-----\n", text, re.DOTALL)
+    return next(one for one in blocks if "CERTIFICATE" in one), next(one for one in blocks if "KEY" in one)
+
+
+def written_by_openssl(key):
+    """The same key in the older form, EC PRIVATE KEY."""
+    return subprocess.run(["openssl", "ec"], input=key, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA"])
+def test_a_key_of_another_certificate_is_told_at_the_start(board, kind):
+    (certificate, key), (_, other) = pem(kind), pem(kind)
+    board.write("certificate.pem", certificate)
+    board.write("key.pem", other)
+    board.start()
+    board.wait_for(r"control: error: .*key.pem is not the key of certificate.pem")
+    board.interrupt()
+    board.wait()
+    assert "control    T" not in board.text
+    for form in [key] + ([written_by_openssl(key)] if kind != "RSA" else []):
+        start = len(board.output)
+        board.write("key.pem", form)
+        board.start()
+        board.wait_for("control    TLS", start)
+        board.interrupt()
+        board.wait()
+
+
+@pytest.mark.parametrize(
+    "missing, control",
+    [("certificate.pem", {}), ("key.pem", {}), (None, {"certificate": "none.pem"}), (None, {"key": "none.pem"})],
+)
+def test_where_tls_was_meant_a_missing_file_makes_no_plain_server(board, certificate, missing, control):
+    if missing:
+        (board.folder / missing).unlink()
+    board.configure(control=control)
+    board.start()
+    board.wait_for(r"control: error: .*there is no file " + (missing or "none.pem"))
     board.interrupt()
     board.wait()
     assert "control    T" not in board.text

@@ -53,6 +53,14 @@ def test_who_was_found_by_a_broadcast_does_not_get_a_login_with_the_token_of_the
     assert tool("call", f"127.0.0.1:{board.port}", *words[2:], BOARD_TOKEN=TOKEN).wait()[0] == 0
 
 
+def test_a_board_is_called_at_the_port_that_it_announces(tool, board):
+    udp_port = free_port()
+    board.configure(network={"announce": udp_port}, device={"name": "attic"}, telemetry={"enabled": False})
+    board.start()
+    code, output, errors = tool("call", "attic", "ping", BOARD_UDP_PORT=str(udp_port)).wait()
+    assert (code, output) == (0, '"pong"\n'), errors
+
+
 def test_a_name_that_nobody_has():
     with pytest.raises(Unreachable, match="no host named 'no-such-board', and no board of that name was heard"):
         find("no-such-board", 0, seconds=0.2)

@@ -3,10 +3,10 @@
 import io
 
 import pytest
+from influx import encode
 from influx import parse as strict_parse
 from rich.console import Console
 
-from firmware.telemetry.line_protocol import encode
 from tools.board.errors import UsageError
 from tools.board.fleet import Fleet
 from tools.board.formats import duration, measure, number

@@ -24,10 +24,11 @@ def test_a_good_file(tool, tmp_path, text):
     [
         ('{"device": {"name": "attic"},}', "line 1, column"),
         ('{"telemetry": {"interval_s": "fast"}}', "telemetry.interval_s: 'fast' is not a number from 0.1 to 86400"),
-        ('{"telemetri": {}}', "telemetri: 'this key' is not known here"),
-        ('{"control": {"token": "zebra"}}', "control.token: '***' is not empty, or a secret of 8 to 64 bytes"),
-        ("[]", "configuration: [] is not an object"),
-        (b'{"device": {"name": "\xff"}}', "not UTF-8"),
+        ('{"telemetri": {}}', "telemetri: there is no such key; known here are ap"),
+        ('{"control": {"token": "zebra"}}', "control.token: *** is not empty, or a secret of 8 to 64 bytes"),
+        ("[]", "configuration: a list is not an object"),
+        (b'{"device": {"name": "\xff"}}', "this is not UTF-8 but Latin-1"),
+        ('{"x": 1}'.encode("utf-16"), "this is UTF-16; save it as UTF-8"),
         ("{}" + " " * 20000, "20002 bytes are more than the 16384"),
         ("", "line 1, column 1"),
         ("[" * 9000, "nested too deeply"),
@@ -40,6 +41,19 @@ def test_a_bad_file_is_named_with_its_fault(tool, tmp_path, text, said):
     assert (code, output) == (1, "")
     assert f"{path}: {said}" in errors and errors.count("\n") == 1
     assert "zebra" not in errors
+
+
+def test_all_faults_are_told_at_once(tool, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"telemetri": {}, "boot": {"button": "x"}}')
+    _, _, errors = tool("provision", "--check", path).wait()
+    assert f"{path}: telemetri: " in errors and f"{path}: boot.button: 'x' is not" in errors
+
+
+def test_a_mark_at_the_start_of_a_file_is_no_fault(tool, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert tool("provision", "--check", path).wait()[0] == 0
 
 
 def test_a_file_that_is_not_there(tool, tmp_path):
@@ -96,6 +110,12 @@ def test_what_is_there_already_is_not_written(tool, serial_board, config):
     assert code == 0
     assert "there already" in output
     assert not [code for code in serial_board.ran if "'wb'" in code]
+
+
+def test_settings_from_this_side_are_not_on_trial(tool, serial_board, config):
+    serial_board.write("trial.json", '{"settings": false}')
+    assert tool("provision", serial_board.port, config).wait()[0] == 0
+    assert serial_board.files() == {"config.json": GOOD}
 
 
 @pytest.mark.parametrize("step", ["'wb'", "w(b", "os.rename"])

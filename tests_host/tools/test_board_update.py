@@ -1,13 +1,14 @@
 """`update`: files onto the UNIX board, over the network."""
 
 import base64
+import json
 
 import pytest
 from free_ports import free_port
 from image import QUIET
 
 from tools.board import update, verdict
-from tools.board.errors import ToolError, Unreachable
+from tools.board.errors import ToolError, Unreachable, UsageError
 
 TOKEN = QUIET["control"]["token"]
 
@@ -62,6 +63,24 @@ def test_a_board_that_ends_in_safe_mode_is_no_success(tool, host, tmp_path):
     assert code == 1 and "is in safe mode, without your files: " in errors.splitlines()[-1], errors
 
 
+def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, host, tmp_path):
+    settings = json.loads((board.folder / "config.json").read_text())
+    settings["control"]["token"] = "another token of tests"
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8-sig")
+    code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
+    assert code == 0 and errors.endswith("updated, on the board: config.json\n"), errors
+    board.wait_for("the new settings stay")
+    assert not (board.folder / "trial.json").exists()
+
+
+def test_settings_with_which_a_board_does_not_come_back_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(update, "RESTART_S", 0.1)
+    monkeypatch.setattr(update, "POLL_S", 0.01)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(Unreachable, match="its old settings come back after 10 minutes"):
+        update.update(Esp32("kept", *[None] * 1000), [f"config.json={tmp_path / 'config.json'}"], say=print)
+
+
 def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_path):
     settings = (board.folder / "config.json").read_text()
     (tmp_path / "config.json").write_text(settings.replace('"steady_s": 2', '"steady_s": "two"'))
@@ -69,9 +88,38 @@ def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_pat
     assert code == 1 and "boot.steady_s: 'two' is not" in errors.splitlines()[-1], errors
 
 
+def test_files_are_deleted(tool, board, host, tmp_path):
+    board.write("services/boom.py", "class Service: pass\n")
+    (tmp_path / "notes.py").write_bytes(b"\xef\xbb\xbfprint('here')\n")
+    delete = ("update", host, "--delete", "services/boom.py", "--token", TOKEN)
+    code, _, errors = tool(*delete, f"notes.py={tmp_path / 'notes.py'}").wait()
+    assert code == 0 and errors.endswith("updated, on the board: notes.py, deleted: services/boom.py\n"), errors
+    assert not (board.folder / "services" / "boom.py").exists()
+    assert (board.folder / "notes.py").read_text() == "print('here')\n"
+    code, _, errors = tool(*delete).wait()
+    assert code == 1 and "services/boom.py: there is no such file on the board" in errors, errors
+
+
+def test_a_place_that_is_taken_is_told_before_anything_changes(tool, board, host, tmp_path):
+    """Such an update once ended in a boot that failed for ever."""
+    board.write("services/old.py", "class Service: pass\n")
+    (tmp_path / "door.py").write_text("")
+    words = [f"{name}={tmp_path / 'door.py'}" for name in ("first.py", "services")]
+    code, _, errors = tool("update", host, *words, "--token", TOKEN).wait()
+    assert code == 1 and "services is a folder on the board" in errors.splitlines()[-1], errors
+    assert not (board.folder / "first.py").exists() and not (board.folder / "update").exists()
+
+
 def test_a_path_that_nothing_reads_is_warned_about():
     names = ["build/disk/sensors/soil.py", "services/door.py", "main.py", "lib/a/b.py", "www/a.html", "x/y.py"]
     assert verdict.unread(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
+
+
+@pytest.mark.parametrize("name", ["random.py", "lib/json.mpy", "socket.py"])
+def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UsageError, match=f"{name}: the firmware would load this as"):
+        update.update(None, [f"{name}={tmp_path / 'x'}"])
 
 
 class Esp32:
@@ -84,8 +132,8 @@ class Esp32:
     def __str__(self):
         return "the board"
 
-    def sign(self, text):
-        return text
+    def prove(self, purpose, asked):
+        return asked
 
     def hang_up(self):
         pass
@@ -121,7 +169,7 @@ def image(tmp_path, monkeypatch):
 
 def test_an_image_is_sent_and_its_trial_watched(image):
     board, said = Esp32("kept", None, None, "on trial", "on trial", "kept"), []
-    update.update(board, [str(image)], said.append)
+    update.update(board, [str(image)], say=said.append)
     assert board.sent == image.read_bytes() and len(board.then) == 1
     assert " 50 %" in said and "100 %" not in said
     assert said[-3::2] == ["on trial in ota_1", "the board: updated"]
@@ -129,13 +177,13 @@ def test_an_image_is_sent_and_its_trial_watched(image):
 
 def test_an_image_that_does_not_last_is_told(image):
     with pytest.raises(ToolError, match="did not last: the board is back in ota_1"):
-        update.update(Esp32("kept", None, "on trial", "went back"), [str(image)], print)
+        update.update(Esp32("kept", None, "on trial", "went back"), [str(image)], say=print)
 
 
 def test_a_board_that_does_not_come_back(image, monkeypatch):
     monkeypatch.setattr(update, "RESTART_S", 0.1)
     with pytest.raises(Unreachable, match="the board did not come back within 0.1 s"):
-        update.update(Esp32("kept", *[None] * 1000), [str(image)], print)
+        update.update(Esp32("kept", *[None] * 1000), [str(image)], say=print)
 
 
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):

@@ -85,7 +85,7 @@ def test_csv_tells_which_reading_has_no_column(tool):
     send(watching.port(), line(1, a=1), line(2, a=1, late=2), line(3, a=1, late=2))
     code, output, errors = watching.wait()
     assert code == 0
-    assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1.0"], ["1.0"], ["1.0"]]
+    assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1"], ["1"], ["1"]]
     assert errors.count("no column for late") == 1
 
 
@@ -268,6 +268,46 @@ def test_discover_lists_each_board_once(tool, board):
     assert set(found["other"]) - set(about) == {"port", "kind", "version", "tls", "safe_mode"}
 
 
+@pytest.mark.parametrize("state", ["telemetry off", "not broadcast", "elsewhere", "seldom", "safe mode", "TLS"])
+def test_discover_always_finds_a_board(tool, board, tmp_path, state):
+    waits = ["--seconds", "8"] if state in ("seldom", "TLS") else ["--seconds", PATIENCE_S, "--count", "1"]
+    discovering = tool("discover", *waits, "--json", "--port", "0")
+    port = discovering.port()
+    telemetry = {"enabled": True, "broadcast": True, "port": port, "interval_s": 3600}
+    changes = {"telemetry off": {"enabled": False}, "elsewhere": {"port": free_port()}}
+    changes["not broadcast"] = {"broadcast": False}
+    telemetry.update(changes.get(state, {}))
+    board.configure(device={"name": "attic"}, network={"announce": port}, telemetry=telemetry)
+    if state == "safe mode":
+        board.write("boots.json", '{"unsteady": 3, "planned": false, "safe": false}')
+    if state == "TLS":
+        certificate, key = make(["attic"], 2)
+        board.write("certificate.pem", certificate.decode())
+        board.write("key.pem", key.decode())
+    board.start()
+    control = int(board.wait_for(r"^control +\w+ [\d.]+:(\d+)").group(1))
+    code, output, _ = discovering.wait()
+    about = json.loads(output)
+    assert code == 0 and about["device"] == "attic"
+    assert (about["port"], about["kind"], about["version"]) == (control, "UNIX", VERSION)
+    assert (about["tls"], about["safe_mode"]) == (state == "TLS", state == "safe mode")
+
+
+def test_a_board_is_shown_with_the_port_that_it_announces_after_its_telemetry(tool):
+    discovering = tool("discover", "--seconds", "2", "--json", "--port", "0")
+    send(discovering.port(), line(1, device="attic", a=1), "board,device=attic control=7i,uptime=100i\n")
+    code, output, _ = discovering.wait()
+    assert code == 0
+    assert [(about["device"], about["port"]) for about in map(json.loads, output.splitlines())] == [("attic", 7)]
+
+
+def test_an_announcement_is_no_reading(tool):
+    watching = tool("watch", "--csv", "--count", "2", "--port", "0")
+    send(watching.port(), "board,device=attic control=8095i,uptime=100i\n", line(1, device="attic", a=1))
+    code, output, _ = watching.wait()
+    assert code == 0 and output.count("attic") == 1 and "control" not in output
+
+
 def test_discover_asks_a_board_what_it_is(board):
     board.configure(device={"name": "attic"})
     board.start()
@@ -322,6 +362,16 @@ def test_wrong_options(tool, words, said):
     code, _, errors = tool("watch", *words).wait()
     assert code == 2
     assert said in errors and errors.count("\n") == 1
+
+
+def test_the_command_that_a_board_prints_works_while_watch_runs_and_twice(tool, board):
+    watching = tool("watch", "--json", "--port", str(free_port()))  # the library shares only a port that was asked for
+    broadcast_to(board, watching.port())
+    program = board.wait_for(r'^ +python3 -c "(from socket import .*)"$').group(1)
+    listening = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in listening:
+        assert "device=" in process.communicate(timeout=PATIENCE_S)[0]
+    watching.end()
 
 
 def test_the_command_of_the_documentation_works_while_watch_runs_and_twice(tool):

@@ -7,6 +7,7 @@ from tools.board.gate import LONGEST_MESSAGE, visible
 HELP = [str]
 _METHOD_NOT_FOUND, _INVALID_PARAMS = -32601, -32602
 _MOST_NAMED = 12
+_CHANGES = {"config.set": ["key", "value"], "config.reset": ["key"]}  # the methods that may change the token
 _WORDS = {
     ("gpio.mode", "mode"): ["in", "out", "open_drain"],
     ("gpio.mode", "pull"): ["up", "down"],
@@ -23,12 +24,29 @@ def call(client, method, params):
             raise ToolError(f"no method of {client} has to do with {topic!r}; help lists them")
         return found
     try:
-        return client.call(method, params)
+        return client.call(method, _with_proof(client, method, params))
     except BoardError as error:
         hint = _hint(client, error, method, params)
         if not hint:
             raise
         raise BoardError(error.code, f"{error.args[0]}; {hint}"[:LONGEST_MESSAGE]) from None
+
+
+def _with_proof(client, method, params):
+    """The parameters; where they change the board's token, with the proof that its owner wants that."""
+    names = _CHANGES.get(method)
+    if not names or len(params or ()) > len(names):
+        return params
+    given = dict(zip(names, params)) if isinstance(params, list) else dict(params or {})
+    token = _new_token(given.get("key") or "", given.get("value"))
+    return params if token is None or "proof" in given else {**given, "proof": client.prove("token", token)}
+
+
+def _new_token(key, value):
+    """The token that config.set or config.reset would give the board; None where they leave it alone."""
+    if key == "control" and isinstance(value, dict):
+        value = value.get("token")
+    return (value if isinstance(value, str) else "") if key in ("", "control", "control.token") else None
 
 
 def _topic(params):

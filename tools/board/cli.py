@@ -107,7 +107,10 @@ def _add_calling(commands):
     updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
     updating.add_argument("host", metavar="HOST", help=host_help)
     what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
-    updating.add_argument("files", metavar="FILE", nargs="+", help=what)
+    updating.add_argument("files", metavar="FILE", nargs="*", default=[], help=what)
+    updating.add_argument(
+        "--delete", metavar="NAME", action="append", default=[], help="a file to delete on the board; may be repeated"
+    )
     for command in (calling, shelling, updating):
         token = command.add_mutually_exclusive_group()
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
@@ -142,8 +145,9 @@ def _add_serial(commands):
 def _parse(words):
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
-    if rest and arguments.command == "call" and not any(word.startswith("-") for word in rest):
-        arguments.params = arguments.params + rest  # behind an option, where argparse expects none
+    more = {"call": "params", "update": "files"}.get(arguments.command)
+    if rest and more and not any(word.startswith("-") for word in rest):
+        setattr(arguments, more, getattr(arguments, more) + rest)  # behind an option, where argparse expects none
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return arguments
@@ -200,7 +204,7 @@ def _shell(arguments):
 
 def _update(arguments):
     with _client(arguments) as client:
-        update(client, arguments.files)
+        update(client, arguments.files, arguments.delete)
 
 
 def _provision(arguments):

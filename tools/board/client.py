@@ -22,8 +22,9 @@ _MOST_LINES = 256  # that wait to be looked at; meanwhile no more are read
 _MOST_TURNS = 64  # of the pool in one poll
 _PREVIEW = 60  # characters
 
-# Only a challenge of this form is answered: another text could be one that the token signs for another purpose.
-_NONCE = re.compile("[0-9a-f]{32}")
+# Only a challenge of this form is answered. Nobody waits for longer than a board with its patience would ask for.
+_CHALLENGE = {"nonce": re.compile("[0-9a-f]{32}"), "board": re.compile("[0-9a-f]{1,64}"), "wait_s": int}
+_LONGEST_WAIT_S = 30
 
 # Methods that are open to everybody. Who wants a login for one of them is not the board that was meant.
 _OPEN = frozenset(
@@ -133,20 +134,28 @@ class ControlClient:
                 denial = error.args[0]
                 hint = self._token_hint if _LOGIN in denial else "config.json gives it one"
                 raise BoardError(error.code, f"{denial}; {hint}") from None
-        self._log_in()
+        self.log_in()
         return self._call(method, params)
 
-    def _log_in(self):
-        challenge = self._call("auth.challenge")
-        if not fits(challenge, {"nonce": _NONCE}):
-            raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")
-        self._call("auth.login", {"response": self.sign(challenge["nonce"])})
+    def log_in(self, token=None):
+        """Prove to know the token, or another one. Raises BoardError where it is not the board's."""
+        self._token = token or self._token
+        self._call("auth.login", {"response": self._answer_to_challenge("login")})
 
-    def sign(self, text):
-        """HMAC-SHA256 of `text` with the token. Raises UsageError where there is none."""
+    def prove(self, purpose, asked):
+        """The proof that who knows the token asks the board for just this, now. Raises UsageError without a token."""
         if not self._token:
             raise UsageError(f"this needs the board's token; {self._token_hint}")
-        return hmac.new(self._token.encode(), text.encode(), hashlib.sha256).hexdigest()
+        self.log_in()
+        return self._answer_to_challenge(purpose, asked)
+
+    def _answer_to_challenge(self, purpose, asked=""):
+        challenge = self._call("auth.challenge")
+        if not fits(challenge, _CHALLENGE) or not 0 <= challenge["wait_s"] <= _LONGEST_WAIT_S:
+            raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")
+        time.sleep(challenge["wait_s"])
+        signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
+        return _hmac(_hmac(self._token.encode(), purpose).digest(), signed).hexdigest()
 
     def hang_up(self):
         """End the connection; the next call makes a new one."""
@@ -302,6 +311,10 @@ class ControlClient:
         connection, self._connection = self._connection, None
         if connection:
             connection.Close()
+
+
+def _hmac(key, text):
+    return hmac.new(key, text.encode(), hashlib.sha256)
 
 
 def _result(answer):

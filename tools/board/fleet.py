@@ -21,6 +21,7 @@ class Board:
     def __init__(self, record):
         self.device = record.device
         self.address = record.address
+        self.port = record.port  # of its control server, where it has announced one
         self.measurement = record.measurement
         self.received = 0
         self.lost = 0
@@ -39,6 +40,7 @@ class Board:
         if not self._count(record.seq, record.uptime):
             return False
         self.received += 1
+        self.port = record.port or self.port
         self.heard = record.arrived
         self.readings.update(record.readings)
         for name, value in record.readings.items():
@@ -48,7 +50,9 @@ class Board:
 
     def _count(self, seq, uptime):
         if not isinstance(seq, int) or not isinstance(uptime, int):
-            return True  # not of our firmware: nothing to count with
+            if self._next_seq is None:
+                self.uptime = uptime
+            return True  # an announcement, or not of our firmware: nothing to count with
         if (seq, uptime) in self._seen:
             return False
         self._seen.append((seq, uptime))

@@ -25,7 +25,10 @@ def _value(text):
         return re.sub(r'\\(["\\])', r"\1", text[1:-1])
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
-    return gate.integer(text) if text.endswith("i") else gate.decimal(text)
+    if text.endswith("i"):
+        return gate.integer(text)
+    value = gate.decimal(text)
+    return int(text) if text.lstrip("-").isdecimal() else value  # as the board has written it
 
 
 def parse(line):

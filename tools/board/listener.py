@@ -40,6 +40,7 @@ class Record:
         self.device = self.tags.get("device", address)
         self.seq = _counter(fields.pop("seq", None))
         self.uptime = _counter(fields.pop("uptime", None))
+        self.port = _port(fields.pop("control", None))
         self.readings = {_name(key): _reading(value) for key, value in fields.items()}
 
 
@@ -47,6 +48,11 @@ def _counter(value):
     """A number that our firmware counts with; None for what others call the same."""
     is_counter = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return value if is_counter else None
+
+
+def _port(value):
+    """The control server's, where a board has announced it; None where not."""
+    return value if _counter(value) and value < 65536 else None
 
 
 class Listener:

@@ -8,6 +8,7 @@ from tools.board.errors import Unreachable
 from tools.board.listener import Listener
 
 _LISTEN_S = 6  # a little more than the firmware's interval
+_CONNECT_S = 1
 
 
 def _is_known(host):
@@ -27,12 +28,25 @@ def find(text, udp_port, seconds=_LISTEN_S):
     name = host[: -len(".local")] if host.lower().endswith(".local") else host
     if "." in name or _is_known(host):
         return f"{host}:{port}", False
+    found = None
     with Listener(udp_port) as listener:
         for record in listener.records(seconds):
             if record and record.device.lower() == name.lower():
-                print(f"board: {name} is {record.address}, as its broadcast says", file=sys.stderr, flush=True)
-                return f"{record.address}:{port}", True
+                found = record.address, record.port if record.port and text == host else port
+                if record.port or _answers(*found):  # else it will announce another port
+                    break
+    if not found:
         raise Unreachable(
             f"there is no host named {host!r}, and no board of that name was heard within {seconds:g} s; "
             "'discover' lists the boards that can be heard"
         )
+    print(f"board: {name} is {found[0]}, as its broadcast says", file=sys.stderr, flush=True)
+    return f"{found[0]}:{found[1]}", True
+
+
+def _answers(address, port):
+    try:
+        socket.create_connection((address, port), _CONNECT_S).close()
+        return True
+    except OSError:
+        return False

@@ -31,6 +31,8 @@ def write(files, port, say=print):
         with connection as board:
             for file, content in files.items():
                 _write(board, name, file, content, say)
+            if FILE in files:
+                board.end_trial()
             board.soft_reset()
     except BoardProblem as problem:
         raise ToolError(f"{name}: {problem}") from None

@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import io
+import json
 import sys
 import tarfile
 import time
 from pathlib import Path
 
+from firmware.config_file import FILE as SETTINGS
+from firmware.config_file import decoded
 from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
 from tools.board.gate import visible
 from tools.board.verdict import troubles, unread, watch_start
@@ -17,15 +20,23 @@ RESTART_S = 60
 POLL_S = 1
 TRIAL_S = 4000  # boot.steady_s is an hour at the most
 LARGEST_CHUNK = 65536
+# Modules that the firmware imports: a program of this name would be found in the place of MicroPython's own.
+HIDEABLE = frozenset(
+    """binascii errno gc hashlib io json machine micropython network os random re select socket ssl struct sys _thread
+    time tls""".split()
+)
 METHOD_NOT_FOUND = -32601
 _STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
 IMAGE_MAGIC = 0xE9  # of Espressif's images
+BOM = b"\xef\xbb\xbf"  # that some editors begin a file with; MicroPython's import takes it for a syntax error
+DELETE = b"R"  # an entry of the archive that has no content: the board deletes the file of its name
 
 
-def update(client, words, say=None):
-    """Send what `words` name, and watch the board start with it. Raises ToolError."""
+def update(client, words, delete=(), say=None):
+    """Send what `words` name, have the files `delete` deleted, and watch the board start. Raises ToolError."""
     say = say or _say
-    kind, content, names = _read(words)
+    kind, content, files = _read(words, delete)
+    names = list(files)
     for name, better in unread(names):
         where = f"; did you mean {better}={name}?" if better else ""
         say(f"{name}: nothing on a board reads a program there{where}")
@@ -35,13 +46,27 @@ def update(client, words, say=None):
     before = troubles(client)
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
-    status = _wait_for_restart(client)
+    try:
+        status = _wait_for_restart(client)
+    except Unreachable as error:
+        if SETTINGS not in files:
+            raise
+        raise Unreachable(f"{error}; without a login there its old settings come back after 10 minutes") from None
+    if SETTINGS in files:
+        client.log_in(_token(files[SETTINGS]))  # so that they stay
     if kind == IMAGE:
         status = _wait_for_verdict(client, status, say)
         if status["last"] == "went back":
             raise ToolError(f"the new image did not last: {client} is back in {_shown(status['running'])}")
     watch_start(client, names, before, say)
-    say(f"{client}: updated" + (f", on the board: {', '.join(map(_shown, names))}" if names else ""))
+    said = f", on the board: {', '.join(map(_shown, names))}" if names else ""
+    said += f", deleted: {', '.join(map(_shown, delete))}" if delete else ""
+    say(f"{client}: updated{said}")
+
+
+def _token(settings):
+    """The token in settings that a board has taken."""
+    return json.loads(decoded(settings)).get("control", {}).get("token")
 
 
 def _shown(name):
@@ -52,20 +77,26 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def _read(words):
-    """(kind, bytes to send, names on the board) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+def _read(words, delete):
+    """(kind, bytes to send, {name on the board: content}) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
+        if delete:
+            raise UsageError("an image comes alone: delete files by another update")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
             raise UsageError(f"{words[0]} is no image of an ESP32")
-        return IMAGE, content, []
+        return IMAGE, content, {}
     files = {}
     for word in words:
         name, equals, path = word.partition("=")
         files.update(_files(Path(path if equals else name), name))
-    if not files:
-        raise UsageError("there is nothing to send")
-    return FILES, _archive(files), list(files)
+    for name in files:
+        folder, _, file = name.rpartition("/")
+        if folder in ("", "lib") and file.endswith((".py", ".mpy")) and file.partition(".")[0] in HIDEABLE:
+            raise UsageError(f"{name}: the firmware would load this as MicroPython's module; give it another name")
+    if not files and not delete:
+        raise UsageError("there is nothing to send, and nothing to delete")
+    return FILES, _archive(files, delete), files
 
 
 def _files(path, name):
@@ -80,14 +111,19 @@ def _files(path, name):
 
 def _content(path):
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
+        return content.removeprefix(BOM) if path.suffix == ".py" else content
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
 
-def _archive(files):
+def _archive(files, delete):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in delete:
+            entry = tarfile.TarInfo(name)
+            entry.type = DELETE
+            archive.addfile(entry)
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
@@ -107,7 +143,7 @@ def _status(client):
 def _send(client, kind, content, say):
     """Bring it all; the seconds that it took."""
     sha256 = hashlib.sha256(content).hexdigest()
-    signature = client.sign(f"update {kind} {len(content)} {sha256}")
+    signature = client.prove("update", f"{kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
     chunk = client.call("update.begin", params, {"chunk": int})["chunk"]
     if not 0 < chunk <= LARGEST_CHUNK:

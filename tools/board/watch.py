@@ -16,6 +16,7 @@ _UNKNOWN = dict.fromkeys(("port", "kind", "version", "tls", "safe_mode"))
 _INFO = {"device": str, "board": str, "version": str, "safe_mode": (str, None)}
 _LONGEST = 32
 _ASK_S = 1
+_MOST_PLACES = 8  # ports of one address that are asked
 
 
 def _say(text):
@@ -36,21 +37,35 @@ def _taken(listener, fleet, seconds, device=None):
 def discover(port, seconds, count=None, as_json=False):
     """Print each board once, when it is heard first, until the count-th. Raises Unreachable where there is none."""
     fleet = Fleet()
-    asked = {}  # each address once, and none when the time is over: anybody can send in many names
+    asked = {}  # each place once, and none when the time is over: anybody can send in many names
+    waiting = {}  # boards that did not answer, and may announce another port
     end = time.monotonic() + seconds
+
+    def answers_of(board):
+        place = board.address, board.port or DEFAULT_PORT
+        if place not in asked and time.monotonic() < end and _may_ask(asked, board.address):
+            asked[place] = ask(*place)
+        answers = asked.get(place, {})
+        return answers if answers.get("device") == board.device else {}  # several can share an address
+
+    def show(board):
+        print(_about(board, answers_of(board), as_json), flush=True)
+
     with Listener(port) as listener:
         _say(f"listening on UDP port {listener.port} for {seconds:g} s")
         if sys.stdout.isatty() and not as_json:
             print(_ROW.format("board", "address", "port", "kind", "version", "up", "", "readings"))
         for record, board in _taken(listener, fleet, seconds):
-            if record and board.received == 1:
-                if board.address not in asked and time.monotonic() < end:
-                    asked[board.address] = ask(board.address)
-                answers = asked.get(board.address, {})
-                is_it = answers.get("device") == board.device  # several can share an address
-                print(_about(board, answers if is_it else {}, as_json), flush=True)
-                if len(fleet) == count:
-                    break
+            if record and (board.received == 1 or board in waiting):
+                if board.port or answers_of(board):
+                    waiting.pop(board, None)
+                    show(board)
+                else:
+                    waiting[board] = True
+            if record and len(fleet) == count:
+                break
+        for board in waiting:
+            show(board)
         if len(fleet):
             _tell_refused(listener, fleet)
             return
@@ -66,6 +81,10 @@ def _tell_refused(listener, fleet):
         _say(f"{listener.ignored} datagrams were no telemetry")
     if fleet.refused:
         _say(f"{fleet.refused} datagrams were of more boards or readings than are kept")
+
+
+def _may_ask(asked, address):
+    return sum(place[0] == address for place in asked) < _MOST_PLACES
 
 
 def ask(address, port=DEFAULT_PORT):
@@ -94,10 +113,12 @@ def ask(address, port=DEFAULT_PORT):
 def _about(board, answers, as_json):
     readings = sorted(board.readings)
     if as_json:
-        about = {"device": board.device, "address": board.address, "uptime": board.uptime, **_UNKNOWN, **answers}
+        about = {"device": board.device, "address": board.address, "uptime": board.uptime}
+        about.update(answers or {**_UNKNOWN, "port": board.port})
         return json.dumps({**about, "readings": readings})
     marks = [mark for key, mark in (("tls", "TLS"), ("safe_mode", "SAFE MODE")) if answers.get(key)]
-    port, kind, version = (answers.get(key, "-") for key in ("port", "kind", "version"))
+    kind, version = (answers.get(key, "-") for key in ("kind", "version"))
+    port = answers.get("port") or board.port or "-"
     cells = (board.device, board.address, port, kind, version, duration(board.uptime), " ".join(marks))
     return _ROW.format(*cells, ", ".join(readings)).rstrip()
 
@@ -117,7 +138,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
             _say(f"listening on UDP port {listener.port}")
             writer = {"csv": Csv, "json": Json}.get(form, Plain)(columns)
             for record, board in _first(count, records):
-                if record:
+                if record and (record.readings or not record.port):  # else it has only announced itself
                     print(writer.line(record, board), flush=True)
             _tell_refused(listener, fleet)
         if not len(fleet):

@@ -15,7 +15,7 @@ import struct
 FRAME, ASSOCIATED, LEFT = 0, 1, 2  # wifi/air.mjs
 LENGTH = 4
 HEADER = 7
-SECURITIES = ("open", "wpa", "wpa2", "wpa3")
+SECURITIES = ("open", "wpa", "wpa2", "wpa2/wpa3", "wpa3")
 
 
 class AirError(Exception):
@@ -25,7 +25,7 @@ class AirError(Exception):
 class AccessPoint:
     """One access point."""
 
-    def __init__(self, air, bssid, ssid, key, security, channel, rssi):
+    def __init__(self, air, bssid, ssid, key, security, channel, rssi, hidden):
         self._air = air
         self.bssid = bssid
         self.ssid = ssid
@@ -33,6 +33,7 @@ class AccessPoint:
         self.security = security or ("wpa2" if key else "open")
         self.channel = channel
         self.rssi = rssi
+        self.hidden = hidden
         self.on = True
         if self.security not in SECURITIES:
             raise AirError(f"{self.security!r} is no security of a network: one of {', '.join(SECURITIES)}.")
@@ -47,7 +48,7 @@ class AccessPoint:
 
     def beacon(self):
         """What is heard of it (wifi/air.mjs)."""
-        names = ("ssid", "bssid", "key", "security", "channel", "rssi")
+        names = ("ssid", "bssid", "key", "security", "channel", "rssi", "hidden")
         return {name: getattr(self, name) for name in names}
 
 
@@ -60,10 +61,10 @@ class Air:
         self.radios = []
         self._conditions = {"loss": 0.0, "delay": 0.0}
 
-    def add(self, ssid, key="", security=None, channel=6, rssi=-50):
-        """Switch on an access point."""
+    def add(self, ssid, key="", security=None, channel=6, rssi=-50, hidden=False):
+        """Switch on an access point; a hidden one does not tell its name to who does not ask for it."""
         bssid = f"02:00:00:00:10:{len(self.access_points) + 1:02x}"
-        access_point = AccessPoint(self, bssid, ssid, key, security, channel, rssi)
+        access_point = AccessPoint(self, bssid, ssid, key, security, channel, rssi, hidden)
         self.access_points.append(access_point)
         self.publish()
         return access_point

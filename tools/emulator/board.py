@@ -203,9 +203,10 @@ class Board:
         """This computer's end of the board's network, or that of the namespace that this process is in."""
         return Tun(f"board{self.number}", self.local_address, self.address)
 
-    def connect_network(self, interface=None):
-        """Plug the network in."""
-        self.link = PppLink(self._cable, interface or self.make_interface(), self.local_address, self.address)
+    def connect_network(self, interface=None, modem=None):
+        """Plug the network in; `modem(send)` makes the modem that it is reached by (modem.py)."""
+        modem = modem and modem(self._cable.sendall)
+        self.link = PppLink(self._cable, interface or self.make_interface(), self.local_address, self.address, modem)
 
     # --- measuring
 

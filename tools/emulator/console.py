@@ -62,7 +62,7 @@ class Console:
         for one in self._air.access_points:
             state = f"{boards.count(one.bssid)} boards" if one.on else "off"
             key = f"key {one.key!r}" if one.key else "no key"
-            lines.append(f"{one.ssid:16} {one.security:5} channel {one.channel:2} {one.rssi:4} dBm  {state:10} {key}")
+            lines.append(f"{one.ssid:16} {one.security:9} channel {one.channel:2} {one.rssi:4} dBm  {state:10} {key}")
         return "\n".join(lines)
 
     def _do_wifi_add(self, name, *key):

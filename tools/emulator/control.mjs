@@ -91,10 +91,7 @@ export class Control {
     } else if (sensor === 'ds18b20') {
       board.sensors[name] = new Ds18b20(board.pins, pin, serial);
       board.sensors[name].reset(board.chip.mcu.clock);
-      board.sensors[name].detach = () => {
-        board.pins.watch(pin, () => {});
-        board.pins.drive(pin, null);
-      };
+      board.sensors[name].detach = () => board.pins.leave(pin, board.sensors[name]);
     } else {
       throw new Error(`There is no model of "${sensor}"; there are bme280 and ds18b20.`);
     }

@@ -11,10 +11,11 @@ TICK_SEC = 0.5
 
 
 class PppLink:
-    """The network cable of a board. It is plugged in from the start."""
+    """The network cable of a board. It is plugged in from the start. `modem` (modem.py) is one on its way, or None."""
 
-    def __init__(self, line, tun, local, remote):
+    def __init__(self, line, tun, local, remote, modem=None):
         self._line = line
+        self.modem = modem
         self._tun = tun
         self._plugged = True
         self._is_up = threading.Event()
@@ -22,12 +23,16 @@ class PppLink:
         self._is_down.set()
         self._stop_read, self._stop_write = os.pipe()
         self.peer = PppPeer(self._send, tun.write, self._changed, local, remote)
+        if modem:
+            modem.on_end = self.peer.lost
         self._thread = threading.Thread(target=self._run, name="ppp", daemon=True)
         self._thread.start()
 
     def _changed(self, is_up):
         for event, value in ((self._is_up, is_up), (self._is_down, not is_up)):
             event.set() if value else event.clear()
+        if self.modem and not is_up:
+            self.modem.hang_up()
 
     def wait_up(self, timeout):
         """True as soon as both ends agree that the link is up; False after `timeout` seconds."""
@@ -55,7 +60,7 @@ class PppLink:
         os.close(self._stop_write)
 
     def _send(self, data):
-        if self._plugged:
+        if self._plugged and (not self.modem or self.modem.online):
             self._line.sendall(data)
 
     def _run(self):
@@ -64,6 +69,7 @@ class PppLink:
                 pass
         except OSError:  # the board is gone
             pass
+        self.modem = None
         self._changed(False)
 
     def _turn(self):
@@ -76,10 +82,12 @@ class PppLink:
             if not data:
                 return False
             if self._plugged:
-                self.peer.receive(data, now)
+                self.peer.receive(self.modem.receive(data, now) if self.modem else data, now)
         if self._tun.fd in readable:
             packet = self._tun.read()
             if packet:
                 self.peer.send_packet(packet)
+        if self.modem:
+            self.modem.tick(now)
         self.peer.tick(now)
         return True

@@ -1,7 +1,8 @@
 // The wires at the GPIO pins: what the chip drives, what hangs on them outside, and the level that results.
 //
 // rp2040js keeps output and input apart; on the chip a program that reads a pin reads the wire, also one that it
-// drives itself. A pin has the level that the chip drives, else the one given from outside, else that of its pull.
+// drives itself. A pin has the level that the chip drives, else the one given from outside, else that of its pull. Where
+// several devices hang on a wire, it is low while any of them pulls it low.
 
 import { GPIOPinState } from 'rp2040js';
 
@@ -11,10 +12,10 @@ export class Pins {
   /** @param onChange  called with (pin, level) when a wire's level changes */
   constructor(onChange) {
     this.onChange = onChange;
-    this.outside = new Map(); // pin: level
+    this.outside = new Map(); // pin: Map of device: level
     this.levels = [];
     this.busPins = new Set();
-    this.listeners = new Map(); // pin: function of the level the chip drives (1, 0, or null)
+    this.listeners = new Map(); // pin: Map of device: function of the level the chip drives (1, 0, or null)
   }
 
   /** Connects the wires to a chip; what hangs on them stays. */
@@ -26,22 +27,24 @@ export class Pins {
     });
   }
 
-  /** A level from outside; null lets go of the wire. */
-  drive(number, level) {
+  /** A level from outside, where `device` drives it; null lets go of the wire. */
+  drive(number, level, device = null) {
     if (!(number in this.gpio)) {
       throw new Error(`There is no pin ${number}.`);
     }
-    if (level === null) {
-      this.outside.delete(number);
-    } else {
-      this.outside.set(number, level ? 1 : 0);
-    }
+    set(this.outside, number, device, level === null ? null : Number(Boolean(level)));
     this.#update(number);
   }
 
-  /** Calls `listener` with the level that the chip drives on a pin: 1, 0, or null where it does not. */
-  watch(number, listener) {
-    this.listeners.set(number, listener);
+  /** Calls `listener` of `device` with the level that the chip drives on a pin: 1, 0, or null where it does not. */
+  watch(number, device, listener) {
+    set(this.listeners, number, device, listener);
+  }
+
+  /** Takes a device off the wire. */
+  leave(number, device) {
+    this.watch(number, device, null);
+    this.drive(number, null, device);
   }
 
   /**
@@ -63,7 +66,8 @@ export class Pins {
   }
 
   #chipChanged(number) {
-    this.listeners.get(number)?.(this.#driven(number));
+    const driven = this.#driven(number);
+    this.listeners.get(number)?.forEach((listener) => listener(driven));
     this.#update(number);
   }
 
@@ -72,7 +76,8 @@ export class Pins {
       return;
     }
     const pulled = this.gpio[number].value === InputPullUp ? 1 : 0;
-    const level = this.#driven(number) ?? this.outside.get(number) ?? pulled;
+    const outside = this.outside.get(number);
+    const level = this.#driven(number) ?? (outside?.size ? Math.min(...outside.values()) : pulled);
     if (this.gpio[number].rawInputValue !== !!level) {
       this.gpio[number].setInputValue(!!level);
     }
@@ -80,5 +85,16 @@ export class Pins {
       this.levels[number] = level;
       this.onChange(number, level);
     }
+  }
+}
+
+/** Notes `value` of a device at a pin; null removes it. */
+function set(map, number, device, value) {
+  const devices = map.get(number) ?? new Map();
+  map.set(number, devices);
+  if (value === null) {
+    devices.delete(device);
+  } else {
+    devices.set(device, value);
   }
 }

@@ -247,6 +247,10 @@ class PppPeer:
             self.lcp.send(TERMINATE_REQUEST)
         self._peer_left()
 
+    def lost(self):
+        """The line is gone, and nobody can be told."""
+        self._peer_left()
+
     def _send(self, protocol, payload):
         escape_map = 0xFFFFFFFF if protocol == LCP else self.lcp.escape_map()
         self._write(frame(self.lcp.header(protocol) + payload, escape_map))

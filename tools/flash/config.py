@@ -10,8 +10,7 @@ from .ports import BoardProblem, Connection
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from firmware.config import ConfigError  # noqa: E402
-from firmware.config_file import FILE, LONGEST_FILE  # noqa: E402
+from firmware.config_file import FILE, LONGEST_FILE, decoded  # noqa: E402
 from firmware.defaults import SCHEMA  # noqa: E402
 
 PATH = "/" + FILE
@@ -28,6 +27,8 @@ def config(path=None, port=None, say=print):
             say(f"{port}: has its new settings, and starts with them")
         else:
             say(f"{port}: has these settings already")
+        if settings is not None:
+            board.end_trial()
         board.soft_reset()
 
 
@@ -41,7 +42,7 @@ def _shown(content, port):
 
 def has_secrets(content):
     """True where settings that a board takes hold a password, a token or another secret."""
-    settings = SCHEMA.fill(json.loads(content.decode()))
+    settings = SCHEMA.fill(json.loads(decoded(content)))
     return SCHEMA.show(settings) != settings
 
 
@@ -60,15 +61,13 @@ def _check(content, name):
     if len(content) > LONGEST_FILE:
         raise BoardProblem(f"{name}: {len(content)} bytes are more than the {LONGEST_FILE} of a configuration")
     try:
-        given = json.loads(content.decode())
+        given = json.loads(decoded(content))
         SCHEMA.fill(given)
         return given
     except json.JSONDecodeError as error:
-        reason = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except UnicodeDecodeError:
-        reason = "not UTF-8"
+        faults = [f"line {error.lineno}, column {error.colno}: {error.msg}"]
     except RecursionError:
-        reason = "nested too deeply for a configuration"
-    except ConfigError as error:
-        reason = str(error)
-    raise BoardProblem(f"{name}: {reason}")
+        faults = ["nested too deeply for a configuration"]
+    except ValueError as error:
+        faults = error.args
+    raise BoardProblem("\n".join(f"{name}: {fault}" for fault in faults))

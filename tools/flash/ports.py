@@ -21,6 +21,7 @@ READ_SEC = 2  # of one read from a port
 TRY_SEC = 4
 ANSWER_SEC = 20
 RUN_SEC = 60  # without a word; checksums take their time
+TRIAL = "/trial.json"  # on the board: what is on trial (firmware/update/trial.py)
 MOUNTS = "/proc/mounts"
 
 
@@ -165,6 +166,10 @@ class Connection:
         if self.read_file(path) != content:
             raise BoardProblem("What is on the board is not what was sent: run this once more.")
         return True
+
+    def end_trial(self):
+        """Settings that were written here are not taken back by the board: nobody has to log in with them."""
+        self.run(f"import os\ntry:\n os.remove({TRIAL!r})\nexcept OSError:\n pass")
 
     def soft_reset(self):
         """Let the board start its programs anew, and let go of it."""

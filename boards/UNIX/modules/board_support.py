@@ -48,6 +48,7 @@ class TemperatureSensor:
     """The hottest of the computer's thermal zones and monitoring chips, in degrees Celsius."""
 
     name = "temperature"
+    limits = {"celsius": (-55, 150)}
 
     def __init__(self):
         self.sources = [zone + "/temp" for zone in _folder(_THERMAL, "thermal_zone")]

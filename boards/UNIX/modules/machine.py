@@ -103,6 +103,9 @@ class Pin:
         if pull != -1:
             self._wire.pull = pull
 
+    def __eq__(self, other):
+        return isinstance(other, Pin) and other.number == self.number
+
     def mode(self):
         """IN, OUT or OPEN_DRAIN."""
         return self._wire.mode

@@ -24,7 +24,7 @@ export class Ds18b20 {
     this.rom = withCrc(rom);
     this.temperature = 21.5;
     this.scratchpad = [0x50, 0x05, 0x4b, 0x46, 0x7f, 0xff, 0x0c, 0x10]; // 85 degrees until the first conversion
-    pins.watch(pin, (level) => this.#masterDrives(level));
+    pins.watch(pin, this, (level) => this.#masterDrives(level));
   }
 
   /** Degrees Celsius: what the next conversion measures. */
@@ -35,11 +35,11 @@ export class Ds18b20 {
   /** The chip has been reset: its clock is a new one. */
   reset(clock) {
     this.clock = clock;
-    this.pullAlarm = clock.createAlarm(() => this.pins.drive(this.pin, 0));
-    this.releaseAlarm = clock.createAlarm(() => this.pins.drive(this.pin, 1));
+    this.pullAlarm = clock.createAlarm(() => this.pins.drive(this.pin, 0, this));
+    this.releaseAlarm = clock.createAlarm(() => this.pins.drive(this.pin, 1, this));
     this.lowSince = null;
     this.#idle();
-    this.pins.drive(this.pin, 1);
+    this.pins.drive(this.pin, 1, this);
   }
 
   #idle() {
@@ -47,9 +47,9 @@ export class Ds18b20 {
     this.#expect(0, () => {}); // nothing but a reset
   }
 
-  /** Collects `bits` bits, then calls `done` with their value. */
-  #expect(bits, done) {
-    this.expected = { bits, done, value: 0, count: 0 };
+  /** Collects `count` bits, then calls `done` with them. */
+  #expect(count, done) {
+    this.expected = { count, done, bits: [] };
   }
 
   #pull(delay, duration) {
@@ -74,38 +74,38 @@ export class Ds18b20 {
   #slotEnds(duration) {
     if (duration >= RESET_PULSE) {
       this.#idle();
-      this.#expect(8, (command) => this.#romCommand(command));
+      this.#expect(8, (bits) => this.#romCommand(valueOf(bits)));
       this.#pull(PRESENCE_DELAY, PRESENCE_PULSE);
     } else if (this.sending.length) {
       this.sending.shift();
-    } else if (this.expected.bits) {
+    } else if (this.expected.count) {
       this.#receive(duration < SAMPLE_AFTER ? 1 : 0);
     }
   }
 
   #receive(bit) {
     const { expected } = this;
-    expected.value += bit * 2 ** expected.count++;
-    if (expected.count === expected.bits) {
+    expected.bits.push(bit);
+    if (expected.bits.length === expected.count) {
       this.#expect(0, () => {});
-      expected.done(expected.value);
+      expected.done(expected.bits);
     }
   }
 
   #romCommand(command) {
-    const isMine = (value) => value === Number(Buffer.from(this.rom).readBigUInt64LE());
+    const rom = bitsOf(this.rom);
     switch (command) {
       case 0x33: // read ROM
-        this.sending = bitsOf(this.rom);
+        this.sending = rom;
         break;
       case 0x55: // match ROM
-        this.#expect(64, (value) => isMine(value) && this.#expectFunction());
+        this.#expect(64, (bits) => bits.every((bit, at) => bit === rom[at]) && this.#expectFunction());
         break;
       case 0xcc: // skip ROM
         this.#expectFunction();
         break;
       case 0xf0: // search ROM
-        this.#search(bitsOf(this.rom));
+        this.#search(rom);
         break;
       default:
         this.#idle();
@@ -118,11 +118,11 @@ export class Ds18b20 {
       return;
     }
     this.sending = [bit, 1 - bit];
-    this.#expect(1, (chosen) => chosen === bit && this.#search(rest));
+    this.#expect(1, ([chosen]) => chosen === bit && this.#search(rest));
   }
 
   #expectFunction() {
-    this.#expect(8, (command) => this.#functionCommand(command));
+    this.#expect(8, (bits) => this.#functionCommand(valueOf(bits)));
   }
 
   #functionCommand(command) {
@@ -131,7 +131,7 @@ export class Ds18b20 {
         this.#convert();
         break;
       case 0x4e: // write scratchpad: alarms and configuration
-        this.#expect(24, (value) => this.scratchpad.splice(2, 3, value & 0xff, (value >> 8) & 0xff, value >> 16));
+        this.#expect(24, (bits) => this.scratchpad.splice(2, 3, ...[0, 8, 16].map((at) => valueOf(bits.slice(at, at + 8)))));
         break;
       case 0xbe: // read scratchpad
         this.sending = bitsOf(withCrc(this.scratchpad));
@@ -148,6 +148,10 @@ export class Ds18b20 {
 
 function bitsOf(bytes) {
   return [...bytes].flatMap((byte) => Array.from({ length: 8 }, (_, bit) => (byte >> bit) & 1));
+}
+
+function valueOf(bits) {
+  return bits.reduceRight((value, bit) => value * 2 + bit, 0);
 }
 
 function withCrc(bytes) {

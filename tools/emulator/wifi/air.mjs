@@ -40,8 +40,8 @@ export class Air {
 
   /**
    * Changes what is around.
-   * @param changes  accessPoints: [{ssid, bssid, key, security, channel, rssi}], only those that are on; loss; delay;
-   *                 timing
+   * @param changes  accessPoints: [{ssid, bssid, key, security, channel, rssi, hidden}], only those that are on; loss;
+   *                 delay; timing
    */
   change({ accessPoints, loss, delay, timing }) {
     if (accessPoints) {

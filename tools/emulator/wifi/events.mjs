@@ -39,11 +39,12 @@ export function encodeEvent(mac, type, details = {}) {
   return Buffer.concat([header, message, data]);
 }
 
-// Information elements of IEEE 802.11: CCMP with a pre-shared key as RSN (WPA2), with SAE (WPA3), and as WPA.
+// Information elements of IEEE 802.11: CCMP with a pre-shared key as RSN (WPA2), with SAE (WPA3), with both, as WPA.
 const RSN_PSK = Buffer.from('30140100000fac040100000fac040100000fac020000', 'hex');
+const RSN_BOTH = Buffer.from('30180100000fac040100000fac040200000fac02000fac080000', 'hex');
 const RSN_SAE = Buffer.from('30140100000fac040100000fac040100000fac080000', 'hex');
 const WPA_PSK = Buffer.from('dd160050f20101000050f20201000050f20201000050f202', 'hex');
-const ELEMENTS = { open: [], wpa: [WPA_PSK], wpa2: [RSN_PSK], wpa3: [RSN_SAE] };
+const ELEMENTS = { open: [], wpa: [WPA_PSK], wpa2: [RSN_PSK], 'wpa2/wpa3': [RSN_BOTH], wpa3: [RSN_SAE] };
 const PRIVACY = 0x10; // in the capabilities
 const BSS_VERSION = 109;
 const BSS_INFO = 128;

@@ -31,11 +31,11 @@ export class Station {
     this.scanNumber = 0;
   }
 
-  /** Reports the access points of that name (all for an empty one), then the end. */
+  /** Reports the access points of that name (all for an empty one, the hidden ones without theirs), then the end. */
   scan(ssid) {
     const { air } = this.chip;
     const number = ++this.scanNumber;
-    const found = air.search(ssid);
+    const found = air.search(ssid).map((one) => (one.hidden && !ssid ? { ...one, ssid: '' } : one));
     const report = (details) => {
       if (number === this.scanNumber) { // a new scan ends the old one
         this.chip.tell(EVENT.SCAN_RESULT, details);
@@ -135,6 +135,7 @@ export class Station {
       open: ~0,
       wpa: AUTHENTICATION.WPA,
       wpa2: AUTHENTICATION.WPA2 | AUTHENTICATION.WPA3,
+      'wpa2/wpa3': AUTHENTICATION.WPA2 | AUTHENTICATION.WPA3,
       wpa3: AUTHENTICATION.WPA3,
     }[network.security];
     const offered = commands.setting(COMMAND.SET_AUTHENTICATION);

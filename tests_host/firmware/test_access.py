@@ -1,12 +1,12 @@
-"""Access: firmware/control/auth.py."""
+"""What proves that a client knows the token: firmware/control/access.py."""
 
 import hmac
 import random
 
+import image
 import pytest
-from fakes import FakeClock
 
-from firmware.control.auth import Gate, equal, hmac_sha256, new_nonce, response
+from firmware.control.access import equal, hmac_sha256, proof
 
 # RFC 4231, section 4: key, data, HMAC-SHA-256. Case 5 truncates and is left out.
 RFC_4231 = [
@@ -61,55 +61,18 @@ def test_equal_looks_at_every_byte_wherever_they_differ():
     assert counts == [64, 64, 64]
 
 
-def test_nonces_differ():
-    assert len({new_nonce() for _ in range(100)}) == 100
-    assert len(new_nonce()) == 32
+CHALLENGE = {"board": "00aa11", "nonce": "0" * 32}
 
 
-def test_the_answer_depends_on_token_and_nonce():
-    assert response("token", "a") == hmac.new(b"token", b"a", "sha256").hexdigest()
-    assert len({response("token", "a"), response("token", "b"), response("other", "a")}) == 3
-
-
-class TestGate:
-    @pytest.fixture
-    def clock(self):
-        return FakeClock()
-
-    @pytest.fixture
-    def gate(self, clock):
-        return Gate(clock)
-
-    def test_the_delay_doubles_and_is_bounded(self, gate):
-        assert [gate.failed("a") for _ in range(5)] == [1, 2, 4, 8, 16]
-        for _ in range(40):
-            last = gate.failed("a")
-        assert last == 300
-
-    def test_it_passes_with_time_and_counts_per_address(self, gate, clock):
-        gate.failed("a")
-        gate.failed("a")
-        assert gate.delay_s("a") == 2 and gate.delay_s("b") == 0
-        clock.now += 2000
-        assert gate.delay_s("a") == 0
-        assert gate.failed("a") == 4
-
-    def test_success_forgives(self, gate):
-        gate.failed("a")
-        gate.passed("a")
-        assert gate.delay_s("a") == 0 and gate.failed("a") == 1
-
-    def test_who_fails_again_drives_nobody_out(self, gate):
-        numbers = list(range(32))
-        for order in (numbers, numbers[::-1]):
-            for number in order:
-                gate.failed(f"10.0.0.{number}")
-        assert [gate.failed(f"10.0.0.{number}") for number in numbers] == [4] * 32
-
-    def test_many_addresses_take_bounded_memory_and_the_worst_stays(self, gate):
-        for _ in range(8):
-            gate.failed("worst")
-        for number in range(1000):
-            gate.failed(f"10.0.{number // 256}.{number % 256}")
-        assert len(gate._failures) <= 32
-        assert gate.delay_s("worst") > 60
+def test_the_proof_is_what_the_documentation_says_and_depends_on_everything():
+    found = proof("token", "update", f"00aa11 {'0' * 32} files 1 ff")
+    assert found == image.proof("token", "update", CHALLENGE, "files 1 ff")
+    others = [
+        image.proof("tokens", "update", CHALLENGE, "files 1 ff"),
+        image.proof("token", "login", CHALLENGE, "files 1 ff"),
+        image.proof("token", "update", {**CHALLENGE, "board": "00aa12"}, "files 1 ff"),
+        image.proof("token", "update", {**CHALLENGE, "nonce": "1" * 32}, "files 1 ff"),
+        image.proof("token", "update", CHALLENGE, "files 2 ff"),
+        image.proof("token", "update", CHALLENGE),
+    ]
+    assert len({found, *others}) == 7

@@ -1,0 +1,55 @@
+"""What the control server needs for TLS: the certificate and its key. Loaded when it begins to listen, then dropped."""
+
+import binascii
+import os
+
+from XAsyncSockets import XAsyncTCPClient
+
+DEFAULT = "certificate.pem"
+
+# Where a key (DER) has what is public of it, and what of that is no part of it: P-256, P-384, RSA.
+_PUBLIC = ((b"\x03\x42\x00\x04", 0), (b"\x03\x62\x00\x04", 0), (b"\x02\x01\x00\x02", 3))
+_ENOUGH = 68  # bytes, to know it again
+
+
+def context(path, settings):
+    """The SSLContext, or None on a board that was never meant to have one: then it speaks plainly. Raises ValueError or
+    OSError where one was meant and cannot be used. `path(name)` is where a file of the board is, or None."""
+    names = settings["certificate"], settings["key"]
+    if not names[0]:
+        return None
+    missing = [name for name in names if not _exists(path(name))]
+    if len(missing) == 2 and names[0] == DEFAULT:
+        return None
+    if missing:
+        raise ValueError(f"there is no file {missing[0]}")
+    certificate, key = path(names[0]), path(names[1])
+    made = XAsyncTCPClient.CreateSSLContext(key, certificate, server_side=True)
+    if not _is_pair(_der(certificate, b"CERTIFICATE"), _der(key, b"PRIVATE KEY")):
+        raise ValueError(f"{names[1]} is not the key of {names[0]}")
+    return made
+
+
+def _exists(path):
+    try:
+        return bool(path) and bool(os.stat(path))
+    except OSError:
+        return False
+
+
+def _der(path, label):
+    with open(path, "rb") as file:
+        parts = file.read().split(b"-----")
+    for index, part in enumerate(parts):
+        if part.startswith(b"BEGIN ") and part.endswith(label):
+            return binascii.a2b_base64(parts[index + 1])
+    return parts[0]
+
+
+def _is_pair(certificate, key):
+    """False where what is public of the key is not in the certificate: MicroPython's TLS would not look."""
+    for mark, skip in _PUBLIC:
+        start = key.find(mark) + skip
+        if start >= skip:
+            return key[start : start + _ENOUGH] in certificate
+    return True  # it has nothing public in it

@@ -1,0 +1,46 @@
+"""What a boot did that did not last, in a file: its log, and what began last. Only a boot after a failed one has it."""
+
+FILE = "boots.log"
+_LONGEST = 3000  # bytes
+_BEGINS = "- "  # a line of what began
+
+
+def keep(board, log):
+    """From here on each line is in the file as well, before what it tells of can go wrong."""
+    path = board.path(FILE)
+    lines = []
+
+    def write(new, mode):
+        try:
+            with open(path, mode) as file:
+                file.write("".join(line + "\n" for line in new))
+        except OSError:
+            log.also = None  # there is no room
+
+    def also(line):
+        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; these come with the end
+            return
+        lines.append(line)
+        if sum(len(line) for line in lines) > _LONGEST:
+            del lines[: len(lines) // 2 + 1]
+            write(lines, "w")
+        else:
+            write([line], "a")
+
+    write(lines, "w")
+    log.also = also
+
+
+def tell(board, log):
+    """Put what is in the file into the log. Returns what began last, or None."""
+    last = None
+    try:
+        with open(board.path(FILE)) as file:
+            lines = file.read().split("\n")[:-1]
+    except (OSError, ValueError):
+        lines = ()
+    for line in lines:
+        log.info("failed boot", line)
+        if line.startswith(_BEGINS):
+            last = line[len(_BEGINS) :]
+    return last

@@ -1,0 +1,159 @@
+"""All JSON of the firmware, to the letter (RFC 8259).
+
+MicroPython's own reader takes what breaks off or lacks commas, and makes two characters that do not exist of a
+surrogate pair; its writer says `nan` and `<object>`.
+"""
+
+import json
+import re
+import sys
+
+from firmware import const, number_text
+
+_DEEPEST = const(32)
+_LONGEST_NUMBER = const(24)  # characters; matching one takes C stack for each
+_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
+_is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
+
+
+def sound(text):
+    """`text` with a "?" for each character that UTF-8 does not have: MicroPython's text can hold any."""
+    if len(text) == len(text.encode()):
+        return text
+    return "".join([one if _is_sound(one, ord(one)) else "?" for one in text])
+
+
+def _is_sound(character, code):
+    return code < 0x110000 and code >> 11 != 27 and chr(code) == character  # 27: half of a pair
+
+
+def _require(right):
+    if not right:
+        raise ValueError("not JSON")
+
+
+def _joined(text):
+    """`text` with one character for each surrogate pair."""
+    made = []
+    for one in text:
+        code = ord(one)
+        if code >> 10 == 55 and made and ord(made[-1]) >> 10 == 54:
+            one = chr(0x10000 + ((ord(made.pop()) & 1023) << 10) + (code & 1023))
+        made.append(one)
+    return "".join(made)
+
+
+def _text(data, start):
+    """The text whose quote is at `start`, and where it ends."""
+    at = start + 1
+    while True:
+        end = data.find(b'"', at)
+        _require(end >= 0)
+        escape = data.find(b"\\", at, end)
+        if escape < 0:
+            break
+        _require(_is_escape(data[escape + 1 : escape + 6]))
+        at = escape + 2
+    piece = data[start : end + 1]
+    _require(min(piece) >= 32)
+    text = json.loads(piece)
+    if b"\\u" in piece:
+        text = _joined(text)
+        _require(sound(text) == text)
+    return text, end + 1
+
+
+def _scalar(word):
+    _require(len(word) <= _LONGEST_NUMBER and _is_scalar(word))
+    value = json.loads(word)
+    _require(value is None or value - value == 0)  # 1e999 is infinite
+    return value
+
+
+def _read(data):
+    holder = found = []  # what is being filled
+    around = []
+    key = None
+    value_next = True
+    marks = b""  # that may come instead
+    at = 0
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        if byte in b" \t\r\n":
+            continue
+        if byte in marks:
+            value_next = byte in b",:"
+            marks = b""
+            if value_next:
+                continue
+            holder = around.pop()
+        else:
+            _require(value_next)
+            if byte == 34:
+                value, at = _text(data, at - 1)
+            elif byte in b"[{":
+                value = [] if byte == 91 else {}
+            else:
+                start = at - 1
+                while at < len(data) and data[at] not in b" \t\r\n,]}":
+                    at += 1
+                value = _scalar(data[start:at].decode())
+            if type(holder) is list:
+                holder.append(value)
+            elif key is None:
+                _require(byte == 34)
+                key = value
+                marks = b":"
+                value_next = False
+                continue
+            else:
+                holder[key] = value
+                key = None
+            value_next = byte in b"[{"
+            if value_next:
+                around.append(holder)
+                _require(len(around) <= _DEEPEST)
+                holder = value
+                marks = b"]" if byte == 91 else b"}"
+                continue
+        if around:
+            marks = b",]" if type(holder) is list else b",}"
+    _require(found and not value_next and not around)
+    return found[0]
+
+
+def loads(text):
+    """The value that a JSON text says. Raises ValueError."""
+    _require(sound(text) == text)
+    return _read(text.encode())
+
+
+def dumps(value):
+    """`value` as JSON: a number without an end is null, and what JSON has no form for is text."""
+    return sound(json.dumps(_plain(value)))
+
+
+class _Number:
+    """A number with the digits that count: MicroPython writes what `__repr__` gives."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def __repr__(self):
+        return self._text
+
+
+def _number(value):
+    text = number_text(value)
+    return _Number(text) if sys.implementation.name == "micropython" else float(text)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(value[key]) for key in value}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return _number(value) if value - value == 0 else None
+    return value if value is None or isinstance(value, (str, bool, int)) else str(value)

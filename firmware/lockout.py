@@ -1,0 +1,67 @@
+"""Settings that come over the network: what would lock the owner out is refused, what might is on trial (trial.py)."""
+
+from firmware import boot, borrow
+from firmware.config import ConfigError
+from firmware.config_file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
+from firmware.jsontext import dumps
+from firmware.log import describe
+from firmware.update.trial import announce
+
+_STARTER = "main.py"  # on a board with stock MicroPython
+_MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
+
+
+def check(board, given, path=None):
+    """True where the settings `given` have to be tried. Raises ConfigError where they are wrong, or cut off for good.
+    `path(name)` is where a file of the board will be."""
+    values = borrow("firmware.defaults", "firmware.schema").SCHEMA.fill(given)
+    before = _in_use(board)
+    faults = []
+    if values["boot"]["repl"]:
+        faults.append("boot.repl: nothing would answer any more; 'make config' can set it")
+    if before.get("control", {}).get("token") and not values["control"]["token"]:
+        faults.append("control.token: without it nobody could log in any more; 'make config' can remove it")
+    try:
+        borrow("firmware.control.tls").context(path or board.path, values["control"])
+    except Exception as error:
+        faults.append(f"control.certificate: {describe(error)}")
+    if faults:
+        raise ConfigError(*faults)
+    return any(given.get(section) != before.get(section) for section in _MAY_LOCK_OUT)
+
+
+def _in_use(board):
+    """What is given in the settings that this boot has taken, or the last that were good."""
+    try:
+        return parsed(read_text(board.path(LAST_GOOD_FILE)) or "{}")
+    except (OSError, ValueError):
+        return {}
+
+
+def save(config, given, board, log):
+    """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
+    on_trial = check(board, given)
+    fault = announce(board, "settings", False) if on_trial else None
+    if fault:
+        raise OSError(fault)
+    text = dumps(given)
+    write_whole(board.path(FILE), text)
+    if not on_trial:
+        keep_good_copy(board, log, text)
+    config.source = FILE
+    return on_trial
+
+
+def check_files(app, staging):
+    """The same for the files of an update. Raises ConfigError, ValueError or OSError."""
+    control = app.config["control"]
+    changed = [name.lstrip("/") for name in staging.names]
+    if "/" + FILE in staging.names:
+        raise ConfigError(f"{FILE}: the board would have no token any more")
+    if boot.USER_MAIN != _STARTER and _STARTER in changed:
+        raise ConfigError(f"{_STARTER} starts the firmware on this board; call a program of your own {boot.USER_MAIN}")
+    if FILE in changed:
+        if check(app.board, parsed(read_text(staging.path(FILE))), staging.path):
+            announce(app.board, "settings", False)
+    elif control["certificate"] in changed or control["key"] in changed:
+        borrow("firmware.control.tls").context(staging.path, control)

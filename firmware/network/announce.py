@@ -1,0 +1,46 @@
+"""Tells the network where the board is. Loaded where the telemetry does not, or not often enough."""
+
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
+
+PERIOD_S = 5
+
+
+class Announcer:
+    """The service that does it: one line as the telemetry's, with the control server's port as its only reading."""
+
+    name = "announce"
+
+    def __init__(self):
+        self._app = None
+        self._timer = None
+        self._socket = None
+        self._target = None
+
+    def start(self, app):
+        """Wait for the network."""
+        self._app = app
+        self._timer = XTimer(app.pool, self._announce)
+
+    def stop(self):
+        """End it."""
+        self.network_down("stopped")
+
+    def network_up(self, connection):
+        """Begin."""
+        self._socket = XAsyncUDPDatagram.Create(self._app.pool, recvbufLen=16, broadcast=True)
+        self._target = (connection.broadcast, self._app.config["network"]["announce"])
+        self._timer.Restart(0)
+
+    def network_down(self, _reason):
+        """There is nobody to tell."""
+        self._timer.Cancel()
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _announce(self, _):
+        self._timer.Restart(PERIOD_S)
+        app = self._app
+        port = getattr(app.services.get("control"), "port", None) or 0
+        line = f"board,device={app.device} control={port}i,uptime={app.clock.uptime()}i\n"
+        self._socket.AsyncSendDatagram(line.encode(), self._target)

@@ -1,0 +1,86 @@
+"""Who looks for boards finds each: firmware/network/announce.py, and when it is needed."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from fakes import Bench
+from image import until
+
+from firmware import own_services
+from firmware.network.announce import Announcer
+from firmware.network.bringup import Connection
+
+
+class Link:
+    name = "host"
+
+
+@pytest.fixture
+def bench(tmp_path):
+    bench = Bench(tmp_path)
+    bench.device = "attic"
+    bench.safe_reason = None
+    bench.methods = SimpleNamespace(offer=lambda *_: None)
+    placed = {"control": SimpleNamespace(port=4711)}
+    bench.services = SimpleNamespace(get=placed.get, replace=placed.__setitem__)
+    yield bench
+    bench.pool.StopWaitEvents()
+
+
+def is_announced(bench):
+    return "announce" in [service.name for service in own_services.find(bench)]
+
+
+def test_a_board_whose_telemetry_is_heard_is_not_announced(bench):
+    assert not is_announced(bench)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("telemetry.enabled", False),
+        ("telemetry.broadcast", False),
+        ("telemetry.port", 8089),
+        ("telemetry.interval_s", 60),
+        ("control.port", 8096),
+    ],
+)
+def test_a_board_that_would_not_be_found_otherwise_is_announced(bench, key, value):
+    bench.config.set(key, value)
+    assert is_announced(bench)
+    bench.config.set("network.announce", 0)
+    assert not is_announced(bench)
+
+
+def test_a_board_in_safe_mode_is_announced(bench):
+    bench.safe_reason = "asked for"
+    assert is_announced(bench)
+
+
+def test_a_setting_that_is_changed_while_the_board_runs(bench):
+    own_services.announce(bench)
+    assert not bench.services.get("announce")
+    bench.config.set("telemetry.enabled", False)
+    own_services.announce(bench)
+    announcer = bench.services.get("announce")
+    assert announcer
+    own_services.announce(bench)
+    assert bench.services.get("announce") is announcer
+
+
+def test_it_is_announced_every_5_seconds_while_there_is_a_network(bench, collector):
+    bench.config.set("network.announce", collector.getsockname()[1])
+    announcer = Announcer()
+    announcer.start(bench)
+    bench.advance(60)
+    announcer.network_up(Connection(Link, ("127.0.0.1", "255.255.255.255", "0.0.0.0")))
+    announcer._target = collector.getsockname()
+    bench.advance(0.1)
+    until(lambda: bench.pool.PollEvents(0) or True)
+    assert re.fullmatch(rb"board,device=attic control=4711i,uptime=60i\n", collector.recv(2000))
+    bench.advance(5)
+    assert collector.recv(2000).startswith(b"board,device=attic control=4711i,uptime=65i")
+    announcer.network_down("lost")
+    assert not bench.pool.GetAllAsyncSockets() and not bench.waiting
+    announcer.stop()

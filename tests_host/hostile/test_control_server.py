@@ -1,0 +1,362 @@
+"""What anybody can do to a board's control server: take its places, guess its token, replay what was recorded, write
+into a connection of the owner, send what is almost JSON.
+
+The board is the image of this computer; an attacker with many addresses has those of the loopback. Each attack is
+bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, with a
+clock of the test's own.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import socket
+import ssl
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TOOL_TESTS = Path(__file__).resolve().parents[1] / "tools"
+if str(TOOL_TESTS) not in sys.path:
+    sys.path.append(str(TOOL_TESTS))
+_spec = importlib.util.spec_from_file_location("tool_fixtures", TOOL_TESTS / "conftest.py")
+_fixtures = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_fixtures)
+tool, board = _fixtures.tool, _fixtures.board
+
+from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, proof  # noqa: E402
+
+from tools.board.client import ControlClient  # noqa: E402
+
+TOKEN = QUIET["control"]["token"]
+OTHER_TOKEN = "a token of the attacker"
+DENIED, TOO_MANY_REQUESTS, TOO_MANY_CLIENTS, NOT_JSON = -32001, -32002, -32003, -32700
+PLACES = 4
+HOLD_S = 20  # that an address may hold a place which others want
+
+
+# --- places
+
+
+class Attacker:
+    """Connections from some addresses."""
+
+    def __init__(self, port, *numbers):
+        self.port = port
+        self.addresses = [loopback(number) for number in numbers]
+        self.sockets = []
+        self.tries = 0
+
+    def connect(self, address=None):
+        self.tries += 1
+        client = socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, (address or self.addresses[0], 0))
+        self.sockets.append(client)
+        return client
+
+    def let_go(self):
+        for client in self.sockets:
+            client.close()
+        self.sockets = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.let_go()
+
+
+def is_served(port, context=None):
+    """One try of the owner: connect, log in, change something."""
+    try:
+        with Client(port, context) as client:
+            client.login()
+            return client.result("gpio.write", pin=2, value=1) is True
+    except (OSError, AssertionError, KeyError, ValueError):
+        return False
+
+
+def serve(port, seconds, context=None):
+    """Try until served; how often that took."""
+    start = time.monotonic()
+    tries = 1
+    while not is_served(port, context):
+        assert time.monotonic() - start < seconds, f"not served in {tries} tries"
+        tries += 1
+        time.sleep(0.1)
+    return tries
+
+
+def test_one_address_that_renews_silent_connections_keeps_nobody_out(board):
+    board.start()
+    with Attacker(board.port, 2) as attacker:
+        for _ in range(20):
+            for _ in range(PLACES + 1):
+                attacker.connect()
+            assert serve(board.port, 5) <= 3
+    print(f"{attacker.tries} silent connections from one address; the owner came in 20 times")
+
+
+def test_nor_with_tls_where_no_handshake_is_ever_finished(tool, board, tmp_path):
+    tool("certificate", "kitchen", "127.0.0.1", "--folder", tmp_path).wait()
+    board.write("certificate.pem", (tmp_path / "kitchen.crt").read_text())
+    board.write("key.pem", (tmp_path / "kitchen.key").read_text())
+    board.start()
+    port = int(board.wait_for(r"^control +TLS [\d.]+:(\d+)").group(1))
+    context = ssl.create_default_context(cafile=str(tmp_path / "kitchen.crt"))
+    with Attacker(port, *range(2, 8)) as attacker:
+        for round_number in range(20):
+            for number in range(PLACES + 2):  # one address in the first rounds, six in the others
+                attacker.connect(attacker.addresses[number if round_number >= 10 else 0]).sendall(b"\x16\x03\x01\x02")
+            assert serve(port, 5, context) <= 3
+    print(f"{attacker.tries} unfinished handshakes from 1 and from 6 addresses; the owner came in 20 times")
+
+
+def test_four_addresses_that_come_anew_keep_nobody_out_for_long(board):
+    """Each closes and connects again at once, before its time is over."""
+    board.start()
+    start = time.monotonic()
+    served = None
+    with Attacker(board.port, 2, 3, 4, 5) as attacker:
+        held = {address: attacker.connect(address) for address in attacker.addresses}
+        while time.monotonic() - start < HOLD_S + 2:
+            for address in attacker.addresses:
+                held[address].close()
+                held[address] = attacker.connect(address)
+                for _ in range(5):
+                    if served is None and is_served(board.port):
+                        served = time.monotonic() - start
+                    time.sleep(0.2)
+        print(f"4 addresses, {attacker.tries} connections: the owner was kept out for at most {served or HOLD_S:.0f} s")
+        for _ in range(5):  # their time is over: from now on he comes in at once
+            for address in attacker.addresses:
+                attacker.connect(address)
+            assert serve(board.port, 3) <= 3
+
+
+def test_who_takes_no_answers_keeps_nobody_out(board):
+    """Sessions that have to leave, and cannot, since what they asked for is still to be sent."""
+    board.start()
+    with Attacker(board.port, 2) as attacker:
+        for _ in range(15):
+            for _ in range(PLACES + 1):
+                client = attacker.connect()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+                client.setblocking(False)
+                try:
+                    for _ in range(100):
+                        client.send(b"help\n" * 100)
+                except OSError:
+                    pass
+            assert serve(board.port, 5) <= 3
+    print(f"{attacker.tries} connections that read nothing; the owner came in 15 times")
+
+
+# --- requests
+
+
+def test_reconnecting_gives_no_more_requests(board):
+    board.configure(control={"requests_per_s": 20})
+    board.start()
+    source = loopback(2)
+    start = time.monotonic()
+    answered = connections = 0
+    while time.monotonic() - start < 4:
+        connections += 1
+        with Client(board.port, source=source) as client:
+            client.send(b"ping\n" * 40)
+            client.socket.shutdown(socket.SHUT_WR)
+            try:
+                while line := client.line():
+                    answered += line == "pong"
+            except OSError:
+                pass
+    seconds = time.monotonic() - start
+    print(f"{connections} connections with 40 requests each: {answered} answered in {seconds:.1f} s")
+    assert connections > 8 and 40 <= answered <= 20 * (seconds + 2) + 1
+    with board.client() as other:
+        assert other.result("ping") == "pong"
+
+
+# --- guesses
+
+
+def test_guesses_from_many_addresses_are_few_and_cost_the_owner_ten_seconds(board):
+    board.start()
+    addresses = [loopback(number) for number in range(10, 60)]
+    start = time.monotonic()
+    guessed = tried = 0
+    while time.monotonic() - start < 12:
+        for address in addresses:
+            try:
+                with Client(board.port, source=address) as client:
+                    tried += 1
+                    answer = client.call("auth.challenge")
+                    if "result" in answer:
+                        guess = proof(f"guess {tried}", "login", answer["result"])
+                        guessed += "wrong token" in client.error("auth.login", response=guess)["message"]
+            except (OSError, ValueError):
+                pass
+    print(f"{tried} tries from {len(addresses)} addresses in 12 s: {guessed} guesses were looked at")
+    # 32 addresses at once, those again after 1, 2, 4 and 8 s; then who waits out the 10 s, on a place.
+    assert 32 <= guessed <= 32 * 4 + PLACES
+    start = time.monotonic()
+    with ControlClient(f"127.0.0.1:{board.port}", TOKEN, 20) as owner:
+        assert owner.call("gpio.write", {"pin": 2, "value": 1}) is True
+    waited = time.monotonic() - start
+    assert 9 < waited < 15
+    print(f"the owner waited {waited:.1f} s")
+
+
+# --- what the token signs
+
+
+ARCHIVE = hashlib.sha256(b"x").hexdigest()
+ASKED = f"files 1 {ARCHIVE}"
+
+
+def begin(client, signature):
+    return client.call("update.begin", kind="files", size=1, sha256=ARCHIVE, signature=signature)
+
+
+@pytest.fixture
+def other_board(tmp_path_factory):
+    process = BoardProcess(tmp_path_factory.mktemp("other"))
+    yield process
+    process.end()
+
+
+def test_a_recorded_signature_is_worthless_on_this_board_and_on_another_with_the_same_token(board, other_board):
+    board.start()
+    other_board.start()
+    with board.client() as owner:
+        owner.login()
+        recorded = owner.proof("update", ASKED)
+        assert "result" in begin(owner, recorded)
+        assert begin(owner, recorded)["error"]["code"] == DENIED
+    for one in (board, other_board):
+        with one.client() as hijacked:
+            hijacked.login()
+            assert begin(hijacked, recorded)["error"]["code"] == DENIED
+            hijacked.result("auth.challenge")
+            assert begin(hijacked, recorded)["error"]["code"] == DENIED
+    print("a recorded signature: tried again on its connection, on its board, and on another with the same token")
+
+
+def test_who_writes_into_the_owners_connection_cannot_choose_what_the_board_runs(board):
+    """He knows no token, and sees all that is sent."""
+    board.start()
+    with board.client() as hijacked:
+        challenge = hijacked.result("auth.challenge")
+        seen = proof(TOKEN, "login", challenge)
+        assert hijacked.result("auth.login", response=seen) is True
+        tries = [
+            ("config.set", {"key": "control.token", "value": OTHER_TOKEN}),
+            ("config.set", {"key": "control.token", "value": OTHER_TOKEN, "proof": seen}),
+            ("config.set", {"key": "control", "value": {"token": OTHER_TOKEN}}),
+            ("config.set", {"key": "control", "value": {}}),
+            ("config.reset", {}),
+            ("config.reset", {"key": "control"}),
+            ("config.reset", {"key": "control.token"}),
+            ("telemetry.set", {"key": "control.token", "value": OTHER_TOKEN}),
+            ("update.begin", {"kind": "files", "size": 1, "sha256": ARCHIVE, "signature": seen}),
+        ]
+        for method, params in tries:
+            assert hijacked.error(method, **params)["code"] in (DENIED, -32602), method
+        for purpose, token in (("token", OTHER_TOKEN), ("login", TOKEN)):
+            wrong = proof(token, purpose, hijacked.result("auth.challenge"), OTHER_TOKEN)
+            found = hijacked.error("config.set", key="control.token", value=OTHER_TOKEN, proof=wrong)
+            assert found["code"] == DENIED
+            time.sleep(1.1 if purpose == "token" else 2.1)
+        hijacked.result("config.save")
+    assert OTHER_TOKEN not in (board.folder / "config.json").read_text()
+    assert json.loads((board.folder / "config.json").read_text())["control"]["token"] == TOKEN
+    print(f"{len(tries) + 2} ways to change the token or to begin an update, without knowing it")
+
+
+def test_a_token_that_was_changed_signs_nothing_before_the_next_boot(board):
+    board.start()
+    with board.client() as owner:
+        start = len(board.output)
+        owner.login()
+        change = owner.proof("token", OTHER_TOKEN)
+        owner.result("config.set", key="control.token", value=OTHER_TOKEN, proof=change)
+        assert begin(owner, owner.proof("update", ASKED, OTHER_TOKEN))["error"]["code"] == DENIED
+        time.sleep(1.1)
+        assert "result" in begin(owner, owner.proof("update", ASKED))
+        owner.result("update.abort")
+        owner.result("config.save")
+        owner.result("reboot")
+    with Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1))) as owner:
+        assert owner.login()["error"]["code"] == DENIED
+        time.sleep(1.1)
+        assert owner.login(OTHER_TOKEN)["result"] is True
+
+
+def test_the_tool_changes_the_token(tool, board):
+    board.start()
+    host = f"127.0.0.1:{board.port}"
+    words = ["config.set", "key=control.token", f"value={OTHER_TOKEN}"]
+    assert tool("call", host, *words, "--token", TOKEN).wait()[0] == 0
+    assert tool("call", host, "config.set", "control.token", OTHER_TOKEN + "!", "--token", TOKEN).wait()[0] == 0
+    assert tool("call", host, "config.reset", "--token", TOKEN).wait()[0] == 0
+    code, _, errors = tool("call", host, *words).wait()
+    assert code == 2 and "token" in errors
+
+
+# --- what is almost JSON
+
+BROKEN = [
+    b'{"jsonrpc":"2.0","id":1,"method":"ping"',
+    b'{"jsonrpc":"2.0" "id":1 "method":"ping"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"ping"}}',
+    b'{"jsonrpc":"2.0","id":1,"method":"ping",}',
+    b'{"jsonrpc":"2.0","id":1,"method":"ping"}{}',
+    b'{"jsonrpc":"2.0","id":01,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":1e999,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\\ud83d","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\\ude00\\ud83d","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\xed\xa0\xbd","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\xc0\xa2","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\xf4\x90\x80\x80","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"\\x41","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":"a\tb","method":"ping"}',
+    b'[{"jsonrpc":"2.0","id":1,"method":"ping"}',
+    b"[" * 500,
+]
+
+
+def test_what_is_almost_json_is_executed_by_nobody_and_answered(board):
+    board.start()
+    with board.client() as client:
+        for line in BROKEN:
+            client.send(line + b"\n")
+            assert client.answer()["error"]["code"] == NOT_JSON, line
+    print(f"{len(BROKEN)} lines that are almost JSON")
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "é€\U0010ffff", "\x7f\x01\\\"'/"])
+def test_every_character_comes_back_as_utf_8(board, text):
+    board.start()
+    with board.client() as client:
+        client.login()
+        for escaped in (True, False):
+            request = {"jsonrpc": "2.0", "id": text, "method": "config.set"}
+            request["params"] = {"key": "device.tags", "value": ["room=" + text]}
+            client.send(json.dumps(request, ensure_ascii=escaped))
+            assert client.answer()["id"] == text  # Client.line() decodes strictly
+            assert client.result("config.get", key="device.tags") == ["room=" + text]
+        client.result("config.save")
+    assert json.loads((board.folder / "config.json").read_bytes().decode())["device"]["tags"] == ["room=" + text]
+
+
+def test_an_update_that_is_cut_into_broken_json_changes_nothing(board):
+    board.start()
+    with board.client() as owner:
+        owner.login()
+        owner.result("update.begin", kind="files", size=1, sha256=ARCHIVE, signature=owner.proof("update", ASKED))
+        data = base64.b64encode(b"x").decode()
+        owner.send('{"jsonrpc":"2.0","id":1,"method":"update.write","params":{"offset":0,"data":"%s"' % data)
+        assert owner.answer()["error"]["code"] == NOT_JSON
+        assert owner.result("update.status")["received"] == 0
