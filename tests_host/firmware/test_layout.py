@@ -39,7 +39,7 @@ board = boot.Board(files=".")
 log = boot.Log(boot.Clock())
 log.console = False
 config = boot.Config(board, log)
-config.set('control.port', 0)  # nobody asks this board anything
+config.set('control.port', 0)  # nobody asks this board anything; it announces that
 {configure}
 app = boot._load(board, config, log, boot.Clock(), {safe})
 app.start()
@@ -57,7 +57,8 @@ app.methods.call(Session(), {!r}, {{}})
 ALWAYS = set(
     "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
     "firmware.control.jsonrpc firmware.control.methods firmware.control.places firmware.jsontext firmware.log "
-    "firmware.network firmware.network.bringup firmware.network.interface firmware.sensors firmware.services".split()
+    "firmware.network firmware.network.announce firmware.network.bringup firmware.network.interface firmware.sensors "
+    "firmware.services".split()
 )
 
 
@@ -65,18 +66,18 @@ ALWAYS = set(
     "configure, safe, then, more",
     [
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
-        ("config.set('telemetry.enabled', False)", None, "", "network.announce network.watch"),
+        ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
-        ("", "'asked for'", "", "network.announce"),
-        ("", "'asked for'", CALL.format("info"), "network.announce system"),
-        ("", "'asked for'", CALL.format("help"), "network.announce system"),
-        ("", "'asked for'", CALL.format("config.get"), "network.announce system"),
-        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "network.announce system update"),
+        ("", "'asked for'", "", ""),
+        ("", "'asked for'", CALL.format("info"), "system"),
+        ("", "'asked for'", CALL.format("help"), "system"),
+        ("", "'asked for'", CALL.format("config.get"), "system"),
+        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system update"),
         (
             "",
             "'asked for'",
             CALL.format("update.status"),
-            "network.announce update update.service update.tar staged_files",
+            "update update.service update.tar staged_files",
         ),
     ],
 )

@@ -61,7 +61,7 @@ class TestImage:
             said = self.change(client, network__order=["ppp"], ap__enabled=False)
             assert "on trial" in said and "10 minutes" in said
         board.wait_for("network: waiting: no network is configured")
-        assert json.loads((board.folder / "config.json").read_text())["network"] == {"order": ["ppp"]}
+        assert json.loads((board.folder / "config.json").read_text())["network"] == {"announce": 0, "order": ["ppp"]}
         with self.again(board) as client:
             assert "nobody logged in with the new settings" in faults(client)[0]
             assert any("nobody logged in" in entry["text"] for entry in client.result("log.tail", count=50))
@@ -113,7 +113,8 @@ class TestImage:
         with self.started(board) as client:
             client.login()
             for key, value in change.items():
-                client.result("config.set", key=key.replace("__", "."), value=value)
+                proof = {"proof": client.proof("token", value)} if key == "control__token" else {}
+                client.result("config.set", key=key.replace("__", "."), value=value, **proof)
             assert said in client.error("config.save")["message"]
         assert json.loads((board.folder / "config.json").read_text()) == QUIET
 
@@ -121,7 +122,7 @@ class TestImage:
         board.configure()
         with self.started(board) as client:
             client.login()
-            client.result("config.reset")
+            client.result("config.reset", proof=client.proof("token", ""))
             assert "control.token" in client.error("config.save")["message"]
 
     def test_safe_mode_has_defaults_for_what_may_lock_out_and_shows_what_is_configured(self, board):

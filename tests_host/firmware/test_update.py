@@ -493,7 +493,8 @@ class Caller(Bench):
     def call(self, name, session=None, **params):
         """The result of a method, which may be an error."""
         function, usage = self.methods._methods["update." + name][:2]
-        return function(session or self.session, *_bind(usage.split(), params))
+        values, named = _bind(usage.split(), params)
+        return function(session or self.session, *values, **named)
 
     def begin(self, kind, content, **other):
         sha256 = hashlib.sha256(content).hexdigest()
