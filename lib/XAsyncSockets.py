@@ -2311,7 +2311,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._end_sending()
         elif self._peer_done:
             self._write = self._writer()
-            self._peer_closed()
+            self._pool._post(self)      # for what is unread comes first
         elif self._phase == _OPEN:
             self._write = self._writer()
 

@@ -74,7 +74,7 @@ def test_a_peer_that_goes_on_reading_is_waited_for():
     library, scenes = names()
     size = 2 * MANY
     library.XAsyncTCPClient.SendQueueLimit = size
-    library.XAsyncTCPClient.LingerSec = 1
+    library.XAsyncTCPClient.LingerSec = 2
     link = scenes.Link(slow=True)
     link.client.AsyncSendData(pattern(size))
     link.client.Close()
@@ -83,7 +83,7 @@ def test_a_peer_that_goes_on_reading_is_waited_for():
         link.peer.resume()
         wait(lambda: link.peer.received_count() > before)   # what the system holds; the library gives no more now
         link.peer.pause()
-        link.pump_for(500)
+        link.pump_for(900)
     assert link.peer.received_count() < size, 'the peer was to be slow'
     link.peer.resume()
     assert link.pump_closed(limit_sec=20) == library.XClosedReason.ClosedByHost

@@ -224,6 +224,31 @@ def test_set_in_the_handler_of_the_last_line():
         pump_finished(link)
 
 
+def test_all_lines_are_answered_where_each_answer_waits_for_another():
+    """`printf ... | nc -N`: the peer has ended already, and the next line is asked for once an answer is sent."""
+    link = Link()
+    count = 200
+    under_way = []
+
+    def on_sent(client, arg):
+        under_way.pop()
+        if len(under_way) == 3:
+            client.AsyncRecvLine(on_line)
+
+    def on_line(client, line, arg):
+        under_way.append(line)
+        client.AsyncSendData(b'pong\n', on_sent)
+        if len(under_way) < 4:
+            client.AsyncRecvLine(on_line)
+
+    link.client.AsyncRecvLine(on_line)
+    link.peer.send(b'ping\n' * count)
+    link.peer.half_close()
+    link.pump_closed()
+    link.pump(link.peer.ended)
+    assert link.peer.received_count() == 5 * count
+
+
 def test_without_it_the_peers_end_ends_the_connection():
     for link in half_closing():
         link.client.OnPeerFinished = None
