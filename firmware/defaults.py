@@ -140,6 +140,7 @@ def safe(values):
     for key in ("port", "token", "certificate", "key"):
         control[key] = values["control"][key]
     values["control"] = control
+    start["network"]["announce"] = values["network"]["announce"] or start["network"]["announce"]
     values["network"] = start["network"]
     for link in ("ap", "lan", "ppp"):
         values[link]["enabled"] = True
