@@ -147,7 +147,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         _keep_users_program(present)
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
         _check_room(target, changed)
-        _check_heap(board, say)
+        check_heap(board, say)
         _copy(board, changed, say)
         _remove_others(board, files, say)
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
@@ -230,7 +230,7 @@ def _check_room(target, changed):
         raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
 
 
-def _check_heap(board, say):
+def check_heap(board, say):
     """With the settings that the board has; bad ones are not taken there either."""
     most, has_ethernet = _evaluate(board.run(HEAP))
     try:
