@@ -158,7 +158,7 @@ def test_what_weigh_has_measured_is_written_into_the_pages(tmp_path, measured):
     boards.write(less, tmp_path)
     assert table.read(page) == less
     most = less.heap["used"] + less.heap["free"] - heap.IN_PIECES
-    row = f"| RP2040 | {round(most / 1024)} kB | {round(heap.estimate(WIFI, C3, less).used / 1024)} kB |"
+    row = f"| RP2040, Wi-Fi | {round(most / 1024)} kB | {round(heap.estimate(WIFI, C3, less).used / 1024)} kB |"
     assert row in (tmp_path / "flash.md").read_text()
 
 

@@ -80,7 +80,8 @@ def _used(table, configs, room):
         used = table.heap["used"] + _sum(table, wanted, "heap") - _sum(table, measured, "heap")
         if room.in_rom:
             used -= _sum(table, wanted, "file")
-        if config.get("ppp", {}).get("uart") is None:
+        modem = SCHEMA.fill(config)["ppp"]
+        if not modem["enabled"] or modem["uart"] is None:
             used -= table.heap["modem"]
         found.append(used)
     return found

@@ -8,9 +8,9 @@ PAGES = ("esp32.md", "flash.md")
 WIFI = {"wifi": {"networks": [{"ssid": "home"}]}}
 SENSORS = {"adc": [{}], "ds18b20": [{}], "dht22": [{}], "bme280": [{}]}
 ESP32_BOARDS = (
-    (Room("`ESP32`", most_of_esp32("esp32")), WIFI),
+    (Room("`ESP32`, Wi-Fi", most_of_esp32("esp32")), WIFI),
     (Room("`ESP32_POE`, Ethernet", most_of_esp32("esp32"), has_ethernet=True), {}),
-    (Room("`ESP32_C3`, `ESP32_C6`", most_of_esp32("esp32c3")), WIFI),
+    (Room("`ESP32_C3` and `ESP32_C6`, Wi-Fi", most_of_esp32("esp32c3")), WIFI),
 )
 
 
@@ -21,11 +21,11 @@ def esp32_rows(table):
 
 def rp2_rows(table):
     """The lines for docs/flash.md."""
-    return _rows(table, [(Room("RP2040", table.heap["used"] + table.heap["free"]), WIFI)])
+    return _rows(table, [(Room("RP2040, Wi-Fi", table.heap["used"] + table.heap["free"]), WIFI)])
 
 
 def _rows(table, rooms):
-    lines = ["| stock board | the heap may have | in use | left | left with 4 clients |", "|---|---|---|---|---|"]
+    lines = ["| stock board | usable | in use | left | left with 4 clients |", "|---|---|---|---|---|"]
     for room, config in rooms:
         for more, settings in (("", {}), (", a sensor of each kind", {"sensors": SENSORS})):
             found = estimate({**config, **settings}, room, table)
