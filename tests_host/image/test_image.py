@@ -117,14 +117,15 @@ def boot(tmp_path, image, romfs=None):
 def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_path):
     chip, start = chip_of(board)
     stock = stock_image(chip, tmp_path)
-    (tmp_path / "config.json").write_text('{"device": {"name": "mine"}}')
+    config = b'{"device": {"name": "mine"}, "network": {"ntp": "", "probe_s": 0}}'  # little, for the smallest heap
+    (tmp_path / "config.json").write_bytes(config)
     result = made(board, stock, config=tmp_path / "config.json")
     assert not any("passwords" in line for line in result.said)
     image = StockImage(result.data, board, "made")
     files, partition = filesystem(image)
     assert result.data[: len(stock)] == stock
     assert {"/lib/XAsyncSockets.mpy", "/lib/firmware/app.mpy", "/lib/board_support.mpy", "/main.py"} <= set(files)
-    assert files["/config.json"] == b'{"device": {"name": "mine"}}'
+    assert files["/config.json"] == config
     assert len(result.data) + start <= partition.offset + partition.size
     application = tmp_path / "app.bin"
     application.write_bytes(result.data[0x10000 - start : len(stock)])

@@ -1,13 +1,17 @@
 """`make deploy`: our files onto a board that runs stock MicroPython, compiled for it, without building an image."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from tools.image import heap
+
 from . import ports
+from .config import PATH, SCHEMA, ConfigError
 from .ports import BoardProblem, Connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +56,22 @@ def is_frozen():
     return not XAsyncSockets.__file__.startswith('/')
 space = os.statvfs('/')
 print((sys.implementation[1][:3], getattr(sys.implementation, '_mpy', 0), space[0] * space[3], is_frozen()))
+"""
+# The bytes that the heap has; of an ESP32 its name, as its heap grows; None where that is without end.
+HEAP = """
+import gc, sys
+try:
+    import network
+except ImportError:
+    network = None
+def most():
+    if sys.platform != 'esp32':
+        return gc.mem_alloc() + gc.mem_free()
+    import esp32
+    if max(region[0] for region in esp32.idf_heap_info(esp32.HEAP_DATA)) >= 1 << 20:
+        return None
+    return sys.implementation._machine.split(' with ')[-1].lower()
+print((most(), hasattr(network, 'WIZNET5K')))
 """
 CHECKSUMS = """
 import binascii, hashlib
@@ -127,6 +147,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         _keep_users_program(present)
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
         _check_room(target, changed)
+        check_heap(board, say)
         _copy(board, changed, say)
         _remove_others(board, files, say)
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
@@ -207,6 +228,19 @@ def _check_room(target, changed):
     needed = max(map(len, changed.values()), default=0) + sum(map(len, changed.values()))
     if needed > target.free:
         raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
+
+
+def check_heap(board, say):
+    """With the settings that the board has; bad ones are not taken there either."""
+    most, has_ethernet = _evaluate(board.run(HEAP))
+    try:
+        settings = json.loads(board.read_file(PATH) or b"{}")
+        SCHEMA.fill(settings)
+    except (ValueError, ConfigError):
+        settings = {}
+    if isinstance(most, str):
+        most = heap.most_of_esp32(most)
+    heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), settings, say)
 
 
 def _folders(names):

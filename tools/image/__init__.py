@@ -2,5 +2,7 @@
 
     stock.py        the image that people download: its chip, its release, its partitions; all that can be wrong with it
     contents.py     what goes into it: the library and the firmware, compiled for it, and the user's settings
+    heap.py         how much of Python's heap will be in use, and whether that can run
+    loading.py      which modules stay loaded with a configuration
     filesystem.py   littlefs and ROMFS, as they lie in a partition
 """

@@ -1,6 +1,7 @@
 """Puts our files into a stock MicroPython image of an ESP32: the target `image` of the Makefile."""
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from tools.flash.config import has_secrets
 from tools.flash.esp32 import IMAGE, SECRET_IMAGE
 from tools.flash.ports import BoardProblem
 
+from . import heap
 from .contents import SETTINGS, contents
 from .filesystem import make_littlefs, make_romfs_image, read_littlefs
 from .stock import ROOT, StockImage
@@ -25,6 +27,7 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
     say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
     code, rest = contents(stock, board, config, mpy_cross, say)
     places = _place(stock, code, rest)
+    _check_heap(stock, rest, say)
     data = _put(stock, places)
     _verify(stock, data, places)
     secret = bool(config) and has_secrets(rest[SETTINGS])
@@ -67,6 +70,13 @@ def _place(stock, code, rest):
     # In a ROMFS code runs where it lies, and takes no heap. Its folder /rom/lib is where MicroPython looks for it.
     parts = [(romfs, code, make_romfs_image(code, romfs)), (filesystem, rest, make_littlefs(rest, filesystem))]
     return sorted(parts, key=lambda part: part[0].offset)
+
+
+def _check_heap(stock, rest, say):
+    most = None if stock.may_have_external_memory else heap.most_of_esp32(stock.chip)
+    in_rom = stock.partitions.find(ROMFS) is not None
+    room = heap.Room(f"a stock {stock.board}", most, in_rom, stock.has_ethernet)
+    heap.check(room, json.loads(rest.get(SETTINGS, b"{}")), say)
 
 
 def _put(stock, places):

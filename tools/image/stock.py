@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGE_MAGIC = 0xE9
 CHIP_ID_AT = 12  # in the header of an image (esptool's documentation, "Firmware Image Format")
 BANNER = re.compile(rb"MicroPython v(\d+)\.(\d+)(?:\.(\d+))?")
+EXTERNAL_MEMORY = re.compile(rb"(PSRAM|SPI RAM) enabled but initialization failed")  # a message of ESP-IDF's driver
 OURS = b"XAsyncSockets.py\0"  # the name of a frozen module
 ARCHITECTURES = {"esp32": "xtensawin", "esp32s2": "xtensawin", "esp32s3": "xtensawin"}  # the others: RISC-V
 
@@ -38,6 +39,9 @@ class StockImage:
         self.application = self._check_images()
         self.version = self._find_version()
         self.architecture = ARCHITECTURES.get(self.chip, "rv32imc")
+        features = facts(board)["features"]
+        self.has_ethernet = "Ethernet" in features
+        self.may_have_external_memory = "External RAM" in features or bool(EXTERNAL_MEMORY.search(self.application))
 
     def _read_table(self):
         at = PartitionTable.PART_TABLE_OFFSET - self.start
@@ -66,10 +70,15 @@ class StockImage:
         return tuple(int(part or 0) for part in match.groups())
 
 
+def facts(board):
+    """A board's board.json, as MicroPython has it."""
+    return json.loads((ROOT / "boards" / board / "board.json").read_text())
+
+
 def chip_of(board):
-    """The name of a board's chip, and where its image begins in flash: as in MicroPython's board.json."""
-    facts = json.loads((ROOT / "boards" / board / "board.json").read_text())
-    return facts["mcu"], int(facts["deploy_options"]["flash_offset"], 0)
+    """The name of a board's chip, and where its image begins in flash."""
+    found = facts(board)
+    return found["mcu"], int(found["deploy_options"]["flash_offset"], 0)
 
 
 def check_chip(data, chip, name):

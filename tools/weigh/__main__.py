@@ -1,31 +1,24 @@
-"""`make weigh`: prints what each module weighs on a board with stock MicroPython, as docs/weight.md shows it."""
+"""`make weigh`: measures what the firmware takes of a stock board's heap, and writes it into the documentation."""
 
 from tools.emulator.network import enter_private_namespace
-from tools.weigh import Scales
+
+from . import boards
+from .scales import Scales, modem_buffer
+from .table import HEAP, PAGE, Table, write
 
 
 def main():
-    """Measure, and print a table."""
+    """Measure, and write the tables."""
     enter_private_namespace()
     with Scales() as scales:
-        running = scales.running()
+        running = {**scales.running(), "modem": modem_buffer(), "serving": scales.serving()["serving"]}
         weights = scales.modules(set(running["modules"]) | {"XAsyncSockets"})
-    print("| module | file | heap | loaded by default |\n|---|---|---|---|")
-    for one in sorted(weights, key=lambda one: (not one.by_default, -one.file)):
-        print(f"| `{one.name}` | {one.file} | {one.heap} | {'yes' if one.by_default else ''} |")
-    own = [one for one in weights if one.name != "XAsyncSockets"]
-    loaded = [one for one in own if one.by_default]
-    print(f"| all of the firmware | {sum(one.file for one in own)} | | |")
-    print(f"| of it loaded by default | {sum(one.file for one in loaded)} | {sum(one.heap for one in loaded)} | yes |")
-    print("\n| heap | bytes |\n|---|---|")
-    for key, text in (
-        ("empty", "before anything of ours is loaded"),
-        ("peak", "the most while loading"),
-        ("used", "in use once the firmware runs"),
-        ("free", "free then"),
-        ("asked", "in use after `help`, `info`, `sensor.read` and `net.status`"),
-    ):
-        print(f"| {text} | {running[key]} |")
+    table = Table({key: running[key] for key in HEAP}, {one.name: one for one in weights})
+    write(table, PAGE)
+    boards.write(table, PAGE.parent)
+    print(f"{PAGE.name} and the tables of boards in {', '.join(boards.PAGES)} are written: git diff shows what changed")
+    for key, name in HEAP.items():
+        print(f"{table.heap[key]:9,}  {name}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""make deploy to a board at a pseudo-terminal: what it says of the heap. With a chip it is in tests_device."""
+
+import json
+import shutil
+
+import pytest
+from image import ROOT
+from serial_board import SerialBoard
+
+from tools.flash.deploy import check_heap, deploy
+from tools.flash.ports import BoardProblem, Connection
+from tools.image import heap
+from tools.weigh import table
+
+MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
+
+
+@pytest.fixture
+def board():
+    board = SerialBoard()
+    yield board
+    board.close()
+
+
+def in_use(config):
+    return round(heap.estimate(config, heap.Room("", None)).used / 1024)
+
+
+@pytest.mark.parametrize("config", [None, '{"sensors": {"bme280": [{}]}}', '{"nonsense": 1}', "{"])
+def test_it_says_what_the_boards_own_settings_will_take(board, config):
+    if config is not None:
+        board.write("/config.json", config)
+    said = []
+    with Connection(board.port) as connection:
+        check_heap(connection, said.append)
+    taken = json.loads(config) if config and "sensors" in config else {}
+    assert len(said) == 1 and said[0].startswith(f"Python's heap: about {in_use(taken)} of ")
+
+
+@pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
+def test_what_cannot_run_is_not_copied(board, tmp_path, monkeypatch):
+    found = table.read()
+    shutil.copy(table.PAGE, tmp_path)
+    monkeypatch.setattr(table, "PAGE", tmp_path / "weight.md")
+    table.write(found._replace(heap={**found.heap, "used": 1 << 40}), table.PAGE)
+    before = board.files()
+    with pytest.raises(BoardProblem, match="and the board has .* kB for it"):
+        deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS, say=str)
+    assert board.files() == before

@@ -1,0 +1,227 @@
+"""What the firmware weighs on a board with stock MicroPython, where code lies in the heap.
+
+    with Scales() as scales:
+        running = scales.running()              the heap once the firmware runs
+        scales.serving()                        ... and while it serves clients
+        scales.modules(running["modules"])      [Weight]
+
+The board is an emulated one with stock MicroPython (make firmware BOARD=PICO_PPP STOCK=1) and the files that
+`make deploy` puts there.
+"""
+
+import ast
+import json
+import re
+import socket
+import time
+from pathlib import Path
+
+from tools.emulator.board import Board
+from tools.flash.deploy import deploy
+from tools.flash.ports import Connection
+
+from .table import Weight
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = ROOT / "build" / "PICO_PPP-stock"
+NOT_IMPORTED = ("firmware.__main__", "firmware.main")
+CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token for tests"}}
+
+CLIENTS = 4
+REQUESTS = 20  # of each
+PATIENCE_S = 30
+
+# A module's own share of the heap is what its import takes, without what it imports in turn.
+IMPORT_EACH = """
+import builtins, gc, sys
+found = {{}}
+nested = [0]
+load = builtins.__import__
+def weighed(name, *more):
+    parent = name.rpartition('.')[0]
+    if parent and parent not in sys.modules:
+        weighed(parent)
+    if name in sys.modules or not name.startswith(('firmware', 'XAsyncSockets')):
+        return load(name, *more)
+    gc.collect()
+    before = gc.mem_alloc()
+    nested.append(0)
+    module = load(name, *more)
+    gc.collect()
+    total = gc.mem_alloc() - before
+    found[name] = total - nested.pop()
+    nested[-1] += total
+    return module
+builtins.__import__ = weighed
+for name in {names}:
+    try:
+        weighed(name)
+    except ImportError:
+        pass
+builtins.__import__ = load
+print(found)
+"""
+
+# As boot's main() does it. `peak` is the most that was in use at the end of any import.
+RUN = """
+import builtins, gc, sys, time
+gc.collect()
+found = {'empty': gc.mem_alloc(), 'peak': 0}
+load = builtins.__import__
+def watched(*args):
+    module = load(*args)
+    found['peak'] = max(found['peak'], gc.mem_alloc())
+    return module
+builtins.__import__ = watched
+gc.threshold(4096)
+from firmware import boot
+gc.threshold(-1)
+board = boot.Board()
+boot.borrow('firmware.staged_files').recover(board.files)
+clock = boot.Clock()
+log = boot.Log(clock)
+log.console = False
+config = boot.Config(board, log)
+config.load()
+app = boot._load(board, config, log, clock, None)
+app.start()
+builtins.__import__ = load
+end = time.ticks_add(time.ticks_ms(), 15000)
+while not app.services.get('telemetry').seq and time.ticks_diff(end, time.ticks_ms()) > 0:
+    app.turn()
+for _ in range(20):
+    app.turn(50)
+gc.collect()
+found['used'] = gc.mem_alloc()
+found['free'] = gc.mem_free()
+found['state'] = app.bringup.state
+found['sent'] = app.services.get('telemetry').seq
+found['modules'] = sorted(name for name in sys.modules if name.startswith('firmware'))
+class Session:
+    authenticated = False
+    def check_access(self, writes):
+        pass
+session = Session()
+for name, params in (('ping', {}), ('info', {}), ('sensor.read', {}), ('net.status', {}), ('help', {})):
+    app.methods.call(session, name, params)
+gc.collect()
+found['asked'] = gc.mem_alloc()
+print(found)
+"""
+
+# ... and serve clients, until none is left. `serving` is the most that was in use then, `floor` the least.
+SERVE = RUN.replace(
+    "print(found)",
+    """
+app.config.set('telemetry.interval_s', 1)
+app.services.get('telemetry').take_settings()
+found['serving'] = found['floor'] = 0
+print('serving')
+begun = False
+end = time.ticks_add(time.ticks_ms(), 120000)
+while time.ticks_diff(end, time.ticks_ms()) > 0:
+    app.turn(200)
+    clients = app.services.get('control').clients
+    gc.collect()
+    used = gc.mem_alloc()
+    if clients == {clients}:
+        begun = True
+        found['serving'] = max(found['serving'], used)
+        found['floor'] = min(found['floor'] or used, used)
+    elif begun and not clients:
+        break
+print(found)
+""".replace("{clients}", str(CLIENTS)),
+)
+
+
+def _name(source):
+    return ".".join(source.relative_to(ROOT).with_suffix("").parts).replace(".__init__", "")
+
+
+def names():
+    """All modules of the firmware."""
+    found = [_name(path) for path in sorted((ROOT / "firmware").rglob("*.py"))]
+    return [name for name in found if name not in NOT_IMPORTED]
+
+
+def modem_buffer():
+    """Bytes that PPP's modem takes of the heap of the board that is weighed, and of no other."""
+    sources = "".join(path.read_text() for path in (ROOT / "firmware" / "network").glob("*.py"))
+    return int(re.search(r"rxbuf=(\d+)", sources)[1])
+
+
+def _ask(address):
+    """Let the clients of a control server subscribe and ask, all at the same time."""
+    deadline = time.monotonic() + PATIENCE_S
+    sockets = [socket.create_connection(address, timeout=PATIENCE_S) for _ in range(CLIENTS)]
+    files = [one.makefile("rwb") for one in sockets]
+    for number in range(REQUESTS):
+        for file in files:
+            method = ("telemetry.subscribe", "info", "sensor.read")[min(number, 1) + number % 2]
+            file.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method}).encode() + b"\n")
+            file.flush()
+        for file in files:
+            while json.loads(file.readline()).get("id") != number:  # a notification
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no answer to request {number} within {PATIENCE_S} s")
+    for file, one in zip(files, sockets):
+        file.close()
+        one.close()
+
+
+class Scales:
+    """An emulated board with stock MicroPython and our files."""
+
+    def __init__(self, interface=None):
+        self._interface = interface
+        self._board = Board(BUILT / "firmware.bin", number=9)
+        self._connection = None
+
+    def __enter__(self):
+        self._board.start()
+        deploy(self._board.port, mpy_cross=BUILT / "mpy-cross" / "mpy-cross", say=lambda text: None)
+        self._board.connect_network(self._interface)
+        with Connection(self._board.port) as connection:
+            connection.replace_file("/config.json", json.dumps(CONFIG).encode())
+            connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
+        return self
+
+    def __exit__(self, *exception):
+        self._board.close()
+
+    def _run(self, code):
+        """What `code` prints on a board that has just started."""
+        self._board.reset()
+        with Connection(self._board.port) as connection:
+            return ast.literal_eval(connection.run(code).strip().splitlines()[-1])
+
+    def modules(self, by_default):
+        """A `Weight` for each module; `by_default` are the names of those that stay loaded."""
+        everything = ["XAsyncSockets", *names()]
+        heap = self._run(IMPORT_EACH.format(names=everything))
+        cache = next((ROOT / "build" / "deploy").glob("*-armv6m")) / "lib"
+        found = []
+        for name in everything:
+            path = cache / name.replace(".", "/")
+            path = path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
+            size = path.stat().st_size  # one that this board cannot import takes at least that
+            found.append(Weight(name, size, heap.get(name, size), name in by_default))
+        return found
+
+    def serving(self):
+        """As `running`, with the heap while clients ask and get every measurement."""
+        self._board.reset()
+        with Connection(self._board.port) as connection:
+            transport = connection._transport
+            transport.exec_raw_no_follow(SERVE)
+            transport.read_until(1, b"serving", timeout=60)
+            _ask((self._board.address, 8095))
+            output, error = transport.follow(timeout=60)
+            if error:
+                raise RuntimeError(error.decode())
+            return ast.literal_eval(output.decode().strip().splitlines()[-1])
+
+    def running(self):
+        """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
+        return self._run(RUN)
