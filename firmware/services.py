@@ -147,7 +147,7 @@ class ServiceSet:
                 entry.service = service
                 break
         else:
-            entry = _Entry(name, service, self._app.pool, self._app.log)
+            entry = _Entry(name, service, self._app)
             self._entries.append(entry)
         entry.start(self._app)
         if self._app.bringup.connection:

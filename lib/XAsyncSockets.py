@@ -930,7 +930,7 @@ class XAsyncSocketsPool:
             if self._due_first is self:
                 self._due_first = s
             else:
-                self._due_last._next = s
+                self._due_last._next = s  # type: ignore[attr-defined]
             self._due_last = s
 
     def _call(self, s, handler, *args):
@@ -1045,7 +1045,7 @@ class XAsyncSocketsPool:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
                     ms = _MAX_WAIT_MS
-                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):
+                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type: ignore[attr-defined]
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
@@ -1099,16 +1099,16 @@ class XAsyncSocketsPool:
                 n = _AT_ONCE
                 s = self._due_first
                 while s is not self and n:
-                    self._due_first = s._next
-                    s._next = None
+                    self._due_first = s._next  # type: ignore[attr-defined]
+                    s._next = None  # type: ignore[attr-defined]
                     if last is None:
                         n -= 1
                     elif s is last:
                         last = None
-                    if not s._busy:     # posted again when it is back
+                    if not s._busy:  # type: ignore[attr-defined]  # posted again when it is back
                         count += 1
                         try:
-                            s._fire()
+                            s._fire()  # type: ignore[attr-defined]
                         except Exception as ex:
                             self._report(s, ex)
                     s = self._due_first
@@ -1923,9 +1923,9 @@ class XAsyncTCPClient(XAsyncSocket):
                 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 timer = self._timer
-                timer._due = _ticks_add(_ticks_ms(), timer._ms)
-                if not timer._runs:
-                    timer._start(timer._ms)
+                timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
+                if not timer._runs:  # type: ignore[attr-defined]
+                    timer._start(timer._ms)  # type: ignore[attr-defined]
             self._arg = onDataRecvArg
             self._wants = _DIRECT
             return True
@@ -1943,7 +1943,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
-                self._timer._put_off()
+                self._timer._put_off()  # type: ignore[attr-defined]
             self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
@@ -2464,9 +2464,8 @@ class XAsyncTCPClient(XAsyncSocket):
         try:
             if self._held:      # it came after another thread asked
                 raise ValueError(_PLAIN)
-            if _tls_class is None:
-                _tls_class = _make_tls_class()
-            tls = _tls_class(self._socket, context, server_side, self._host_name)
+            kind = _tls_class = _tls_class or _make_tls_class()
+            tls = kind(self._socket, context, server_side, self._host_name)
         except Exception as ex:
             self._fail(_error(XAsyncTCPClientException, 'StartSSLContext: TLS cannot start', ex))
             return
@@ -2483,24 +2482,24 @@ class XAsyncTCPClient(XAsyncSocket):
     def _after_tls(self, n):
         """TLS has read: go on with what it waits for."""
         tls = self._tls
-        tls.more = bool(n) and not tls.blocked
-        if tls.more:    # what poll() does not see: read on, when the other sockets have had their turn
+        tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined]
+        if tls.more:  # type: ignore[attr-defined]  # what poll() does not see: read on, when the other sockets have had their turn
             self._pool._post(self)
         self._look_at_handshake()
         if self._sending is not None:   # reading may be what it waited for
             self._send_waiting()
-        elif tls.blocked == _OUT:
+        elif tls.blocked == _OUT:  # type: ignore[attr-defined]
             self._pool._set_interest(self, _OUT, True)
 
     def _look_at_handshake(self):
-        if self._phase != _HANDSHAKING or not self._tls.open:
+        if self._phase != _HANDSHAKING or not self._tls.open:  # type: ignore[attr-defined]
             return
         self._phase = _OPEN
         self._set_deadline(None)
         if self._closing:
             self._start_close()
         elif self._sending is None:
-            self._write = self._tls.send
+            self._write = self._tls.send  # type: ignore[attr-defined]
 
     # --- the end
 
@@ -2514,7 +2513,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._set_deadline(0.02, XAsyncTCPClient._phase_over)
             return
         if self._phase == _HANDSHAKING:
-            if self._tls.is_open():
+            if self._tls.is_open():  # type: ignore[attr-defined]
                 self._look_at_handshake()
                 return
             self.CloseError = XAsyncTCPClientException('TLS: the handshake took too long')
