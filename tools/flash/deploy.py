@@ -11,7 +11,7 @@ from pathlib import Path
 from tools.image import heap
 
 from . import ports
-from .config import PATH, SCHEMA, ConfigError
+from .config import PATH, SCHEMA
 from .ports import BoardProblem, Connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,11 +236,14 @@ def check_heap(board, say):
     try:
         settings = json.loads(board.read_file(PATH) or b"{}")
         SCHEMA.fill(settings)
-    except (ValueError, ConfigError):
+    except ValueError:
         settings = {}
     if isinstance(most, str):
         most = heap.most_of_esp32(most)
-    heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), settings, say)
+    try:
+        heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), settings, say)
+    except heap.NoFigures as problem:
+        say(str(problem))  # the board can run what is not measured yet
 
 
 def _folders(names):

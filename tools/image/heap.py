@@ -23,11 +23,21 @@ _FIRST = {"esp32": 56 * 1024}
 _FIRST_OF_OTHERS = 64 * 1024
 
 # What can be switched off, and the value that does it; sensors come from the configuration.
-SWITCHES = {"telemetry.enabled": False, "network.ntp": "", "network.probe_s": 0, "ap.enabled": False}
+SWITCHES = {
+    "telemetry.enabled": False,
+    "network.ntp": "",
+    "network.probe_s": 0,
+    "network.announce": 0,
+    "ap.enabled": False,
+}
 
 # most: bytes of the heap, None where nobody knows; in_rom: the code runs from a ROMFS; has_ethernet: without settings
 Room = namedtuple("Room", "name most in_rom has_ethernet", defaults=(False, False))
 Estimate = namedtuple("Estimate", "used serving")  # bytes, at rest and with four clients
+
+
+class NoFigures(BoardProblem):
+    """A module is newer than the last `make weigh`."""
 
 
 def most_of_esp32(chip):
@@ -76,7 +86,7 @@ def _used(table, configs, room):
         wanted = {LIBRARY, *names}
         unknown = sorted(wanted - set(table.modules))
         if unknown:
-            raise BoardProblem(f"{weights.PAGE.name} has no figures of {', '.join(unknown)}: make weigh measures them.")
+            raise NoFigures(f"{weights.PAGE.name} has no figures of {', '.join(unknown)}: make weigh measures them.")
         used = table.heap["used"] + _sum(table, wanted, "heap") - _sum(table, measured, "heap")
         if room.in_rom:
             used -= _sum(table, wanted, "file")
