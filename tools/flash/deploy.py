@@ -175,7 +175,9 @@ def compiled(target, mpy_cross, board=None):
         options = ["-O3"]  # no line numbers: on such a board they would lie in the heap
         options += [f"-march={target.architecture}"] if target.architecture else []
         new = result.with_suffix(f".{os.getpid()}")  # another process may do the same for another board
-        done = subprocess.run([mpy_cross, *options, "-s", source.name, "-o", new, source])
+        # Tracebacks show the module's name. As a file's name it would be one more string in the heap.
+        module = name[len("/lib/") : -len(".mpy")].replace("/__init__", "").replace("/", ".")
+        done = subprocess.run([mpy_cross, *options, "-s", module, "-o", new, source])
         if done.returncode != 0:
             text = f"MicroPython {_text(target.version)} does not understand {source.name}: use a later one."
             raise BoardProblem(text)
