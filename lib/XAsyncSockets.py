@@ -98,9 +98,8 @@ if _MICROPYTHON:
     from time import ticks_diff as _ticks_diff
     from time import ticks_ms as _ticks_ms
     _print_exception = sys.print_exception
-    _HEAP_SIZE = gc.mem_free() + gc.mem_alloc()
-    _DEFAULT_SLOTS = max(8, _HEAP_SIZE // 1024)
-    _SEND_QUEUE_LIMIT = max(16384, _HEAP_SIZE // 8)
+    _DEFAULT_SLOTS = max(8, (gc.mem_free() + gc.mem_alloc()) // 1024)
+    _SEND_QUEUE_LIMIT = max(16384, 128 * _DEFAULT_SLOTS)
 else:
     _DEFAULT_SLOTS = 1000000
     _SEND_QUEUE_LIMIT = 64 * 1024 * 1024
@@ -179,30 +178,30 @@ class XFiFoException(Exception):
     """An error of XFiFo."""
 
 
-def _error(kind, message, cause):
-    """An exception that keeps its cause (`raise ... from` prints a warning on MicroPython)."""
-    message += ': %s' % (str(cause) or repr(cause))
-    number = getattr(cause, 'errno', None)
+def _error(kind, message, ex):
+    """An exception that keeps its cause, `ex` (`raise ... from` prints a warning on MicroPython)."""
+    message += ': %s' % (str(ex) or repr(ex))
+    number = getattr(ex, 'errno', None)
     if type(number) is int and 'rrno' not in message:
         message += ' (errno %s)' % number
     error = kind(message)
-    error.__cause__ = cause
+    error.__cause__ = ex
     return error
 
 
-def _require(right, kind, name, what, value):
+def _require(right, kind, name, words, value):
     if not right:
-        raise kind('"%s" must be %s, not %r' % (name, what, value))
+        raise kind('"%s" must be %s, not %r' % (name, words, value))
 
 
 def _check_size(name, value, kind):
     _require(type(value) is int and value > 0, kind, name, 'an int of 1 or more', value)
 
 
-def _check_address(name, value, kind, lowest_port=0):
+def _check_address(name, value, kind, least=0):
     _require(isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str)
-             and type(value[1]) is int and lowest_port <= value[1] <= 65535, kind, name,
-             '(ip, port) with a port of %d to 65535' % lowest_port, value)
+             and type(value[1]) is int and least <= value[1] <= 65535, kind, name,
+             '(ip, port) with a port of %d to 65535' % least, value)
 
 
 def _check_handler(name, value, kind):
@@ -275,18 +274,6 @@ def _set_option(sock, level, name, number):
         sock.setsockopt(level, getattr(socket, name, number), 1)
     except OSError:
         pass
-
-
-def _no_delay(sock):
-    """Send small messages at once (RFC 896 delays them)."""
-    try:
-        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-    except OSError:
-        pass
-
-
-_IPPROTO_TCP = getattr(socket, 'IPPROTO_TCP', 6)
-_TCP_NODELAY = getattr(socket, 'TCP_NODELAY', 1)
 
 
 def _raised_by_call(exception):
@@ -996,11 +983,11 @@ class XAsyncSocketsPool:
             except Exception as ex:
                 self._report(s, ex)
 
-    def _run(self, workers_count):
+    def _run(self, count):
         """The loop, until all sockets are closed."""
         try:
-            if workers_count:
-                workers = _Workers(self, workers_count)
+            if count:
+                workers = _Workers(self, count)
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
@@ -1890,7 +1877,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
                 self._made_ms = _ticks_ms()
         cliSocket.setblocking(False)
-        _no_delay(cliSocket)
+        _set_option(cliSocket, 6, 'TCP_NODELAY', 1)     # small messages go at once (RFC 896 delays them); 6: TCP
         self._closing = False
         self._next = self._reason = None
         pool = asyncSocketsPool
@@ -2793,7 +2780,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             pass
         return False
 
-    def _send(self, datagram, remote_address, address, handler, arg):
+    def _send(self, datagram, remoteAddr, address, handler, arg):
         if self._reason is not None:
             return
         full = self._queued > 0
@@ -2807,10 +2794,10 @@ class XAsyncUDPDatagram(XAsyncSocket):
                 # ENOMEM is also what RP2 says of a datagram that its memory can never hold.
                 full = ex.errno in _QUEUE_FULL and not (ex.errno == errno.ENOMEM and len(datagram) > _FRAME)
         if address is None or not full or self._queued >= self.SendQueueLimit:
-            return self._tell_later(self.OnFailsToSend, self, datagram, remote_address)
+            return self._tell_later(self.OnFailsToSend, self, datagram, remoteAddr)
         if self._queue is None:
             self._queue = XFiFo()
-        self._queue.Put((datagram, remote_address, address, handler, arg))
+        self._queue.Put((datagram, remoteAddr, address, handler, arg))
         self._queued += 1
         self._pool._set_interest(self, _OUT, True)
 
@@ -2876,15 +2863,15 @@ if _MICROPYTHON:
             tell (extmod/modtls_mbedtls.c): the direction it waits for, and whether the end came with close_notify.
             """
 
-            def __init__(self, sock, context, server_side, host_name):
+            def __init__(self, sock, context, server_side, name):
                 self.socket = sock
                 self.blocked = self._broken = 0
                 self.open = self.more = self.truncated = self._over = self._asking = False
                 # An IP address is no name to be indicated (RFC 6066, 3), but it can be verified.
-                if host_name and not context.verify_mode and (':' in host_name or host_name.replace('.', '').isdigit()):
-                    host_name = None
+                if name and not context.verify_mode and (':' in name or name.replace('.', '').isdigit()):
+                    name = None
                 self._tls = context.wrap_socket(self, server_side=server_side, do_handshake_on_connect=False,
-                                                server_hostname=None if server_side else host_name)
+                                                server_hostname=None if server_side else name)
 
             # These three are for mbedTLS. An exception must not pass through it.
 
@@ -2968,7 +2955,7 @@ if _MICROPYTHON:
                 blocks.append(a2b_base64(block.partition(b'-----')[0]))
         return blocks or [content]
 
-    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, _check_hostname):
+    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, _):
         import tls
         context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if server_side else tls.PROTOCOL_TLS_CLIENT)
         context.verify_mode = cert_reqs  # type: ignore[attr-defined]
@@ -2983,7 +2970,7 @@ else:
         import ssl
 
         class TLS:
-            def __init__(self, sock, context, server_side, host_name):
+            def __init__(self, sock, context, server_side, name):
                 self.blocked = 0
                 self.open = self.more = self.truncated = False
                 with _state_lock:
@@ -2993,7 +2980,7 @@ else:
                     try:
                         self.socket = context.wrap_socket(
                             sock, server_side=server_side, do_handshake_on_connect=False, suppress_ragged_eofs=False,
-                            server_hostname=None if server_side else host_name or None)
+                            server_hostname=None if server_side else name or None)
                     finally:
                         context.options = options
 
