@@ -38,7 +38,7 @@ def test_help_has_every_target_once_in_a_group():
     makefiles = [ROOT / "Makefile", *ROOT.glob("boards/*.mk"), *ROOT.glob("tools/**/*.mk")]
     text = "".join(makefile.read_text() for makefile in makefiles)
     documented = re.findall(r"^([a-z0-9-]+):.*## (.*)$", text, re.MULTILINE)
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     groups = [part.splitlines() for part in done.stdout.strip().split("\n\n")]
     assert len(groups) > 3 and all(len(group) > 1 and not group[0].startswith(" ") for group in groups)
     lines = [line for group in groups for line in group[1:]]
