@@ -1,4 +1,4 @@
-"""`make release`: collects the images that were built into build/release/<version>/, with checksums and notes."""
+"""`make release`: collects the built images in build/release/<version>/, with checksums and notes."""
 
 import argparse
 import hashlib
@@ -14,7 +14,7 @@ LIBRARY = ["lib/XAsyncSockets.py", "lib/XAsyncSockets.pyi"]
 
 
 class ReleaseError(Exception):
-    """Why there is no release."""
+    """The release cannot be made; the message says why."""
 
 
 def version():
@@ -22,7 +22,7 @@ def version():
 
 
 def changes(number, text):
-    """The section of a version in the change log."""
+    """Return the section of a version in the change log."""
     match = re.search(rf"^## {re.escape(number)}\b.*?\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if not match or not match.group(1).strip():
         raise ReleaseError(f"CHANGELOG.md says nothing of {number}: write a section with this title")
@@ -30,10 +30,10 @@ def changes(number, text):
 
 
 def images(build, board):
-    """[(file, its name in the release)] of a board."""
+    """Return [(file, its name in the release)] for a board."""
     folder = build / board
     found = [name for name in IMAGES if (folder / name).exists()]
-    if "firmware.uf2" in found:  # it has what is in the .bin
+    if "firmware.uf2" in found:  # the .uf2 file has the same content
         found.remove("firmware.bin")
     if not found:
         raise ReleaseError(f"{folder} has no image: make firmware BOARD={board}")

@@ -155,7 +155,7 @@ def generate(mode, port, pid=0, core=LOAD_CORE, **options):
 
 @contextlib.contextmanager
 def excuse(absent, name):
-    """Let the side `name` go wrong in the block: it is noted in `absent` and nobody else suffers."""
+    """Note a failure of the side `name` in `absent`; the other sides go on."""
     try:
         yield
     except Skipped as reason:

@@ -25,14 +25,14 @@ _EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose errors are one line, as all others of this tool."""
+    """A parser whose errors are one line, like all other errors of this tool."""
 
     def error(self, message):
         self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help tells more)\n")
 
 
 def _number(kind, low, high, expected):
-    """A converter for argparse, from text to an int or a float in a range."""
+    """Return a converter for argparse, from text to an int or a float in a range."""
 
     def convert(text):
         try:
@@ -53,7 +53,7 @@ _port = _number(int, 0, 65535, "a port from 0 to 65535")
 
 
 def _udp_port():
-    """Where boards are heard."""
+    """Add the options of commands that listen to boards."""
     text = os.environ.get(UDP_PORT_VARIABLE) or str(listener.DEFAULT_PORT)
     try:
         return _port(text)
@@ -76,7 +76,7 @@ def _parser():
 
 
 def _add_listening(commands):
-    """What hears the boards' broadcasts."""
+    """Add the commands that listen to broadcasts."""
     finding = commands.add_parser("discover", help="list the boards that broadcast here")
     finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="how long (default: %(default)s)")
     finding.add_argument("--count", type=_count, help="end after so many boards")
@@ -96,7 +96,7 @@ def _add_listening(commands):
 
 
 def _add_calling(commands):
-    """What talks to a board over the network."""
+    """Add the commands that talk to a board over the network."""
     host_help = f"address or name of the board, with :port where it is not {DEFAULT_PORT}"
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=host_help)
@@ -124,7 +124,7 @@ def _add_calling(commands):
 
 
 def _add_serial(commands):
-    """What makes files for a board, and writes them to it by its serial port."""
+    """Add the commands that make files for a board and write them over its serial port."""
     certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
     certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
     more = "more names and addresses it is reached by"
@@ -143,18 +143,18 @@ def _parse(words):
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
     if rest and arguments.command == "call" and not any(word.startswith("-") for word in rest):
-        arguments.params = arguments.params + rest  # behind an option, where argparse expects none
+        arguments.params = arguments.params + rest  # after an option, where argparse does not expect it
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return arguments
 
 
 def _given_token(arguments):
-    """The token that this command was given."""
+    """Return the token given with the command."""
     if not arguments.token_file:
         return arguments.token
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors begin with a BOM
+        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors write a BOM
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{arguments.token_file}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -181,7 +181,7 @@ def _watch(arguments):
         port = _udp_port() if arguments.port is None else arguments.port
         watch(port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
     except KeyboardInterrupt:
-        pass  # the way to end it
+        pass  # its normal end
 
 
 def _call(arguments):
@@ -192,7 +192,7 @@ def _call(arguments):
 
 
 def _shell(arguments):
-    from tools.board.shell import shell  # prompt_toolkit takes its time
+    from tools.board.shell import shell  # importing prompt_toolkit is slow
 
     with _client(arguments) as client:
         return shell(client)
@@ -204,7 +204,7 @@ def _update(arguments):
 
 
 def _provision(arguments):
-    from tools.board.provision import check, provision  # and so does mpremote
+    from tools.board.provision import check, provision  # and so is mpremote
 
     if arguments.check:
         check(arguments.check)
@@ -233,7 +233,7 @@ _COMMANDS = {
 
 
 def main(words=None):
-    """Run one command; the exit code."""
+    """Run one command and return the exit code."""
     arguments = _parse(words)
     try:
         code = _COMMANDS[arguments.command](arguments) or OK
@@ -244,6 +244,6 @@ def main(words=None):
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

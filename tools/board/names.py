@@ -1,4 +1,4 @@
-"""From the name of a board to its address: as the system knows it, else as the board's own broadcast says."""
+"""Finds the address of a board's name: from the system, or else from the board's own broadcast."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""`provision`: a config.json that the firmware's own code has checked, written to a board over its serial port."""
+"""`provision`: checks a config.json with the firmware's own code, and writes it to a board over its serial port."""
 
 from firmware.config_file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
@@ -7,7 +7,7 @@ from tools.flash.ports import BoardProblem, Connection, find_port
 
 
 def check(path):
-    """The content of a file that a board will take. Raises UsageError where it cannot be read, else ToolError."""
+    """Return the content of a configuration. Raises UsageError if it cannot be read, ToolError if it is invalid."""
     try:
         return read_settings(path)
     except BoardProblem as problem:
@@ -21,7 +21,7 @@ def provision(port, path, say=print):
 
 
 def write(files, port, say=print):
-    """Write files, {name: content}, to the board each in one step, read them back, and start the board with them."""
+    """Write files, {name: content}, to the board, each in one step; read them back, and restart the board with them."""
     try:
         name = find_port(None if port == "auto" else port)
         connection = Connection(name)

@@ -1,4 +1,4 @@
-"""The live table of `watch`: all boards, their readings, a small chart of each; a row per board where they are many."""
+"""The live table of `watch`: all boards, their readings and small charts; with many boards, one row for each."""
 
 import time
 
@@ -18,17 +18,17 @@ _SHORTEST_NAME = 8
 _LONGEST_TEXT, _SHORT_TEXT = 30, 12  # of a reading that is text, in a wide terminal and in another
 _WIDE = 100
 _REDRAW_S = 0.25
-_LINES_AROUND = 5  # of a table: its heading, empty lines, the notes
+_LINES_AROUND = 5  # lines beside the rows: heading, empty lines, notes
 _ROOM_AROUND = 3  # columns between a table's cells
 
 
 def sparkline(values, width=_CHART_WIDTH):
-    """The last `width` values as bars, the lowest and the highest one of them as the lowest and the highest bar."""
+    """Return the last `width` values as bars, scaled between their lowest and highest."""
     values = [value for value in list(values)[-width:] if value == value]
     if not values:
         return ""
     size = max(abs(min(values)), abs(max(values))) or 1
-    values = [value / size for value in values]  # from -1 to 1: of the largest numbers even the difference is one
+    values = [value / size for value in values]  # from -1 to 1: no difference overflows
     low, high = min(values), max(values)
     if low == high:
         return _BARS[0] * len(values)
@@ -48,8 +48,8 @@ def _heard(board, now):
 
 
 def render(fleet, port, ignored=0, now=None, size=None, columns=None):
-    """Everything that is known, for rich to print; a row per board where a terminal of that `size` has no more room.
-    `columns`: the readings to show, or None for all."""
+    """Return all boards for rich to print; one row per board if a terminal of `size` has no room for more.
+    `columns` are the readings to show, or None for all."""
     now = time.time() if now is None else now
     if not len(fleet):
         return Text(f"Listening on UDP port {port}: nobody was heard yet. Ctrl-C ends.")
@@ -66,7 +66,7 @@ def render(fleet, port, ignored=0, now=None, size=None, columns=None):
 
 
 def _table_of_boards(fleet, now, size, chosen_readings):
-    """(a table with a row per board, what is not in it)"""
+    """Return (a table with a row per board, a note on what is left out)."""
     boards = list(fleet)[: max(1, size.height - _LINES_AROUND)]
     columns = [
         ("board", "left", [Text(board.device, "bold") for board in boards]),
@@ -104,7 +104,7 @@ def _cut(text, longest):
 
 
 def _table_of_readings(fleet, now, width, columns):
-    """In `width` no number is cut: first the charts get shorter, then lowest and highest go, then names are cut."""
+    """Fit the table into `width` but keep all numbers: shorten charts, drop lowest and highest, then cut names."""
     longest = _LONGEST_TEXT if width is None or width >= _WIDE else _SHORT_TEXT
     blocks = [_block(board, now, columns, longest) for board in fleet]
     headings = ["board", "reading", "now", "lowest", "highest"]
@@ -136,14 +136,14 @@ def _table_of_readings(fleet, now, width, columns):
 
 
 def _room_for_chart(width, widths):
-    """What is left beside columns of these widths, with what rich has between and around them."""
+    """Return the width left beside columns of these widths and rich's spaces."""
     if width is None:
         return _CHART_WIDTH
     return width - _ROOM_AROUND - 1 - sum(one + _ROOM_AROUND for one in widths)
 
 
 def _block(board, now, columns, longest):
-    """The rows of a board, each with the values of its chart at the end: what it is, next to what it reads."""
+    """Return the rows of a board, its description next to its readings; each ends with the values of its chart."""
     about = [
         Text(board.device, "bold"),
         Text(board.address),
@@ -169,7 +169,7 @@ def _cells(board, name, value, longest):
 
 
 class LiveTable:
-    """The table in a terminal, drawn anew a few times per second."""
+    """The table in a terminal, redrawn a few times per second."""
 
     def __init__(self, fleet, listener, columns=None):
         self._fleet = fleet

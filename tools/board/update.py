@@ -15,7 +15,7 @@ from tools.board.verdict import troubles, unread, watch_start
 IMAGE, FILES = "image", "files"
 RESTART_S = 60
 POLL_S = 1
-TRIAL_S = 4000  # boot.steady_s is an hour at the most
+TRIAL_S = 4000  # boot.steady_s is at most an hour
 LARGEST_CHUNK = 65536
 METHOD_NOT_FOUND = -32601
 _STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
@@ -53,7 +53,7 @@ def _say(text):
 
 
 def _read(words):
-    """(kind, bytes to send, names on the board) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+    """Return (kind, bytes to send, names on the board) for FILE, NAME=FILE, FOLDER. One .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
@@ -69,7 +69,7 @@ def _read(words):
 
 
 def _files(path, name):
-    """{name on the board: content}"""
+    """Return {name on the board: content}."""
     if path.is_dir():
         found = (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
         return {file.relative_to(path).as_posix(): _content(file) for file in found}
@@ -105,7 +105,7 @@ def _status(client):
 
 
 def _send(client, kind, content, say):
-    """Bring it all; the seconds that it took."""
+    """Send everything and return the seconds that it took."""
     sha256 = hashlib.sha256(content).hexdigest()
     signature = client.sign(f"update {kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
@@ -125,11 +125,11 @@ def _send(client, kind, content, say):
 
 
 def _wait_for_restart(client):
-    """The board's status once it runs again."""
+    """Return the board's status when it runs again."""
     client.hang_up()
     start = time.monotonic()
     while True:
-        time.sleep(POLL_S)  # it answers until it goes down
+        time.sleep(POLL_S)  # it answers until it restarts
         passed = time.monotonic() - start
         try:
             if client.call("uptime", shape=(int, float)) <= passed:
@@ -141,7 +141,7 @@ def _wait_for_restart(client):
 
 
 def _wait_for_verdict(client, status, say):
-    """The status once the new image is kept, or the old one is back."""
+    """Return the status when the new image is accepted or the old one is back."""
     if status["last"] == "on trial":
         say(f"on trial in {_shown(status['running'])}")
     end = time.monotonic() + TRIAL_S

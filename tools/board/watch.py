@@ -1,4 +1,4 @@
-"""`discover` and `watch`: who broadcasts, and what."""
+"""`discover` and `watch`: the boards that broadcast, and their readings."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def _say(text):
 
 
 def _taken(listener, fleet, seconds, device=None):
-    """(record, board) of what came; (None, None) whenever nothing did for a moment. Doubles are left out."""
+    """Yield (record, board) for each datagram that is not a duplicate, and (None, None) after a moment without any."""
     for record in listener.records(seconds):
         if record is None:
             yield None, None
@@ -34,9 +34,9 @@ def _taken(listener, fleet, seconds, device=None):
 
 
 def discover(port, seconds, count=None, as_json=False):
-    """Print each board once, when it is heard first, until the count-th. Raises Unreachable where there is none."""
+    """Print each board once, when it is first heard, up to `count` boards. Raises Unreachable if there is none."""
     fleet = Fleet()
-    asked = {}  # each address once, and none when the time is over: anybody can send in many names
+    asked = {}  # ask each address once and within the time: anyone can send in many names
     end = time.monotonic() + seconds
     with Listener(port) as listener:
         _say(f"listening on UDP port {listener.port} for {seconds:g} s")
@@ -69,7 +69,7 @@ def _tell_refused(listener, fleet):
 
 
 def ask(address, port=DEFAULT_PORT):
-    """{"device", "port", "kind", "version", "tls", "safe_mode"} as a control server says, else {}."""
+    """Return {"device", "port", "kind", "version", "tls", "safe_mode"} from a control server, or {}."""
     for context in (None, anybody()):
         with ControlClient(f"{address}:{port}", timeout_s=_ASK_S, context=context) as client:
             try:
@@ -108,7 +108,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
     with Listener(port) as listener:
         records = _taken(listener, fleet, seconds, device)
         if form is None and sys.stdout.isatty():
-            from tools.board.table import LiveTable  # rich takes its time
+            from tools.board.table import LiveTable  # importing rich is slow
 
             with LiveTable(fleet, listener, columns) as table:
                 for _ in _first(count, records):
@@ -125,7 +125,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
 
 
 def _first(count, records):
-    """All of them, or up to the count-th record."""
+    """Yield all records, or the first `count`."""
     for record, board in records:
         yield record, board
         if record and count is not None:

@@ -1,4 +1,4 @@
-"""`make flash`: an image onto a board that has a USB bootloader (RP2040, RP2350)."""
+"""`make flash`: writes an image onto a board with a USB bootloader (RP2040, RP2350)."""
 
 import hashlib
 import shutil
@@ -13,9 +13,9 @@ WRITE_SEC = 60
 BOOT_SEC = 60
 CHUNK = 64 * 1024
 
-# Runs on the board: the checksum of what is in its flash.
-# In pieces: a board that was just connected has an event of its USB to handle every millisecond, and loses one after
-# sixteen (CFG_TUD_TASK_QUEUE_SZ of TinyUSB), which may be the one that lets it send on.
+# Runs on the board: prints the checksum of its flash.
+# In pieces: just after it was connected, a board has to handle a USB event every millisecond. Its queue holds sixteen
+# (CFG_TUD_TASK_QUEUE_SZ of TinyUSB); if one is lost, the board may stop sending.
 FLASH_CHECKSUM = """
 import binascii, hashlib, uctypes
 checksum = hashlib.sha256()
@@ -91,7 +91,7 @@ def _only_port():
 
 
 def _verify(port, image):
-    """Compare the flash with the image. Returns what the board calls itself; its programs run again."""
+    """Compare the flash with the image. Returns the board's name; its programs run again afterwards."""
     again = "unplug the board, plug it in, and write the image once more"
     board = ports.wait_for("The board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
     with board:

@@ -1,4 +1,4 @@
-"""Reading UF2 files, as far as flashing needs it (UF2 specification, "File format")."""
+"""Reads UF2 files as far as flashing needs it (UF2 specification, "File format")."""
 
 import struct
 from pathlib import Path
@@ -9,7 +9,7 @@ FAMILIES = {0xE48BFF56: "rp2040", 0xE48BFF59: "rp2350"}
 
 
 class Uf2:
-    """An image: `chip` it is for, `address` of its first byte, `data` that is written there."""
+    """An image: the `chip` that it is for, the `address` of its first byte, and its `data`."""
 
     def __init__(self, path):
         content = Path(path).read_bytes()

@@ -1,6 +1,6 @@
-"""`make image`: a stock MicroPython image of an ESP32 becomes one with our files in its filesystem. No toolchain.
+"""`make image`: adds our files to a stock MicroPython image of an ESP32. It needs no toolchain.
 
-    stock.py        the image that people download: its chip, its release, its partitions; all that can be wrong with it
-    contents.py     what goes into it: the library and the firmware, compiled for it, and the user's settings
-    filesystem.py   littlefs and ROMFS, as they lie in a partition
+    stock.py        the downloaded image: its chip, release and partitions, and the checks of it
+    contents.py     the files for it: the library and the firmware, compiled, and the user's settings
+    filesystem.py   littlefs and ROMFS in a partition
 """

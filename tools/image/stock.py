@@ -1,6 +1,6 @@
-"""An ESP32's image as it is downloaded and flashed: bootloader, partition table, application, perhaps a filesystem.
+"""A downloaded image of an ESP32: bootloader, partition table, application, and perhaps a filesystem.
 
-Espressif's esptool judges the images in it, mp-image-tool-esp32 the partition table.
+Espressif's esptool checks the images in it, and mp-image-tool-esp32 the partition table.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ ARCHITECTURES = {"esp32": "xtensawin", "esp32s2": "xtensawin", "esp32s3": "xtens
 
 
 class StockImage:
-    """`data` as it is written to flash from `start` on. Raises BoardProblem for what is not fit for the board."""
+    """The `data` that is written to flash from `start` on. Raises BoardProblem if it does not fit the board."""
 
     def __init__(self, data, board, name):
         self.data = data
@@ -48,7 +48,7 @@ class StockImage:
             raise BoardProblem(f"{self.name} has no partition table: is it a whole one? {reason}") from error
 
     def part(self, partition):
-        """What the image has for a partition; empty where it ends before it."""
+        """Return a partition's content, which is empty if the image ends before it."""
         return self.data[partition.offset - self.start : partition.offset - self.start + partition.size]
 
     def _check_images(self):
@@ -67,7 +67,7 @@ class StockImage:
 
 
 def chip_of(board):
-    """The name of a board's chip, and where its image begins in flash: as in MicroPython's board.json."""
+    """Return the name of a board's chip and its image's address in flash, from MicroPython's board.json."""
     facts = json.loads((ROOT / "boards" / board / "board.json").read_text())
     return facts["mcu"], int(facts["deploy_options"]["flash_offset"], 0)
 
@@ -85,9 +85,9 @@ def check_chip(data, chip, name):
 
 
 def check_image(data, chip, name):
-    """Raise BoardProblem unless esptool finds an image in `data` whole: its segments, its checksum, its hash."""
+    """Raise BoardProblem unless esptool finds a complete image in `data`: its segments, checksum and hash."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # what it found is told by its exceptions
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports problems by exceptions
             image = LoadFirmwareImage(chip, io.BytesIO(data))
             whole = image.checksum == image.calculate_checksum() and image.stored_digest == image.calc_digest
     except (FatalError, ValueError, IndexError, OSError, struct.error) as error:

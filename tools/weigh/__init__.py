@@ -1,4 +1,4 @@
-"""What the firmware weighs on a board with stock MicroPython, where code lies in the heap.
+"""Measures the firmware's memory on a board with stock MicroPython, where code is loaded into the heap.
 
     with Scales(folder) as scales:
         scales.modules()    [Weight]
@@ -24,7 +24,7 @@ CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token fo
 
 Weight = namedtuple("Weight", "name file heap by_default")
 
-# A module's own share of the heap is what its import takes, without what it imports in turn.
+# A module's own share of the heap: the cost of its import without the modules that it imports.
 IMPORT_EACH = """
 import builtins, gc, sys
 found = {{}}
@@ -55,7 +55,7 @@ builtins.__import__ = load
 print(found)
 """
 
-# As boot's main() does it. `peak` is the most that was in use at the end of any import.
+# The same steps as boot's main(). `peak` is the highest use at the end of any import.
 RUN = """
 import builtins, gc, sys, time
 gc.collect()
@@ -102,7 +102,7 @@ found['asked'] = gc.mem_alloc()
 print(found)
 """
 
-# ... and serve clients, until none is left. `serving` is the most that was in use then, `floor` the least.
+# Then serve clients until none is left. `serving` is the highest use meanwhile, and `floor` the lowest.
 SERVE = RUN.replace("print(found)", """
 app.config.set('telemetry.interval_s', 1)
 app.services.get('telemetry').take_settings()
@@ -130,7 +130,7 @@ def _name(source):
 
 
 def names():
-    """All modules of the firmware."""
+    """Return the names of all modules of the firmware."""
     found = [_name(path) for path in sorted((ROOT / "firmware").rglob("*.py"))]
     return [name for name in found if name not in NOT_IMPORTED]
 
@@ -156,13 +156,13 @@ class Scales:
         self._board.close()
 
     def _run(self, code):
-        """What `code` prints on a board that has just started."""
+        """Return the output of `code` on a board that has just started."""
         self._board.reset()
         with Connection(self._board.port) as connection:
             return ast.literal_eval(connection.run(code).strip().splitlines()[-1])
 
     def modules(self, by_default):
-        """A `Weight` for each module; `by_default` are the names of those that stay loaded."""
+        """Return a `Weight` for each module; `by_default` has the names of those that stay loaded."""
         everything = ["XAsyncSockets", *names()]
         heap = self._run(IMPORT_EACH.format(names=everything))
         cache = next((ROOT / "build" / "deploy").glob("*-armv6m")) / "lib"
@@ -175,11 +175,11 @@ class Scales:
 
     @property
     def address(self):
-        """Where the board's control server is."""
+        """Return the address of the board's control server."""
         return self._board.address, 8095
 
     def serving(self, clients):
-        """As `running`, with the heap while `clients()` run; it is called once the board serves, and closes them."""
+        """Do the same as `running`, and also measure the heap while the clients of `clients()` are served."""
         self._board.reset()
         with Connection(self._board.port) as connection:
             transport = connection._transport
@@ -192,5 +192,5 @@ class Scales:
             return ast.literal_eval(output.decode().strip().splitlines()[-1])
 
     def running(self):
-        """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
+        """Return bytes of the heap: empty, used and free when the firmware runs, and used after some requests."""
         return self._run(RUN)

@@ -1,4 +1,4 @@
-"""`make weigh`: prints what each module weighs on a board with stock MicroPython, as docs/weight.md shows it."""
+"""`make weigh`: prints the memory that each module takes on a board with stock MicroPython (docs/weight.md)."""
 
 from tools.emulator.network import enter_private_namespace
 from tools.weigh import Scales
