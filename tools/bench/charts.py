@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 DATA = "performance.json"
 VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
 
-# Colours that are told apart with every kind of colour blindness (Okabe and Ito), and what is legible on them.
+# Colours safe for the colour-blind (Okabe and Ito). White text is legible on the dark ones.
 COLOURS = {OURS: "#0072b2", "bare": "#767676", "asyncio": "#e69f00", "uvloop": "#009e73", "2024": "#cc79a7"}
 DARK = (COLOURS[OURS], COLOURS["bare"])
 
@@ -46,7 +46,7 @@ class Scale:
         self.top = top
 
     def at(self, value):
-        """Return where `value` stands; what is greater than the axis stands at its end."""
+        """Return the place of `value`; a value beyond the axis is at its end."""
         return PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * min(value / self.top, 1)
 
     def draw(self, picture, first, last, ticks, label):
@@ -58,7 +58,7 @@ class Scale:
 
 
 def draw_bar(picture, scale, y, side, middle, least, most):
-    """Draw a bar with the range of its rounds. The number stands inside, or behind the range of a short bar."""
+    """Draw a bar with the range of its rounds. The number is inside the bar, or after the range of a short one."""
     fill = colour(side)
     picture.box(PLOT_LEFT, y, scale.at(middle) - PLOT_LEFT, BAR, fill)
     centre = y + BAR / 2
@@ -80,12 +80,12 @@ def draw_bar(picture, scale, y, side, middle, least, most):
 
 
 def draw_beyond(picture, x, y):
-    """Draw the arrow of what goes on beyond the scale."""
+    """Draw the arrow of a range that continues beyond the scale."""
     picture.path([(x, y - 5), (x + 7, y), (x, y + 5)], width=1.5)
 
 
 def draw_key(picture, y, entries):
-    """Draw what the colours stand for, in one line."""
+    """Draw the key of the colours, in one line."""
     x = 12
     for side, words in entries:
         picture.box(x, y - 10, 12, 12, colour(side))
@@ -201,7 +201,7 @@ def summary(by_name):
 
 
 def amount(value):
-    """Return a number with the digits that mean something."""
+    """Return a number with its significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -251,7 +251,7 @@ def gauge_table(results):
 
 
 def conditions(found):
-    """Return under what conditions the figures were found, as one sentence."""
+    """Return the conditions of the measurement as one sentence."""
     return (f"Measured on {found['date']}: {found['processor']}, {found['cores']} cores, {found['system']};"
             f" MicroPython {found['micropython'].removeprefix('MicroPython ')}, CPython {found['cpython']}; the library"
             f" {'frozen' if found['library'] == 'frozen' else 'from lib/'}; {found['rounds']} rounds of"
@@ -259,7 +259,7 @@ def conditions(found):
 
 
 def fill(path, **parts):
-    """Replace what stands between the two comments of each name in the page `path`."""
+    """Replace the text between the two comments of each name in the page `path`."""
     page = path.read_text(encoding="utf-8")
     for mark, text in parts.items():
         pattern = rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)"

@@ -8,7 +8,7 @@ STYLE = f'font-family="{FONT}" font-size="12" fill="{INK}"'
 
 
 class Picture:
-    """What is drawn first lies below."""
+    """Later parts are drawn over earlier ones."""
 
     def __init__(self, width, height, title):
         self.parts = [
@@ -19,7 +19,7 @@ class Picture:
         self.text(12, 24, title, size=15)
 
     def text(self, x, y, words, anchor="start", size=12, colour=INK):
-        """Draw `words` with their base line at `y`; `anchor` says which of their ends `x` is."""
+        """Draw `words` with their base line at `y`. `anchor` says whether `x` is their start, middle or end."""
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">'
             f"{escape(words)}</text>"

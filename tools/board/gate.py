@@ -108,7 +108,9 @@ def read_json(text):
 def fits(value, shape):
     """Return whether `value` has this shape.
 
-    A shape is a type; a pattern for a text; None; a tuple of alternatives; a list with the shape of its items; a dict with those keys that are needed, and the shapes of their values."""
+    A shape is a type; a pattern for a text; None; a tuple of alternatives; a list with the shape of its
+    items; or a dict with the required keys and the shapes of their values.
+    """
     if isinstance(shape, tuple):
         return any(fits(value, one) for one in shape)
     if isinstance(shape, list):

@@ -1,7 +1,7 @@
-// The RP2040's boot ROM, replaced: its tables are where the SDK looks for them (RP2040 datasheet, section 2.8.3),
-// each function in them is a breakpoint that calls JavaScript.
+// Replaces the RP2040's boot ROM. Its tables are where the SDK looks for them (RP2040 datasheet, section 2.8.3), and each
+// function in them is a breakpoint that calls JavaScript.
 //
-// The real ROM's binary is not needed, and a memcpy or a float division costs one instruction.
+// So the real ROM's binary is not needed, and a memcpy or a float division costs one instruction.
 
 import { doubleFunctions, floatFunctions } from './bootrom_float.mjs';
 

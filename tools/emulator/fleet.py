@@ -27,18 +27,18 @@ LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time
 START_SEC = 15  # after that the next one starts, too
-# Node.js has threads of its own, to compile and to collect garbage. Where there are more boards than cores they take a
-# third more of processor time and of memory.
+# Node.js has threads for compiling and collecting garbage. With more boards than cores they take a third more
+# processor time and memory.
 OF_MANY = ("--single-threaded",)
 MOST_BOARDS = 200
 CONFIG = "/config.json"
-OURS = b"XAsyncSockets"  # in an image: the library is frozen there
-# There is no name server in this network; without an answer a lookup holds a board up for seconds.
+OURS = b"XAsyncSockets"  # our image: it contains the library
+# This network has no name server, and a look-up without an answer blocks a board for seconds.
 SETTINGS = {**PicoW.settings, "network": {"ntp": ""}}
 
 
 def connect(lan):
-    """The best way to this computer that this user may have: (a function of a board: where it is, what to tell)."""
+    """Return the best connection that this user may make: (a function that returns a board's address, a text)."""
     try:
         lan.connect(Tap("boards", lan.host_address, str(lan.network.netmask)))
         return lambda board: board.address, f"{lan.network}, this computer is {lan.host_address}"
@@ -74,7 +74,7 @@ def flash_of(number):
 
 
 def prepare(make_board, numbers):
-    """Gives new boards their settings. One does it over its serial port, the others get a copy of its flash."""
+    """Gives new boards their settings. One gets them over its serial port, the others get a copy of its flash."""
     new = [number for number in numbers if not flash_of(number).exists()]
     if not new:
         return
@@ -94,7 +94,7 @@ def prepare(make_board, numbers):
 
 
 def write_settings(port):
-    """A busy computer may make the board's answers late: then once more."""
+    """Write the settings. On a busy computer the board may answer too late; then try once more."""
     for attempts_left in (2, 1, 0):
         connection = Connection(port)
         try:
@@ -107,7 +107,7 @@ def write_settings(port):
 
 
 def start_all(boards, have_network):
-    """Switch them on, some at a time: the first ones work while the others start."""
+    """Switch the boards on, a few at a time, so that the first ones work while the others start."""
     started = []
     for board in boards.values():
         if have_network and len(started) >= STARTING:
@@ -117,7 +117,7 @@ def start_all(boards, have_network):
 
 
 def wait_all(boards, since):
-    """Tells how many boards are in the network."""
+    """Prints how many boards are in the network."""
     deadline = time.monotonic() + LINK_SEC
     up = [board for board in boards.values() if board.link.wait_up(max(0, deadline - time.monotonic()))]
     return f"{len(up)} of {len(boards)} in the network after {time.monotonic() - since:.1f} s"
@@ -132,7 +132,7 @@ def main():
         raise BoardError(f"N={arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
     arguments.count = int(arguments.count)
     check_image(arguments.image)
-    os.umask(0o077)  # the boards' flash holds their settings, and with them secrets
+    os.umask(0o077)  # the boards' flash contains settings with secrets
     FOLDER.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boards = {}
@@ -188,7 +188,7 @@ def run(arguments, lan, boards):
 
 
 def talk(console):
-    """Commands from the terminal, until its end; without one, until Ctrl-C."""
+    """Execute commands from the terminal until its end. Without a terminal, wait for Ctrl-C."""
     is_terminal = os.isatty(0)
     while True:
         if is_terminal:
