@@ -9,13 +9,13 @@ import pytest
 from tests_device.conftest import PORT, network_missing
 from tools.weigh import BUILT, Scales
 
-# Bytes. The modem's buffer is in what is used, 4 kB that a Wi-Fi board has not.
+# Bytes. They include the modem's buffer of 4 kB, which a Wi-Fi board does not have.
 USED_AT_REST = 130000
 FREE_AT_REST = 65000
 ALL_FILES = 69000
 LOADED_FILES = 36000
 
-# ESP32's heap: what it starts with; the first growth doubles it, the second takes all there is, also the radio's.
+# ESP32's heap at the start. The first growth doubles it; the second takes everything, also the radio's memory.
 ESP32_FIRST = 64 * 1024
 ESP32_SECOND = 2 * ESP32_FIRST
 IN_PIECES = 6 * 1024  # of it may be in pieces too small to use

@@ -1,4 +1,4 @@
-"""Targets of the Makefile that were called with what makes no sense: one line tells, and nothing is built."""
+"""Calls of make with wrong values: one line says what is wrong, and nothing is built."""
 
 import os
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(command):
-    """(whether it failed, its errors). The make that runs the tests hands nothing on to this one."""
+    """Return (whether it failed, its errors). Variables of the make that runs the tests are not passed on."""
     kept = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MICROPYTHON", "BOARD")}
     done = subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr

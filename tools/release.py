@@ -80,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("boards", nargs="*")
     parser.add_argument("--left-out", nargs="*", default=[], metavar="BOARD", help="boards that are not built here")
-    parser.add_argument("--check", action="store_true", help="only see whether CHANGELOG.md has the version")
+    parser.add_argument("--check", action="store_true", help="only check that CHANGELOG.md has the version")
     options = parser.parse_args()
     log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     try:

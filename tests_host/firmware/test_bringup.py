@@ -14,7 +14,7 @@ from firmware.system import network_status
 
 
 class Listener:
-    """Keeps what it is told, and checks that up and down come in turn."""
+    """Records the events, and checks that up and down alternate."""
 
     def __init__(self):
         self.told = []

@@ -1,4 +1,4 @@
-"""The documentation says what is so: its tables are compared with the firmware, its programs run."""
+"""The documentation is true: its tables are compared with the firmware, and its programs are run."""
 
 import json
 import re

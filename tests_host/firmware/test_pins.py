@@ -12,7 +12,7 @@ RESERVED = 23
 
 
 class Chip:
-    """Notes what is done to its pins and pulses."""
+    """Records the calls for its pins and pulses."""
 
     def __init__(self):
         self.done = done = []

@@ -1,4 +1,4 @@
-"""What anybody can send to the tools on this computer: datagrams, and the answers of a board that is none.
+"""Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
 Nothing of it ends a tool, makes it grow, or reaches the terminal as a command. Each attack is bounded and on the
 loopback; `pytest -s` shows what was tried.
@@ -67,7 +67,7 @@ def send(port, datagrams):
         for datagram in datagrams:
             data = datagram if isinstance(datagram, bytes) else datagram.encode()
             sender.sendto(data, ("127.0.0.1", port))
-            time.sleep(0.001)  # the buffer of a socket is not what is tried here
+            time.sleep(0.001)  # this test is not about the socket's buffer
 
 
 def is_harmless(text):
@@ -140,7 +140,7 @@ def test_an_address_has_no_more_than_its_part_of_the_places():
 
 
 class Impostor:
-    """Something that listens where a board should be. `reply(request)` is what it sends, str or bytes."""
+    """A false board. `reply(request)` returns its answer, str or bytes."""
 
     def __init__(self, reply):
         self.requests = []
@@ -214,7 +214,7 @@ LINES = [
 
 @contextlib.contextmanager
 def one_clear_error():
-    """For the parts of a command: what is raised is what the command prints and ends with."""
+    """For parts of a command: the exception is the command's last output."""
     with pytest.raises(ToolError) as raised:
         yield
     text = str(raised.value)
@@ -287,7 +287,7 @@ def test_answers_cannot_command_the_terminal(tool, impostor):
 
 
 def endless(request):
-    """Notifications for as long as anybody takes them, or 20 s; never an answer but to `help`."""
+    """Send notifications for 20 s, or until the connection ends, and answer only `help`."""
     if request["method"] == "help":
         yield answer(request, ["ping: pong"])
     note = json.dumps({"jsonrpc": "2.0", "method": "telemetry" + EVIL, "params": {"x": EVIL + "y" * 3000}}) + "\n"

@@ -1,4 +1,4 @@
-"""A board by its name: where the system knows none, its broadcast tells the address."""
+"""A board by its name: if the system does not know the name, the board's broadcast shows the address."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture
 def broadcasts():
-    """A port where somebody says again and again to be the board `kitchen` at 127.0.0.1."""
+    """A port that receives repeated broadcasts of a board `kitchen` at 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -50,7 +50,7 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
 )
 def test_a_file_that_does_not_work_is_told_by_its_error_and_the_exit_code(tool, host, tmp_path, source, said):
     (tmp_path / "mine.py").write_text(source)
-    for _ in range(2):  # the same error is told the second time, too
+    for _ in range(2):  # the same error is reported again
         code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'mine.py'}", "--token", TOKEN).wait()
         assert code == 1 and said in errors.splitlines()[-1], errors
         assert "updated" not in errors

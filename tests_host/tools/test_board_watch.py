@@ -1,4 +1,4 @@
-"""`discover` and `watch`: what real boards broadcast, and what is lost on the way."""
+"""`discover` and `watch`: broadcasts of real boards, and lost datagrams."""
 
 import csv
 import json

@@ -20,7 +20,7 @@ PIN_VARIABLE = "BOARD_PIN"
 UDP_PORT_VARIABLE = "BOARD_UDP_PORT"
 _DISCOVER_S = 6  # a little more than the firmware's interval
 
-_EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command is wrong,
+_EPILOG = """exit codes: 0 success, 1 the board or the check refuses, 2 the command is wrong,
 3 the board cannot be reached or nothing was heard, 130 Ctrl-C"""
 
 
@@ -53,7 +53,7 @@ _port = _number(int, 0, 65535, "a port from 0 to 65535")
 
 
 def _udp_port():
-    """Add the options of commands that listen to boards."""
+    """Return the port at which boards are heard."""
     text = os.environ.get(UDP_PORT_VARIABLE) or str(listener.DEFAULT_PORT)
     try:
         return _port(text)
@@ -78,63 +78,63 @@ def _parser():
 def _add_listening(commands):
     """Add the commands that listen to broadcasts."""
     finding = commands.add_parser("discover", help="list the boards that broadcast here")
-    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="how long (default: %(default)s)")
-    finding.add_argument("--count", type=_count, help="end after so many boards")
-    finding.add_argument("--json", action="store_true", dest="as_json", help="one object per board")
+    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="seconds (default: %(default)s)")
+    finding.add_argument("--count", type=_count, help="stop after this many boards")
+    finding.add_argument("--json", action="store_true", dest="as_json", help="one JSON object per board")
 
-    watching = commands.add_parser("watch", help="show the boards' readings as they come")
-    watching.add_argument("--seconds", type=_seconds, help="how long (default: until Ctrl-C)")
-    watching.add_argument("--count", type=_count, help="end after so many datagrams")
-    watching.add_argument("--device", help="only the board of this name")
+    watching = commands.add_parser("watch", help="show the boards' readings live")
+    watching.add_argument("--seconds", type=_seconds, help="seconds (default: until Ctrl-C)")
+    watching.add_argument("--count", type=_count, help="stop after this many datagrams")
+    watching.add_argument("--device", help="show only the board of this name")
     form = watching.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one row per datagram")
-    form.add_argument("--json", action="store_const", const="json", dest="form", help="one object per datagram")
-    watching.add_argument("--columns", help="the readings to show, with commas between")
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one CSV row per datagram")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON object per datagram")
+    watching.add_argument("--columns", help="the readings to show, separated by commas")
     for command in (finding, watching):
-        help_port = f"UDP (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
+        help_port = f"the UDP port to listen at (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
         command.add_argument("--port", type=_port, help=help_port)
 
 
 def _add_calling(commands):
     """Add the commands that talk to a board over the network."""
-    host_help = f"address or name of the board, with :port where it is not {DEFAULT_PORT}"
+    host_help = f"the board's address or name, followed by :port unless that is {DEFAULT_PORT}"
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=host_help)
-    calling.add_argument("method", metavar="METHOD", help="help lists them, help TOPIC some of them")
-    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="a value is JSON, or else text")
+    calling.add_argument("method", metavar="METHOD", help="a method; help lists all, help TOPIC some")
+    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="values are JSON or text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=host_help)
-    updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
+    updating = commands.add_parser("update", help="send an image or files to a board, and watch it start")
     updating.add_argument("host", metavar="HOST", help=host_help)
-    what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
+    what = "an image's .bin file; or files, with NAME=FILE for another name on the board; or a folder of them"
     updating.add_argument("files", metavar="FILE", nargs="+", help=what)
     for command in (calling, shelling, updating):
         token = command.add_mutually_exclusive_group()
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
-        token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
+        token.add_argument("--token-file", metavar="FILE", help="a file that contains the token")
         command.add_argument(
             "--cert",
             "--pin",
             dest="pin",
             metavar="FILE",
             default=os.environ.get(PIN_VARIABLE),
-            help=f"the board's certificate: talk TLS, to this board only (default: ${PIN_VARIABLE})",
+            help=f"the board's certificate: use TLS, and only with this board (default: ${PIN_VARIABLE})",
         )
-        command.add_argument("--timeout", type=_seconds, default=5, help="seconds per answer (default: %(default)s)")
+        command.add_argument("--timeout", type=_seconds, default=5, help="seconds for an answer (default: %(default)s)")
 
 
 def _add_serial(commands):
     """Add the commands that make files for a board and write them over its serial port."""
     certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
-    certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
-    more = "more names and addresses it is reached by"
+    certifying.add_argument("name", metavar="NAME", help="the board's name; the files are NAME.crt and NAME.key")
+    more = "further names and addresses of the board"
     certifying.add_argument("address", metavar="ADDRESS", nargs="*", default=[], help=more)
-    certifying.add_argument("--days", type=_days, default=3650, help="how long it is good (default: %(default)s)")
-    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to (default: here)")
-    certifying.add_argument("--serial", metavar="PORT", help="write both to the board at this serial port")
+    certifying.add_argument("--days", type=_days, default=3650, help="days that it is valid (default: %(default)s)")
+    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to put them (default: here)")
+    certifying.add_argument("--serial", metavar="PORT", help="write both files to the board at this serial port")
 
     provisioning = commands.add_parser("provision", help="write a checked config.json to a board's filesystem")
-    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one there is")
+    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one")
     provisioning.add_argument("file", metavar="FILE", nargs="?", default="config.json", help="(default: %(default)s)")
     provisioning.add_argument("--check", metavar="FILE", help="only check this file")
 

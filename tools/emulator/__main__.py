@@ -55,7 +55,7 @@ def show_console(board):
 def main():
     parser = argparse.ArgumentParser(prog="make emulate", description=__doc__)
     parser.add_argument("--image", required=True)
-    parser.add_argument("--console", action="store_true", help="show what the board prints")
+    parser.add_argument("--console", action="store_true", help="show the board's output")
     arguments = parser.parse_args()
     os.umask(0o077)  # its flash contains settings with secrets
     signal.signal(signal.SIGTERM, signal.default_int_handler)

