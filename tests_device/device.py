@@ -94,7 +94,7 @@ class Device:
         return self._transport.eval(expression)
 
     def write_file(self, path, content):
-        """Put a file onto the board, unless it is there already."""
+        """Put a file onto the board, unless it is already there."""
         if not self._transport:
             self.open()
         if not self._same_file(path, content):

@@ -50,8 +50,8 @@ def test_help_has_every_target_once_in_a_group():
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--image", "README.md"], "README.md is no image: those of a Pico W end in .uf2 or .bin.\n"),
-        (["--image", "README.md", "--count", "many"], "N=many boards: from 1 to 200 can be had\n"),
+        (["--image", "README.md"], "README.md is not an image: images of a Pico W end in .uf2 or .bin.\n"),
+        (["--image", "README.md", "--count", "many"], "N=many boards: use a number from 1 to 200\n"),
         (["--image", "no/such.uf2"], "There is no image no/such.uf2."),
     ],
 )

@@ -25,7 +25,7 @@ def changes(number, text):
     """Return the section of a version in the change log."""
     match = re.search(rf"^## {re.escape(number)}\b.*?\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if not match or not match.group(1).strip():
-        raise ReleaseError(f"CHANGELOG.md says nothing of {number}: write a section with this title")
+        raise ReleaseError(f"CHANGELOG.md has no section for {number}: write one with this title")
     return match.group(1).strip()
 
 
@@ -63,7 +63,7 @@ def notes(number, said, sizes, left_out):
     lines = [f"# XAsyncSockets {number}", "", said, "", "## Files", "", "| file | bytes |", "| --- | --- |"]
     lines += [f"| {name} | {size} |" for name, size in sizes.items()]
     if left_out:
-        lines += ["", f"Not built here: {', '.join(left_out)}. docs/release.md tells what they need."]
+        lines += ["", f"Not built here: {', '.join(left_out)}. docs/release.md says what they need."]
     lines += ["", f"Built from {commit()}. `sha256sum -c SHA256SUMS` checks the files."]
     return "\n".join(lines) + "\n"
 

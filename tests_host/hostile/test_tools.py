@@ -82,7 +82,7 @@ def test_no_datagram_ends_a_stream(tool, form):
     code, output, errors = watching.wait()
     assert code == 0
     assert is_harmless(output) and is_harmless(errors)
-    refused = int(re.search(r"(\d+) datagrams were no telemetry", errors).group(1))
+    refused = int(re.search(r"(\d+) datagrams were not telemetry", errors).group(1))
     assert refused == len(DATAGRAMS)
     print(f"watch {form}: {refused} datagrams refused, {len(STRANGE)} strange ones shown")
     if form == "--json":
@@ -93,7 +93,7 @@ def test_no_datagram_ends_a_stream(tool, form):
 
 def test_no_datagram_ends_or_commands_the_table(terminal):
     watching = terminal("watch", "--port", "0")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     send(port, [*DATAGRAMS, *STRANGE])
     watching.wait_for("attic")
     send(port, ["board,device=zz-last a=42.5\n"])
@@ -116,7 +116,7 @@ def test_discover_says_what_it_refused(tool):
     discovering = tool("discover", "--count", "1", "--seconds", PATIENCE_S, "--port", "0")
     send(discovering.port(), [*DATAGRAMS, "board,device=attic a=1\n"])
     code, _, errors = discovering.wait()
-    assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were no telemetry\n"
+    assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were not telemetry\n"
 
 
 def test_boards_that_do_not_exist_fill_no_memory():
@@ -313,7 +313,7 @@ def test_endless_notifications_leave_the_prompt_usable(terminal, impostor):
     shell = terminal("shell", impostor(endless).host, "--timeout", "2")
     memory = shell.watch_memory()
     shell.wait_for("127.0.0.1>")
-    shell.wait_for("notifications were too many to be shown")
+    shell.wait_for("notifications were too many to show")
     shell.type("ping\r")
     shell.wait_for("did not answer within 2 s")
     shell.wait_for("127.0.0.1>")

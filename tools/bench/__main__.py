@@ -13,7 +13,7 @@ from pathlib import Path
 import runner
 from gauges import Gauge, all_gauges
 from rows import QUICK, all_rows
-from runner import excuse, spread
+from runner import note_failure, spread
 
 
 def rotated(sides, number):
@@ -59,7 +59,7 @@ def run_gauge(gauge, count):
         rounds.append({})
         for side in gauge.sides:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     rounds[-1][side.name] = gauge.measure(side)
     rounds = without(rounds, absent)
     sides = {name: spread([one[name] for one in rounds]) for name in rounds[0]}

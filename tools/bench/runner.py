@@ -122,7 +122,7 @@ def serving(side, core=SERVER_CORE, wrapper=()):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)  # it is about to end and prints the reason
             process.kill()
-            raise Failed("the server did not start: " + last_words(line + "\n" + process.stdout.read()))
+            raise Failed("the server did not start: " + output_end(line + "\n" + process.stdout.read()))
         yield process, port
     finally:
         process.kill()
@@ -137,7 +137,7 @@ def expect_line(process, seconds):
     return process.stdout.readline().strip() if ready else ""
 
 
-def last_words(output):
+def output_end(output):
     """Return the end of a server's output, which contains its error."""
     return "\n".join(output.strip().splitlines()[-4:])
 
@@ -154,7 +154,7 @@ def generate(mode, port, pid=0, core=LOAD_CORE, **options):
 
 
 @contextlib.contextmanager
-def excuse(absent, name):
+def note_failure(absent, name):
     """Note a failure of the side `name` in `absent`; the other sides go on."""
     try:
         yield
@@ -176,24 +176,24 @@ def compare(row, sides, timing, absent):
         servers = {}
         for side in sides:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     servers[side.name] = running.enter_context(serving(side))
         for side in list(sides) * row.slices:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     reports.setdefault(side.name, []).append(
-                        visit(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
+                        put_load(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
     return {name: figures(found) for name, found in reports.items() if name not in absent}
 
 
-def visit(row, server, options, load_core):
+def put_load(row, server, options, load_core):
     """Put one slice of load on a running server; return the report."""
     process, port = server
     try:
         return generate(row.mode, port, process.pid, load_core, **options)
     except Failed as failure:
         process.kill()
-        raise Failed(f"{failure} {last_words(process.stdout.read())}") from None
+        raise Failed(f"{failure} {output_end(process.stdout.read())}") from None
 
 
 def figures(reports):

@@ -28,7 +28,7 @@ def _subject(text):
     try:
         return x509.DNSName(text)
     except ValueError:
-        raise UsageError(f"{text}: no host name, which is of ASCII letters, digits, hyphens and dots") from None
+        raise UsageError(f"{text}: not a host name: use ASCII letters, digits, hyphens and dots") from None
 
 
 def make(names, days):
@@ -64,7 +64,7 @@ def certify(name, addresses, days, folder, port, say=print):
     files = key_file, certificate_file = Path(folder, name + ".key"), Path(folder, name + ".crt")
     there = [str(file) for file in files if file.exists()]
     if there and not (port and len(there) == len(files)):
-        raise ToolError(f"{' and '.join(there)}: there already; nothing was made")
+        raise ToolError(f"{' and '.join(there)}: already exists; nothing was written")
     try:
         if not there:
             certificate, key = make([name, *addresses], days)

@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all other errors of this tool."""
 
     def error(self, message):
-        self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help tells more)\n")
+        self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help shows more)\n")
 
 
 def _number(kind, low, high, expected):
@@ -164,7 +164,7 @@ def _client(arguments):
     token, hint = _given_token(arguments), TOKEN_HINT
     if not token and is_hearsay and not arguments.pin:
         way_out = "write the address, or give --token-file or --cert"
-        hint = f"{TOKEN_VARIABLE} is not for who was found by a broadcast: {way_out}"
+        hint = f"{TOKEN_VARIABLE} is not used for a board that only a broadcast has found: {way_out}"
     elif not token:
         token = os.environ.get(TOKEN_VARIABLE)
     return ControlClient(host, token, arguments.timeout, arguments.pin, hint)

@@ -51,13 +51,13 @@ def pinned(path):
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise UsageError(f"{path}: no certificate is in there") from None
+        raise UsageError(f"{path}: it contains no certificate") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     return context
 
 
-def anybody():
+def accept_any_certificate():
     """Return an SSLContext that accepts every certificate. Use it only for data that is not secret."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -117,11 +117,11 @@ class ControlClient:
         """Return the result of a method, after a check of its shape (gate.fits). Raises BoardError or Unreachable."""
         result = self._authorized(method, params)
         if not fits(result, shape):
-            raise self._strange(f"{method} with {json.dumps(result)}")
+            raise self._unexpected(f"{method} with {json.dumps(result)}")
         return result
 
-    def _strange(self, what):
-        return StrangeAnswer(f"{self} is no board of this firmware: it answers {visible(what, _PREVIEW)}")
+    def _unexpected(self, what):
+        return StrangeAnswer(f"{self} is not a board with this firmware: it answers {visible(what, _PREVIEW)}")
 
     def _authorized(self, method, params):
         try:
@@ -139,7 +139,7 @@ class ControlClient:
     def _log_in(self):
         challenge = self._call("auth.challenge")
         if not fits(challenge, {"nonce": _NONCE}):
-            raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")
+            raise StrangeAnswer(f"{self} asks for a login in an unknown form; the token was not used")
         self._call("auth.login", {"response": self.sign(challenge["nonce"])})
 
     def sign(self, text):
@@ -199,7 +199,7 @@ class ControlClient:
             return None
         if not fits(message, (_ANSWER, _ERROR)):
             self._forget_connection()
-            raise StrangeAnswer(f"{self} is no control server: it sent {line[:_PREVIEW]!r}")
+            raise StrangeAnswer(f"{self} is not a control server: it sent {line[:_PREVIEW]!r}")
         is_answer = message["id"] == self._last_id or message["id"] is None and "error" in message
         return message if is_answer else None
 
@@ -223,14 +223,14 @@ class ControlClient:
         try:
             found = socket.getaddrinfo(*self.address, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            unknown = f"there is no host named {self.address[0]!r}; 'discover' lists the boards that can be heard"
+            unknown = f"there is no host named {self.address[0]!r}; 'discover' lists the boards in reach"
             raise Unreachable(unknown) from None
         return list(dict.fromkeys(info[4][:2] for info in found))
 
     def _start(self, address):
         """Connect, or put the reason why not into `_ended`."""
         self._lines.clear()
-        self._ended = "no network leads there"
+        self._ended = "there is no route to it"
         self._connected = self._heard = self._receiving = False
         timeout_s = self._timeout_s
         connection = XAsyncTCPClient.Create(self._pool, address, timeout_s, recvbufLen=_LONGEST_ANSWER)
@@ -296,7 +296,7 @@ class ControlClient:
         if self._context and error:
             return f"{error}; without a certificate on the board, leave --cert out"
         why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
-        return why if self._heard or self._context else why + "; a board with a certificate wants --cert"
+        return why if self._heard or self._context else why + "; a board with a certificate needs --cert"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None

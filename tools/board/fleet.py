@@ -103,13 +103,13 @@ class Fleet:
             board = self._boards[key] = Board(record)
             self._of_address[record.address] = self._of_address.get(record.address, 0) + 1
         if self._of_address[record.address] > 1:
-            self._replace_old_self(board, record.arrived)
+            self._forget_old_name(board, record.arrived)
         before = len(board.readings)
         is_new = board.take(record)
         self._readings += len(board.readings) - before
         return board if is_new else None
 
-    def _replace_old_self(self, board, now):
+    def _forget_old_name(self, board, now):
         """Drop the entry of a board that has restarted under a new name: it was last heard before that start."""
         for key, other in list(self._boards.items()):
             is_old = other.address == board.address and other.heard < board.started + 1 and now - other.heard > SILENT_S

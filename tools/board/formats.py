@@ -32,7 +32,7 @@ def measure(name, value):
     return f"{value:.{digits}f} {unit}"
 
 
-def own_first(name):
+def reading_order(name):
     """Return a sort key for the names of readings: the user's own sensors come before those that every board has."""
     return name.startswith(_EVERYWHERE), name
 

@@ -67,7 +67,7 @@ def decimal(text):
         raise Refused("no number")
     value = float(text)
     if not math.isfinite(value):
-        raise Refused("a number without an end")
+        raise Refused("an infinite number")
     return value
 
 
@@ -76,7 +76,7 @@ def decimal(text):
 
 def _whole(text):
     if len(text) > _LONGEST_NUMBER:
-        raise Refused("a number of too many digits")
+        raise Refused("a number with too many digits")
     return int(text)
 
 

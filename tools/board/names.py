@@ -34,5 +34,5 @@ def find(text, udp_port, seconds=_LISTEN_S):
                 return f"{record.address}:{port}", True
         raise Unreachable(
             f"there is no host named {host!r}, and no board of that name was heard within {seconds:g} s; "
-            "'discover' lists the boards that can be heard"
+            "'discover' lists the boards in reach"
         )

@@ -86,7 +86,7 @@ class Notifications:
     def tell_left_out(self):
         """Print how many were not shown."""
         if self._left_out:
-            print(f"board: {self._left_out} notifications were too many to be shown", file=sys.stderr, flush=True)
+            print(f"board: {self._left_out} notifications were too many to show", file=sys.stderr, flush=True)
             self._left_out = 0
 
 

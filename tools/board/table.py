@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.board.fleet import SILENT_S
-from tools.board.formats import chosen, duration, measure, own_first
+from tools.board.formats import chosen, duration, measure, reading_order
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 24
@@ -52,12 +52,12 @@ def render(fleet, port, ignored=0, now=None, size=None, columns=None):
     `columns` are the readings to show, or None for all."""
     now = time.time() if now is None else now
     if not len(fleet):
-        return Text(f"Listening on UDP port {port}: nobody was heard yet. Ctrl-C ends.")
+        return Text(f"Listening on UDP port {port}: no board was heard yet. Ctrl-C ends.")
     notes = [f"UDP port {port}. Ctrl-C ends."]
     if ignored:
-        notes.append(f"{ignored} datagrams that are no telemetry.")
+        notes.append(f"{ignored} datagrams were not telemetry.")
     if fleet.refused:
-        notes.append(f"{fleet.refused} datagrams of more boards or readings than are kept.")
+        notes.append(f"{fleet.refused} datagrams were refused: too many boards or readings.")
     table = _table_of_readings(fleet, now, size.width if size else None, columns)
     if size and table.row_count + len(fleet) + _LINES_AROUND > size.height:
         table, without_room = _table_of_boards(fleet, now, size, columns)
@@ -75,7 +75,7 @@ def _table_of_boards(fleet, now, size, chosen_readings):
         ("lost", "right", [_loss(board) for board in boards]),
         ("heard", "right", [_heard(board, now) for board in boards]),
     ]
-    names = sorted({name for board in boards for name in board.readings}, key=own_first)
+    names = sorted({name for board in boards for name in board.readings}, key=reading_order)
     for name in chosen_readings or names:
         cells = [Text(_shown(name, board.readings[name]) if name in board.readings else "") for board in boards]
         columns.append((name, "right", cells))
@@ -153,7 +153,7 @@ def _block(board, now, columns, longest):
     ]
     if board.restarts:
         about.append(Text(f"{board.restarts} restarts", "yellow"))
-    readings = [(name, board.readings[name]) for name in sorted(board.readings, key=own_first)]
+    readings = [(name, board.readings[name]) for name in sorted(board.readings, key=reading_order)]
     readings = list(chosen(dict(readings), columns).items())
     rows = []
     for row in range(max(len(about), len(readings))):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
 from tools.board.gate import visible
-from tools.board.verdict import troubles, unread, watch_start
+from tools.board.verdict import never_loaded, troubles, watch_start
 
 IMAGE, FILES = "image", "files"
 RESTART_S = 60
@@ -26,12 +26,12 @@ def update(client, words, say=None):
     """Send what `words` name, and watch the board start with it. Raises ToolError."""
     say = say or _say
     kind, content, names = _read(words)
-    for name, better in unread(names):
+    for name, better in never_loaded(names):
         where = f"; did you mean {better}={name}?" if better else ""
-        say(f"{name}: nothing on a board reads a program there{where}")
+        say(f"{name}: the board loads no programs from there{where}")
     status = _status(client)
     if kind not in status["kinds"]:
-        raise ToolError(f"{client} has one place for its image only, and takes files")
+        raise ToolError(f"{client} has room for one image only; send files instead")
     before = troubles(client)
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
@@ -57,7 +57,7 @@ def _read(words):
     if len(words) == 1 and words[0].endswith(".bin"):
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
-            raise UsageError(f"{words[0]} is no image of an ESP32")
+            raise UsageError(f"{words[0]} is not an image of an ESP32")
         return IMAGE, content, []
     files = {}
     for word in words:
@@ -74,7 +74,7 @@ def _files(path, name):
         found = (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
         return {file.relative_to(path).as_posix(): _content(file) for file in found}
     if name.startswith(("/", "../")):
-        raise UsageError(f"{name}: what is it called on the board? Write name={name}")
+        raise UsageError(f"{name}: which name should it have on the board? Write name={name}")
     return {name[2:] if name.startswith("./") else name: _content(path)}
 
 
@@ -101,7 +101,7 @@ def _status(client):
     except BoardError as error:
         if error.code != METHOD_NOT_FOUND:
             raise
-        raise ToolError(f"{client} has a firmware that cannot be updated over the network") from None
+        raise ToolError(f"{client} has firmware that cannot be updated over the network") from None
 
 
 def _send(client, kind, content, say):
@@ -147,7 +147,7 @@ def _wait_for_verdict(client, status, say):
     end = time.monotonic() + TRIAL_S
     while status["last"] == "on trial":
         if time.monotonic() > end:
-            raise ToolError(f"{client}: the trial of its image has no end")
+            raise ToolError(f"{client}: the trial of its image does not end")
         time.sleep(POLL_S)
         try:
             status = _status(client)

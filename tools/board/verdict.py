@@ -16,7 +16,7 @@ _FINE = ("running", "new")
 _READ_IN = ("services", "sensors", "lib", "firmware")  # folders whose programs the board loads
 
 
-def unread(names):
+def never_loaded(names):
     """Return [(name, where the board would look for it, or None)] for programs that the board will never load."""
     found = []
     for name in names:
@@ -53,7 +53,7 @@ def watch_start(client, names, before, say):
         raise ToolError(f"{client} is in safe mode, without your files: {visible(info['safe_mode'], LONGEST_MESSAGE)}")
     found = [text for text in _troubles(client, info) if text not in before or _is_about(text, names)]
     if found:
-        raise ToolError(f"the files are on {client}, but not all is well: {'; '.join(found)}")
+        raise ToolError(f"the files are on {client}, but there is a problem: {'; '.join(found)}")
 
 
 def _is_about(text, names):
@@ -64,7 +64,7 @@ def _is_about(text, names):
 def _steady(client, say):
     """Return the answer to `info` when the start counts as good, or the board is in safe mode."""
     steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
-    say(f"it runs; watched until it has for {steady_s:g} s")
+    say(f"it runs; watched until it has run for {steady_s:g} s")
     latest, starts, silent_since = 0, 1, None
     while True:
         try:

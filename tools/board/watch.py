@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from tools.board.client import DEFAULT_PORT, ControlClient, anybody
+from tools.board.client import DEFAULT_PORT, ControlClient, accept_any_certificate
 from tools.board.errors import StrangeAnswer, ToolError, Unreachable
 from tools.board.fleet import Fleet
 from tools.board.formats import Csv, Json, Plain, duration
@@ -54,7 +54,7 @@ def discover(port, seconds, count=None, as_json=False):
         if len(fleet):
             _tell_refused(listener, fleet)
             return
-        other = f"; {listener.ignored} datagrams were no telemetry" if listener.ignored else ""
+        other = f"; {listener.ignored} datagrams were not telemetry" if listener.ignored else ""
         raise Unreachable(
             f"no board was heard on UDP port {listener.port} within {seconds:g} s{other}: "
             "is it on this network, and does this computer's firewall let UDP in?"
@@ -63,14 +63,14 @@ def discover(port, seconds, count=None, as_json=False):
 
 def _tell_refused(listener, fleet):
     if listener.ignored:
-        _say(f"{listener.ignored} datagrams were no telemetry")
+        _say(f"{listener.ignored} datagrams were not telemetry")
     if fleet.refused:
-        _say(f"{fleet.refused} datagrams were of more boards or readings than are kept")
+        _say(f"{fleet.refused} datagrams were refused: too many boards or readings")
 
 
 def ask(address, port=DEFAULT_PORT):
     """Return {"device", "port", "kind", "version", "tls", "safe_mode"} from a control server, or {}."""
-    for context in (None, anybody()):
+    for context in (None, accept_any_certificate()):
         with ControlClient(f"{address}:{port}", timeout_s=_ASK_S, context=context) as client:
             try:
                 info = client.call("info", shape=_INFO)

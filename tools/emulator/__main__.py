@@ -81,7 +81,7 @@ def run(board, arguments):
     print(network)
     port = board.name_port(FOLDER / "port")
     print(f"REPL       {MPREMOTE} connect {port}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
-    print(f"drive      {board.drive}, once the bootloader runs: a UF2 file that is copied there is flashed")
+    print(f"drive      {board.drive}; while the bootloader runs, copy a UF2 file there to flash it")
     if board.link and board.link.wait_up(LINK_SEC):
         print(f"ready      after {time.monotonic() - started:.1f} s; Ctrl-C here switches the board off", flush=True)
     elif board.link:

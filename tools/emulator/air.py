@@ -35,7 +35,7 @@ class AccessPoint:
         self.rssi = rssi
         self.on = True
         if self.security not in SECURITIES:
-            raise AirError(f"{self.security!r} is no security of a network: one of {', '.join(SECURITIES)}.")
+            raise AirError(f"{self.security!r} is not a network security: use one of {', '.join(SECURITIES)}.")
         if (self.security == "open") != (not key):
             raise AirError(f"The network {ssid!r} is {self.security}, and {'has' if key else 'has no'} key.")
 

@@ -83,12 +83,12 @@ class Board:
             raise BoardError(f"There is no image {self.image}: make firmware BOARD={self.KIND}")
         self._cable, cable = socket.socketpair()
         control, remote_control = socket.socketpair()
-        self._control = Control(control, self._happened)
+        self._control = Control(control, self._handle_event)
         self._launch(self._console, cable.fileno(), remote_control.fileno())
         cable.close()
         remote_control.close()
 
-    def _happened(self, event):
+    def _handle_event(self, event):
         """Handle an event of the board, in a thread of its own."""
 
     def _launch(self, console, cable, control):

@@ -25,7 +25,7 @@ export class BootRom {
     this.bytes = new Uint8Array(ROM_SIZE);
     this.view = new DataView(this.bytes.buffer);
     this.end = FIRST_FUNCTION;
-    this.#layOut(this.#romFunctions(flash, onUsbBoot));
+    this.#writeTables(this.#romFunctions(flash, onUsbBoot));
     mcu.loadBootrom(new Uint32Array(this.bytes.buffer));
   }
 
@@ -38,7 +38,7 @@ export class BootRom {
     return true;
   }
 
-  #layOut(romFunctions) {
+  #writeTables(romFunctions) {
     const { view } = this;
     const functions = Object.entries(romFunctions).map(([code, body]) => [code, this.#stub(body)]);
     const lookup = this.#stub(() => this.#tableLookup());

@@ -56,10 +56,10 @@ def check_image(path):
     if not path.exists():
         raise BoardError(
             f"There is no image {path}. Build it: make firmware BOARD=PICO_W MPY_DIR=/path/to/micropython "
-            "(docs/add-a-board.md), or give any other one: UF2=/path/to/image.uf2"
+            "(docs/add-a-board.md), or use another one: UF2=/path/to/image.uf2"
         )
     if path.suffix.lower() not in (".uf2", ".bin"):
-        raise BoardError(f"{path} is no image: those of a Pico W end in .uf2 or .bin.")
+        raise BoardError(f"{path} is not an image: images of a Pico W end in .uf2 or .bin.")
     if path.suffix.lower() == ".uf2":
         try:
             chip = Uf2(path).chip
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--count", default="1")
     arguments = parser.parse_args()
     if not arguments.count.isdecimal() or not 1 <= int(arguments.count) <= MOST_BOARDS:
-        raise BoardError(f"N={arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
+        raise BoardError(f"N={arguments.count} boards: use a number from 1 to {MOST_BOARDS}")
     arguments.count = int(arguments.count)
     check_image(arguments.image)
     os.umask(0o077)  # the boards' flash contains settings with secrets
@@ -166,14 +166,14 @@ def run(arguments, lan, boards):
         boards[number] = make_board(number)
         boards[number].on_death = lambda text: print(text, file=sys.stderr, flush=True)
     plural = f"{arguments.count} emulated Pico Ws" if arguments.count > 1 else "An emulated Pico W"
-    print(f"{plural}, {arguments.image}; what they keep is below {FOLDER}")
+    print(f"{plural}, {arguments.image}; their data is below {FOLDER}")
     print(f"network    {network}")
     for number, board in boards.items():
         port = board.name_port(FOLDER / str(number) / "port")
         place = where(board)
         control = f"control {place}:{CONTROL_PORT}   " if place else ""
         print(f"board {number:3}  {control}REPL: {MPREMOTE} connect {port}")
-    print(f"drives     {FOLDER}/<board>/RPI-RP2, once a board's bootloader runs")
+    print(f"drives     {FOLDER}/<board>/RPI-RP2, while a board's bootloader runs")
     if where(boards[1]):
         print("readings   build/venv/bin/python tools/board watch")
     started = time.monotonic()

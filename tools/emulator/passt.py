@@ -27,7 +27,7 @@ class Passt:
     def __init__(self, ports):
         self._program = shutil.which(PROGRAM)
         if not self._program:
-            raise NoRights("There is no passt here, which would do without rights: apt-get install passt")
+            raise NoRights("passt is missing, which needs no special rights: apt-get install passt")
         self._ports = ports
         self._guests = {}  # port of the LAN: Guest
         self._lan = None

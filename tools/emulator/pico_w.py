@@ -53,7 +53,7 @@ class PicoW(Board):
         except BoardError:
             pass  # the board was switched off
 
-    def _happened(self, event):
+    def _handle_event(self, event):
         if event["event"] == "wifi" and self.link:
             self.link.happened(event)
 

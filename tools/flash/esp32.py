@@ -29,7 +29,7 @@ SAYINGS = (
     (r"could not open port|Permission denied|in use|busy", "{port} cannot be opened: another program uses it, or this "
      "user may not (group dialout)."),
     (r"No serial data received|Failed to connect|Wrong boot mode", "The chip at {port} does not answer: hold its BOOT "
-     "button, press RESET, let go of BOOT, and try again."),
+     "button, press RESET, release BOOT, and try again."),
 )  # fmt: skip
 FINAL = 2  # errors that do not depend on the speed
 
@@ -39,7 +39,7 @@ def flash(board, port=None, erase=False, say=print):
     path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
-    say(f"{port}: {path} is to be written")
+    say(f"{port}: {path} will be written")
     for baud in BAUDS:
         output = _esptool(chip, port, baud, path, start, erase, say)
         if output is None:

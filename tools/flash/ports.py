@@ -57,7 +57,7 @@ def _why_closed(port):
     if "://" in port:
         return "nobody answers there"
     if os.name == "posix" and not Path(port).is_char_device():
-        return "it is no serial port"
+        return "it is not a serial port"
     if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
         return "this user may not (sudo usermod -aG dialout $USER, then log in again)"
     return "another program uses it"
@@ -105,7 +105,7 @@ class Connection:
             raise self._gone() from error
 
     def _gone(self):
-        text = f"The board at {self.port} went away, or answers no more: connect it anew, and run this once more."
+        text = f"The board at {self.port} went away or no longer answers: reconnect it and run this again."
         return BoardProblem(text)
 
     def close(self):
@@ -163,7 +163,7 @@ class Connection:
             return False
         self.replace_file(path, content)
         if self.read_file(path) != content:
-            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+            raise BoardProblem("The board's files differ from those sent: run this again.")
         return True
 
     def soft_reset(self):

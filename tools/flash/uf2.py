@@ -15,7 +15,7 @@ class Uf2:
         content = Path(path).read_bytes()
         blocks = [content[start : start + BLOCK] for start in range(0, len(content), BLOCK)]
         if not blocks or any(len(block) < BLOCK or struct.unpack_from("<II", block) != MAGIC for block in blocks):
-            raise ValueError(f"{path} is no UF2 file.")
+            raise ValueError(f"{path} is not a UF2 file.")
         self.chip = FAMILIES.get(struct.unpack_from("<I", blocks[0], 28)[0])
         self.address = struct.unpack_from("<I", blocks[0], 12)[0]
         self.data = b"".join(block[32 : 32 + struct.unpack_from("<I", block, 16)[0]] for block in blocks)

@@ -36,7 +36,7 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
         say(f"{partition.name}: {len(files)} files, {sum(map(len, files.values()))} of {partition.size} bytes")
     say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
     if secret:
-        say(f"{path} holds the passwords and tokens of {config}: give it to nobody.")
+        say(f"{path} contains the passwords and tokens of {config}: do not give it to anyone.")
 
 
 def _read(path):
@@ -61,7 +61,7 @@ def _place(stock, code, rest):
     if not filesystem:
         raise BoardProblem(f"{stock.name} has no partition {FILESYSTEM} for files.")
     if stock.part(filesystem).strip(b"\xff"):
-        raise BoardProblem(f"{stock.name} has files of its own; this is for images as micropython.org has them.")
+        raise BoardProblem(f"{stock.name} contains files; use an image as downloaded from micropython.org.")
     if not romfs:
         return [(filesystem, {**code, **rest}, make_littlefs({**code, **rest}, filesystem))]
     # Code in a ROMFS runs in place and takes no heap. MicroPython looks for it in /rom/lib.
@@ -86,7 +86,7 @@ def _verify(stock, data, places):
         same = same and found.startswith(content)
         same = same and (partition.name == ROMFS or read_littlefs(found, partition) == files)
     if not same:
-        raise BoardProblem("The new image is not what it should be: this is an error of this program.")
+        raise BoardProblem("The new image is wrong: this is an error of this program.")
 
 
 def main():

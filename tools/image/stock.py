@@ -45,7 +45,7 @@ class StockImage:
             return PartitionTable.from_bytes(self.data[at : at + PartitionTable.PART_TABLE_SIZE])
         except (PartitionError, ValueError, struct.error) as error:
             reason = str(error).splitlines()[0]
-            raise BoardProblem(f"{self.name} has no partition table: is it a whole one? {reason}") from error
+            raise BoardProblem(f"{self.name} has no partition table: is it complete? {reason}") from error
 
     def part(self, partition):
         """Return a partition's content, which is empty if the image ends before it."""
@@ -59,10 +59,10 @@ class StockImage:
 
     def _find_version(self):
         if OURS in self.application:
-            raise BoardProblem(f"{self.name} has our firmware already: make flash writes it as it is.")
+            raise BoardProblem(f"{self.name} already has our firmware: make flash writes it unchanged.")
         match = BANNER.search(self.application)
         if not match:
-            raise BoardProblem(f"{self.name} holds no MicroPython.")
+            raise BoardProblem(f"{self.name} contains no MicroPython.")
         return tuple(int(part or 0) for part in match.groups())
 
 
@@ -75,7 +75,7 @@ def chip_of(board):
 def check_chip(data, chip, name):
     """Raise BoardProblem unless `data` begins with an image for the chip."""
     if len(data) < 24 or data[0] != IMAGE_MAGIC:
-        raise BoardProblem(f"{name} is no image of an ESP32 (micropython.org/download has them).")
+        raise BoardProblem(f"{name} is not an image of an ESP32 (download one from micropython.org/download).")
     number = int.from_bytes(data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
     wanted = CHIP_DEFS[chip]
     if number != wanted.IMAGE_CHIP_ID:
@@ -94,4 +94,4 @@ def check_image(data, chip, name):
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BoardProblem(f"{name}: cut off or damaged ({reason}).") from error
     if not whole:
-        raise BoardProblem(f"{name}: damaged, its checksum or hash is another. Download it once more.")
+        raise BoardProblem(f"{name}: damaged: its checksum or hash is wrong. Download it again.")
