@@ -64,7 +64,7 @@ def certify(name, addresses, days, folder, port, say=print):
     files = key_file, certificate_file = Path(folder, name + ".key"), Path(folder, name + ".crt")
     there = [str(file) for file in files if file.exists()]
     if there and not (port and len(there) == len(files)):
-        raise ToolError(f"{' and '.join(there)}: already exists; nothing was written")
+        raise ToolError(f"{' and '.join(there)}: already there; nothing was written")
     try:
         if not there:
             certificate, key = make([name, *addresses], days)
