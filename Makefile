@@ -3,11 +3,11 @@
 PYTHON ?= python3
 VENV := build/venv/bin
 
-# What each type check reads the code as.
+# The ports that the type checks are made for.
 PORTS := unix esp32 rp2
 
 ifdef MICROPYTHON
-# An interpreter that is already built. What it has not frozen in, it reads from the sources.
+# An existing interpreter. It reads modules that are not frozen into it from the sources.
 INTERPRETER := $(abspath $(shell command -v "$(MICROPYTHON)" 2>&1))
 $(if $(INTERPRETER),,$(error MICROPYTHON=$(MICROPYTHON) is not a program))
 export MICROPYPATH := .frozen:$(CURDIR)/lib:$(CURDIR):$(CURDIR)/boards/UNIX/modules
@@ -15,68 +15,68 @@ PROGRAMS := build/programs.python
 else
 INTERPRETER := $(CURDIR)/build/unix/micropython
 IMAGE := unix
-# lwIP's host side is for Linux, and a checkout may be without the ESP32 port.
+# lwIP's host side needs Linux, and a checkout may lack the ESP32 port.
 ESP32_IMAGE := $(and $(filter Linux,$(shell uname -s)),\
     $(if $(MPY_DIR),$(wildcard $(MPY_DIR)/ports/esp32/modsocket.c),Debian),unix-esp32-sockets)
 PROGRAMS := build/programs.python+compiler
 endif
 
-# Processes that run the tests on this computer: most of the tests wait most of their time.
+# The number of processes for the tests on this computer. Most tests wait most of the time.
 TEST_JOBS ?= 2
 
-# The folder that is the filesystem of the board on this computer.
+# The folder with the files of the board on this computer.
 DISK ?= build/disk
 
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
-# Bytecode beside the sources would touch their folders, and with them what is frozen.
+# Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
 .PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
 .NOTPARALLEL:
 
-# A target's group stands before its text: ## group: text.
+# Each target has its group and its text in a comment: ## group: text.
 help: ## work: show this list
 	@group() { printf '%s\n' "$$2"; sed -n "s/^\([a-z0-9-]*\):.*## $$1: \(.*\)/\1|\2/p" $(MAKEFILE_LIST) | \
 	        while IFS='|' read -r target text; do printf '  make %-18s  %s\n' "$$target" "$$text"; done; echo; }; \
 	group try 'Try it without a board'; group board 'Put it onto a board, talk to boards'; group test 'Test it'; \
 	group measure 'Measure it'; group work 'Work on it, release it'
 
-# The firmware runs in build/disk, as on a board that has its own filesystem. Its settings hold secrets: what it writes is
-# for this user only. In a terminal it is a job of its own (set -m), so that Ctrl-C reaches the firmware, which ends as it
-# should, and not make.
+# The firmware runs in build/disk, as on a board with its own filesystem. Its settings contain secrets, so only this user
+# may read the files that it writes. In a terminal it is a job of its own (set -m), so that Ctrl-C stops the firmware
+# properly and does not reach make.
 run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
 	@mkdir -p $(DISK)
 	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
-	    flock -n 9 || { echo "make run runs already in $(DISK). DISK=<another folder> is another board." >&2; exit 1; }; \
+	    flock -n 9 || { echo "make run is already running in $(DISK). Use DISK=<another folder> for another board." >&2; exit 1; }; \
 	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
-# The image of a chip is made of Debian's sources.
+# The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
 test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
-tools: build/venv/tools ## board: install what build/venv/bin/python tools/board needs (docs/tools.md)
+tools: build/venv/tools ## board: install the packages for build/venv/bin/python tools/board (docs/tools.md)
 
-venv: build/venv/installed ## work: install all Python packages, for tests, certificates and serial ports too
+venv: build/venv/installed ## work: install all Python packages, also for tests, certificates and serial ports
 
 unix: build/unix/micropython ## work: build the image for this computer, build/unix/micropython
 
-unix-esp32-sockets: build/unix-esp32-sockets/micropython ## work: build that image with the ESP32's socket layer, for tests
+unix-esp32-sockets: build/unix-esp32-sockets/micropython ## work: build the same image with the ESP32's socket layer, for tests
 
 bench: $(IMAGE) build/venv/bench ## measure: measure speed and memory (QUICK=1)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
 
-soak: $(IMAGE) build/venv/installed ## test: try millions of messages and random faults (SOAK_MINUTES=30)
+soak: $(IMAGE) build/venv/installed ## test: run millions of messages with random faults (SOAK_MINUTES=30)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/soak --minutes $(SOAK_MINUTES)
 
 fuzz: build/venv/fuzz ## test: fuzz the firmware's parsers, guided by coverage (FUZZ_SECONDS=60)
 	$(VENV)/python tests_host/fuzz --seconds $(FUZZ_SECONDS)
 
-lint: build/venv/installed build/typings/installed ## test: run ruff, and a type check against each port
+lint: build/venv/installed build/typings/installed ## test: run ruff, and a type check for each port
 	$(VENV)/ruff check
 	@for port in $(PORTS); do \
 	    echo "mypy ($$port)"; \
@@ -84,10 +84,10 @@ lint: build/venv/installed build/typings/installed ## test: run ruff, and a type
 	        --cache-dir build/cache/mypy-$$port || exit; \
 	done
 
-reference: ## work: write docs/reference.md anew from the library's docstrings
+reference: ## work: update docs/reference.md from the library's docstrings
 	@$(PYTHON) tools/reference.py
 
-clean: ## work: remove build/, and with it build/disk
+clean: ## work: remove build/, including build/disk
 	rm -rf build
 
 # --- the image for this computer
@@ -98,7 +98,7 @@ SOURCES := --mpy-dir "$(MPY)"
 else
 MPY := $(CURDIR)/build/src/micropython
 SOURCES := micropython mbedtls
-# A tarball has no git tag, and the one of the repository around it would be wrong.
+# A tarball has no git tag, and the tag of this repository would be wrong.
 MPY_TAG = MICROPY_GIT_TAG=$(firstword $(subst +, ,$(subst micropython-,v,$(notdir $(realpath $(MPY))))))
 endif
 
@@ -111,7 +111,7 @@ MPY_MAKE = +@$(MPY_TAG) MICROPY_MPYCROSS=$(CURDIR)/build/mpy-cross/mpy-cross $(M
 FROZEN := $(shell find lib firmware boards/UNIX -name '*.py')
 FROZEN_FOLDERS := $(shell find lib firmware boards/UNIX -type d ! -name __pycache__)
 
-# The board's folder, and what else its image is made of.
+# Each variant's board folder and further sources.
 VARIANTS := unix unix-esp32-sockets
 build/unix/%: VARIANT := UNIX
 build/unix/micropython: $(wildcard boards/UNIX/*)
@@ -125,13 +125,13 @@ $(VARIANTS:%=build/%/micropython): build/%/micropython: build/%/frozen.stamp $(F
 	$(MPY_MAKE) -C $(MPY)/ports/unix BUILD=$(CURDIR)/build/$* VARIANT_DIR=$(CURDIR)/boards/$(VARIANT) LWIP_DIR=$(LWIP)
 	@touch $@
 
-# MicroPython's makefiles notice changed files. They do not notice a changed manifest or a removed file, …
+# MicroPython's makefiles notice changed files, but not a changed manifest or a removed file ...
 $(VARIANTS:%=build/%/frozen.stamp): build/%/frozen.stamp: build/%/config.stamp manifest.py boards/UNIX/manifest.py \
         $(FROZEN_FOLDERS)
 	@rm -rf build/$*/frozen_mpy build/$*/frozen_content.c
 	@touch $@
 
-# … nor other options or other sources than at the last build.
+# ... nor options or sources that differ from the last build.
 $(VARIANTS:%=build/%/config.stamp): build/%/config.stamp: build/mpy-cross.stamp boards/UNIX/mpconfigvariant.mk
 	@rm -rf build/$*
 	@mkdir -p build/$*
@@ -141,7 +141,7 @@ build/mpy-cross.stamp: build/micropython.stamp
 	@rm -rf build/mpy-cross
 	@touch $@
 
-# Rewritten when another MicroPython is in use.
+# Rewritten when another MicroPython is used.
 build/micropython.stamp: $(PROGRAMS) FORCE
 	@$(PYTHON) tools/setup/sources.py $(SOURCES) --stamp $@
 
@@ -169,7 +169,7 @@ build/venv/installed: requirements.txt tools/board/requirements.txt | build/prog
 	    -r tools/board/requirements.txt -r requirements.txt
 	@touch build/venv/tools $@
 
-hashes: build/venv/installed ## work: write the Python packages' hashes anew, after a change of a requirements.in
+hashes: build/venv/installed ## work: update the Python packages' hashes after a change of a requirements.in
 	@$(VENV)/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
 	@$(VENV)/python tools/setup/hashes.py
 
@@ -185,7 +185,7 @@ build/venv/fuzz: tests_host/fuzz/requirements.txt build/venv/installed
 	    { echo "make fuzz needs atheris, which has no wheel for this Python. The property tests need none."; exit 1; }
 	@touch $@
 
-# The database that takes our telemetry in a test; without it, that test says so and is skipped.
+# A test sends our telemetry to this database. Without it, the test is skipped with the reason.
 build/influxdb.stamp: $(PROGRAMS)
 	@$(PYTHON) tools/setup/sources.py influxdb || echo "No InfluxDB: its test will be skipped."
 	@touch $@
@@ -206,7 +206,7 @@ include boards/rp2.mk boards/esp32.mk tools/emulator/emulator.mk
 
 CHIP_BOARDS := $(RP2_BOARDS) $(ESP32_BOARDS)
 
-# Debian's sources are for boards that need no driver from elsewhere, and the ESP32's need ESP-IDF.
+# Debian's sources suffice for boards that need no further driver. ESP32 boards need ESP-IDF.
 WITHOUT_DRIVER := $(filter-out $(patsubst boards/%/driver,%,$(wildcard boards/*/driver)),$(RP2_BOARDS))
 RELEASED := $(sort $(if $(MPY_DIR),$(RP2_BOARDS) $(if $(IDF_PATH),$(ESP32_BOARDS)),$(WITHOUT_DRIVER)))
 release: ## work: build all images that can be built here, checksums and notes, in build/release/ (MPY_DIR=)

@@ -1,4 +1,4 @@
-# Images for the ESP32 family: make firmware BOARD=ESP32_S3 MPY_DIR=micropython. docs/esp32.md explains the ways.
+# Images for the ESP32 family: make firmware BOARD=ESP32_S3 MPY_DIR=micropython. docs/esp32.md explains the choices.
 
 ESP32_BOARDS := $(notdir $(patsubst %/mpconfigboard.cmake,%,$(shell grep -l esp32/board.cmake boards/*/mpconfigboard.cmake)))
 
@@ -10,19 +10,19 @@ ESP32_IDF_PY := $(shell command -v idf.py)
 ESP32_DOCKER = $(shell for program in docker podman; do \
     $$program info > /dev/null 2>&1 && { echo $$program; break; }; done)
 
-# Espressif's container (the one that mpbuild takes), of the release that this MicroPython is tested with.
+# Espressif's container (mpbuild uses the same), of the ESP-IDF release that this MicroPython is tested with.
 ESP32_IDF = $(shell sed -n 's/^IDF_\(NEWEST_\)\?VER=//p' $(MPY)/tools/ci.sh | tail -n 1)
 ESP32_CONTAINER = espressif/idf:$(or $(ESP32_IDF),v5.2.2)
 
-# A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
+# Each board has its own: code compiled by another release's mpy-cross would be linked without an error, but fail.
 ESP32_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
 .PHONY: firmware image emulate-esp32
 
-# A program of ESP-IDF's, whose environment may have to be loaded first.
+# Runs a program of ESP-IDF, and loads ESP-IDF's environment first if necessary.
 ESP32_ENVIRONMENT = $(if $(ESP32_IDF_PY),,. "$(IDF_PATH)/export.sh" > /dev/null &&)
 
-# MicroPython's build. Without a compiler for bytecode it would build one, into the BUILD that is meant for the image.
+# MicroPython's build. Without MICROPY_MPYCROSS it would build mpy-cross into the image's BUILD.
 ESP32_MAKE = $(ESP32_ENVIRONMENT) MICROPY_MPYCROSS=$(ESP32_MPYCROSS) $(MAKE) --no-print-directory \
     -C $(MPY)/ports/esp32 BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) CMAKE_ARGS=-DFIRMWARE_VERSION=$(VERSION)
 
@@ -30,7 +30,7 @@ ESP32_MAKE = $(ESP32_ENVIRONMENT) MICROPY_MPYCROSS=$(ESP32_MPYCROSS) $(MAKE) --n
 esp32-mpy-cross:
 	+@$(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
 
-# ESP-IDF's own build knows what has changed.
+# ESP-IDF's own build finds what has changed.
 firmware: boards/esp32.mk $(if $(and $(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
 ifndef MPY_DIR
 	@$(call ESP32_SAY,The image of $(BOARD) needs a MicroPython checkout with its submodules: MPY_DIR=micropython.)
@@ -48,12 +48,12 @@ else ifneq ($(ESP32_DOCKER),)
 	    make firmware BOARD=$(BOARD) MPY_DIR="$(MPY)"
 else
 	@$(call ESP32_SAY,The image of $(BOARD) is built with ESP-IDF $(patsubst espressif/idf:%,%,$(ESP32_CONTAINER)): \
-	    neither IDF_PATH is set nor does docker or podman run here.)
+	    IDF_PATH is not set, and neither docker nor podman runs here.)
 endif
 
 define ESP32_SAY
 { echo "$(strip $(1))" \
-    "Any one of these does it:"; \
+    "Choose one of these:"; \
   echo "  without a toolchain: make image BOARD=$(BOARD) BASE=<a .bin file from micropython.org/download>"; \
   echo "  with ESP-IDF:        . <esp-idf>/export.sh; make firmware BOARD=$(BOARD) MPY_DIR=micropython"; \
   echo "  with a container:    start docker or podman; make firmware BOARD=$(BOARD) MPY_DIR=micropython"; \
@@ -82,7 +82,7 @@ else
 	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
-image: build/venv/installed ## board: make an ESP32's image from a stock one (BOARD=, BASE=, CONFIG=)
+image: build/venv/installed ## board: make an ESP32's image from a stock image (BOARD=, BASE=, CONFIG=)
 	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)
 	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
 

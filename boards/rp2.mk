@@ -4,15 +4,15 @@ RP2_BOARDS := $(notdir $(patsubst %/mpconfigboard.cmake,%,$(shell grep -l rp2/bo
 
 ifneq ($(filter $(BOARD),$(RP2_BOARDS)),)
 
-# STOCK=1: the same chip without our files, as a stock image is, for the tests of what `make deploy` puts there.
+# STOCK=1 builds an image without our files, like a stock image, to test `make deploy`.
 OUT := build/$(BOARD)$(if $(STOCK),-stock)
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' firmware/__init__.py)
 
-# The date in the image is that of the sources, so that the same sources give the same bytes. MicroPython's tools write
-# sets down, whose order follows PYTHONHASHSEED: the names of a pin that has two (tools/boardgen.py).
+# The image has the date of the sources, so that the same sources give the same bytes. MicroPython's tools/boardgen.py
+# writes a set (the two names of a pin), whose order depends on PYTHONHASHSEED.
 RP2_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),315532800)
 
-# What the linker and the drive of the bootloader have to know (UF2 specification, "Family ID").
+# The chip's number for the bootloader's drive (UF2 specification, "Family ID").
 ifneq ($(shell grep '"mcu": "rp2350"' boards/$(BOARD)/board.json),)
 UF2_FAMILY := 0xe48bff59
 else
@@ -28,11 +28,11 @@ RP2_TAG = $(MPY_TAG)
 SOURCES += lwip pico-sdk tinyusb
 endif
 
-# PPP needs a patch, the one that fits the release. It goes into a tree of links to the sources, which stay as they are.
+# PPP needs the patch for the release. It is applied to a tree of links, so that the sources do not change.
 RP2_PATCHES := $(if $(shell grep PPP_LWIP boards/$(BOARD)/mpconfigboard.h),$(wildcard boards/patches/*.patch))
 RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
 
-# A board's own: code that another release's mpy-cross has compiled is linked without a word, and wrong.
+# Each board has its own: code compiled by another release's mpy-cross would be linked without an error, but fail.
 RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
 RP2_FROZEN := $(shell find $(if $(STOCK),,lib firmware) boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*')
@@ -52,7 +52,7 @@ $(OUT)/firmware.uf2: $(OUT)/cmake/firmware.elf
 	@cp $(OUT)/cmake/firmware.bin $(OUT)/firmware.bin
 	@$(PYTHON) $(MPY)/tools/uf2conv.py -c -b 0x10000000 -f $(UF2_FAMILY) -o $@ $(OUT)/firmware.bin > /dev/null
 
-# ninja knows what has changed. A checkout may have changed, too.
+# ninja finds what has changed, also in a checkout.
 $(OUT)/cmake/firmware.elf: $(OUT)/config.stamp manifest.py $(RP2_FROZEN) $(if $(MPY_DIR),FORCE)
 	+@$(RP2_TAG) $(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
 	@$(RP2_TAG) SOURCE_DATE_EPOCH=$(RP2_EPOCH) PYTHONHASHSEED=0 MICROPY_MPYCROSS=$(RP2_MPYCROSS) \

@@ -180,7 +180,7 @@ def platform(device_of_session):
 
 @pytest.fixture
 def networked():
-    """Skips a test that needs the network, where there is none."""
+    """Skips a test that needs the network if there is none."""
     if network_missing:
         pytest.skip(network_missing)
 

@@ -18,7 +18,7 @@ class DeviceError(AssertionError):
 
 
 class Device:
-    """`port` is that of the board. The REPL is taken with the first command."""
+    """`port` is the board's serial port. The first command enters the REPL."""
 
     def __init__(self, port):
         self.port = port
@@ -38,7 +38,7 @@ class Device:
                     raise
 
     def close(self):
-        """Let go of the port; the board goes on with what it does."""
+        """Close the port; the board's program goes on."""
         if self._transport:
             self._transport.close()
             self._transport = None
@@ -57,7 +57,7 @@ class Device:
         self.close()
 
     def console(self):
-        """What the board has printed that nobody has read."""
+        """Return the board's unread output."""
         fd = os.open(self.port, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             return os.read(fd, 65536).decode(errors="replace")
@@ -67,7 +67,7 @@ class Device:
             os.close(fd)
 
     def run(self, code, timeout=20):
-        """Execute code on the board and return what it prints; `timeout` seconds may pass without output."""
+        """Execute code on the board and return its output; `timeout` seconds may pass without output."""
         self.start(code)
         return self.finish(timeout)
 
@@ -94,7 +94,7 @@ class Device:
         return self._transport.eval(expression)
 
     def write_file(self, path, content):
-        """Put a file onto the board, unless it is there already."""
+        """Put a file onto the board, unless it is already there."""
         if not self._transport:
             self.open()
         if not self._same_file(path, content):

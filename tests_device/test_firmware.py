@@ -249,7 +249,7 @@ def test_the_link_is_lost_and_comes_back(firmware, control):
 
 
 class NameServer(threading.Thread):
-    """A name server for one name, silent until told otherwise, and an NTP server at the same address."""
+    """A name server for one name, silent at first, and an NTP server at the same address."""
 
     def __init__(self, address):
         super().__init__(daemon=True)

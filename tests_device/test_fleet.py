@@ -1,4 +1,4 @@
-"""`make fleet` as people use it: what it prints, its console, the tools beside it. On emulated Pico Ws."""
+"""`make fleet` with emulated Pico Ws, as people use it: its output, its console, and the tools beside it."""
 
 import json
 import os
@@ -79,7 +79,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
-    """A fleet with a network interface, in a network namespace where nothing else is."""
+    """A fleet with a network interface, in an otherwise empty network namespace."""
     if not os.access("/dev/net/tun", os.W_OK) or not shutil.which("unshare"):
         pytest.skip("needs a network interface of its own, and util-linux")
     fleet = Fleet(tmp_path_factory.mktemp("fleet"), ("unshare", "--net"))

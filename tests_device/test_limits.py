@@ -1,4 +1,4 @@
-"""lwIP's limits on the chip: reached, told, and left again.
+"""lwIP's limits on the chip are reached, reported, and left again.
 
 They are set in boards/rp2/lwip/lwipopts.h and boards/esp32/sdkconfig.board.
 """

@@ -193,7 +193,7 @@ def test_provision_writes_checks_and_starts(new_board, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "") and "written and read back" in done.stdout
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "is there already" in done.stdout
+    assert done.returncode == 0 and "is already there" in done.stdout
     file.write_text('{"telemetry": {"port": 99999}}')
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "telemetry.port: 99999" in done.stderr

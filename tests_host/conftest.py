@@ -1,8 +1,8 @@
 """Collects each contract test once per interpreter, and runs it there in a process of its own.
 
     cpython         the Python that runs pytest
-    micropython     what the environment variable MICROPYTHON names, build/unix/micropython where it is not set
-    esp32           what ESP32_SOCKETS names, build/unix-esp32-sockets/micropython where it is not set, with the peers
+    micropython     the program in the environment variable MICROPYTHON, by default build/unix/micropython
+    esp32           the program in ESP32_SOCKETS, by default build/unix-esp32-sockets/micropython, with the peers
                     on the loopback inside its process
     esp32_tap       the same, with the peers behind an Ethernet interface
 

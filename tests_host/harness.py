@@ -322,7 +322,7 @@ def peer_name():
 # Peers
 
 class Peer:
-    """A raw TCP connection on the other side; `port` is that of its end which connected."""
+    """A raw TCP connection on the other side; `port` is the port of the connecting end."""
 
     def __init__(self, number, port):
         self._number = number

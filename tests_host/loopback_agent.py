@@ -30,7 +30,7 @@ def _hex(data):
 
 
 class _TcpPeer:
-    """One raw TCP connection: keeps what it receives, and how the connection ended."""
+    """One raw TCP connection: keeps the received data and the kind of its end."""
 
     def __init__(self, sock):
         sock.setblocking(False)
@@ -47,7 +47,7 @@ class _TcpPeer:
         self.rounds = 0
 
     def turn(self):
-        """Read and write what is possible now."""
+        """Read and write as much as possible now."""
         try:
             if self.is_reading and self.state == 'open':
                 self._read()

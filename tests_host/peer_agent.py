@@ -33,7 +33,7 @@ def pattern(size, start=0):
 
 
 class TcpPeer(asyncio.Protocol):
-    """One raw TCP connection: keeps what it receives, and how the connection ended."""
+    """One raw TCP connection: keeps the received data and the kind of its end."""
 
     def __init__(self, listener=None):
         self.listener = listener
@@ -195,7 +195,7 @@ class Session:
                     continue
 
     async def do_refusing(self):
-        """A port that refuses connections: bound, so that nobody else gets it, and not listening."""
+        """A port that refuses connections: it is bound, so that it stays reserved, but not listening."""
         sock = socket.socket()
         sock.bind((self.ip, 0))
         self._keep(HeldSockets(sock))
@@ -257,7 +257,7 @@ class Session:
         self._thing(number).transport.write(pattern(int(size), int(start)))
 
     async def do_echo(self, number, rounds, size):
-        """Send a message, wait until it comes back, and so on: `rounds` tells how far it got."""
+        """Send a message and wait until it comes back, repeatedly: `rounds` counts the messages."""
         self._thing(number).echo(int(rounds), int(size))
 
     async def do_rounds(self, number):
@@ -299,7 +299,7 @@ class Session:
             sock.shutdown(socket.SHUT_WR)
 
     async def do_tls(self, number, side, certificate, ciphers):
-        """Turn a connection to TLS, after which it sends and receives as before; the state tells how it went."""
+        """Start TLS on a connection, which then sends and receives as before; the state shows the result."""
         peer = self._thing(number)
         certificate = os.path.join(TLS_DIR, certificate + '.crt')
         if side == 'server':

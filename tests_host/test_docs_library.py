@@ -113,7 +113,7 @@ def test_the_client(run):
 
 
 def test_the_client_without_a_server(run):
-    with socket.socket() as bound:      # bound, so that nobody else gets the port, and not listening
+    with socket.socket() as bound:      # bound, so that the port stays reserved, but not listening
         bound.bind(('127.0.0.1', 0))
         program = run('client', ("'192.168.1.10', 7777", "'127.0.0.1', %d" % bound.getsockname()[1]))
         line, end = program.rest()

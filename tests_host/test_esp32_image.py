@@ -23,7 +23,7 @@ except OSError as error:
 
 @pytest.fixture
 def run(esp32, tmp_path):
-    """Runs code in a process of its own, and returns what it prints."""
+    """Runs code in a process of its own, and returns its output."""
 
     def run(code, **environment):
         done = subprocess.run([esp32.command[0], '-c', code], cwd=tmp_path, env={**os.environ, **environment},

@@ -1,4 +1,4 @@
-"""Targets of the Makefile that were called with what makes no sense: one line tells, and nothing is built."""
+"""Calls of make with wrong values: one line says what is wrong, and nothing is built."""
 
 import os
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(command):
-    """(whether it failed, its errors). The make that runs the tests hands nothing on to this one."""
+    """Return (whether it failed, its errors). Variables of the make that runs the tests are not passed on."""
     kept = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MICROPYTHON", "BOARD")}
     done = subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
@@ -38,7 +38,8 @@ def test_help_has_every_target_once_in_a_group():
     makefiles = [ROOT / "Makefile", *ROOT.glob("boards/*.mk"), *ROOT.glob("tools/**/*.mk")]
     text = "".join(makefile.read_text() for makefile in makefiles)
     documented = re.findall(r"^([a-z0-9-]+):.*## (.*)$", text, re.MULTILINE)
-    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    words = ["make", "--no-print-directory", "help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     groups = [part.splitlines() for part in done.stdout.strip().split("\n\n")]
     assert len(groups) > 3 and all(len(group) > 1 and not group[0].startswith(" ") for group in groups)
     lines = [line for group in groups for line in group[1:]]
@@ -50,8 +51,8 @@ def test_help_has_every_target_once_in_a_group():
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--image", "README.md"], "README.md is no image: those of a Pico W end in .uf2 or .bin.\n"),
-        (["--image", "README.md", "--count", "many"], "N=many boards: from 1 to 200 can be had\n"),
+        (["--image", "README.md"], "README.md is not an image: images of a Pico W end in .uf2 or .bin.\n"),
+        (["--image", "README.md", "--count", "many"], "N=many boards: use a number from 1 to 200\n"),
         (["--image", "no/such.uf2"], "There is no image no/such.uf2."),
     ],
 )

@@ -1,6 +1,6 @@
 """MicroWebSrv2 on our library, with the file put in as docs/porting.md says.
 
-MICROWEBSRV2=<a checkout of github.com/jczic/MicroWebSrv2> is where it is; without it there is nothing to test.
+MICROWEBSRV2= names a checkout of github.com/jczic/MicroWebSrv2; without it the tests are skipped.
 """
 import base64
 import http.client

@@ -61,5 +61,5 @@ def test_the_compiler_of_a_release_is_one_file(monkeypatch, tmp_path, version):
 def test_a_compiler_that_there_is_not_or_that_is_another(monkeypatch, tmp_path):
     with pytest.raises(BoardProblem, match="no compiler for MicroPython 1.99.0"):
         fetch(monkeypatch, tmp_path, (1, 99, 0))
-    with pytest.raises(BoardProblem, match="is not what it was"):
+    with pytest.raises(BoardProblem, match="its hash is wrong"):
         fetch(monkeypatch, tmp_path, (1, 25, 0), status=1)

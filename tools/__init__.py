@@ -1,1 +1,1 @@
-"""What runs on the developer's computer. A package of its own, so that another of this name is not found first."""
+"""Programs for the developer's computer. This is a package so that Python does not find another one with this name."""

@@ -16,8 +16,8 @@ HEAD = """\
 `make reference` makes this page from the docstrings of [`lib/XAsyncSockets.py`](../lib/XAsyncSockets.py) and the types
 of [`lib/XAsyncSockets.pyi`](../lib/XAsyncSockets.pyi). [library.md](library.md) explains the library with programs.
 
-`f(A, B)` stands for a function that is called with an A and a B, `any` for what you give, `bytes-like` for any object
-of the buffer protocol. An event that is None is not set.
+`f(A, B)` is a function that is called with an A and a B. `any` is a value of your own, which the library passes on.
+`bytes-like` is any object with the buffer protocol. An event that is None is not set.
 
 These arguments mean the same everywhere:
 
@@ -26,32 +26,32 @@ These arguments mean the same everywhere:
 COMMON = {
     "asyncSocketsPool": "the pool that manages the socket",
     "asyncSocket": "the socket",
-    "onDataRecv": "the handler, which is called once for this receive, with the data",
-    "onDataSent": "the handler, which is called once for this send, when the system has all of it",
-    "onDataRecvArg, onDataSentArg": "what the handler gets as its last argument",
-    "timeoutSec": "the seconds that the receive may take, from the call on; None for no limit",
-    "keyfile, certfile, ca_certs": "paths of files in the format PEM: the own key, its certificate, and those to trust",
+    "onDataRecv": "the handler, called once for this receive, with the data",
+    "onDataSent": "the handler, called once for this send, when the system has taken all the data",
+    "onDataRecvArg, onDataSentArg": "the last argument of the handler",
+    "timeoutSec": "the time in seconds that the receive may take; None means no limit",
+    "keyfile, certfile, ca_certs": "paths of PEM files: your key, its certificate, and the certificates to trust",
     "server_side, serverSide": "True for the side that accepted the connection",
 }
 FIRST = ["XAsyncSocketsPool", "XTimer", "XAsyncTCPServer", "XAsyncTCPClient", "XAsyncUDPDatagram", "XClosedReason"]
-WITHOUT_TEXT = ["XClosedReason"]  # its names say it
+WITHOUT_TEXT = ["XClosedReason"]  # its names explain it
 NOT_SHOWN = ["self"]
 WORDS = {"_Address": "(ip, port)", "_Pool": "XAsyncSocketsPool", "_Socket": "socket.socket", "_T": "any",
          "Any": "any", "Buffer": "bytes-like", "Self": "XAsyncSocket"}  # fmt: skip
 
 
 class Undocumented(Exception):
-    """A public name without a docstring, or without a type."""
+    """A public name has no docstring or no type."""
 
 
 def read_classes(path):
-    """{name: its class} of a module's public ones."""
+    """Return {name: node} of a module's public classes."""
     found = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
     return {node.name: node for node in found if not node.name.startswith("_")}
 
 
 def functions(node):
-    """{name: function} of a class, the getters of its properties included."""
+    """Return {name: node} of a class's functions, including the getters of properties."""
     found = {}
     for part in node.body:
         if isinstance(part, ast.FunctionDef):
@@ -64,13 +64,13 @@ def kind_of(function):
 
 
 def paragraphs(text):
-    """Each in one line. What is said about private names is not for this page."""
+    """Return the paragraphs, each as one line. Those about private names are left out."""
     found = [" ".join(part.split()) for part in text.split("\n\n")]
     return [part for part in found if "`_" not in part]
 
 
 def type_words(annotation):
-    """A type as people say it."""
+    """Return a type in readable form."""
     if annotation is None:
         return "any"
     text = re.sub(r"_Event\[(\w+)\]", r"Callable[[\1], object] | None", ast.unparse(annotation))
@@ -79,7 +79,7 @@ def type_words(annotation):
 
 
 def arguments(function, typed):
-    """[(name, type, default or "")] of a function."""
+    """Return [(name, type, default or "")] for the arguments of a function."""
     names = [argument for argument in function.args.args if argument.arg not in NOT_SHOWN]
     types = {argument.arg: argument.annotation for argument in typed.args.args}
     defaults = [ast.unparse(each) for each in function.args.defaults]
@@ -106,7 +106,7 @@ def describe_function(title, function, typed, text):
 
 
 class Page:
-    """The page, made of what the two files say about each class."""
+    """The page, generated from the two files, class by class."""
 
     def __init__(self):
         self.classes = read_classes(LIBRARY)
@@ -127,7 +127,7 @@ class Page:
         return re.sub(r"^((?:- |  ).*\n)\n(?=- )", r"\1", text, flags=re.MULTILINE)
 
     def describe(self, name):
-        """The parts of a class's section."""
+        """Yield the parts of a class's section."""
         node, own, types = self.classes[name], functions(self.classes[name]), functions(self.typed[name])
         bases = [base.id for base in node.bases if base.id in self.classes]
         inherited = {member for base in bases for member in functions(self.classes[base])}
@@ -154,7 +154,7 @@ class Page:
                 yield from describe_function(owner + member, function, types[member], docstring(function, name))
 
     def unexplained(self):
-        """What no text explains: "class.member(argument)"."""
+        """Yield the arguments that no text explains, as "class.member(argument)"."""
         common = ", ".join(COMMON).split(", ")
         for name, node in self.classes.items():
             own, types = functions(node), functions(self.typed[name])
@@ -166,7 +166,7 @@ class Page:
                         yield f"{name}.{member}({argument})"
 
     def attributes(self, name, own, text):
-        """{name: type and default} of the attributes, with the properties that only CPython has."""
+        """Return {name: type and default} of the attributes, including properties that only CPython has."""
         found, values = {}, assigned(self.classes[name])
         for part in self.typed[name].body:
             if isinstance(part, ast.AnnAssign):
@@ -187,7 +187,7 @@ class Page:
 
 
 def assigned(node):
-    """{name: what is assigned to it} in the body of a class or a module."""
+    """Return {name: assigned value} from the body of a class or a module."""
     found = [part for part in node.body if isinstance(part, ast.Assign)]
     return {target.id: part.value for part in found for target in part.targets if isinstance(target, ast.Name)}
 
@@ -208,7 +208,7 @@ def item(names, kind, words):
 
 
 def items(paragraph, kinds):
-    """The paragraph, with a list item for each sentence that begins with the name of an attribute."""
+    """Yield the paragraph; each sentence that begins with the name of an attribute becomes a list item."""
     name = "(?:" + "|".join(kinds or ["(?!)"]) + ")"
     names = rf"{name}(?:(?:, | or | and ){name})*"
     for piece in re.split(rf"(?:^|(?<=[.:] ))(?={names}(?: \(alias \w+\))?[:,])", paragraph):

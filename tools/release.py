@@ -1,4 +1,4 @@
-"""`make release`: collects the images that were built into build/release/<version>/, with checksums and notes."""
+"""`make release`: collects the built images in build/release/<version>/, with checksums and notes."""
 
 import argparse
 import hashlib
@@ -14,7 +14,7 @@ LIBRARY = ["lib/XAsyncSockets.py", "lib/XAsyncSockets.pyi"]
 
 
 class ReleaseError(Exception):
-    """Why there is no release."""
+    """The release cannot be made; the message says why."""
 
 
 def version():
@@ -22,18 +22,18 @@ def version():
 
 
 def changes(number, text):
-    """The section of a version in the change log."""
+    """Return the section of a version in the change log."""
     match = re.search(rf"^## {re.escape(number)}\b.*?\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if not match or not match.group(1).strip():
-        raise ReleaseError(f"CHANGELOG.md says nothing of {number}: write a section with this title")
+        raise ReleaseError(f"CHANGELOG.md has no section for {number}: write one with this title")
     return match.group(1).strip()
 
 
 def images(build, board):
-    """[(file, its name in the release)] of a board."""
+    """Return [(file, its name in the release)] for a board."""
     folder = build / board
     found = [name for name in IMAGES if (folder / name).exists()]
-    if "firmware.uf2" in found:  # it has what is in the .bin
+    if "firmware.uf2" in found:  # the .uf2 file has the same content
         found.remove("firmware.bin")
     if not found:
         raise ReleaseError(f"{folder} has no image: make firmware BOARD={board}")
@@ -63,7 +63,7 @@ def notes(number, said, sizes, left_out):
     lines = [f"# XAsyncSockets {number}", "", said, "", "## Files", "", "| file | bytes |", "| --- | --- |"]
     lines += [f"| {name} | {size} |" for name, size in sizes.items()]
     if left_out:
-        lines += ["", f"Not built here: {', '.join(left_out)}. docs/release.md tells what they need."]
+        lines += ["", f"Not built here: {', '.join(left_out)}. docs/release.md says what they need."]
     lines += ["", f"Built from {commit()}. `sha256sum -c SHA256SUMS` checks the files."]
     return "\n".join(lines) + "\n"
 
@@ -80,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("boards", nargs="*")
     parser.add_argument("--left-out", nargs="*", default=[], metavar="BOARD", help="boards that are not built here")
-    parser.add_argument("--check", action="store_true", help="only see whether CHANGELOG.md has the version")
+    parser.add_argument("--check", action="store_true", help="only check that CHANGELOG.md has the version")
     options = parser.parse_args()
     log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     try:

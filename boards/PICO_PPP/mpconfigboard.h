@@ -1,6 +1,6 @@
 #define MICROPY_HW_BOARD_NAME               "Raspberry Pi Pico with PPP"
 
-// 768 KiB of the 2 MiB of flash are firmware.
+// The firmware has 768 KiB of the 2 MiB of flash.
 #define MICROPY_HW_FLASH_STORAGE_BYTES      (1280 * 1024)
 
 #define MICROPY_PY_NETWORK                  (1)

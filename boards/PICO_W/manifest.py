@@ -1,4 +1,4 @@
 include("../rp2/manifest.py")
 
-# Bluetooth stays what it is in stock firmware.
+# Bluetooth is the same as in stock firmware.
 require("aioble")

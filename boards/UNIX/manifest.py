@@ -1,6 +1,6 @@
 include("../../manifest.py")
 
-# What a board's port has and MicroPython's unix port has not.
+# Modules that boards' ports have and MicroPython's unix port does not.
 freeze("modules")
 
 # MicroPython's ssl module is part of micropython-lib, which only a full checkout (MPY_DIR=) has.

@@ -5,7 +5,7 @@
 // Ticks wrap around as on a 32-bit chip (2^30), so that code which forgets time.ticks_diff() fails here too.
 #define MICROPY_PY_TIME_TICKS_PERIOD (1 << 30)
 
-// Lets the tests see whether a handler runs with the heap locked.
+// Shows the tests whether a handler runs with the heap locked.
 #define MICROPY_PY_MICROPYTHON_HEAP_LOCKED (1)
 
 // Ctrl-C is raised at the next bytecode and not out of the signal handler, which may have interrupted a garbage
@@ -13,5 +13,5 @@
 #undef MICROPY_ASYNC_KBD_INTR
 #define MICROPY_ASYNC_KBD_INTR (0)
 
-// Where names were found last (py/map.c). The default is for a chip's memory; a message takes 4 % less with this.
+// The cache of name look-ups (py/map.c). Its default suits a chip's memory; a message takes 4 % less time with this.
 #define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE (1024)

@@ -1,5 +1,5 @@
-// Python's heap grows into the system's, and takes the largest free block of it at the last. Here some of that is kept
-// for the system: Wi-Fi, lwIP and TLS allocate what they need when they need it.
+// Python's heap grows into the system's heap, and at last takes its largest free block. This file reserves some of it for
+// the system, because Wi-Fi, lwIP and TLS allocate memory when they need it.
 //
 // gc_get_max_new_split() tells the collector how large a new part of Python's heap may be (MicroPython's py/gc.c). The
 // linker puts this function in its place: board.cmake.
@@ -17,7 +17,7 @@ size_t __wrap_gc_get_max_new_split(void);
 size_t __wrap_gc_get_max_new_split(void) {
     size_t block = __real_gc_get_max_new_split();
     if (block > heap_caps_get_largest_free_block(INTERNAL)) {
-        return block; // it is external memory, which the system does not need
+        return block; // external memory, which the system does not need
     }
     size_t reserve = BOARD_SYSTEM_RESERVE;
     wifi_mode_t mode;

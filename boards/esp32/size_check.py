@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How much of its partition an application leaves. Fails where that is too little for what is to come.
+"""Prints how much of its partition an application leaves. Fails if this is too little for later changes.
 
     size_check.py partition-table.bin micropython.bin
 """
@@ -14,7 +14,7 @@ MAGIC, APPLICATION = 0x50AA, 0
 
 
 def smallest_place(table):
-    """The size of the smallest partition for applications: an update may go into any of them."""
+    """Return the size of the smallest application partition, because an update may go into any of them."""
     entries = [ENTRY.unpack_from(table, at) for at in range(0, len(table) - ENTRY.size + 1, ENTRY.size)]
     sizes = [size for magic, kind, _, _, size, _, _ in entries if (magic, kind) == (MAGIC, APPLICATION)]
     if not sizes:

@@ -1,11 +1,11 @@
-# What all RP2 boards of this project have in common. Included by their mpconfigboard.cmake.
+# The common settings of all RP2 boards. Included by their mpconfigboard.cmake.
 
 set(MICROPY_PY_LWIP ON)
 
 # Boards freeze the library and the firmware; MICROPY_FROZEN_MANIFEST on the command line still wins.
 set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 
-# Our lwipopts.h stands before the port's own, which it includes.
+# Our lwipopts.h comes first and includes the port's.
 include_directories(BEFORE ${CMAKE_CURRENT_LIST_DIR}/lwip)
 
 list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/lwip/listener.c)
@@ -16,5 +16,5 @@ if(FIRMWARE_VERSION)
     list(APPEND MICROPY_DEF_BOARD FIRMWARE_VERSION="${FIRMWARE_VERSION}")
 endif()
 
-# Same sources, same bytes, wherever they lie: no path of the building machine in the image.
+# The image contains no path of the building machine, so the same sources give the same bytes everywhere.
 add_compile_options(-ffile-prefix-map=${MICROPY_DIR}=micropython -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)

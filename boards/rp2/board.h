@@ -5,6 +5,6 @@
     "XAsyncSockets " FIRMWARE_VERSION ", MicroPython " MICROPY_GIT_TAG " on " MICROPY_BUILD_DATE
 #endif
 
-// What listen() without an argument queues. The port's own default of 2 refuses the third of three clients
-// that come while the program is busy.
+// The queue of listen() without an argument. With the port's default of 2, the third client is refused while the program
+// is busy.
 #define MICROPY_PY_SOCKET_LISTEN_BACKLOG_DEFAULT (8)

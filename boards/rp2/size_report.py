@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What an image takes: flash and RAM, in all and ours.
+"""Prints the flash and RAM that an image takes: in all, and our part.
 
     size_report.py firmware.elf
 
-Fails where the image reaches into the filesystem, which nothing else checks.
+Fails if the image reaches into the filesystem; nothing else checks this.
 """
 
 import re
@@ -16,7 +16,7 @@ FROZEN = re.compile(
     r"^(?:fun_data|children|proto_fun|raw_code|const_(?:obj|qstr)_table_data|const_obj|frozen_module)_(\w+)$")
 OURS = {"the library": ("XAsyncSockets",), "the firmware": ("firmware_", "main", "board_support")}
 LWIP_POOL = re.compile(r"^(?:memp_memory_\w+_base|ram_heap)$")
-FULL = 0.95  # of the flash for firmware: time to think about it
+FULL = 0.95  # of the flash for firmware: warn above this
 
 
 def tool(name, *arguments):
@@ -43,7 +43,7 @@ def total(table, pattern, prefixes=("",)):
 
 
 def filesystem_start(elf, address):
-    """The filesystem's first byte in flash: the second word of the port's block device (rp2_flash.c)."""
+    """Return the address of the filesystem in flash: the second word of the port's block device (rp2_flash.c)."""
     device = address["rp2_flash_obj"]
     dump = tool("objdump", "--full-contents", f"--start-address={device}", f"--stop-address={device + 8}", elf)
     words = dump.splitlines()[-1].split()[1:3]

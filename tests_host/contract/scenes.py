@@ -93,7 +93,7 @@ class Recorder:
 
 
 def serve(pool, on_accepted, **kwargs):
-    """A server of the library, with small buffers unless told otherwise."""
+    """A server of the library, with small buffers by default."""
     if not ('recvBufSlots' in kwargs or 'bufSlots' in kwargs):
         kwargs['recvBufSlots'] = XBufferSlots(16, BUFFER_SIZE)
     server = XAsyncTCPServer.Create(pool, free_addr(), **kwargs)

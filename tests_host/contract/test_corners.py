@@ -81,7 +81,7 @@ def test_a_peer_that_goes_on_reading_is_waited_for():
     for _ in range(3):
         before = link.peer.received_count()
         link.peer.resume()
-        wait(lambda: link.peer.received_count() > before)   # what the system holds; the library gives no more now
+        wait(lambda: link.peer.received_count() > before)   # the system's buffers are full
         link.peer.pause()
         link.pump_for(900)
     assert link.peer.received_count() < size, 'the peer was to be slow'
@@ -263,7 +263,7 @@ def test_a_queue_gives_each_object_to_one_thread():
 
 
 def full_udp(number):
-    """A UDP socket whose system queue is full, which is told by that errno, and its recorder."""
+    """A UDP socket whose system queue is full, which this errno shows, and its recorder."""
     needs_host()
     doubles.install()
     library, scenes = names()

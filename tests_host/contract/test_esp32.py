@@ -46,7 +46,7 @@ def number_of(function, *args):
 
 
 def polled(sock, mask=IN | OUT | HUP, ms=0):
-    """What poll tells of a socket."""
+    """The events that poll reports for a socket."""
     poller = select.poll()
     poller.register(sock, mask)
     found = poller.poll(ms)
@@ -91,7 +91,7 @@ def sockets_left():
 
 
 def events_in(pool, ms):
-    """Events that a pool handles in a while: many where it spins."""
+    """The number of events that a pool handles in a while: many if it spins."""
     start = now_ms()
     count = 0
     while elapsed_ms(start) < ms:

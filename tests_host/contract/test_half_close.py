@@ -1,4 +1,4 @@
-"""OnPeerFinished: where it is set, the peer's end of sending does not end the connection."""
+"""OnPeerFinished: if it is set, the connection goes on after the peer has finished sending."""
 from harness import (
     ESP32,
     MANY,
@@ -19,7 +19,7 @@ from XAsyncSockets import XAsyncTCPClient, XClosedReason
 
 
 def half_closing(**kwargs):
-    """Links whose end of the peer's sending is told, accepted and outgoing."""
+    """Links with OnPeerFinished set, accepted and outgoing."""
     for outgoing in (False, True):
         link = Link(outgoing, **kwargs)
         link.client.OnPeerFinished = finished_of(link)

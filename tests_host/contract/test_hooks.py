@@ -422,7 +422,7 @@ def test_own_socket_closes_for_an_exceptional_condition():
 
 
 def test_own_client_class_is_one_of_ours():
-    """A program may look at what it gets: every socket is an XAsyncSocket."""
+    """A program may check the type: every socket is an XAsyncSocket."""
     pool = XAsyncSocketsPool()
     server, client, peer, events = accepted(pool)
     for socket in (server, client, XAsyncUDPDatagram.Create(pool)):

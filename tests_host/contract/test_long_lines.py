@@ -1,4 +1,4 @@
-"""OnLineTooLong: where it is set, a line that exceeds the buffer is skipped to its end, and the receive goes on."""
+"""OnLineTooLong: if it is set, a line longer than the buffer is skipped to its end, and the receive goes on."""
 from harness import (
     elapsed_ms,
     needs_plain,
@@ -19,7 +19,7 @@ LONG = b'x' * (BUFFER_SIZE + 1)
 
 
 def skipping():
-    """Links whose lines that are too long are told, accepted and outgoing."""
+    """Links with OnLineTooLong set, accepted and outgoing."""
     for outgoing in (False, True):
         link = Link(outgoing)
         link.client.OnLineTooLong = lambda client: link.events.called(client is link.client)

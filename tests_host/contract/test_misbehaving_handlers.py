@@ -1,4 +1,4 @@
-"""Handlers that misbehave, at every event: every other socket goes on, and nothing is told twice or not at all."""
+"""Handlers that misbehave, at every event: all other sockets go on, and each event is reported exactly once."""
 from harness import (
     CHIP,
     ESP32,
@@ -73,11 +73,11 @@ class Scene(Recorder):
         self._note('ended', socket, reason)
 
     def end_of(self, socket):
-        """The reasons that were told of its end."""
+        """The reasons of its end, as reported."""
         return [event[2] for event in list(self.events) if event[0] == 'ended' and event[1] is socket]
 
     def goes_on(self):
-        """The bystander is served, and was told nothing."""
+        """The other connection is served and has seen no event."""
         answers = Recorder()
         self.bystander.client.AsyncRecvLine(answers.received)
         self.bystander.client.AsyncSendData(b'ping\n', answers.sent)

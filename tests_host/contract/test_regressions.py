@@ -145,7 +145,7 @@ def test_handlers_set_right_after_create_in_another_thread():
 
 
 def test_a_datagram_for_which_there_is_no_memory_is_dropped():
-    """It would be there again at once, and so for ever."""
+    """Otherwise it would come again and again, for ever."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     pool.OnException = events.raised

@@ -40,7 +40,7 @@ def line_server(pool):
 
 
 def assert_idle(pool):
-    """A wait costs next to nothing while nobody speaks."""
+    """A wait costs almost nothing while all connections are silent."""
     used = cpu_ms()
     pool.PollEvents(600)
     assert cpu_ms() - used < 100, cpu_ms() - used

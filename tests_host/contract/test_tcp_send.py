@@ -156,7 +156,7 @@ def test_the_queue_limit_is_one_of_bytes_and_holds_per_connection():
 
 
 def test_a_full_queue_bounds_what_is_held():
-    """Between two drains no more than the limit is taken: the rest is in the system's buffers."""
+    """Between two drains no more than the limit is accepted; the rest is in the system's buffers."""
     link = slow_link(limit=50000)
     fill_queue(link, piece=1000)
     more = 0

@@ -1,4 +1,4 @@
-"""What the library tells of itself: names of reasons, the repr of each kind, errors that have no other place."""
+"""Names of reasons, the repr of each kind of socket, and errors that only OnException reports."""
 from harness import (
     CHIP,
     ESP32,
@@ -117,7 +117,7 @@ def one_slot():
 
 
 def none_created(pool, addr, **kwargs):
-    """The exception that is told where Create returns None."""
+    """The exception reported when Create returns None."""
     told = Recorder()
     pool.OnException = told.raised
     assert XAsyncTCPClient.Create(pool, addr, **kwargs) is None

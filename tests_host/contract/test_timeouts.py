@@ -52,7 +52,7 @@ def test_data_in_time_ends_the_timeout():
 
 
 def test_a_peer_that_drips_does_not_put_its_timeout_off():
-    """A timeout is for the whole line, or all of the bytes; else a few slow peers could hold a server for ever."""
+    """A timeout is for the whole line or all the bytes; otherwise a few slow peers could block a server for ever."""
     for method in ('AsyncRecvLine', 'AsyncRecvData'):
         link = Link()
         start = now_ms()
@@ -157,7 +157,7 @@ def test_many_timeouts_fire_each_in_its_turn():
 
 
 def test_ended_timeouts_cost_nothing():
-    """A receive with a timeout, again and again: the processor time per turn stays that of a few."""
+    """Repeated receives with a timeout: the processor time per turn does not grow."""
     link = Link()
 
     def echo_rounds(rounds):

@@ -22,7 +22,7 @@ CERTIFICATE = certificate()
 
 
 def secure_link(outgoing, **kwargs):
-    """A link with TLS on it; the library is the server where it accepted."""
+    """A link with TLS; the library is the server if it accepted the connection."""
     link = Link(outgoing, **kwargs)
     link.peer.start_tls('server' if outgoing else 'client')
     context = client_context() if outgoing else server_context()
@@ -82,7 +82,7 @@ def test_many_lines_in_one_record():
 
 
 def test_what_tls_holds_behind_a_full_buffer():
-    """One record of many buffers, of which nobody asks for more than the first: no poll() tells of the rest."""
+    """One record fills many buffers, and only the first is asked for: poll() does not report the rest."""
     size = 40 * BUFFER_SIZE
     for outgoing in (False, True):
         link = secure_link(outgoing)
@@ -96,7 +96,7 @@ def test_what_tls_holds_behind_a_full_buffer():
 
 
 def test_a_connection_that_is_silent_after_the_handshake_lives_on():
-    """MicroPython does not tell when the handshake is over, so its time limit must not end what is only silent."""
+    """MicroPython does not show the end of the handshake, so its time limit must not end a silent connection."""
     XAsyncTCPClient.HandshakeSec = 1
     links = [secure_link(outgoing) for outgoing in (False, True)]
     start = now_ms()
@@ -285,7 +285,7 @@ def test_a_handshake_does_not_hold_the_others_up():
 
 
 def test_plain_data_before_tls_is_an_error():
-    """It could have been injected by somebody on the way."""
+    """An attacker could have injected it."""
     link = Link()
     lines = link.read_lines(1)
     link.peer.send(b'STARTTLS\nINJECTED\n')
@@ -296,7 +296,7 @@ def test_plain_data_before_tls_is_an_error():
 
 
 def test_an_end_without_close_notify_is_an_error():
-    """What came is delivered, but somebody on the way may have cut off the rest."""
+    """The data received is delivered, but an attacker may have cut off the rest."""
     for outgoing in (False, True):
         for pending in (False, True):
             link = secure_link(outgoing)

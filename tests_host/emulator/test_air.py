@@ -1,4 +1,4 @@
-"""The computer's side of the virtual Wi-Fi: addresses, who hears whom, the console's commands."""
+"""The computer's side of the virtual Wi-Fi: addresses, delivery of frames, the console's commands."""
 
 import socket
 import struct

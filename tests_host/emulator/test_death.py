@@ -1,4 +1,4 @@
-"""An emulator whose process dies: who waits for the board is told at once, with what it said last."""
+"""An emulator whose process dies: the waiting program gets an error at once, with its last output."""
 
 import os
 import signal

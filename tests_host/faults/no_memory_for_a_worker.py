@@ -1,4 +1,4 @@
-"""A worker whose handler finds no memory; prints what its connection and the next one are told."""
+"""A worker whose handler finds no memory; prints the events of its connection and of the next one."""
 import socket
 import time
 

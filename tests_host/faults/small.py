@@ -1,4 +1,4 @@
-"""A server in a small heap: lines, data, and its own state. Without `try`: what is not handled below ends it.
+"""A server in a small heap: lines, data, and its own state. It has no `try`, so an unhandled error ends it.
 
     small.py PORT THREADS
 """

@@ -67,7 +67,7 @@ class Small:
             time.sleep(0.05)
 
     def end(self):
-        """What it wrote, and how it ended where it did so by itself."""
+        """Its output, and its exit status if it ended by itself."""
         status = self.process.poll()
         self.process.kill()
         self.process.wait()
@@ -125,7 +125,7 @@ def flood(small, do, count=200):
 
 
 def suffer(small, *attack, count):
-    """Attack twice: the second time must take no more memory for good than the first."""
+    """Attack twice: the second attack must not take more memory permanently than the first."""
     states = []
     for _ in range(2):
         clients = flood(small, *attack, count)
@@ -178,7 +178,7 @@ def test_no_memory_for_an_entry_of_the_poll_set(bounded, crumbs):
 
 
 def test_no_memory_for_a_worker(bounded):
-    """Its connection is closed and told so; the worker lives, and serves the next."""
+    """Its connection is closed with its event; the worker goes on and serves the next one."""
     run = subprocess.run([bounded.command[0], str(HERE / 'no_memory_for_a_worker.py')],
                          env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=PATIENCE_SEC * 2)

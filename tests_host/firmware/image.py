@@ -34,7 +34,7 @@ def merge(base, extra):
 
 
 def image_environment(**extra):
-    """The environment for the image: what it has not frozen in, it reads from the sources."""
+    """The environment for the image: it reads modules that are not frozen in from the sources."""
     environment = dict(os.environ, **extra)
     path = [environment.get("MICROPYPATH", ".frozen"), *map(str, SOURCES)]
     environment["MICROPYPATH"] = ":".join(path)
@@ -172,7 +172,7 @@ class BoardProcess:
         return "".join(self.output)
 
     def wait_for(self, pattern, start=0):
-        """The match of `pattern` in what is printed from line `start` on."""
+        """The match of `pattern` in the output from line `start` on."""
 
         def found():
             for line in self.output[start:]:

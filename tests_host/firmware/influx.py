@@ -29,7 +29,7 @@ def _field(text):
 
 
 def parse(line):
-    """(measurement, tags, fields) of one line with its end; AssertionError where it is none."""
+    """(measurement, tags, fields) of one line with its end; AssertionError if it is not a line."""
     match = _LINE.fullmatch(line)
     assert match, f"no line of InfluxDB's protocol: {line!r}"
     tags = [pair for pair in re.findall(rf"({_KEY})=({_KEY})", match.group(2))]

@@ -2,7 +2,7 @@
 
     micropython kill_at.py FOLDER ARCHIVE NUMBER before|after
 
-Prints how many operations there were, where it came to its end.
+Prints the number of operations if the program reached its end.
 """
 
 import os

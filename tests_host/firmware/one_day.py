@@ -96,7 +96,7 @@ class Day:
         return self.used_when_settled()
 
     def used_when_settled(self):
-        """The least that is in use within some turns: what is closed is let go in one of the next."""
+        """The least memory in use within some turns: closed sockets are freed in one of the next turns."""
         least = None
         for _ in range(30):
             gc.collect()

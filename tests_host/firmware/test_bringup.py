@@ -16,7 +16,7 @@ from tools.emulator.modem import Modem
 
 
 class Listener:
-    """Keeps what it is told, and checks that up and down come in turn."""
+    """Records the events, and checks that up and down alternate."""
 
     def __init__(self):
         self.told = []

@@ -376,7 +376,7 @@ def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, 
     real = {"open": open, "rename": os.rename, "remove": os.remove}
 
     def rename_as_fat(source, target):
-        """It removes what it replaces first (extmod/vfs_fat.c)."""
+        """It first removes the file that it replaces (extmod/vfs_fat.c)."""
         if os.path.exists(target):
             os.remove(target)
         os.replace(source, target)

@@ -1,4 +1,4 @@
-"""The documentation says what is so: its tables are compared with the firmware, its programs run."""
+"""The documentation is true: its tables are compared with the firmware, and its programs are run."""
 
 import json
 import re
@@ -89,7 +89,11 @@ def test_every_command_of_make_has_a_target():
             assert target in targets, f"{page.name}: make {target}"
 
 
-def test_every_page_is_reached_from_the_readme():
-    text = (ROOT / "README.md").read_text()
-    missing = [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in text]
-    assert not missing
+def test_every_page_is_in_the_index_once_and_the_index_in_the_readme():
+    linked = re.findall(r"\]\(([a-z0-9-]+\.md)\)", (DOCS / "index.md").read_text())
+    assert sorted(linked) == sorted(page.name for page in DOCS.glob("*.md") if page.name != "index.md")
+    assert "](docs/index.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_fits_on_a_screen_and_a_half():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 90

@@ -1,4 +1,4 @@
-"""The image as a user meets it: it boots, tells where it can be reached, sends, answers, and ends on Ctrl-C."""
+"""The image as a user sees it: it boots, prints its addresses, sends, answers, and ends on Ctrl-C."""
 
 import ipaddress
 import json

@@ -1,4 +1,4 @@
-"""A real InfluxDB takes the board's datagrams as they are, and gives every point back.
+"""A real InfluxDB accepts the board's datagrams unchanged, and returns every point.
 
 The server is Debian's: the program that INFLUXD names, the one that make has unpacked, or the one on PATH.
 """
@@ -78,7 +78,7 @@ class Database:
         raise AssertionError("influxd does not answer")
 
     def stop(self):
-        self.process.kill()  # what it has stored is not wanted any more
+        self.process.kill()  # its data is no longer needed
         self.process.wait(PATIENCE_S)
         self.log.close()
 

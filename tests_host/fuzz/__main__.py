@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing, for as long as told: `python tests_host/fuzz --seconds 60 [--only TARGET]`.
+"""Coverage-guided fuzzing, for a given time: `python tests_host/fuzz --seconds 60 [--only TARGET]`.
 
 atheris changes inputs so that they reach code which no input has reached before. An input that breaks a promise of
-targets.py ends the run, and lies in build/fuzz/: put it into corpus/<target>/, where the tests find it, and mend the
+targets.py ends the run, and lies in build/fuzz/: put it into corpus/<target>/, where the tests find it, and fix the
 code.
 """
 import argparse
@@ -28,7 +28,7 @@ SEEDS = {
 
 
 def fuzz(target, seconds):
-    """In a process of its own, which atheris ends. Returns True where nothing was found."""
+    """Fuzz in a process of its own, which atheris ends. Return True if no fault was found."""
     work = ROOT / 'build' / 'fuzz' / target
     work.mkdir(parents=True, exist_ok=True)
     if target in SEEDS:
@@ -59,7 +59,7 @@ def main():
         del sys.argv[1]
         inside(target)
     parser = argparse.ArgumentParser(description='Coverage-guided fuzzing.')
-    parser.add_argument('--seconds', type=int, default=60, help='of each target')
+    parser.add_argument('--seconds', type=int, default=60, help='time for each target')
     parser.add_argument('--only')
     options = parser.parse_args()
     targets = [options.only] if options.only else ['control', 'config', 'telemetry']

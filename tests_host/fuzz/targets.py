@@ -37,7 +37,7 @@ def promise(holds, what, *about):
 
 
 class StillClock(Clock):
-    """Time that goes on only when told."""
+    """A clock that advances only on request."""
 
     def __init__(self):
         self.now = (1 << 30) - 500      # the counter is about to wrap

@@ -1,4 +1,4 @@
-"""What anybody can send to the tools on this computer: datagrams, and the answers of a board that is none.
+"""Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
 Nothing of it ends a tool, makes it grow, or reaches the terminal as a command. Each attack is bounded and on the
 loopback; `pytest -s` shows what was tried.
@@ -67,7 +67,7 @@ def send(port, datagrams):
         for datagram in datagrams:
             data = datagram if isinstance(datagram, bytes) else datagram.encode()
             sender.sendto(data, ("127.0.0.1", port))
-            time.sleep(0.001)  # the buffer of a socket is not what is tried here
+            time.sleep(0.001)  # this test is not about the socket's buffer
 
 
 def is_harmless(text):
@@ -82,7 +82,7 @@ def test_no_datagram_ends_a_stream(tool, form):
     code, output, errors = watching.wait()
     assert code == 0
     assert is_harmless(output) and is_harmless(errors)
-    refused = int(re.search(r"(\d+) datagrams were no telemetry", errors).group(1))
+    refused = int(re.search(r"(\d+) datagrams were not telemetry", errors).group(1))
     assert refused == len(DATAGRAMS)
     print(f"watch {form}: {refused} datagrams refused, {len(STRANGE)} strange ones shown")
     if form == "--json":
@@ -93,7 +93,7 @@ def test_no_datagram_ends_a_stream(tool, form):
 
 def test_no_datagram_ends_or_commands_the_table(terminal):
     watching = terminal("watch", "--port", "0")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     send(port, [*DATAGRAMS, *STRANGE])
     watching.wait_for("attic")
     send(port, ["board,device=zz-last a=42.5\n"])
@@ -116,7 +116,7 @@ def test_discover_says_what_it_refused(tool):
     discovering = tool("discover", "--count", "1", "--seconds", PATIENCE_S, "--port", "0")
     send(discovering.port(), [*DATAGRAMS, "board,device=attic a=1\n"])
     code, _, errors = discovering.wait()
-    assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were no telemetry\n"
+    assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were not telemetry\n"
 
 
 def test_boards_that_do_not_exist_fill_no_memory():
@@ -140,7 +140,7 @@ def test_an_address_has_no_more_than_its_part_of_the_places():
 
 
 class Impostor:
-    """Something that listens where a board should be. `reply(request)` is what it sends, str or bytes."""
+    """A false board. `reply(request)` returns its answer, str or bytes."""
 
     def __init__(self, reply):
         self.requests = []
@@ -214,7 +214,7 @@ LINES = [
 
 @contextlib.contextmanager
 def one_clear_error():
-    """For the parts of a command: what is raised is what the command prints and ends with."""
+    """For parts of a command: the exception is the command's last output."""
     with pytest.raises(ToolError) as raised:
         yield
     text = str(raised.value)
@@ -287,7 +287,7 @@ def test_answers_cannot_command_the_terminal(tool, impostor):
 
 
 def endless(request):
-    """Notifications for as long as anybody takes them, or 20 s; never an answer but to `help`."""
+    """Send notifications for 20 s, or until the connection ends, and answer only `help`."""
     if request["method"] == "help":
         yield answer(request, ["ping: pong"])
     note = json.dumps({"jsonrpc": "2.0", "method": "telemetry" + EVIL, "params": {"x": EVIL + "y" * 3000}}) + "\n"
@@ -313,7 +313,7 @@ def test_endless_notifications_leave_the_prompt_usable(terminal, impostor):
     shell = terminal("shell", impostor(endless).host, "--timeout", "2")
     memory = shell.watch_memory()
     shell.wait_for("127.0.0.1>")
-    shell.wait_for("notifications were too many to be shown")
+    shell.wait_for("notifications were too many to show")
     shell.type("ping\r")
     shell.wait_for("did not answer within 2 s")
     shell.wait_for("127.0.0.1>")

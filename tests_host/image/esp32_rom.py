@@ -16,7 +16,7 @@ DEFL_BEGIN, DEFL_DATA, ERASE_FLASH = 0x10, 0x11, 0xD0
 
 
 class Esp32:
-    """`flash` is what is in it; `fastest` the baud rate that its line carries; `console` what it prints at a boot."""
+    """`flash` is its content, `fastest` the highest baud rate of its line, `console` its output at a boot."""
 
     def __init__(self, chip, fastest=921600, console=b""):
         self.chip = chip
@@ -41,7 +41,7 @@ class Esp32:
                 return
             with connection:
                 try:
-                    # Again and again: who opens the port throws away what has come already.
+                    # Repeatedly, because opening the port discards earlier input.
                     while not select.select([connection], [], [], 0.2)[0]:
                         connection.sendall(self.console if self.written else b"waiting for download\r\n")
                     self._talk(connection)

@@ -85,7 +85,7 @@ def test_an_image_with_secrets_is_for_this_user_only_and_says_so(made, tmp_path)
     (tmp_path / "config.json").write_text('{"control": {"token": "a long secret"}}')
     result = made("ESP32_C3", stock_image("esp32c3", tmp_path), config=tmp_path / "config.json")
     assert (tmp_path / "out" / "firmware.bin").stat().st_mode & 0o777 == 0o600
-    assert f"holds the passwords and tokens of {tmp_path / 'config.json'}" in result.said[-1]
+    assert f"contains the passwords and tokens of {tmp_path / 'config.json'}" in result.said[-1]
 
 
 def test_the_name_of_an_image_tells_whether_there_are_secrets_in_it(tmp_path, monkeypatch):
@@ -160,14 +160,14 @@ def damaged(data, at):
     "change, problem",
     [
         (lambda data: data[: len(data) - 60000], "stock.bin: application: cut off or damaged"),
-        (lambda data: data[:0x6800], "has no partition table: is it a whole one"),
-        (lambda data: damaged(data, len(data) - 20000), "stock.bin: application: damaged, its checksum or hash"),
+        (lambda data: data[:0x6800], "has no partition table: is it complete"),
+        (lambda data: damaged(data, len(data) - 20000), "stock.bin: application: damaged: its checksum or hash"),
         (lambda data: damaged(data, 40), "stock.bin: bootloader: damaged"),
         (lambda data: data[0xF000:], "has no partition table"),
-        (lambda data: b"<html>", "stock.bin is no image of an ESP32"),
-        (lambda data: b"<html>" + data[6:], "stock.bin is no image of an ESP32"),
-        (lambda data: b"", "stock.bin is no image of an ESP32"),
-        (lambda data: data.ljust(0x200000 - 0x1000, b"\xff") + b"files", "stock.bin has files of its own"),
+        (lambda data: b"<html>", "stock.bin is not an image of an ESP32"),
+        (lambda data: b"<html>" + data[6:], "stock.bin is not an image of an ESP32"),
+        (lambda data: b"", "stock.bin is not an image of an ESP32"),
+        (lambda data: data.ljust(0x200000 - 0x1000, b"\xff") + b"files", "stock.bin contains files"),
     ],
     ids=["truncated", "cut short", "flipped bit", "bootloader", "app only", "page", "long page", "empty", "used"],
 )
@@ -182,8 +182,8 @@ def test_a_bad_file_is_one_sentence_and_nothing_is_written(made, tmp_path, chang
     "options, problem",
     [
         ({"text": b"MicroPython v1.21.0 on x"}, "stock.bin is MicroPython 1.21.0; ours is for 1.22 or later"),
-        ({"text": b"Arduino"}, "stock.bin holds no MicroPython"),
-        ({"text": b"MicroPython v1.25.0\0XAsyncSockets.py\0"}, "has our firmware already: make flash"),
+        ({"text": b"Arduino"}, "stock.bin contains no MicroPython"),
+        ({"text": b"MicroPython v1.25.0\0XAsyncSockets.py\0"}, "already has our firmware: make flash"),
         ({"filesystem": 0x10000}, "The partition vfs has 65536 bytes; our files .* do not fit"),
         ({"romfs": 0x4000}, "The partition romfs has 16384 bytes; our files .* do not fit"),
         ({"label": "ffat"}, "no partition vfs for files"),

@@ -4,7 +4,7 @@
 
 Each interpreter runs `served.py` with one way of threading after the other; the stories (stories.py) run beside each
 other all the time. Ten times they pause: then only the listening sockets may be left, no descriptor more than
-before, and no more memory. The exit status is 1 where anything was not as promised. MICROPYTHON names the interpreter
+before, and no more memory. The exit status is 1 if a promise was broken. MICROPYTHON names the interpreter
 as in the other tests.
 """
 import argparse

@@ -52,7 +52,7 @@ def open_files():
 
 
 class Connection:
-    """What a connection's State is: its name, and what is watched about it."""
+    """The State of a connection: its name, and data for the checks."""
 
     def __init__(self):
         self.name = None
@@ -139,7 +139,7 @@ class Served:
         client.AsyncRecvLine(self.on_line)
 
     def do_echo(self, client, rest):
-        """Send as many bytes back as told, once they have come."""
+        """Receive the requested number of bytes, and send them back."""
         client.AsyncRecvData(int(rest), self.on_data, None, 60)
 
     def on_data(self, client, data, arg):
@@ -149,7 +149,7 @@ class Served:
         client.State.in_handler = False
 
     def do_download(self, client, rest):
-        """Send as many bytes of the pattern as told, each chunk from the completion of the one before."""
+        """Send the requested number of bytes of the pattern, each chunk when the one before is complete."""
         self.on_sent(client, (int(rest), 0))
         client.AsyncRecvLine(self.on_line)
 
@@ -202,7 +202,7 @@ class Served:
         client.Close()
 
     def do_slow(self, client, rest):
-        """Take a while, as told in milliseconds."""
+        """Wait the requested number of milliseconds."""
         time.sleep(int(rest) / 1000)
         self.do_line(client, 'slept')
 

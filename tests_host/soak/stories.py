@@ -1,7 +1,7 @@
 """What peers do in the soak, and what they must see: each story knows every byte that is due to it, in order.
 
-A story is a coroutine of `Stories`, named `story_…`. It fails by raising; `told` counts how often each was told to its
-end. The stories under FAULTS break something on purpose, and check what is still promised then.
+A story is a coroutine of `Stories`, named `story_…`. It fails by raising; `told` counts how often each story
+reached its end. The stories under FAULTS break something on purpose, and check the promises that still hold.
 """
 import asyncio
 import random
@@ -109,7 +109,7 @@ class Link:
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """The UDP side: what is sent comes back at most once, and as it was."""
+    """The UDP side: each datagram comes back at most once, and unchanged."""
 
     def __init__(self):
         self.waiting = Counter()
@@ -347,7 +347,7 @@ class Stories:
             pass
 
     async def story_skipped_line(self, link):
-        """A line longer than the buffer is told of, and the next one comes."""
+        """A line longer than the buffer is reported, and the next one is received."""
         if await link.ask('skip') != 'skipping':
             raise Unexpected('not served')
         for number in range(random.randint(1, 5)):
@@ -386,7 +386,7 @@ class Stories:
 
     async def story_descriptor_flood(self, link):
         """More connections than the server has descriptors; then it serves again."""
-        if self.flooding or random.random() > 0.05:     # rare, because everybody waits meanwhile
+        if self.flooding or random.random() > 0.05:     # rare, because everything waits meanwhile
             return
         self.floods += 1
         self.flooding += 1

@@ -1,4 +1,4 @@
-"""A few seconds of the soak, so that it is known to work when it is wanted; threads are where that finds most."""
+"""A few seconds of the soak test, to keep it working. With threads it finds most."""
 import subprocess
 import sys
 from pathlib import Path

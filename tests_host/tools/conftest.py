@@ -1,4 +1,4 @@
-"""Fixtures: the firmware's image as a process (those of tests_host/firmware), and the tool as another one."""
+"""Fixtures: the firmware's image as a process (from tests_host/firmware), and the tool as another process."""
 
 import importlib.util
 import sys

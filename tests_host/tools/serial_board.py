@@ -126,13 +126,13 @@ class SerialBoard:
         return ast.literal_eval(output.partition(b"\x04")[0].decode())
 
     def wait_for_restart(self, seconds):
-        """True once the board was told to start its program anew."""
+        """True after the board was asked to restart its program."""
         return self._restarted.wait(seconds)
 
     def close(self):
         self._interpreter.kill()
         os.close(self._inner)
-        self._server.join(PATIENCE_S)  # else it would read from whoever gets the descriptor next
+        self._server.join(PATIENCE_S)  # otherwise it would read from the next user of the descriptor
         assert not self._server.is_alive()
         self._interpreter.communicate()
         os.close(self._fd)

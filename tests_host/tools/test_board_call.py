@@ -151,9 +151,9 @@ def serve_once(reply):
     "reply, said",
     [
         (None, "did not answer within 0.3 s"),
-        (b"", "closed the connection before it answered (it hung up; a board with a certificate wants --cert)"),
-        (b"HTTP/1.1 400 Bad Request\r\n", "is no control server: it sent 'HTTP/1.1 400 Bad Request'"),
-        (b"[1]\n", "is no control server"),
+        (b"", "closed the connection before it answered (it hung up; a board with a certificate needs --cert)"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "is not a control server: it sent 'HTTP/1.1 400 Bad Request'"),
+        (b"[1]\n", "is not a control server"),
         (b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32003, "message": "full"}}\n', "full (-32003)"),
     ],
 )

@@ -184,7 +184,7 @@ def test_files_that_are_there_are_kept(tool, tmp_path):
     assert os.stat(key).st_mode & 0o77 == 0
     before = certificate.read_bytes(), key.read_bytes()
     code, _, errors = tool("certificate", "kitchen", "--folder", tmp_path).wait()
-    assert code == 1 and "nothing was made" in errors
+    assert code == 1 and "nothing was written" in errors
     certificate.unlink()
     assert tool("certificate", "kitchen", "--folder", tmp_path).wait()[0] == 1
     assert not certificate.exists() and key.read_bytes() == before[1]
@@ -193,7 +193,7 @@ def test_files_that_are_there_are_kept(tool, tmp_path):
 def test_wrong_words(tool, tmp_path):
     code, _, errors = tool("certificate", "kitchen", "--folder", tmp_path / "nowhere").wait()
     assert code == 2 and "nowhere" in errors
-    for words, said in ((["--days", "4000000"], "1 to 36500"), (["küche"], "küche: no host name")):
+    for words, said in ((["--days", "4000000"], "1 to 36500"), (["küche"], "küche: not a host name")):
         code, _, errors = tool("certificate", "kitchen", *words, "--folder", tmp_path).wait()
         assert code == 2 and said in errors and errors.count("\n") == 1
         assert not any(tmp_path.iterdir())
@@ -202,11 +202,11 @@ def test_wrong_words(tool, tmp_path):
         assert code == 2 and f"{pin}: {said}" in errors
     (tmp_path / "empty").write_text("no certificate\n")
     code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", tmp_path / "empty").wait()
-    assert code == 2 and "no certificate is in there" in errors
+    assert code == 2 and "it contains no certificate" in errors
 
 
 def test_both_files_go_to_a_board_over_its_serial_port(tool, serial_board, tmp_path):
-    for said in ("is written and read back", "is there already"):
+    for said in ("was written and read back", "is already there"):
         code, output, _ = tool("certificate", "kitchen", "--folder", tmp_path, "--serial", serial_board.port).wait()
         assert code == 0 and output.count(said) == 2, output
     assert serial_board.files() == {

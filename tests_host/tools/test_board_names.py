@@ -1,4 +1,4 @@
-"""A board by its name: where the system knows none, its broadcast tells the address."""
+"""A board by its name: if the system does not know the name, the board's broadcast shows the address."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture
 def broadcasts():
-    """A port where somebody says again and again to be the board `kitchen` at 127.0.0.1."""
+    """A port that receives repeated broadcasts of a board `kitchen` at 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -48,7 +48,7 @@ def test_who_was_found_by_a_broadcast_does_not_get_a_login_with_the_token_of_the
     words = ["call", f"kitchen:{board.port}", "gpio.write", "pin=2", "value=1"]
     code, _, errors = tool(*words, BOARD_UDP_PORT=str(broadcasts), BOARD_TOKEN=TOKEN).wait()
     assert code == 1
-    assert "BOARD_TOKEN is not for who was found by a broadcast: write the address, or give --token-file" in errors
+    assert "BOARD_TOKEN is not used for a board that only a broadcast has found: write the address" in errors
     assert tool(*words, "--token", TOKEN, BOARD_UDP_PORT=str(broadcasts)).wait()[0] == 0
     assert tool("call", f"127.0.0.1:{board.port}", *words[2:], BOARD_TOKEN=TOKEN).wait()[0] == 0
 

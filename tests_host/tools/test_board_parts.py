@@ -85,7 +85,7 @@ def test_the_table():
     assert "attic celsius 20 20 22 ▅▆█▁" in shown
     assert "192.0.2.1 mode auto" in shown and "up 2 min on True" in shown
     assert "lost 1 (20.0 %)" in shown and "20 s ago" in shown and "1 restarts" in shown
-    assert shown[-1] == "UDP port 8094. Ctrl-C ends. 2 datagrams that are no telemetry."
+    assert shown[-1] == "UDP port 8094. Ctrl-C ends. 2 datagrams were not telemetry."
 
 
 def test_what_others_send_is_not_counted():

@@ -74,7 +74,7 @@ def test_a_port_that_is_none(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(GOOD)
     code, _, errors = tool("provision", path, path).wait()
-    assert (code, errors) == (3, f"board: {path} cannot be opened: it is no serial port.\n")
+    assert (code, errors) == (3, f"board: {path} cannot be opened: it is not a serial port.\n")
 
 
 def test_neither_port_nor_check(tool):
@@ -108,7 +108,7 @@ def test_what_is_there_already_is_not_written(tool, serial_board, config):
     serial_board.write("config.json", GOOD)
     code, output, _ = tool("provision", serial_board.port, config).wait()
     assert code == 0
-    assert "there already" in output
+    assert "already there" in output
     assert not [code for code in serial_board.ran if "'wb'" in code]
 
 
@@ -142,7 +142,7 @@ def test_make_config_writes_and_shows_what_is_no_secret(serial_board, config):
         make_config(path, serial_board.port, said.append)
     assert serial_board.wait_for_restart(PATIENCE_S)
     assert said[0] == "All defaults."
-    assert "has its new settings" in said[1] and "has these settings already" in said[2]
+    assert "has its new settings" in said[1] and "already has these settings" in said[2]
     shown = json.loads(said[3])
     assert shown["device"]["name"] == "attic" and shown["control"]["token"] == "***"
     assert serial_board.files() == {"config.json": GOOD}

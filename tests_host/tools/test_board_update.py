@@ -51,7 +51,7 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
 )
 def test_a_file_that_does_not_work_is_told_by_its_error_and_the_exit_code(tool, host, tmp_path, source, said):
     (tmp_path / "mine.py").write_text(source)
-    for _ in range(2):  # the same error is told the second time, too
+    for _ in range(2):  # the same error is reported again
         code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'mine.py'}", "--token", TOKEN).wait()
         assert code == 1 and said in errors.splitlines()[-1], errors
         assert "updated" not in errors
@@ -112,7 +112,7 @@ def test_a_place_that_is_taken_is_told_before_anything_changes(tool, board, host
 
 def test_a_path_that_nothing_reads_is_warned_about():
     names = ["build/disk/sensors/soil.py", "services/door.py", "main.py", "lib/a/b.py", "www/a.html", "x/y.py"]
-    assert verdict.unread(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
+    assert verdict.never_loaded(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
 
 
 @pytest.mark.parametrize("name", ["random.py", "lib/json.mpy", "socket.py"])
@@ -195,14 +195,14 @@ def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):
     (tmp_path / "update.bin").write_bytes(b"\xe9" + bytes(100))
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 1 and "has one place for its image only, and takes files" in errors
+    assert code == 1 and "has room for one image only; send files instead" in errors
     (tmp_path / "update.bin").write_bytes(b"MZ")
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 2 and "is no image of an ESP32" in errors
+    assert code == 2 and "is not an image of an ESP32" in errors
 
 
 def test_where_a_file_belongs_has_to_be_said(tool, host, tmp_path):
     code, _, errors = tool("update", host, tmp_path / "x.py", "--token", TOKEN).wait()
-    assert code == 2 and "what is it called on the board?" in errors
+    assert code == 2 and "which name should it have on the board?" in errors
     code, _, errors = tool("update", host, "no-such-file.py", "--token", TOKEN).wait()
     assert code == 2 and "no-such-file.py: No such file" in errors

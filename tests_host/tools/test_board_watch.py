@@ -1,4 +1,4 @@
-"""`discover` and `watch`: what real boards broadcast, and what is lost on the way."""
+"""`discover` and `watch`: broadcasts of real boards, and lost datagrams."""
 
 import csv
 import json
@@ -129,7 +129,7 @@ def test_loss_is_counted_and_late_or_double_datagrams_are_not_lost(tool):
         ("fake", 3, 4),
         ("other", 7, 0),
     ]
-    assert "3 datagrams were no telemetry" in errors
+    assert "3 datagrams were not telemetry" in errors
 
 
 def test_one_board_of_several(tool):
@@ -142,7 +142,7 @@ def test_one_board_of_several(tool):
 
 def test_the_table_in_a_terminal(terminal, board):
     watching = terminal("watch", "--port", "0")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     collect_at(board, port)
     watching.wait_for("heap_free +([0-9.]+ [kM]B +){3}[▁-█]{3}")
     watching.wait_for_screen("cellar")
@@ -164,7 +164,7 @@ READINGS = {
 
 def test_a_terminal_of_80_columns_and_24_lines_cuts_no_number(terminal):
     watching = terminal("watch", "--port", "0", lines=24, columns=80)
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     for seq in range(30):
         send(port, line(seq, device="unix-c5404a", **{**READINGS, "heap_free": f"{1381234 + seq}i"}))
     screen = watching.wait_for_screen("z_air_pressure +101326 ")
@@ -201,7 +201,7 @@ def test_charts_shrink_before_the_extremes_go_and_the_extremes_before_names(term
 
 def test_the_readings_of_the_table_can_be_chosen(terminal):
     watching = terminal("watch", "--port", "0", "--columns", "b,a")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     send(port, line(1, a=1, b=2, other=3))
     screen = watching.wait_for_screen(" a +1 ")
     assert "other" not in "".join(screen)
@@ -219,7 +219,7 @@ def test_the_readings_of_a_stream_can_be_chosen(tool, form):
 
 def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
     watching = terminal("watch", "--port", "0")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     names = [f"board-{number:02}" for number in range(20)]
     send(port, *(line(1, device=name, celsius=number) for number, name in enumerate(names)))
     watching.wait_for("board +address +up +lost +heard +celsius")
@@ -231,7 +231,7 @@ def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
 
 def test_what_a_terminal_has_no_room_for_is_said(terminal):
     watching = terminal("watch", "--port", "0")
-    port = int(watching.wait_for(r"UDP port (\d+): nobody was heard yet").group(1))
+    port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     readings = {f"reading_{letter}": 1 for letter in "abcdef"}
     send(port, *(line(1, device=f"board-{number:02}", **readings) for number in range(50)))
     watching.wait_for("A larger window has room for 15 more boards and 2 more columns.")
@@ -336,7 +336,7 @@ def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
     send(discovering.port(), "hello")
     code, output, errors = discovering.wait()
     assert (code, output) == (3, "")
-    assert "no board was heard" in errors and "1 datagrams were no telemetry" in errors and "firewall" in errors
+    assert "no board was heard" in errors and "1 datagrams were not telemetry" in errors and "firewall" in errors
 
 
 def test_a_port_that_another_program_has(tool):

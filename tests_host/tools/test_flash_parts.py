@@ -52,11 +52,11 @@ def test_an_image_is_put_together(tmp_path):
 def test_what_is_no_image(tmp_path, damage):
     path = uf2(tmp_path / "firmware.uf2", [b"a" * 256] * 2)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match="is no UF2 file"):
+    with pytest.raises(ValueError, match="is not a UF2 file"):
         Uf2(path)
 
 
-@pytest.mark.parametrize("family, says", [(RP2350, "is not an RP2350"), (1, "a chip that has no USB bootloader")])
+@pytest.mark.parametrize("family, says", [(RP2350, "is not an RP2350"), (1, "a chip without a USB bootloader")])
 def test_an_image_of_another_chip_is_not_copied(drive, tmp_path, monkeypatch, family, says):
     folder = tmp_path / "build" / "PICO"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`make emulate`: what it prints is there, and what it made is gone when it ends. The chip itself is left out."""
+"""`make emulate`: everything that it prints exists, and nothing is left at its end. The chip itself is not emulated."""
 
 import os
 from pathlib import Path

@@ -68,4 +68,4 @@ def test_a_second_one_says_that_the_first_runs(run, tmp_path):
     port_of(said)
     second, what_it_said = run()
     assert second.wait(PATIENCE_S) != 0
-    assert f"make run runs already in {tmp_path / 'disk'}." in what_it_said()
+    assert f"make run is already running in {tmp_path / 'disk'}." in what_it_said()

@@ -67,7 +67,7 @@ class Tool:
         return int(match.group(1))
 
     def line(self):
-        """The next line of the output, as soon as it is there."""
+        """Wait for the next line of the output and return it."""
         return self._process.stdout.readline()
 
     def watch_memory(self):
@@ -122,7 +122,7 @@ class Terminal:
         os.write(self._fd, text.encode())
 
     def wait_for(self, pattern, patience_s=PATIENCE_S):
-        """The match of `pattern` in what is shown after the match before, without the escape sequences."""
+        """The match of `pattern` in the output after the last match, without escape sequences."""
         end = time.monotonic() + patience_s
         while True:
             shown = _ESCAPE.sub("", self._output)
@@ -150,7 +150,7 @@ class Terminal:
             return False
         try:
             data = os.read(self._fd, 65536).decode(errors="replace")
-        except OSError:  # nobody has it open any more
+        except OSError:  # it is no longer open
             return False
         if "\x1b[6n" in data:  # where is the cursor?
             os.write(self._fd, b"\x1b[1;1R")

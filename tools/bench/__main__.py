@@ -13,22 +13,22 @@ from pathlib import Path
 import runner
 from gauges import Gauge, all_gauges
 from rows import QUICK, all_rows
-from runner import excuse, spread
+from runner import note_failure, spread
 
 
 def rotated(sides, number):
-    """Return the sides in the order of round `number`: everybody is first once."""
+    """Return the sides in the order of round `number`, which rotates."""
     shift = number % len(sides)
     return sides[shift:] + sides[:shift]
 
 
 def without(rounds, absent):
-    """Return the rounds without the sides that did not last to the end."""
+    """Return the rounds without the sides that failed."""
     return [{name: value for name, value in one.items() if name not in absent} for one in rounds]
 
 
 def judge(bar, rounds):
-    """Return what was found for `bar`: its per-round ratios (above 1 is better than the other side) and the verdict."""
+    """Return the result for `bar`: its ratios per round (above 1 is better than the other side) and the verdict."""
     found = {}
     for by in bar.by:
         pairs = [(one[bar.side][by], one[bar.other][by]) for one in rounds if bar.side in one and bar.other in one]
@@ -59,7 +59,7 @@ def run_gauge(gauge, count):
         rounds.append({})
         for side in gauge.sides:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     rounds[-1][side.name] = gauge.measure(side)
     rounds = without(rounds, absent)
     sides = {name: spread([one[name] for one in rounds]) for name in rounds[0]}
@@ -87,7 +87,7 @@ def show(result):
 
 
 def side_text(figures, unit):
-    """Return the figures of one side in words."""
+    """Return the figures of one side as text."""
     rate, cpu = figures["rate"], figures["cpu"]
     if unit == "bytes":
         speed, cost = f"{rate['median'] / 1e6:8,.0f} MB/s", f"{cpu['median'] * 1e3:7.3f} ms/MB"
@@ -101,7 +101,7 @@ def side_text(figures, unit):
 
 
 def bar_text(result, bar):
-    """Return a bar and what was found for it in words."""
+    """Return a bar and its result as text."""
     if result["kind"] == "gauge":
         return f"{bar['side']} <= {result['limit']:g} {result['unit']}"
     if not bar["ratio"]:
@@ -128,7 +128,7 @@ def arguments():
 
 
 def selected(rows, names):
-    """Return the rows called one of `names`; a name that no row has in full stands for all that contain it."""
+    """Return the rows with one of the `names`. A name that is not a full name selects all rows that contain it."""
     if not names:
         return rows
     full = {row.name for row in rows}
@@ -136,7 +136,7 @@ def selected(rows, names):
 
 
 def main():
-    """Run the rows asked for, print the table and write the results."""
+    """Run the selected rows, print the table and write the results."""
     options = arguments()
     sys.stdout.reconfigure(line_buffering=True)
     rows = [row for row in all_rows() if row.name in QUICK or not options.quick]
@@ -166,7 +166,7 @@ def main():
 
 
 def conditions(options):
-    """Return what one has to know to compare these results with others."""
+    """Return the conditions that are needed to compare these results with others."""
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     version = [str(runner.MICROPYTHON), "-c", "import sys; print(sys.version.split('; ')[1])"]
     micropython = subprocess.run(version, capture_output=True, text=True).stdout if shutil.which(version[0]) else ""

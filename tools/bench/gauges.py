@@ -1,4 +1,4 @@
-"""What is measured by itself, without another side: memory and the lateness of timeouts."""
+"""Quantities without another side to compare with: memory and the lateness of timeouts."""
 
 import socket
 import time
@@ -32,20 +32,20 @@ def connected(port):
 
 
 def ask(control, question):
-    """Return the heap in use and the connections accepted, as a server of xas_memory.py tells them."""
+    """Return the heap in use and the number of accepted connections, from a server of xas_memory.py."""
     control.sendall(question)
     heap, accepted = control.recv(100).split()
     return int(heap), int(accepted)
 
 
 def allocation(side, few=10000, many=50000):
-    """Return the bytes allocated per TCP message: what `many` messages leave behind minus what `few` do.
+    """Return the bytes allocated per TCP message: the growth over `many` messages minus that over `few`.
 
     Each is the least of three runs, because the end of the connections is not always noticed in the same way.
     """
     growth = {few: [], many: []}
     with serving(side) as (_, port), connected(port) as control:
-        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # from here on all tables have their size
+        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # from now on no table grows
         before = ask(control, b"?")[0]
         for messages in (few, many) * 3:
             generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=messages)
@@ -73,7 +73,7 @@ def idle_memory(side, count=IDLE_CONNECTIONS):
 
 
 def lateness(side):
-    """Return by how many milliseconds 99 % of the timeouts miss their time at most, late or early."""
+    """Return the lateness or earliness in ms that 99 % of the timeouts do not exceed."""
     with serving(side) as (process, port):
         socks = [connected(port) for _ in range(TIMERS)]
         late = sorted(abs(float(word)) for word in expect_line(process, 30).split())
@@ -88,7 +88,7 @@ def bulk_memory(side):
     """Return the memory in KiB that one connection with 200 MB adds to the process at its peak."""
     mode = "upload" if "upload" in side.server else "download"
     with serving(side) as (process, port):
-        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # forget the peak of the start
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # reset the peak after the start
         before = peak_memory(process.pid)
         generate(mode, port, bytes=TOTAL)
         return peak_memory(process.pid) - before

@@ -1,4 +1,4 @@
-"""Counts the instructions that a server executes for one piece of work: no clock, hence no noise.
+"""Counts the instructions that a server executes for one piece of work. Without a clock there is no noise.
 
 Valgrind's callgrind counts what the process executes itself (not the kernel). Two runs that differ only in the amount
 of work are subtracted, so start-up and exit drop out. With `--profile` the difference is shown per C function.
@@ -25,7 +25,7 @@ BULK = 4096  # bytes of a piece of bulk data
 
 @dataclass
 class Work:
-    """What is counted per piece: the mode and the options of the load, and the sides that do it."""
+    """A kind of work: the mode and the options of the load, and the sides that do it."""
 
     mode: str
     piece: str
@@ -85,7 +85,7 @@ def parse(text):
                 function = name
         elif line.startswith("calls="):
             calls[callee] += int(line[6:].split()[0])
-            called = True  # the line after it counts the callee, which has lines of its own
+            called = True  # the next line counts the callee, which also has lines of its own
         elif line[:1] in tuple("+-*0123456789"):
             if not called:
                 costs[function] += int(line.split()[1])
@@ -94,7 +94,7 @@ def parse(text):
 
 
 def per_piece(side, work, count, **load):
-    """Return the instructions per piece of work, and for each C function those of its own and its calls."""
+    """Return the instructions per piece of work, and for each C function its own instructions and its calls."""
     less = profile(side, work, count // 2, load)
     more = profile(side, work, count, load)
     for whole, half in zip(more, less):
@@ -106,7 +106,7 @@ def per_piece(side, work, count, **load):
 
 
 def main():
-    """Count for the sides asked for and print the table."""
+    """Count for the selected sides and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sides", nargs="*", metavar="SIDE", help="those of the work; by default all")
     parser.add_argument("--work", choices=WORKS, default="echo")

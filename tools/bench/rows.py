@@ -1,4 +1,4 @@
-"""What is compared, and the bars: each row is one comparison."""
+"""The comparisons, one per row, and their bars."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ QUICK = ("tcp-echo-64-1", "tcp-echo-64-50", "tcp-echo-4096-50", "idle-1000", "li
 class Bar:
     """`side` must reach `ratio` times `other`, by messages per second and by processor time, or by one of the two.
 
-    With a ratio of 0 it only has to be served, every byte of it.
+    With a ratio of 0 the side only has to do the work without an error.
     """
 
     ratio: float
@@ -27,9 +27,9 @@ class Bar:
 class Row:
     """One comparison: the sides take turns under the same load.
 
-    `one_core` puts the load on the server's core: with one message under way the two alternate strictly, and waking the
-    other core, which they would do for every message, costs many times the message itself. `slices` is how often the
-    load visits each side in a round: once where it takes long to open the connections.
+    `one_core` puts the load on the server's core. With one message under way the two strictly alternate, and waking the
+    other core for every message would cost many times the message itself. `slices` is how often the load visits each
+    side in a round: once if opening the connections takes long.
     """
 
     name: str
@@ -60,7 +60,7 @@ def echo_sides(conns):
 
 
 def timeout_rows():
-    """A timeout for every connection, armed again at every message."""
+    """A timeout for every connection, restarted at every message."""
     for conns in (1, 50):
         yield Row(f"timeout-{conns}", f"TCP echo, 64 B, {conns} open, a timeout re-armed at every message", "echo",
                   {"conns": conns},
@@ -69,7 +69,7 @@ def timeout_rows():
 
 
 def open_row():
-    """Many connections that say nothing beside 20 busy ones: how the cost of a message grows."""
+    """Many idle connections beside 20 busy ones: how the cost of a message grows."""
     sides = [Side(f"{name}, {idle} idle", server, args, heap="96M", load={"idle": idle})
              for idle in (0, 1000, 2000, 4000)
              for name, server, args in ((BARE, "mp_bare_echo.py", ()), (OURS, "xas_echo.py", (4096,)))]

@@ -20,8 +20,8 @@ ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "bench"
 LOAD = BUILD / "load"
 MICROPYTHON = Path(os.environ.get("MICROPYTHON") or ROOT / "build" / "unix" / "micropython")
-LIBRARY = BUILD / "lib" / str(os.getpid())  # for a copy, so that one run measures one state of the library
-PEER_2024 = os.environ.get("PEER_2024", "")  # where the XAsyncSockets.py of 2024 is, which is not part of this project
+LIBRARY = BUILD / "lib" / str(os.getpid())  # a copy, so that one run measures one state of the library
+PEER_2024 = os.environ.get("PEER_2024", "")  # the folder with the XAsyncSockets.py of 2024, if there is one
 START_SECONDS = 10
 STOP_SECONDS = 60
 PRIORITY = 10
@@ -56,7 +56,7 @@ class Side:
     library: str = str(LIBRARY)
 
     def command(self, port):
-        """Return the command line that serves on `port`; raise Skipped where something is missing."""
+        """Return the command line that serves on `port`; raise Skipped if something is missing."""
         if not self.library:
             raise Skipped("PEER_2024= does not name its folder")
         if self.needs and not importlib.util.find_spec(self.needs):
@@ -70,15 +70,15 @@ class Side:
         return [*start, str(HERE / "servers" / self.server), str(port), *map(str, self.args)]
 
     def environment(self):
-        """Return the environment in which the server finds its library: frozen only where that was asked for."""
+        """Return the environment in which the server finds its library, frozen only with `--frozen`."""
         path = ".frozen" if FROZEN else f"{self.library}:.frozen"
         return {**os.environ, "MICROPYPATH": path, "PYTHONPATH": self.library, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def pinned(core):
-    """Return what a new process does first: stay on `core`, ahead of other work on this machine where that is allowed.
+    """Return the first action of a new process: stay on `core`, with priority over other work if that is allowed.
 
-    The system shares a core between sessions first, so each process gets a session of its own and raises that.
+    The system divides a core among sessions first, so each process gets its own session and raises its priority.
     """
     def prepare():
         os.sched_setaffinity(0, {core})
@@ -90,7 +90,7 @@ def pinned(core):
 
 
 def free_port():
-    """Return a port that the system chose (a MicroPython socket cannot tell which one it was given)."""
+    """Return a port that the system chose (a MicroPython socket does not show its port)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -111,7 +111,7 @@ def prepare(library):
 
 @contextlib.contextmanager
 def serving(side, core=SERVER_CORE, wrapper=()):
-    """Run the server of `side` on `core` for the length of the block; gives the process and its port."""
+    """Run the server of `side` on `core` during the block; yields the process and its port."""
     port = free_port()
     process = subprocess.Popen([*wrapper, *side.command(port)], env=side.environment(), text=True, bufsize=1,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -120,9 +120,9 @@ def serving(side, core=SERVER_CORE, wrapper=()):
         line = expect_line(process, START_SECONDS * (10 if wrapper else 1))
         if line != "READY":
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1)  # it is about to end: let it say why
+                process.wait(1)  # it is about to end and prints the reason
             process.kill()
-            raise Failed("the server did not start: " + last_words(line + "\n" + process.stdout.read()))
+            raise Failed("the server did not start: " + output_end(line + "\n" + process.stdout.read()))
         yield process, port
     finally:
         process.kill()
@@ -132,18 +132,18 @@ def serving(side, core=SERVER_CORE, wrapper=()):
 
 
 def expect_line(process, seconds):
-    """Return the next line that `process` prints, or "" where none comes in time."""
+    """Return the next line that `process` prints, or "" if none comes in time."""
     ready, _, _ = select.select([process.stdout], [], [], seconds)
     return process.stdout.readline().strip() if ready else ""
 
 
-def last_words(output):
-    """Return the end of what a server printed, which is where it says what was wrong."""
+def output_end(output):
+    """Return the end of a server's output, which contains its error."""
     return "\n".join(output.strip().splitlines()[-4:])
 
 
 def generate(mode, port, pid=0, core=LOAD_CORE, **options):
-    """Run the load generator on `core` and return what it reports."""
+    """Run the load generator on `core` and return its report."""
     words = [f"{name}={value}" for name, value in {"port": port, "pid": pid, **options}.items()]
     done = subprocess.run([LOAD, mode, *words], capture_output=True, text=True, timeout=STOP_SECONDS,
                           preexec_fn=pinned(core))
@@ -154,8 +154,8 @@ def generate(mode, port, pid=0, core=LOAD_CORE, **options):
 
 
 @contextlib.contextmanager
-def excuse(absent, name):
-    """Let the side `name` go wrong in the block: it is noted in `absent` and nobody else suffers."""
+def note_failure(absent, name):
+    """Note a failure of the side `name` in `absent`; the other sides go on."""
     try:
         yield
     except Skipped as reason:
@@ -167,7 +167,7 @@ def excuse(absent, name):
 def compare(row, sides, timing, absent):
     """Measure one round: all servers wait while the load visits one after the other, `row.slices` times.
 
-    Returns the figures of every side; the slices lie close together, so that what disturbs one disturbs all.
+    Returns the figures of every side. The slices follow each other closely, so a disturbance hits all sides.
     """
     load_core = SERVER_CORE if row.one_core else LOAD_CORE
     timing = {name: seconds / row.slices for name, seconds in timing.items()}
@@ -176,24 +176,24 @@ def compare(row, sides, timing, absent):
         servers = {}
         for side in sides:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     servers[side.name] = running.enter_context(serving(side))
         for side in list(sides) * row.slices:
             if side.name not in absent:
-                with excuse(absent, side.name):
+                with note_failure(absent, side.name):
                     reports.setdefault(side.name, []).append(
-                        visit(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
+                        put_load(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
     return {name: figures(found) for name, found in reports.items() if name not in absent}
 
 
-def visit(row, server, options, load_core):
+def put_load(row, server, options, load_core):
     """Put one slice of load on a running server; return the report."""
     process, port = server
     try:
         return generate(row.mode, port, process.pid, load_core, **options)
     except Failed as failure:
         process.kill()
-        raise Failed(f"{failure} {last_words(process.stdout.read())}") from None
+        raise Failed(f"{failure} {output_end(process.stdout.read())}") from None
 
 
 def figures(reports):

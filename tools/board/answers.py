@@ -1,4 +1,4 @@
-"""Answers of a board as a person reads them, and as a program does."""
+"""Formats a board's answers, for people and for programs."""
 
 import json
 
@@ -8,12 +8,12 @@ _LOG_ENTRY = {"uptime", "level", "source", "text"}
 
 
 def as_json(result):
-    """One line, the keys in order."""
+    """Return one line of JSON with sorted keys."""
     return json.dumps(result, allow_nan=False, sort_keys=True)
 
 
 def readable(result):
-    """Lines for a person: a key or an item each."""
+    """Return text for people, with one line per key or item."""
     return "\n".join(_lines(result))
 
 
@@ -43,7 +43,7 @@ def _has_flat(value):
 
 
 def _is_nested(value):
-    """Does it need lines of its own? A list of words does not."""
+    """Return whether the value needs lines of its own. A list of words does not."""
     if isinstance(value, list):
         return any(isinstance(item, (dict, list)) for item in value)
     return isinstance(value, dict) and bool(value)
@@ -78,5 +78,5 @@ def _short(value):
 
 
 def about(topic, lines):
-    """The lines of the board's help that are about a method, or about those whose name begins with `topic`."""
+    """Return the lines of the board's help about the method `topic`, or about methods whose name begins with it."""
     return [line for line in lines if line.startswith(topic)] or [line for line in lines if topic in line]

@@ -1,4 +1,4 @@
-"""Calls as a person makes them: `help` takes a topic, and an error names what would be right."""
+"""Calls for people: `help` takes a topic, and an error suggests what would be right."""
 
 from tools.board.answers import about
 from tools.board.errors import BoardError, ToolError
@@ -16,7 +16,7 @@ _WORDS = {
 
 
 def call(client, method, params):
-    """The result of a method. Raises ToolError."""
+    """Return the result of a method. Raises ToolError."""
     topic = _topic(params) if method == "help" else None
     if topic:
         found = about(topic, client.call("help", shape=HELP))
@@ -56,7 +56,7 @@ def _topic(params):
 
 
 def _hint(client, error, method, params):
-    """What would be right; "" where nothing can be told."""
+    """Return what would be right, or "" if that is unknown."""
     try:
         if error.code == _METHOD_NOT_FOUND:
             return _of_the_same_kind(client, method)
@@ -75,12 +75,12 @@ def _of_the_same_kind(client, method):
 
 
 def sensors(client):
-    """Names of the board's sensors."""
+    """Return the names of the board's sensors."""
     return [sensor["name"] for sensor in client.call("sensor.list", shape=[{"name": str}])]
 
 
 def values(client, methods):
-    """{(method, parameter): what it can be}, as far as a board with these methods tells; for completion."""
+    """Return {(method, parameter): possible values} for completion, as far as a board with these methods shows them."""
     found = dict(_WORDS)
     if not {"sensor.list", "config.get"} <= set(methods):
         return found
@@ -92,7 +92,7 @@ def values(client, methods):
             found[method, "key"] = sorted([*keys, *sections] if method != "config.set" else keys)
         found["telemetry.set", "key"] = sorted(key[len("telemetry.") :] for key in keys if key.startswith("telemetry."))
     except ToolError:
-        pass  # of another firmware: without them
+        pass  # another firmware: no suggestions
     return {place: [visible(word, 80) for word in words] for place, words in found.items()}
 
 

@@ -1,6 +1,6 @@
 """`certificate`: a key and a self-signed certificate for a board's control server.
 
-The certificate vouches for itself, and for nobody else: who has it can pin the board, without any authority.
+The certificate is its own authority: a client that has it recognizes this one board, and no other authority is needed.
 """
 
 import datetime
@@ -20,7 +20,7 @@ _ON_BOARD = SCHEMA.fill({})["control"]
 
 
 def _subject(text):
-    """A name or an address that the certificate is good for."""
+    """Return a name or an address for the certificate."""
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
@@ -28,11 +28,11 @@ def _subject(text):
     try:
         return x509.DNSName(text)
     except ValueError:
-        raise UsageError(f"{text}: no host name, which is of ASCII letters, digits, hyphens and dots") from None
+        raise UsageError(f"{text}: not a host name: use ASCII letters, digits, hyphens and dots") from None
 
 
 def make(names, days):
-    """(certificate, key) in PEM, of the curve P-256: small enough for a chip."""
+    """Return (certificate, key) in PEM. The curve P-256 is small enough for a chip."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -42,7 +42,7 @@ def make(names, days):
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))  # for clocks that are slow
+        .not_valid_before(now - datetime.timedelta(days=1))  # the board's clock may be slow
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([_subject(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -54,17 +54,17 @@ def make(names, days):
 
 
 def _create(path, content, mode):
-    """A new file, readable for whom it concerns from its first moment on."""
+    """Write a new file that has its final permissions from the beginning."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
 
 
 def certify(name, addresses, days, folder, port, say=print):
-    """Make both files, or take those that are there, and write them to the board at `port`, where one is given."""
+    """Make both files, or use existing ones, and write them to the board at `port` if a port is given."""
     files = key_file, certificate_file = Path(folder, name + ".key"), Path(folder, name + ".crt")
     there = [str(file) for file in files if file.exists()]
     if there and not (port and len(there) == len(files)):
-        raise ToolError(f"{' and '.join(there)}: there already; nothing was made")
+        raise ToolError(f"{' and '.join(there)}: already there; nothing was written")
     try:
         if not there:
             certificate, key = make([name, *addresses], days)

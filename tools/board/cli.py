@@ -20,19 +20,19 @@ PIN_VARIABLE = "BOARD_PIN"
 UDP_PORT_VARIABLE = "BOARD_UDP_PORT"
 _DISCOVER_S = 6  # a little more than the firmware's interval
 
-_EPILOG = """exit codes: 0 done, 1 the board or the check says no, 2 the command is wrong,
+_EPILOG = """exit codes: 0 success, 1 the board or the check refuses, 2 the command is wrong,
 3 the board cannot be reached or nothing was heard, 130 Ctrl-C"""
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose errors are one line, as all others of this tool."""
+    """A parser whose errors are one line, like all other errors of this tool."""
 
     def error(self, message):
-        self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help tells more)\n")
+        self.exit(UsageError.exit_code, f"board: {message} ({self.prog} --help shows more)\n")
 
 
 def _number(kind, low, high, expected):
-    """A converter for argparse, from text to an int or a float in a range."""
+    """Return a converter for argparse, from text to an int or a float in a range."""
 
     def convert(text):
         try:
@@ -53,7 +53,7 @@ _port = _number(int, 0, 65535, "a port from 0 to 65535")
 
 
 def _udp_port():
-    """Where boards are heard."""
+    """Return the port at which boards are heard."""
     text = os.environ.get(UDP_PORT_VARIABLE) or str(listener.DEFAULT_PORT)
     try:
         return _port(text)
@@ -76,35 +76,35 @@ def _parser():
 
 
 def _add_listening(commands):
-    """What hears the boards' broadcasts."""
+    """Add the commands that listen to broadcasts."""
     finding = commands.add_parser("discover", help="list the boards that broadcast here")
-    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="how long (default: %(default)s)")
-    finding.add_argument("--count", type=_count, help="end after so many boards")
-    finding.add_argument("--json", action="store_true", dest="as_json", help="one object per board")
+    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="seconds (default: %(default)s)")
+    finding.add_argument("--count", type=_count, help="stop after this many boards")
+    finding.add_argument("--json", action="store_true", dest="as_json", help="one JSON object per board")
 
-    watching = commands.add_parser("watch", help="show the boards' readings as they come")
-    watching.add_argument("--seconds", type=_seconds, help="how long (default: until Ctrl-C)")
-    watching.add_argument("--count", type=_count, help="end after so many datagrams")
-    watching.add_argument("--device", help="only the board of this name")
+    watching = commands.add_parser("watch", help="show the boards' readings live")
+    watching.add_argument("--seconds", type=_seconds, help="seconds (default: until Ctrl-C)")
+    watching.add_argument("--count", type=_count, help="stop after this many datagrams")
+    watching.add_argument("--device", help="show only the board of this name")
     form = watching.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one row per datagram")
-    form.add_argument("--json", action="store_const", const="json", dest="form", help="one object per datagram")
-    watching.add_argument("--columns", help="the readings to show, with commas between")
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one CSV row per datagram")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON object per datagram")
+    watching.add_argument("--columns", help="the readings to show, separated by commas")
     for command in (finding, watching):
-        help_port = f"UDP (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
+        help_port = f"the UDP port to listen at (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
         command.add_argument("--port", type=_port, help=help_port)
 
 
 def _add_calling(commands):
-    """What talks to a board over the network."""
-    host_help = f"address or name of the board, with :port where it is not {DEFAULT_PORT}"
+    """Add the commands that talk to a board over the network."""
+    host_help = f"the board's address or name, followed by :port unless that is {DEFAULT_PORT}"
     calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
     calling.add_argument("host", metavar="HOST", help=host_help)
-    calling.add_argument("method", metavar="METHOD", help="help lists them, help TOPIC some of them")
-    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="a value is JSON, or else text")
+    calling.add_argument("method", metavar="METHOD", help="a method; help lists all, help TOPIC some")
+    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="values are JSON or text")
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=host_help)
-    updating = commands.add_parser("update", help="send a board a new image, or files, and watch it start")
+    updating = commands.add_parser("update", help="send an image or files to a board, and watch it start")
     updating.add_argument("host", metavar="HOST", help=host_help)
     what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
     updating.add_argument("files", metavar="FILE", nargs="*", default=[], help=what)
@@ -114,30 +114,30 @@ def _add_calling(commands):
     for command in (calling, shelling, updating):
         token = command.add_mutually_exclusive_group()
         token.add_argument("--token", help=f"the board's control.token (default: ${TOKEN_VARIABLE})")
-        token.add_argument("--token-file", metavar="FILE", help="a file that holds it")
+        token.add_argument("--token-file", metavar="FILE", help="a file that contains the token")
         command.add_argument(
             "--cert",
             "--pin",
             dest="pin",
             metavar="FILE",
             default=os.environ.get(PIN_VARIABLE),
-            help=f"the board's certificate: talk TLS, to this board only (default: ${PIN_VARIABLE})",
+            help=f"the board's certificate: use TLS, and only with this board (default: ${PIN_VARIABLE})",
         )
-        command.add_argument("--timeout", type=_seconds, default=5, help="seconds per answer (default: %(default)s)")
+        command.add_argument("--timeout", type=_seconds, default=5, help="seconds for an answer (default: %(default)s)")
 
 
 def _add_serial(commands):
-    """What makes files for a board, and writes them to it by its serial port."""
+    """Add the commands that make files for a board and write them over its serial port."""
     certifying = commands.add_parser("certificate", help="make a certificate and a key for a board's control server")
-    certifying.add_argument("name", metavar="NAME", help="the board's: the files are NAME.crt and NAME.key")
-    more = "more names and addresses it is reached by"
+    certifying.add_argument("name", metavar="NAME", help="the board's name; the files are NAME.crt and NAME.key")
+    more = "further names and addresses of the board"
     certifying.add_argument("address", metavar="ADDRESS", nargs="*", default=[], help=more)
-    certifying.add_argument("--days", type=_days, default=3650, help="how long it is good (default: %(default)s)")
-    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to (default: here)")
-    certifying.add_argument("--serial", metavar="PORT", help="write both to the board at this serial port")
+    certifying.add_argument("--days", type=_days, default=3650, help="days that it is valid (default: %(default)s)")
+    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to put them (default: here)")
+    certifying.add_argument("--serial", metavar="PORT", help="write both files to the board at this serial port")
 
     provisioning = commands.add_parser("provision", help="write a checked config.json to a board's filesystem")
-    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one there is")
+    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one")
     provisioning.add_argument("file", metavar="FILE", nargs="?", default="config.json", help="(default: %(default)s)")
     provisioning.add_argument("--check", metavar="FILE", help="only check this file")
 
@@ -154,11 +154,11 @@ def _parse(words):
 
 
 def _given_token(arguments):
-    """The token that this command was given."""
+    """Return the token given with the command."""
     if not arguments.token_file:
         return arguments.token
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors begin with a BOM
+        return Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()  # some editors write a BOM
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{arguments.token_file}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -168,7 +168,7 @@ def _client(arguments):
     token, hint = _given_token(arguments), TOKEN_HINT
     if not token and is_hearsay and not arguments.pin:
         way_out = "write the address, or give --token-file or --cert"
-        hint = f"{TOKEN_VARIABLE} is not for who was found by a broadcast: {way_out}"
+        hint = f"{TOKEN_VARIABLE} is not used for a board that only a broadcast has found: {way_out}"
     elif not token:
         token = os.environ.get(TOKEN_VARIABLE)
     return ControlClient(host, token, arguments.timeout, arguments.pin, hint)
@@ -185,7 +185,7 @@ def _watch(arguments):
         port = _udp_port() if arguments.port is None else arguments.port
         watch(port, arguments.seconds, arguments.count, arguments.device, arguments.form, columns)
     except KeyboardInterrupt:
-        pass  # the way to end it
+        pass  # its normal end
 
 
 def _call(arguments):
@@ -196,7 +196,7 @@ def _call(arguments):
 
 
 def _shell(arguments):
-    from tools.board.shell import shell  # prompt_toolkit takes its time
+    from tools.board.shell import shell  # importing prompt_toolkit is slow
 
     with _client(arguments) as client:
         return shell(client)
@@ -208,7 +208,7 @@ def _update(arguments):
 
 
 def _provision(arguments):
-    from tools.board.provision import check, provision  # and so does mpremote
+    from tools.board.provision import check, provision  # and so is mpremote
 
     if arguments.check:
         check(arguments.check)
@@ -237,7 +237,7 @@ _COMMANDS = {
 
 
 def main(words=None):
-    """Run one command; the exit code."""
+    """Run one command and return the exit code."""
     arguments = _parse(words)
     try:
         code = _COMMANDS[arguments.command](arguments) or OK
@@ -248,6 +248,6 @@ def main(words=None):
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

@@ -16,17 +16,17 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
 TOKEN_HINT = "the token: --token-file or BOARD_TOKEN"
-_LOGIN = "auth.login"  # what the denial names on a board that has a token
+_LOGIN = "auth.login"  # the denial of a board with a token names it
 _LONGEST_ANSWER = 1024 * 1024  # bytes
-_MOST_LINES = 256  # that wait to be looked at; meanwhile no more are read
-_MOST_TURNS = 64  # of the pool in one poll
+_MOST_LINES = 256  # that may wait; then reading stops
+_MOST_TURNS = 64  # turns of the pool in one poll
 _PREVIEW = 60  # characters
 
 # Only a challenge of this form is answered. Nobody waits for longer than a board with its patience would ask for.
 _CHALLENGE = {"nonce": re.compile("[0-9a-f]{32}"), "board": re.compile("[0-9a-f]{1,64}"), "wait_s": int}
 _LONGEST_WAIT_S = 30
 
-# Methods that are open to everybody. Who wants a login for one of them is not the board that was meant.
+# Methods that are open to everyone. If a board asks for a login for one of them, it is not the right board.
 _OPEN = frozenset(
     """ping help info uptime gc net.status gpio.read adc.read sensor.list sensor.read telemetry.get telemetry.subscribe
     telemetry.unsubscribe config.get log.tail update.status auth.challenge auth.login""".split()
@@ -38,7 +38,7 @@ _NOTIFICATION = {"method": str}
 
 
 def parse_host(text):
-    """(host, port) of "host" or "host:port". Raises UsageError."""
+    """Return (host, port) from "host" or "host:port". Raises UsageError."""
     host, colon, port = text.partition(":")
     if not host or (colon and not (port.isdigit() and 0 < int(port) < 65536)):
         raise UsageError(f"{text!r} is no board: write name or name:port, as 192.168.1.20:{DEFAULT_PORT}")
@@ -46,20 +46,20 @@ def parse_host(text):
 
 
 def pinned(path):
-    """An SSLContext that accepts the certificate in the file `path` and no other. Raises UsageError."""
+    """Return an SSLContext that accepts only the certificate in the file `path`. Raises UsageError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # which board it is, the certificate itself says
+    context.check_hostname = False  # the certificate identifies the board, not its name
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise UsageError(f"{path}: no certificate is in there") from None
+        raise UsageError(f"{path}: it contains no certificate") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     return context
 
 
-def anybody():
-    """An SSLContext that accepts every certificate: for what is no secret, of whoever answers."""
+def accept_any_certificate():
+    """Return an SSLContext that accepts every certificate. Use it only for data that is not secret."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -67,12 +67,12 @@ def anybody():
 
 
 class ControlClient:
-    """One board. It connects when something is called, again where the connection has ended meanwhile, and logs in
-    with the token once the board asks for that."""
+    """One board. It connects at the first call, reconnects if the connection has ended, and logs in
+    with the token when the board asks for it."""
 
     def __init__(self, host, token=None, timeout_s=5.0, pin=None, token_hint=TOKEN_HINT, context=None):
-        """`pin`: a file with the board's certificate; the connection is TLS then, as with an SSLContext of one's own.
-        `token_hint` tells who has no token what to do."""
+        """`pin` is a file with the board's certificate. With it, or with an SSLContext, the connection uses TLS.
+        `token_hint` is the advice in the error if a token is missing."""
         self.address = parse_host(host)
         self._pin = pin
         self._context = context or (pinned(pin) if pin else None)
@@ -83,9 +83,9 @@ class ControlClient:
         self._pool = XAsyncSocketsPool()
         self._connection = None
         self._connected = False
-        self._heard = False  # anything, on this connection
+        self._heard = False  # whether any data came on this connection
         self._receiving = False
-        self._ended = None  # why, once the connection is no more
+        self._ended = None  # the reason, after the connection has ended
         self._lines = deque()
         self._last_id = 0
 
@@ -98,12 +98,12 @@ class ControlClient:
 
     @property
     def connected_once(self):
-        """True where somebody took the last connection, whatever came of it."""
+        """Whether the last connection was accepted, no matter how it ended."""
         return self._connected
 
     @property
     def connected(self):
-        """True while there is a connection."""
+        """Whether there is a connection."""
         return self._connection is not None and self._connected
 
     def __enter__(self):
@@ -115,14 +115,14 @@ class ControlClient:
     # --- calls
 
     def call(self, method, params=None, shape=object):
-        """The result of a method, in the shape that it must have (gate.fits). Raises BoardError or Unreachable."""
+        """Return the result of a method, after a check of its shape (gate.fits). Raises BoardError or Unreachable."""
         result = self._authorized(method, params)
         if not fits(result, shape):
-            raise self._strange(f"{method} with {json.dumps(result)}")
+            raise self._unexpected(f"{method} with {json.dumps(result)}")
         return result
 
-    def _strange(self, what):
-        return StrangeAnswer(f"{self} is no board of this firmware: it answers {visible(what, _PREVIEW)}")
+    def _unexpected(self, what):
+        return StrangeAnswer(f"{self} is not a board with this firmware: it answers {visible(what, _PREVIEW)}")
 
     def _authorized(self, method, params):
         try:
@@ -152,7 +152,7 @@ class ControlClient:
     def _answer_to_challenge(self, purpose, asked=""):
         challenge = self._call("auth.challenge")
         if not fits(challenge, _CHALLENGE) or not 0 <= challenge["wait_s"] <= _LONGEST_WAIT_S:
-            raise StrangeAnswer(f"{self} asks for a login in a form that is not answered; the token was not used")
+            raise StrangeAnswer(f"{self} asks for a login in an unknown form; the token was not used")
         time.sleep(challenge["wait_s"])
         signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
         return _hmac(_hmac(self._token.encode(), purpose).digest(), signed).hexdigest()
@@ -180,14 +180,14 @@ class ControlClient:
             if not self._connection:
                 raise Unreachable(f"{self} closed the connection before it answered ({self._ended})")
             if not self._wait(deadline):
-                self._forget_connection()  # a late answer must not be taken for the next one
+                self._forget_connection()  # a late answer must not be mistaken for the next one
                 raise Unreachable(f"{self} did not answer within {self._timeout_s:g} s")
 
     # --- lines from the board
 
     def poll(self, timeout_ms):
-        """Serve the connection for a while: notifications are told, and its end is noticed."""
-        for _ in range(_MOST_TURNS):  # behind a last line there may be the end; but some never stop sending
+        """Serve the connection for a while, so that notifications arrive and its end is noticed."""
+        for _ in range(_MOST_TURNS):  # the end may follow the last line; but some peers never stop sending
             if not self._pool.PollEvents(timeout_ms):
                 break
             timeout_ms = 0
@@ -197,7 +197,7 @@ class ControlClient:
             self._take(line)
 
     def _take(self, line):
-        """The answer to the request of now, or None for anything else."""
+        """Return the answer to the current request, or None for any other line."""
         try:
             message = read_json(line)
         except ValueError:
@@ -208,18 +208,18 @@ class ControlClient:
             return None
         if not fits(message, (_ANSWER, _ERROR)):
             self._forget_connection()
-            raise StrangeAnswer(f"{self} is no control server: it sent {line[:_PREVIEW]!r}")
+            raise StrangeAnswer(f"{self} is not a control server: it sent {line[:_PREVIEW]!r}")
         is_answer = message["id"] == self._last_id or message["id"] is None and "error" in message
         return message if is_answer else None
 
     # --- the connection
 
     def _connect(self):
-        """To the first of the host's addresses where somebody answers."""
+        """Connect to the first of the host's addresses that accepts."""
         addresses = self._look_up()
         for address in addresses:
             self._start(address)
-            if self._connected and self._connection:  # TLS may have ended it at once
+            if self._connected and self._connection:  # TLS may already have ended it
                 return
             self._forget_connection()
             if self._connected:
@@ -228,18 +228,18 @@ class ControlClient:
         raise Unreachable(f"{self} cannot be reached{tried}: {self._ended}")
 
     def _look_up(self):
-        """Addresses as the system prefers them, each once."""
+        """Return the addresses in the system's order of preference, without duplicates."""
         try:
             found = socket.getaddrinfo(*self.address, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            unknown = f"there is no host named {self.address[0]!r}; 'discover' lists the boards that can be heard"
+            unknown = f"there is no host named {self.address[0]!r}; 'discover' lists the boards in reach"
             raise Unreachable(unknown) from None
         return list(dict.fromkeys(info[4][:2] for info in found))
 
     def _start(self, address):
-        """Connect, or tell in `_ended` why not."""
+        """Connect, or put the reason why not into `_ended`."""
         self._lines.clear()
-        self._ended = "no network leads there"
+        self._ended = "there is no route to it"
         self._connected = self._heard = self._receiving = False
         timeout_s = self._timeout_s
         connection = XAsyncTCPClient.Create(self._pool, address, timeout_s, recvbufLen=_LONGEST_ANSWER)
@@ -255,7 +255,7 @@ class ControlClient:
                 return
 
     def _wait(self, deadline):
-        """One turn of the pool; False when the time is over."""
+        """Run one turn of the pool. Return False when the time is over."""
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             return False
@@ -269,7 +269,7 @@ class ControlClient:
         self._receive()
 
     def _receive(self):
-        """Wait for the next line, where there is room for it: who sends more than we look at has to wait."""
+        """Receive the next line if there is room for it; otherwise the peer has to wait."""
         if self._connection and self._connected and not self._receiving and len(self._lines) < _MOST_LINES:
             self._receiving = True
             self._connection.AsyncRecvLine(self._on_line)
@@ -277,7 +277,7 @@ class ControlClient:
     def _on_fails_to_connect(self, connection):
         if connection is self._connection:
             error = connection.CloseError
-            # What the library raises is wrapped: the system's words are what a person knows.
+            # The library wraps the system's error, whose message is better known.
             while error is not None and error.__cause__ is not None:
                 error = error.__cause__
             reason = getattr(error, "strerror", None) or (error and str(error))
@@ -289,7 +289,7 @@ class ControlClient:
             self._heard = True
             self._receiving = False
             self._lines.append(line)
-            # So few long ones wait that their bytes are bounded, too.
+            # Only few long lines may wait, so their bytes are limited, too.
             if len(line) < _LONGEST_ANSWER // _MOST_LINES:
                 self._receive()
 
@@ -305,7 +305,7 @@ class ControlClient:
         if self._context and error:
             return f"{error}; without a certificate on the board, leave --cert out"
         why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
-        return why if self._heard or self._context else why + "; a board with a certificate wants --cert"
+        return why if self._heard or self._context else why + "; a board with a certificate needs --cert"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None

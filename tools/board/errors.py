@@ -1,4 +1,4 @@
-"""What can go wrong, as one line for a person and an exit code for a program."""
+"""The errors of the tool. Each has one line for people and an exit code for programs."""
 
 OK = 0
 REFUSED = 1
@@ -8,7 +8,7 @@ INTERRUPTED = 130
 
 
 class ToolError(Exception):
-    """The end of a command: `str(error)` is one line, `exit_code` what the process ends with."""
+    """Ends a command: `str(error)` is one line, and `exit_code` the process's exit code."""
 
     exit_code = REFUSED
 
@@ -31,10 +31,10 @@ class UsageError(ToolError):
 
 
 class Unreachable(ToolError):
-    """No connection, no answer, nobody there."""
+    """No board answers, or no connection can be made."""
 
     exit_code = UNREACHABLE
 
 
 class StrangeAnswer(Unreachable):
-    """Who answers there is no board, or one of another firmware."""
+    """The answer does not come from a board with this firmware."""

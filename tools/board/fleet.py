@@ -1,22 +1,22 @@
-"""What is known of the boards that were heard: their latest readings, their past, and what was lost on the way."""
+"""The boards that were heard: their latest readings, earlier ones, and how many were lost."""
 
 from collections import deque
 
 _PAST = 60  # values kept of each reading, for its chart
-_REMEMBERED = 128  # sequence numbers, to tell what is late or double from what is new
+_REMEMBERED = 128  # sequence numbers, to recognize late datagrams and duplicates
 _LATE_S = 5
 SILENT_S = 15  # three times the firmware's own interval
 
-# Anybody can send datagrams in the name of boards that do not exist: so much is kept at the most.
+# Anyone can send datagrams in the names of boards that do not exist, so these are limits.
 MOST_BOARDS = 1000
 MOST_OF_AN_ADDRESS = 250
-MOST_READINGS = 20000  # of all boards together
+MOST_READINGS = 20000  # of all boards
 _LOOK_S = 5
-_FORGOTTEN_S = 600  # after which a silent board makes room where it is needed
+_FORGOTTEN_S = 600  # after which a silent board gives up its place if it is needed
 
 
 class Board:
-    """One board, as its datagrams tell."""
+    """One board, as its datagrams show it."""
 
     def __init__(self, record):
         self.device = record.device
@@ -36,7 +36,7 @@ class Board:
         self._missing = set()
 
     def take(self, record):
-        """Count a datagram and remember its readings; False for one that has come before."""
+        """Count a datagram and keep its readings. Return False for a duplicate."""
         if not self._count(record.seq, record.uptime):
             return False
         self.received += 1
@@ -79,7 +79,7 @@ class Board:
 
     @property
     def loss(self):
-        """The part that was lost, 0 to 1."""
+        """The share of lost datagrams, 0 to 1."""
         sent = self.received + self.lost
         return self.lost / sent if sent else 0.0
 
@@ -91,11 +91,11 @@ class Fleet:
         self._boards = {}
         self._of_address = {}  # how many boards
         self._readings = 0
-        self._looked = 0  # when it was looked for boards that make room
-        self.refused = 0  # records of more boards, or with more readings, than are kept
+        self._looked = 0  # when silent boards were last looked for
+        self.refused = 0  # records refused at a limit
 
     def take(self, record):
-        """The board that a record is from; None where the record has come before, or there is no room for it."""
+        """Return the board that sent a record; None if the record is a duplicate or there is no room for it."""
         key = (record.device, record.address)
         board = self._boards.get(key)
         known = board.readings if board else ()
@@ -107,14 +107,14 @@ class Fleet:
             board = self._boards[key] = Board(record)
             self._of_address[record.address] = self._of_address.get(record.address, 0) + 1
         if self._of_address[record.address] > 1:
-            self._replace_old_self(board, record.arrived)
+            self._forget_old_name(board, record.arrived)
         before = len(board.readings)
         is_new = board.take(record)
         self._readings += len(board.readings) - before
         return board if is_new else None
 
-    def _replace_old_self(self, board, now):
-        """A board gets a new name by a start: who was heard at its address only before that, is silent since."""
+    def _forget_old_name(self, board, now):
+        """Drop the entry of a board that has restarted under a new name: it was last heard before that start."""
         for key, other in list(self._boards.items()):
             is_old = other.address == board.address and other.heard < board.started + 1 and now - other.heard > SILENT_S
             if is_old and other is not board:

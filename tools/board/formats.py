@@ -1,4 +1,4 @@
-"""Records as lines of text: for a person, as JSON, as CSV. Each writer's `line(record, board)` is one record."""
+"""Writes records as lines of text, JSON or CSV. Each writer's `line(record, board)` returns one record."""
 
 import csv
 import datetime
@@ -7,20 +7,20 @@ import json
 import re
 import sys
 
-_MOST_LEFT_OUT = 256  # readings that are named
+_MOST_LEFT_OUT = 256  # readings listed by name
 _BYTES = re.compile("(^|_)(heap|memory|bytes|disk|flash)(_|$)")
 _EVERYWHERE = ("heap_", "system_")
 
 
 def number(value):
-    """A reading as a person reads it."""
+    """Return a reading as text for people."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
 
 
 def measure(name, value):
-    """A reading as a person reads it; a number of bytes, which its name tells, with a unit."""
+    """Return a reading as text for people. If its name says that it counts bytes, it has a unit."""
     is_bytes = _BYTES.search(name) and isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_bytes or abs(value) < 1000:
         return number(value)
@@ -32,18 +32,18 @@ def measure(name, value):
     return f"{value:.{digits}f} {unit}"
 
 
-def own_first(name):
-    """A key to sort the names of readings by: what the user has connected comes before what every board has."""
+def reading_order(name):
+    """Return a sort key for the names of readings: the user's own sensors come before those that every board has."""
     return name.startswith(_EVERYWHERE), name
 
 
 def chosen(readings, columns):
-    """{name: reading} of those in `columns` and in their order; of all where there are none."""
+    """Return {name: reading} for `columns`, in their order, or for all readings if there are no columns."""
     return {name: readings[name] for name in columns if name in readings} if columns else readings
 
 
 def duration(seconds):
-    """Seconds as a person reads them."""
+    """Return seconds as text for people."""
     if not isinstance(seconds, int):
         return "?"
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -58,7 +58,7 @@ def _time(record):
 
 
 class Plain:
-    """Words with spaces between."""
+    """Plain text, for people."""
 
     def __init__(self, columns=None):
         self._columns = columns
@@ -96,7 +96,7 @@ class Json:
 
 
 class Csv:
-    """A heading, then a row per record. The readings that have a column are those that were asked for, else those of
+    """A heading, then a row per record. The columns are the requested readings, or else those of
     the first record."""
 
     HEAD = ("time", "device", "address", "seq", "uptime", "lost")
@@ -108,7 +108,7 @@ class Csv:
         self._left_out = set()
 
     def line(self, record, board):
-        """One record; the first one with the heading."""
+        """Return one record; the first one comes with the heading."""
         rows = []
         if not self._started:
             self._started = True

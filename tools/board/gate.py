@@ -1,6 +1,6 @@
-"""The gate: what comes from outside, a board's answer or anybody's datagram, passes here before it is used.
+"""Checks all input from outside, a board's answers and everyone's datagrams, before it is used.
 
-Shape, size and characters are checked. What has passed can neither end the tool, nor fill its memory, nor command the
+It checks shape, size and characters, so that input can neither end the tool, nor fill its memory, nor control the
 terminal.
 """
 
@@ -13,17 +13,17 @@ LONGEST_DATAGRAM = 8192  # bytes; the firmware's have at most 1,400
 MOST_READINGS = 256  # in one datagram
 LONGEST_NAME = 128
 LONGEST_TEXT = 1024
-LONGEST_MESSAGE = 500  # of an error
+LONGEST_MESSAGE = 500  # of an error's text
 _LONGEST_NUMBER = 40  # digits
 _DEEPEST = 32
 _INT64 = 1 << 63
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of Unicode
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode categories
 _INTEGER = re.compile(r"[+-]?[0-9]+i")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class Refused(ValueError):
-    """It is not what it should be; the message says why."""
+    """The input is refused; the message says why."""
 
 
 # --- characters
@@ -36,7 +36,7 @@ def _escaped(character):
 
 
 def visible(text, longest=None):
-    """`text` without what commands a terminal, or hides or turns around its neighbours: such characters are shown as
+    """Return `text` with escapes in place of characters that control a terminal, or hide or reverse text.
     their escapes. What is longer than `longest` is cut off."""
     cut = longest is not None and len(text) > longest
     text = text[:longest] + "…" if cut else text
@@ -44,7 +44,7 @@ def visible(text, longest=None):
 
 
 def visible_lines(text):
-    """The same for a text that may have several lines."""
+    """Do the same for a text that may have several lines."""
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
@@ -52,7 +52,7 @@ def visible_lines(text):
 
 
 def integer(text):
-    """An integer of InfluxDB's line protocol, as `5i`. Raises Refused."""
+    """Return an integer of InfluxDB's line protocol, such as `5i`. Raises Refused."""
     if not _INTEGER.fullmatch(text) or len(text) > _LONGEST_NUMBER:
         raise Refused("no integer")
     value = int(text[:-1])
@@ -62,12 +62,12 @@ def integer(text):
 
 
 def decimal(text):
-    """A finite number. Raises Refused."""
+    """Return a finite number. Raises Refused."""
     if not _DECIMAL.fullmatch(text):
         raise Refused("no number")
     value = float(text)
     if not math.isfinite(value):
-        raise Refused("a number without an end")
+        raise Refused("an infinite number")
     return value
 
 
@@ -76,7 +76,7 @@ def decimal(text):
 
 def _whole(text):
     if len(text) > _LONGEST_NUMBER:
-        raise Refused("a number of too many digits")
+        raise Refused("a number with too many digits")
     return int(text)
 
 
@@ -95,7 +95,7 @@ def _is_too_deep(value):
 
 
 def read_json(text):
-    """What JSON says, its numbers finite, not nested deeply. Raises Refused or another ValueError."""
+    """Return the value of a JSON text with finite numbers and little nesting. Raises Refused or another ValueError."""
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=decimal, parse_int=_whole)
     except RecursionError:
@@ -106,8 +106,11 @@ def read_json(text):
 
 
 def fits(value, shape):
-    """Does `value` have this shape? A type; a pattern for a text; None; a tuple of alternatives; a list with the shape
-    of its items; a dict with those keys that are needed, and the shapes of their values."""
+    """Return whether `value` has this shape.
+
+    A shape is a type; a pattern for a text; None; a tuple of alternatives; a list with the shape of its
+    items; or a dict with the required keys and the shapes of their values.
+    """
     if isinstance(shape, tuple):
         return any(fits(value, one) for one in shape)
     if isinstance(shape, list):

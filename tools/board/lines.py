@@ -1,4 +1,4 @@
-"""InfluxDB's line protocol, read: the other side of firmware/telemetry/line_protocol.py."""
+"""Reads InfluxDB's line protocol: the counterpart of firmware/telemetry/line_protocol.py."""
 
 import re
 
@@ -8,7 +8,7 @@ _KEY = r"(?:[^\\ ,=\n]|\\.)+"
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^ ,"\n]+)'
 _TAG = re.compile(rf",({_KEY})=({_KEY})")
 _FIELD = re.compile(rf"({_KEY})=({_VALUE})")
-# A time at the end, which our boards never send, is allowed: others may send one.
+# A time at the end is allowed. Our boards never send one, but others may.
 _LINE = re.compile(
     rf"(?P<measurement>(?:[^\\ ,\n]|\\.)+)(?P<tags>(?:,{_KEY}={_KEY})*)"
     rf" (?P<fields>{_KEY}={_VALUE}(?:,{_KEY}={_VALUE})*)(?: -?\d+)?\n?"

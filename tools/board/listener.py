@@ -1,4 +1,4 @@
-"""Receives what boards broadcast, on the library's pool."""
+"""Receives the boards' broadcasts, on the library's pool."""
 
 import errno
 import time
@@ -10,7 +10,7 @@ from tools.board.lines import parse
 from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram, XAsyncUDPDatagramException
 
 DEFAULT_PORT = 8094
-_QUANTUM_MS = 250  # how long one turn waits at most
+_QUANTUM_MS = 250  # the longest wait of one turn
 
 
 def _name(text):
@@ -24,9 +24,9 @@ def _reading(value):
 
 
 class Record:
-    """One datagram: who sent it, when it came, and what is in it. Raises ValueError where it is no telemetry.
+    """One datagram: its sender, the time of its arrival, and its content. Raises ValueError if it is not telemetry.
 
-    Its texts can be shown as they are: they have been through the gate.
+    Its texts are safe to show: gate.py has checked them.
     """
 
     def __init__(self, address, text, arrived):
@@ -45,7 +45,7 @@ class Record:
 
 
 def _counter(value):
-    """A number that our firmware counts with; None for what others call the same."""
+    """Return a counter of our firmware, or None if another sender uses its name for something else."""
     is_counter = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return value if is_counter else None
 
@@ -56,7 +56,7 @@ def _port(value):
 
 
 class Listener:
-    """A UDP port. Raises Unreachable where it cannot be had."""
+    """Listens on a UDP port. Raises Unreachable if the port cannot be opened."""
 
     def __init__(self, port=DEFAULT_PORT):
         self._ignored = 0
@@ -78,11 +78,11 @@ class Listener:
 
     @property
     def ignored(self):
-        """How many datagrams were no telemetry, or too long for one."""
+        """The number of datagrams that were not telemetry or too long."""
         return self._ignored + self._socket.DroppedCount
 
     def close(self):
-        """Receive no more."""
+        """Stop receiving."""
         self._pool.StopWaitEvents()
 
     def __enter__(self):

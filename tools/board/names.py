@@ -1,4 +1,4 @@
-"""From the name of a board to its address: as the system knows it, else as the board's own broadcast says."""
+"""Finds the address of a board's name: from the system, or else from the board's own broadcast."""
 
 import socket
 import sys
@@ -38,7 +38,7 @@ def find(text, udp_port, seconds=_LISTEN_S):
     if not found:
         raise Unreachable(
             f"there is no host named {host!r}, and no board of that name was heard within {seconds:g} s; "
-            "'discover' lists the boards that can be heard"
+            "'discover' lists the boards in reach"
         )
     print(f"board: {name} is {found[0]}, as its broadcast says", file=sys.stderr, flush=True)
     return f"{found[0]}:{found[1]}", True

@@ -1,4 +1,4 @@
-"""Parameters as a person types them: `pin=2 value=1` or `2 1`. A value is JSON; what is no JSON is text."""
+"""Parameters as people type them: `pin=2 value=1` or `2 1`. A value that is not valid JSON is text."""
 
 import json
 import re
@@ -17,18 +17,18 @@ def _value(text):
 
 
 def from_words(words):
-    """An object where every word is key=value, an array where none is. Raises UsageError for a mixture."""
+    """Return a dict if every word is key=value, or a list if none is. Raises UsageError for a mixture."""
     keyed = [word for word in words if _KEY.match(word)]
     if not keyed:
         return [_value(word) for word in words]
     if len(keyed) < len(words):
         stray = next(word for word in words if word not in keyed)
-        raise UsageError(f"{stray!r} is no key=value as the other parameters are")
+        raise UsageError(f"{stray!r} is no key=value like the other parameters")
     return {key: _value(text) for key, _, text in (word.partition("=") for word in words)}
 
 
 def split(line):
-    """The words of a line. JSON after a "=" or at the start of a word keeps its spaces: `value={"a": 1}`."""
+    """Return the words of a line. JSON after a "=" or at the start of a word keeps its spaces: `value={"a": 1}`."""
     words = []
     position = 0
     while position < len(line):

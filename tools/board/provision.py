@@ -1,4 +1,4 @@
-"""`provision`: a config.json that the firmware's own code has checked, written to a board over its serial port."""
+"""`provision`: checks a config.json with the firmware's own code, and writes it to a board over its serial port."""
 
 from firmware.config_file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
@@ -7,7 +7,7 @@ from tools.flash.ports import BoardProblem, Connection, find_port
 
 
 def check(path):
-    """The content of a file that a board will take. Raises UsageError where it cannot be read, else ToolError."""
+    """Return the content of a configuration. Raises UsageError if it cannot be read, ToolError if it is invalid."""
     try:
         return read_settings(path)
     except BoardProblem as problem:
@@ -21,7 +21,7 @@ def provision(port, path, say=print):
 
 
 def write(files, port, say=print):
-    """Write files, {name: content}, to the board each in one step, read them back, and start the board with them."""
+    """Write files, {name: content}, to the board, each in one step; read them back, and restart the board with them."""
     try:
         name = find_port(None if port == "auto" else port)
         connection = Connection(name)
@@ -40,6 +40,6 @@ def write(files, port, say=print):
 
 def _write(board, name, file, content, say):
     if board.update_file("/" + file, content):
-        say(f"{name}: {file} is written and read back, {len(content)} bytes; the board starts with it")
+        say(f"{name}: {file} was written and read back, {len(content)} bytes; the board starts with it")
     else:
-        say(f"{name}: {file} is there already; nothing was written")
+        say(f"{name}: {file} is already there; nothing was written")

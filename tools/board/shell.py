@@ -18,13 +18,13 @@ from tools.board.gate import visible
 from tools.board.params import from_words, split
 
 _LEAVE = ("exit", "quit")
-_POLL_MS = 20  # between two looks at the keyboard
+_POLL_MS = 20  # between two checks of the keyboard
 _NOTIFICATIONS_PER_S = 20  # that are shown
 _LONGEST_NOTIFICATION = 2000  # characters
 
 
 def read_help(lines):
-    """{method: (parameters, explanation)} of what the board's method `help` says."""
+    """Return {method: (parameters, explanation)} from the board's method `help`."""
     methods = {}
     for line in lines:
         usage, _, text = line.partition(": ")
@@ -36,7 +36,7 @@ def read_help(lines):
 
 
 class MethodCompleter(Completer):
-    """Names of methods, then names of their parameters, then what these can be."""
+    """Completes names of methods, then names of their parameters, then possible values."""
 
     def __init__(self, methods, values=None):
         self._methods = methods
@@ -64,7 +64,7 @@ class MethodCompleter(Completer):
 
 
 class Notifications:
-    """Shows what the board tells unasked: so much of it as a person can read."""
+    """Shows the board's notifications, but no more than a person can read."""
 
     def __init__(self):
         self._second = 0
@@ -84,20 +84,20 @@ class Notifications:
             self._left_out += 1
 
     def tell_left_out(self):
-        """Say how many were not shown."""
+        """Print how many were not shown."""
         if self._left_out:
-            print(f"board: {self._left_out} notifications were too many to be shown", file=sys.stderr, flush=True)
+            print(f"board: {self._left_out} notifications were too many to show", file=sys.stderr, flush=True)
             self._left_out = 0
 
 
 def run_line(client, line):
-    """Do what one line says; the text to print. Raises ToolError."""
+    """Execute one line and return the text to print. Raises ToolError."""
     method, *words = split(line)
     return readable(call(client, method, from_words(words)))
 
 
 def shell(client):
-    """Read lines until the end of the input. Returns the exit code: without a terminal, that of the last error."""
+    """Execute lines until the end of the input. Returns the exit code; without a terminal, the last error's."""
     notifications = client.on_notification = Notifications()
     methods = read_help(client.call("help", shape=HELP))
     if not sys.stdin.isatty():
@@ -132,7 +132,7 @@ def _run_all(client, lines):
 
 
 def _lines(session, client):
-    """What is typed. Notifications are served meanwhile; Ctrl-C drops the line, Ctrl-D ends."""
+    """Yield the lines typed. Notifications arrive meanwhile; Ctrl-C drops the line, Ctrl-D ends."""
 
     def serve(context):
         while not context.input_is_ready():
@@ -151,7 +151,7 @@ def _lines(session, client):
 
 
 def _history():
-    """In a file, where one can be had."""
+    """Return a history in a file, or in memory if the file cannot be written."""
     folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xasyncsockets"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The live table of `watch`: all boards, their readings, a small chart of each; a row per board where they are many."""
+"""The live table of `watch`: all boards, their readings and small charts; with many boards, one row for each."""
 
 import time
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.board.fleet import SILENT_S
-from tools.board.formats import chosen, duration, measure, own_first
+from tools.board.formats import chosen, duration, measure, reading_order
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 24
@@ -18,17 +18,17 @@ _SHORTEST_NAME = 8
 _LONGEST_TEXT, _SHORT_TEXT = 30, 12  # of a reading that is text, in a wide terminal and in another
 _WIDE = 100
 _REDRAW_S = 0.25
-_LINES_AROUND = 5  # of a table: its heading, empty lines, the notes
+_LINES_AROUND = 5  # lines beside the rows: heading, empty lines, notes
 _ROOM_AROUND = 3  # columns between a table's cells
 
 
 def sparkline(values, width=_CHART_WIDTH):
-    """The last `width` values as bars, the lowest and the highest one of them as the lowest and the highest bar."""
+    """Return the last `width` values as bars, scaled between their lowest and highest."""
     values = [value for value in list(values)[-width:] if value == value]
     if not values:
         return ""
     size = max(abs(min(values)), abs(max(values))) or 1
-    values = [value / size for value in values]  # from -1 to 1: of the largest numbers even the difference is one
+    values = [value / size for value in values]  # from -1 to 1: no difference overflows
     low, high = min(values), max(values)
     if low == high:
         return _BARS[0] * len(values)
@@ -48,16 +48,16 @@ def _heard(board, now):
 
 
 def render(fleet, port, ignored=0, now=None, size=None, columns=None):
-    """Everything that is known, for rich to print; a row per board where a terminal of that `size` has no more room.
-    `columns`: the readings to show, or None for all."""
+    """Return all boards for rich to print; one row per board if a terminal of `size` has no room for more.
+    `columns` are the readings to show, or None for all."""
     now = time.time() if now is None else now
     if not len(fleet):
-        return Text(f"Listening on UDP port {port}: nobody was heard yet. Ctrl-C ends.")
+        return Text(f"Listening on UDP port {port}: no board was heard yet. Ctrl-C ends.")
     notes = [f"UDP port {port}. Ctrl-C ends."]
     if ignored:
-        notes.append(f"{ignored} datagrams that are no telemetry.")
+        notes.append(f"{ignored} datagrams were not telemetry.")
     if fleet.refused:
-        notes.append(f"{fleet.refused} datagrams of more boards or readings than are kept.")
+        notes.append(f"{fleet.refused} datagrams were refused: too many boards or readings.")
     table = _table_of_readings(fleet, now, size.width if size else None, columns)
     if size and table.row_count + len(fleet) + _LINES_AROUND > size.height:
         table, without_room = _table_of_boards(fleet, now, size, columns)
@@ -66,7 +66,7 @@ def render(fleet, port, ignored=0, now=None, size=None, columns=None):
 
 
 def _table_of_boards(fleet, now, size, chosen_readings):
-    """(a table with a row per board, what is not in it)"""
+    """Return (a table with a row per board, a note on what is left out)."""
     boards = list(fleet)[: max(1, size.height - _LINES_AROUND)]
     columns = [
         ("board", "left", [Text(board.device, "bold") for board in boards]),
@@ -75,7 +75,7 @@ def _table_of_boards(fleet, now, size, chosen_readings):
         ("lost", "right", [_loss(board) for board in boards]),
         ("heard", "right", [_heard(board, now) for board in boards]),
     ]
-    names = sorted({name for board in boards for name in board.readings}, key=own_first)
+    names = sorted({name for board in boards for name in board.readings}, key=reading_order)
     for name in chosen_readings or names:
         cells = [Text(_shown(name, board.readings[name]) if name in board.readings else "") for board in boards]
         columns.append((name, "right", cells))
@@ -104,7 +104,7 @@ def _cut(text, longest):
 
 
 def _table_of_readings(fleet, now, width, columns):
-    """In `width` no number is cut: first the charts get shorter, then lowest and highest go, then names are cut."""
+    """Fit the table into `width` but keep all numbers: shorten charts, drop lowest and highest, then cut names."""
     longest = _LONGEST_TEXT if width is None or width >= _WIDE else _SHORT_TEXT
     blocks = [_block(board, now, columns, longest) for board in fleet]
     headings = ["board", "reading", "now", "lowest", "highest"]
@@ -136,14 +136,14 @@ def _table_of_readings(fleet, now, width, columns):
 
 
 def _room_for_chart(width, widths):
-    """What is left beside columns of these widths, with what rich has between and around them."""
+    """Return the width left beside columns of these widths and rich's spaces."""
     if width is None:
         return _CHART_WIDTH
     return width - _ROOM_AROUND - 1 - sum(one + _ROOM_AROUND for one in widths)
 
 
 def _block(board, now, columns, longest):
-    """The rows of a board, each with the values of its chart at the end: what it is, next to what it reads."""
+    """Return the rows of a board, its description next to its readings; each ends with the values of its chart."""
     about = [
         Text(board.device, "bold"),
         Text(board.address),
@@ -153,7 +153,7 @@ def _block(board, now, columns, longest):
     ]
     if board.restarts:
         about.append(Text(f"{board.restarts} restarts", "yellow"))
-    readings = [(name, board.readings[name]) for name in sorted(board.readings, key=own_first)]
+    readings = [(name, board.readings[name]) for name in sorted(board.readings, key=reading_order)]
     readings = list(chosen(dict(readings), columns).items())
     rows = []
     for row in range(max(len(about), len(readings))):
@@ -169,7 +169,7 @@ def _cells(board, name, value, longest):
 
 
 class LiveTable:
-    """The table in a terminal, drawn anew a few times per second."""
+    """The table in a terminal, redrawn a few times per second."""
 
     def __init__(self, fleet, listener, columns=None):
         self._fleet = fleet

@@ -13,12 +13,12 @@ from firmware.config_file import FILE as SETTINGS
 from firmware.config_file import decoded
 from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
 from tools.board.gate import visible
-from tools.board.verdict import troubles, unread, watch_start
+from tools.board.verdict import never_loaded, troubles, watch_start
 
 IMAGE, FILES = "image", "files"
 RESTART_S = 60
 POLL_S = 1
-TRIAL_S = 4000  # boot.steady_s is an hour at the most
+TRIAL_S = 4000  # boot.steady_s is at most an hour
 LARGEST_CHUNK = 65536
 # Modules that the firmware imports: a program of this name would be found in the place of MicroPython's own.
 HIDEABLE = frozenset(
@@ -37,12 +37,12 @@ def update(client, words, delete=(), say=None):
     say = say or _say
     kind, content, files = _read(words, delete)
     names = list(files)
-    for name, better in unread(names):
+    for name, better in never_loaded(names):
         where = f"; did you mean {better}={name}?" if better else ""
-        say(f"{name}: nothing on a board reads a program there{where}")
+        say(f"{name}: the board loads no programs from there{where}")
     status = _status(client)
     if kind not in status["kinds"]:
-        raise ToolError(f"{client} has one place for its image only, and takes files")
+        raise ToolError(f"{client} has room for one image only; send files instead")
     before = troubles(client)
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
@@ -84,7 +84,7 @@ def _read(words, delete):
             raise UsageError("an image comes alone: delete files by another update")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
-            raise UsageError(f"{words[0]} is no image of an ESP32")
+            raise UsageError(f"{words[0]} is not an image of an ESP32")
         return IMAGE, content, {}
     files = {}
     for word in words:
@@ -100,12 +100,12 @@ def _read(words, delete):
 
 
 def _files(path, name):
-    """{name on the board: content}"""
+    """Return {name on the board: content}."""
     if path.is_dir():
         found = (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
         return {file.relative_to(path).as_posix(): _content(file) for file in found}
     if name.startswith(("/", "../")):
-        raise UsageError(f"{name}: what is it called on the board? Write name={name}")
+        raise UsageError(f"{name}: which name should it have on the board? Write name={name}")
     return {name[2:] if name.startswith("./") else name: _content(path)}
 
 
@@ -137,11 +137,11 @@ def _status(client):
     except BoardError as error:
         if error.code != METHOD_NOT_FOUND:
             raise
-        raise ToolError(f"{client} has a firmware that cannot be updated over the network") from None
+        raise ToolError(f"{client} has firmware that cannot be updated over the network") from None
 
 
 def _send(client, kind, content, say):
-    """Bring it all; the seconds that it took."""
+    """Send everything and return the seconds that it took."""
     sha256 = hashlib.sha256(content).hexdigest()
     signature = client.prove("update", f"{kind} {len(content)} {sha256}")
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
@@ -161,11 +161,11 @@ def _send(client, kind, content, say):
 
 
 def _wait_for_restart(client):
-    """The board's status once it runs again."""
+    """Return the board's status when it runs again."""
     client.hang_up()
     start = time.monotonic()
     while True:
-        time.sleep(POLL_S)  # it answers until it goes down
+        time.sleep(POLL_S)  # it answers until it restarts
         passed = time.monotonic() - start
         try:
             if client.call("uptime", shape=(int, float)) <= passed:
@@ -177,13 +177,13 @@ def _wait_for_restart(client):
 
 
 def _wait_for_verdict(client, status, say):
-    """The status once the new image is kept, or the old one is back."""
+    """Return the status when the new image is accepted or the old one is back."""
     if status["last"] == "on trial":
         say(f"on trial in {_shown(status['running'])}")
     end = time.monotonic() + TRIAL_S
     while status["last"] == "on trial":
         if time.monotonic() > end:
-            raise ToolError(f"{client}: the trial of its image has no end")
+            raise ToolError(f"{client}: the trial of its image does not end")
         time.sleep(POLL_S)
         try:
             status = _status(client)

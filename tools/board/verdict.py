@@ -1,4 +1,4 @@
-"""What became of files that were sent: the board is watched until its start counts as a good one."""
+"""Watches a board after an update, until its start counts as good."""
 
 import posixpath
 import time
@@ -16,8 +16,8 @@ _FINE = ("running", "new")
 _READ_IN = ("services", "sensors", "lib", "firmware")  # folders whose programs the board loads
 
 
-def unread(names):
-    """[(name, where the board would look for it)] of programs that nothing on the board reads; None: nowhere."""
+def never_loaded(names):
+    """Return [(name, where the board would look for it, or None)] for programs that the board will never load."""
     found = []
     for name in names:
         folder, _, file = name.rpartition("/")
@@ -30,7 +30,7 @@ def unread(names):
 
 
 def troubles(client):
-    """What does not work on the board, a text each."""
+    """Return texts that say what does not work on the board."""
     return _troubles(client, client.call("info", shape=_INFO))
 
 
@@ -46,14 +46,14 @@ def _troubles(client, info):
 
 
 def watch_start(client, names, before, say):
-    """Watch the board, which has started with the files `names`, until the start is a good one. Raises ToolError where
+    """Watch the board, which has started with the files `names`, until its start counts as good. Raises ToolError if
     it comes to nothing: it starts again and again, is in safe mode, or has a trouble that was not there `before`."""
     info = _steady(client, say)
     if info["safe_mode"]:
         raise ToolError(f"{client} is in safe mode, without your files: {visible(info['safe_mode'], LONGEST_MESSAGE)}")
     found = [text for text in _troubles(client, info) if text not in before or _is_about(text, names)]
     if found:
-        raise ToolError(f"the files are on {client}, but not all is well: {'; '.join(found)}")
+        raise ToolError(f"the files are on {client}, but there is a problem: {'; '.join(found)}")
 
 
 def _is_about(text, names):
@@ -62,9 +62,9 @@ def _is_about(text, names):
 
 
 def _steady(client, say):
-    """What `info` says once the board has lasted, or is in safe mode."""
+    """Return the answer to `info` when the start counts as good, or the board is in safe mode."""
     steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
-    say(f"it runs; watched until it has for {steady_s:g} s")
+    say(f"it runs; watched until it has run for {steady_s:g} s")
     latest, starts, silent_since = 0, 1, None
     while True:
         try:

@@ -1,10 +1,10 @@
-"""`discover` and `watch`: who broadcasts, and what."""
+"""`discover` and `watch`: the boards that broadcast, and their readings."""
 
 import json
 import sys
 import time
 
-from tools.board.client import DEFAULT_PORT, ControlClient, anybody
+from tools.board.client import DEFAULT_PORT, ControlClient, accept_any_certificate
 from tools.board.errors import StrangeAnswer, ToolError, Unreachable
 from tools.board.fleet import Fleet
 from tools.board.formats import Csv, Json, Plain, duration
@@ -24,7 +24,7 @@ def _say(text):
 
 
 def _taken(listener, fleet, seconds, device=None):
-    """(record, board) of what came; (None, None) whenever nothing did for a moment. Doubles are left out."""
+    """Yield (record, board) for each datagram that is not a duplicate, and (None, None) after a moment without any."""
     for record in listener.records(seconds):
         if record is None:
             yield None, None
@@ -35,7 +35,7 @@ def _taken(listener, fleet, seconds, device=None):
 
 
 def discover(port, seconds, count=None, as_json=False):
-    """Print each board once, when it is heard first, until the count-th. Raises Unreachable where there is none."""
+    """Print each board once, when it is first heard, up to `count` boards. Raises Unreachable if there is none."""
     fleet = Fleet()
     asked = {}  # each place once, and none when the time is over: anybody can send in many names
     waiting = {}  # boards that did not answer, and may announce another port
@@ -69,7 +69,7 @@ def discover(port, seconds, count=None, as_json=False):
         if len(fleet):
             _tell_refused(listener, fleet)
             return
-        other = f"; {listener.ignored} datagrams were no telemetry" if listener.ignored else ""
+        other = f"; {listener.ignored} datagrams were not telemetry" if listener.ignored else ""
         raise Unreachable(
             f"no board was heard on UDP port {listener.port} within {seconds:g} s{other}: "
             "is it on this network, and does this computer's firewall let UDP in?"
@@ -78,9 +78,9 @@ def discover(port, seconds, count=None, as_json=False):
 
 def _tell_refused(listener, fleet):
     if listener.ignored:
-        _say(f"{listener.ignored} datagrams were no telemetry")
+        _say(f"{listener.ignored} datagrams were not telemetry")
     if fleet.refused:
-        _say(f"{fleet.refused} datagrams were of more boards or readings than are kept")
+        _say(f"{fleet.refused} datagrams were refused: too many boards or readings")
 
 
 def _may_ask(asked, address):
@@ -88,8 +88,8 @@ def _may_ask(asked, address):
 
 
 def ask(address, port=DEFAULT_PORT):
-    """{"device", "port", "kind", "version", "tls", "safe_mode"} as a control server says, else {}."""
-    for context in (None, anybody()):
+    """Return {"device", "port", "kind", "version", "tls", "safe_mode"} from a control server, or {}."""
+    for context in (None, accept_any_certificate()):
         with ControlClient(f"{address}:{port}", timeout_s=_ASK_S, context=context) as client:
             try:
                 info = client.call("info", shape=_INFO)
@@ -129,7 +129,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
     with Listener(port) as listener:
         records = _taken(listener, fleet, seconds, device)
         if form is None and sys.stdout.isatty():
-            from tools.board.table import LiveTable  # rich takes its time
+            from tools.board.table import LiveTable  # importing rich is slow
 
             with LiveTable(fleet, listener, columns) as table:
                 for _ in _first(count, records):
@@ -146,7 +146,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
 
 
 def _first(count, records):
-    """All of them, or up to the count-th record."""
+    """Yield all records, or the first `count`."""
     for record, board in records:
         yield record, board
         if record and count is not None:

@@ -18,9 +18,9 @@ LINK_SEC = 60
 
 
 def find_network(board):
-    """The best network that this user may make for the board: (interface or None, what to tell about it).
+    """Return the best network that this user may make for the board: (interface or None, a text about it).
 
-    Before the board is started: a namespace is for a process that has no threads yet.
+    Call this before the board is started, because only a process without threads can enter a namespace.
     """
     try:
         interface = board.make_interface()
@@ -38,7 +38,7 @@ def find_network(board):
 
 
 def show_console(board):
-    """Print what the board prints, until another program opens its port; then it is that one's."""
+    """Print the board's output until another program opens its port and reads it instead."""
     fd = os.open(board.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         while True:
@@ -55,9 +55,9 @@ def show_console(board):
 def main():
     parser = argparse.ArgumentParser(prog="make emulate", description=__doc__)
     parser.add_argument("--image", required=True)
-    parser.add_argument("--console", action="store_true", help="show what the board prints")
+    parser.add_argument("--console", action="store_true", help="show the board's output")
     arguments = parser.parse_args()
-    os.umask(0o077)  # its flash holds its settings, and with them secrets
+    os.umask(0o077)  # its flash contains settings with secrets
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = open(FOLDER / "log.txt", "w")
@@ -71,7 +71,7 @@ def main():
 
 
 def run(board, arguments):
-    """Start it, tell where it is, and let it run until Ctrl-C."""
+    """Start the board, print its addresses, and run it until Ctrl-C."""
     started = time.monotonic()
     interface, network = find_network(board)
     board.start()
@@ -81,7 +81,7 @@ def run(board, arguments):
     print(network)
     port = board.name_port(FOLDER / "port")
     print(f"REPL       {MPREMOTE} connect {port}   (Ctrl-C stops the firmware there, Ctrl-D starts it)")
-    print(f"drive      {board.drive}, once the bootloader runs: a UF2 file that is copied there is flashed")
+    print(f"drive      {board.drive}; while the bootloader runs, copy a UF2 file there to flash it")
     if board.link and board.link.wait_up(LINK_SEC):
         print(f"ready      after {time.monotonic() - started:.1f} s; Ctrl-C here switches the board off", flush=True)
     elif board.link:

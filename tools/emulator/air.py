@@ -1,4 +1,4 @@
-"""The air between boards with Wi-Fi: access points, boards that hear them, and what happens to them.
+"""The air between boards with Wi-Fi: access points, the boards in their range, and disturbances.
 
     air = Air(lan)
     home = air.add("home", key="correct horse")
@@ -6,8 +6,8 @@
     air.set_conditions(loss=0.1, delay_ms=20)
     air.deauthenticate()
 
-Behind all access points of an Air is one Lan. A board may open a network of its own: the others hear it, and what they
-send there reaches that board.
+All access points of an Air lead to one Lan. If a board opens a network of its own, the other boards can join it and
+talk to that board.
 """
 
 import struct
@@ -19,7 +19,7 @@ SECURITIES = ("open", "wpa", "wpa2", "wpa2/wpa3", "wpa3")
 
 
 class AirError(Exception):
-    """What was asked for cannot be; one sentence for the user."""
+    """A request is impossible; the message is one sentence for the user."""
 
 
 class AccessPoint:
@@ -36,7 +36,7 @@ class AccessPoint:
         self.hidden = hidden
         self.on = True
         if self.security not in SECURITIES:
-            raise AirError(f"{self.security!r} is no security of a network: one of {', '.join(SECURITIES)}.")
+            raise AirError(f"{self.security!r} is not a network security: use one of {', '.join(SECURITIES)}.")
         if (self.security == "open") != (not key):
             raise AirError(f"The network {ssid!r} is {self.security}, and {'has' if key else 'has no'} key.")
 
@@ -47,13 +47,13 @@ class AccessPoint:
         self._air.publish()
 
     def beacon(self):
-        """What is heard of it (wifi/air.mjs)."""
+        """Return the access point as the boards receive it (wifi/air.mjs)."""
         names = ("ssid", "bssid", "key", "security", "channel", "rssi", "hidden")
         return {name: getattr(self, name) for name in names}
 
 
 class Air:
-    """Everything that is on the air, in one place."""
+    """All access points and boards in one place."""
 
     def __init__(self, lan):
         self.lan = lan
@@ -70,7 +70,7 @@ class Air:
         return access_point
 
     def of(self, ssid):
-        """The access points of that name."""
+        """Return the access points of that name."""
         found = [one for one in self.access_points if one.ssid == ssid]
         if not found:
             known = ", ".join(sorted({one.ssid for one in self.access_points})) or "none"
@@ -78,7 +78,7 @@ class Air:
         return found
 
     def set_conditions(self, loss=None, delay_ms=None):
-        """The part of the frames that is lost, 0 to 1, and how long each takes more, one way."""
+        """Set the share of lost frames, 0 to 1, and the extra delay of each frame, per direction."""
         if loss is not None:
             self._conditions["loss"] = loss
         if delay_ms is not None:
@@ -96,7 +96,7 @@ class Air:
             radio.command("deauthenticate", reason=reason)
 
     def attach(self, stream, command):
-        """A board: its antenna's stream, and how it is given commands."""
+        """Add a board: the stream of its antenna, and a function that sends it commands."""
         radio = Radio(self, stream, command)
         self.radios.append(radio)
         self.lan.add(radio)
@@ -105,7 +105,7 @@ class Air:
         return radio
 
     def publish(self):
-        """Let every board hear what there is now."""
+        """Send the present state of the air to every board."""
         for radio in list(self.radios):
             heard = [one.beacon() for one in self.access_points if one.on]
             heard += [other.beacon for other in self.radios if other.beacon and other is not radio]
@@ -120,7 +120,7 @@ class Air:
                 self.publish()
 
     def route(self, radio, kind, bssid, payload):
-        """What a board has sent goes to the LAN, or to the boards in the network of a board."""
+        """Pass on a board's frame: to the LAN, or to the boards in another board's network."""
         if any(one.bssid == bssid for one in self.access_points):
             radio.bssid = bssid if kind != LEFT else None
             if kind == FRAME:
@@ -142,23 +142,23 @@ class Radio:
         self._rest = b""
         self._command = command
         self.stream = stream
-        self.bssid = None  # the access point whose network it is in
-        self.beacon = None  # of the board's own network
+        self.bssid = None  # the access point that it has joined
+        self.beacon = None  # stations in the board's own network
 
     def command(self, name, **values):
-        """Tell the board's chip something; a board that is gone does not mind."""
+        """Send a command to the board's chip. A board that is switched off is ignored."""
         try:
             self._command(name, **values)
         except OSError:
             pass
 
     def deliver(self, frame):
-        """From the LAN."""
+        """Take a frame from the LAN."""
         if any(one.bssid == self.bssid for one in self._air.access_points):
             self.send(FRAME, self.bssid, frame)
 
     def send(self, kind, bssid, payload):
-        """To the board."""
+        """Send a frame to the board."""
         head = struct.pack(">IB6s", HEADER + len(payload), kind, bytes.fromhex(bssid.replace(":", "")))
         try:
             self.stream.sendall(head + payload)
@@ -166,7 +166,7 @@ class Radio:
             pass  # it is switched off
 
     def read(self):
-        """The board has sent something."""
+        """Handle data that the board has sent."""
         try:
             data = self.stream.recv(1 << 16)
         except OSError:

@@ -1,4 +1,4 @@
-// The board: a chip with flash, wires, sensors and cables, switched on, reset and run at the pace of real time.
+// The board: a chip with flash, wires, sensors and cables. It can be switched on and reset, and runs in real time.
 
 import { Chip } from './chip.mjs';
 import { shortenDelays } from './delays.mjs';
@@ -8,8 +8,8 @@ import { I2cBus } from './sensors/i2c.mjs';
 import { Cyw43439 } from './wifi/cyw43439.mjs';
 import { PIN, connect as connectWifi } from './wifi/wiring.mjs';
 
-const TURN = 200_000; // instructions until node's other events get their turn
-const SLICE = 20_000; // instructions between two looks at the clock
+const TURN = 200_000; // instructions before Node.js handles other events
+const SLICE = 20_000; // instructions between two readings of the clock
 const SAMPLE = 499; // the same while a profile is taken; prime, so that it does not follow a loop
 const MAY_RUN_AHEAD = 20_000; // nanoseconds: too short to wait for
 const LONGEST_PAUSE = 50; // milliseconds
@@ -36,7 +36,7 @@ export class Board {
     this.busyNanos = 0; // real time spent in executing
     this.timer = null;
     this.hasSpoken = false; // something has gone out since the core last went to sleep
-    this.profile = null; // program counter: how often it was seen
+    this.profile = null; // program counter: number of samples
     this.wifi = options.hasWifi ? this.#makeWifi() : null;
   }
 
@@ -163,7 +163,7 @@ export class Board {
     this.volts.forEach((volts, channel) => this.chip.setVoltage(channel, volts));
     this.chip.setTemperature(this.temperature);
     if (this.wifi) {
-      this.wifi.setPower(false); // its pin has let go
+      this.wifi.setPower(false); // its pin is no longer driven
       connectWifi(this.chip.mcu, this.wifi);
       shortenDelays(this.chip.mcu);
     }
@@ -245,7 +245,7 @@ export class Board {
       return 0;
     }
     let behind = this.#now() - this.start - clock.nanos;
-    if (behind < 0) { // shortened delays: real time has not to catch up
+    if (behind < 0) { // delays were shortened: do not wait for real time
       this.start += behind;
       behind = 0;
     }

@@ -27,25 +27,25 @@ from .network import Tun
 
 HERE = Path(__file__).resolve().parent
 COMMAND_SEC = 10
-LAST_OUTPUT = 2000  # characters of it that are shown where the emulator dies
-MPREMOTE = "build/venv/bin/mpremote"  # as make installs it
+LAST_OUTPUT = 2000  # characters of its output that are shown if the emulator dies
+MPREMOTE = "build/venv/bin/mpremote"  # installed by make
 
 
 class BoardError(Exception):
-    """The board, or what it should run on, is not as it should be."""
+    """The board, or a program that it needs, does not work."""
 
 
 class BoardDied(BoardError):
-    """The board's process has ended by itself, which neither the program on the board nor a switch of it causes."""
+    """The board's process has ended by itself. Neither the program on the board nor a switch causes this."""
 
 
 class Board:
-    """One board. `number` tells it from others: its addresses are 10.64.<number>.1 (ours) and .2 (its own)."""
+    """One board. `number` distinguishes boards: the addresses are 10.64.<number>.1 (ours) and .2 (the board's)."""
 
     KIND = "PICO_PPP"
     CABLE = "uart0"  # what leads to its network
     settings = {}  # that it needs for its network (docs/configuration.md)
-    on_death = None  # f(text): told at once that the board's process has died; called in a thread of its own
+    on_death = None  # f(text), called at once when the board's process has died, in a thread of its own
 
     def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=(), node_options=()):
         self.image = Path(image)
@@ -62,7 +62,7 @@ class Board:
         self._node_options = node_options
         self._process = None
         self._is_switched_off = False
-        # The serial port is there before and after the board's process: a program may keep it open.
+        # The serial port exists before and after the board's process, so a program may keep it open.
         self._console, self._port = pty.openpty()
         tty.setraw(self._port)
         self.port = os.ttyname(self._port)
@@ -83,13 +83,13 @@ class Board:
             raise BoardError(f"There is no image {self.image}: make firmware BOARD={self.KIND}")
         self._cable, cable = socket.socketpair()
         control, remote_control = socket.socketpair()
-        self._control = Control(control, self._happened)
+        self._control = Control(control, self._handle_event)
         self._launch(self._console, cable.fileno(), remote_control.fileno())
         cable.close()
         remote_control.close()
 
-    def _happened(self, event):
-        """The board tells something; called in a thread of its own."""
+    def _handle_event(self, event):
+        """Handle an event of the board, in a thread of its own."""
 
     def _launch(self, console, cable, control):
         node = shutil.which("node")
@@ -123,7 +123,7 @@ class Board:
             self.on_death(text)
 
     def _death_of(self, process):
-        """How it died and what it said last; None where it runs, or the power was switched off."""
+        """Return how the process died and its last output; None if it runs or the power was switched off."""
         if not process or not process.poll() or self._is_switched_off:
             return None
         output = self._output_file.read_text(errors="replace")[-LAST_OUTPUT:].strip()
@@ -131,13 +131,13 @@ class Board:
         return f"The emulator of board {self.number} has died (exit status {process.returncode}), {said}"
 
     def check(self):
-        """Raise BoardDied where the board's process has died."""
+        """Raise BoardDied if the board's process has died."""
         text = self._death_of(self._process)
         if text:
             raise BoardDied(text)
 
     def power_cut(self):
-        """Switch the power off at once. What is in flash stays; `start` brings the board back."""
+        """Switch the power off at once. The flash keeps its content; `start` boots the board again."""
         self._is_switched_off = True
         self._process.kill()
         self._ended()
@@ -166,11 +166,11 @@ class Board:
         return path
 
     def close(self):
-        """Throw the board away, and its flash where that was nobody's."""
+        """Discard the board, and its flash if that was temporary."""
         if self.is_running:
             self.power_cut()
         if self._port_name and self._port_name.is_symlink() and os.readlink(self._port_name) == self.port:
-            self._port_name.unlink()  # another board may have got the name meanwhile
+            self._port_name.unlink()  # another board may have the name now
         os.close(self._console)
         os.close(self._port)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -184,11 +184,11 @@ class Board:
         self._do("reset")
 
     def cut_power_after(self, flash_operations):
-        """Let the power fail in the middle of a flash operation: the one after so many others."""
+        """Make the power fail in the middle of a later flash operation, counted from now."""
         self._do("cut_power_after", flash_operations=flash_operations)
 
     def wait_power_cut(self, timeout):
-        """True if the power has failed by then; the board is off."""
+        """Wait for that power cut. Return True if the board is off."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -200,7 +200,7 @@ class Board:
     # --- network
 
     def make_interface(self):
-        """This computer's end of the board's network, or that of the namespace that this process is in."""
+        """Return this end of the board's network, in the computer's or the process's network namespace."""
         return Tun(f"board{self.number}", self.local_address, self.address)
 
     def connect_network(self, interface=None, modem=None):
@@ -211,7 +211,7 @@ class Board:
     # --- measuring
 
     def set_speed(self, speed):
-        """Let its time pass so many times as fast as real time, as far as this computer can."""
+        """Let the board's clock run that many times as fast as real time, if the computer can."""
         self._do("speed", speed=speed)
 
     def stats(self):
@@ -220,21 +220,21 @@ class Board:
 
     @property
     def instruction_count(self):
-        """Instructions that the chip has executed since the power is on; exact, free of noise."""
+        """The exact number of instructions that the chip has executed since the power was switched on."""
         return self.stats()["instructions"]
 
     def start_profile(self):
-        """From now on, note about every 500 instructions where the program is."""
+        """Start to record the program counter about every 500 instructions."""
         self._do("start_profile")
 
     def stop_profile(self):
-        """{program counter: instructions that were executed around it}; they add up to all of them."""
+        """Return {program counter: instructions executed around it}; their sum is all instructions."""
         return dict(self._do("stop_profile"))
 
     # --- pins and sensors
 
     def pin(self, number):
-        """The level of a pin's wire: 0 or 1."""
+        """Return the level of a pin's wire: 0 or 1."""
         return self._do("pin", pin=number)
 
     def watch_pin(self, number):
@@ -242,11 +242,11 @@ class Board:
         self._do("watch_pin", pin=number)
 
     def drive_pin(self, number, level):
-        """Put a level on a pin from outside; None lets go of it."""
+        """Drive a pin from outside; None stops driving it."""
         self._do("drive_pin", pin=number, level=level)
 
     def press_button(self, number):
-        """A button between a pin and ground; it stays down until `release_button`."""
+        """Press a button between a pin and ground; it stays pressed until `release_button`."""
         self.drive_pin(number, 0)
 
     def release_button(self, number):
@@ -261,18 +261,18 @@ class Board:
         self._do("voltage", channel=channel, volts=volts)
 
     def attach_sensor(self, kind, name=None, **where):
-        """Wire a sensor up: "ds18b20" (pin=…), "bme280" (bus=…, address=…)."""
+        """Connect a sensor: "ds18b20" (pin=…), "bme280" (bus=…, address=…)."""
         self._do("attach", sensor=kind, name=name or kind, **where)
 
     def set_sensor(self, name, **values):
-        """What a sensor measures: temperature, humidity, pressure."""
+        """Set what a sensor measures: temperature, humidity, pressure."""
         self._do("set_sensor", name=name, **values)
 
     def detach_sensor(self, name):
         self._do("detach", name=name)
 
     def wait_event(self, timeout, **values):
-        """The next event, not yet waited for, that has these values; None after `timeout` seconds."""
+        """Return the next event with these values that was not returned before; None after `timeout` seconds."""
         event = self._control.wait_event(values, timeout)
         if event is None:
             self.check()
@@ -285,18 +285,18 @@ class Board:
             process = self._process
             if process:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(1)  # its line is closed a moment before its end
+                    process.wait(1)  # its line closes a moment before the process ends
             self.check()
             raise
 
 
 _raising = threading.Lock()
-_deaths = None  # texts to be raised, where that is wanted
+_deaths = None  # texts for BoardDied, if requested
 
 
 @contextlib.contextmanager
 def deaths_raised():
-    """While it lasts, a board that dies raises BoardDied in the main thread, whatever this waits for."""
+    """During the block, a board that dies raises BoardDied in the main thread, even while that waits."""
     global _deaths
 
     def died(text):
@@ -334,7 +334,7 @@ class Control:
         self._thread.start()
 
     def do(self, command, **values):
-        """Give a command, return its result."""
+        """Send a command and return its result."""
         with self._changed:
             self._number += 1
             number = self._number

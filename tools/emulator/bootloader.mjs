@@ -1,7 +1,7 @@
 // The chip's USB bootloader: a drive that takes a UF2 file (RP2040 datasheet, section 2.8.4). The drive is a folder.
 //
-// The protocol of the real one, as far as files go: two files that tell what it is, a file of 512-byte blocks that is
-// copied to it, each block checked on its own, and the board starts when the last one has come.
+// As far as files go, it works like the real one: two files describe it, a file of 512-byte blocks is copied to it, each
+// block is checked, and the board starts after the last one.
 
 import fs from 'node:fs';
 import path from 'node:path';

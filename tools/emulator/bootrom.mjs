@@ -1,7 +1,7 @@
-// The RP2040's boot ROM, replaced: its tables are where the SDK looks for them (RP2040 datasheet, section 2.8.3),
-// each function in them is a breakpoint that calls JavaScript.
+// Replaces the RP2040's boot ROM. Its tables are where the SDK looks for them (RP2040 datasheet, section 2.8.3), and each
+// function in them is a breakpoint that calls JavaScript.
 //
-// The real ROM's binary is not needed, and a memcpy or a float division costs one instruction.
+// So the real ROM's binary is not needed, and a memcpy or a float division costs one instruction.
 
 import { doubleFunctions, floatFunctions } from './bootrom_float.mjs';
 
@@ -25,7 +25,7 @@ export class BootRom {
     this.bytes = new Uint8Array(ROM_SIZE);
     this.view = new DataView(this.bytes.buffer);
     this.end = FIRST_FUNCTION;
-    this.#layOut(this.#romFunctions(flash, onUsbBoot));
+    this.#writeTables(this.#romFunctions(flash, onUsbBoot));
     mcu.loadBootrom(new Uint32Array(this.bytes.buffer));
   }
 
@@ -38,7 +38,7 @@ export class BootRom {
     return true;
   }
 
-  #layOut(romFunctions) {
+  #writeTables(romFunctions) {
     const { view } = this;
     const functions = Object.entries(romFunctions).map(([code, body]) => [code, this.#stub(body)]);
     const lookup = this.#stub(() => this.#tableLookup());

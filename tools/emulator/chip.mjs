@@ -1,5 +1,5 @@
-// The RP2040 as rp2040js has it, with what MicroPython needs beyond that. One object is one run from reset to reset:
-// a reset makes a new one, so that nothing of the old one can be left behind.
+// The RP2040 of rp2040js, with additions that MicroPython needs. One object is one run from reset to reset: a reset makes a
+// new object, so that no old state is left.
 
 import { ConsoleLogger, LogLevel, RP2040 } from 'rp2040js';
 import { BootRom } from './bootrom.mjs';
@@ -10,7 +10,7 @@ import { Uart } from './uart.mjs';
 import { UsbSerial } from './usb_serial.mjs';
 
 const SSI = 0x18000;
-const UARTS = [0x40034, 0x40038]; // as rp2040js numbers its peripherals
+const UARTS = [0x40034, 0x40038]; // the number of the peripheral in rp2040js
 const WATCHDOG = 0x40058;
 const RING_OSCILLATOR = 0x40060;
 const FLASH_START = 0x10000000;
@@ -38,7 +38,7 @@ export class Chip {
     this.stop = { requested: false };
     mcu.logger = new ConsoleLogger(verbose ? LogLevel.Warn : LogLevel.Error, false);
     this.rom = new BootRom(mcu, flash, () => this.#leave(hooks.onBootloader));
-    flash.install(mcu); // only now: loading a ROM blanks the package's flash
+    flash.install(mcu); // after the ROM, because loading it erases the package's flash
     mcu.onBreak = (code) => this.#breakpoint(code);
     mcu.peripherals[SSI] = new FlashInterface(mcu, mcu.peripherals[SSI], id);
     mcu.peripherals[RING_OSCILLATOR] = new RingOscillator(mcu, seed);
@@ -83,7 +83,7 @@ export class Chip {
   #wireWatchdog(onReset) {
     const watchdog = this.mcu.peripherals[WATCHDOG];
     watchdog.onWatchdogTrigger = () => {
-      // The package would re-arm the expired alarm with no time to go, for ever.
+      // The package would set the expired alarm again and again, with no time left.
       watchdog.alarm.enable = false;
       watchdog.timer.enable = false;
       this.#leave(onReset);

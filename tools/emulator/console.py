@@ -18,11 +18,11 @@ quit                         switch everything off"""
 
 
 class CommandError(Exception):
-    """What is wrong with a command, in a sentence."""
+    """A command is wrong; the message is one sentence."""
 
 
 class Console:
-    """Executes commands. `boards` are those of the air; `where` tells a board's address, as seen from this computer."""
+    """Executes commands. `boards` are the air's boards; `where` returns a board's address as this computer sees it."""
 
     def __init__(self, air, boards, where=lambda board: board.address):
         self._air = air
@@ -30,7 +30,7 @@ class Console:
         self._where = where
 
     def execute(self, line):
-        """The text that answers a command; None for `quit`. Raises CommandError."""
+        """Return the answer to a command; None for `quit`. Raises CommandError."""
         words = line.split()
         if not words:
             return ""
@@ -48,7 +48,7 @@ class Console:
         try:
             return function(*arguments) or "done"
         except TypeError:
-            raise CommandError("That command takes other arguments; help lists them.") from None
+            raise CommandError("This command takes other arguments; help lists them.") from None
         except (AirError, ValueError) as error:
             raise CommandError(str(error)) from None
 

@@ -1,13 +1,13 @@
-// Delays that a program spends polling the microsecond timer, as the Wi-Fi driver does while its chip starts: they end
-// after fewer instructions, at the same emulated time. An alarm is never skipped.
+// Shortens delays in which a program polls the microsecond timer, such as the Wi-Fi driver's while its chip starts. They
+// end after fewer instructions, at the same emulated time. An alarm is never skipped.
 //
-// Such a loop reads the timer in a rhythm of its own; a new loop, or an interrupt, breaks it. So delays too short to
-// matter, as those of the 1-Wire bus, stay exact.
+// Such a loop reads the timer at regular intervals; a new loop or an interrupt breaks the pattern. So short delays, such as
+// those of the 1-Wire bus, stay exact.
 
-const TIMER = 0x40054; // as rp2040js numbers its peripherals
+const TIMER = 0x40054; // the number of the peripheral in rp2040js
 const TIMELR = 0x0c;
 const TIMERAWL = 0x28;
-const POLLS = 256; // in the same rhythm, until it is a delay
+const POLLS = 256; // regular readings that make a delay
 const STEP = 4000; // nanoseconds
 const ROUNDING = 0.001;
 

@@ -1,6 +1,6 @@
 """A DHCP server (RFC 2131) for the boards of a virtual network, on Ethernet frames.
 
-Who gets which address follows from the last byte of the board's MAC address, unless `fixed` says otherwise.
+The last byte of a board's MAC address determines its IP address, unless `fixed` sets another.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 MASK, ROUTER, REQUESTED, LEASE, KIND, SERVER = 1, 3, 50, 51, 53, 54
 SHORTEST = 14 + 20 + 8  # headers of Ethernet, IP, UDP
 FIRST_HOST = 10
-OPTIONS = 240  # where they begin
+OPTIONS = 240  # their offsets
 
 
 class DhcpServer:
@@ -24,17 +24,17 @@ class DhcpServer:
     def __init__(self, network, lease_sec=3600):
         self.network = network
         self.lease_sec = lease_sec
-        self.answers = True  # False: it is dead
-        self.fixed = {}  # MAC address: what it gets instead
-        self.leases = {}  # MAC address: what it has
-        self.requests = 0  # heard, also while dead
+        self.answers = True  # False: the server is silent
+        self.fixed = {}  # MAC address: another IP address
+        self.leases = {}  # MAC address: IP address in use
+        self.requests = 0  # received, also while silent
 
     def address(self, mac):
-        """What a board with this MAC address gets."""
+        """Return the IP address for a board with this MAC address."""
         return self.fixed.get(mac) or self.network[FIRST_HOST + mac[-1]]
 
     def answer(self, frame):
-        """The frame that answers this one; None for none; False where it is none for a DHCP server."""
+        """Return the answer to this frame; None without an answer; False if the frame is not for a DHCP server."""
         port, message = datagram(frame)
         if port != SERVER_PORT or len(message) < OPTIONS:
             return False
@@ -73,7 +73,7 @@ class DhcpServer:
 
 
 def datagram(frame):
-    """(port that it is for, content) of a UDP datagram in a frame; (None, b"") where there is none."""
+    """Return (destination port, content) of a UDP datagram in a frame, or (None, b"")."""
     if len(frame) < SHORTEST or frame[12:14] != ETHERTYPE_IP or frame[23] != UDP:
         return None, b""
     header = 14 + (frame[14] & 0x0F) * 4

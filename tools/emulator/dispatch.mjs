@@ -2,10 +2,10 @@
 //
 // The package's executeInstruction() is a chain of 83 `if (opcode matches) ... else if ...`. This takes its source
 // apart and puts the same bodies behind one table of 65,536 entries and a `switch`, with the registers and the memory
-// in local variables: twice the speed, and every instruction still does what the package says. The package is pinned;
-// another version that looks different is refused.
+// in local variables. It is twice as fast, and every instruction does the same as in the package. The package's version is
+// fixed; another version that looks different is refused.
 //
-// One body is ours: the package's SEV does nothing, where MicroPython's scheduler relies on it to end a WFE.
+// One body is ours: the package's SEV does nothing, but MicroPython's scheduler needs it to end a WFE.
 
 const CASE = /^ {8}(?:else )?if \((.*)\) \{$/;
 const LAST_CASE = /^ {8}else \{$/;

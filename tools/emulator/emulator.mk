@@ -1,4 +1,4 @@
-# The emulated board, tests on a chip, and the tools that put firmware onto one.
+# The emulated board, tests on a chip, and tools that put firmware onto a board.
 
 EMULATOR := tools/emulator/node_modules/.package-lock.json
 EMULATED := build/PICO_PPP/firmware.bin
@@ -16,7 +16,7 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 	@cd tools/emulator && npm ci --no-audit --no-fund --loglevel=http
 	@touch $@
 
-# What it depends on, the image's own rules know.
+# The image's own rules know what it depends on.
 $(EMULATED): FORCE
 	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP build/PICO_PPP/SHA256SUMS
 
@@ -39,14 +39,14 @@ endif
 fleet: pico-w ## try: run the firmware on N emulated Pico Ws in one Wi-Fi, until Ctrl-C (N=20, UF2=)
 	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE) --count $(or $(N),5)
 
-# Who cannot make a network interface gets a network by passt. The image is built where MPY_DIR= says from what.
+# Users who may not make a network interface get a network from passt. With MPY_DIR= the image is built.
 MAY_MAKE_INTERFACES := $(shell [ "$$(id -u)" = 0 ] && [ -c /dev/net/tun ] && echo yes)
 pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/venv/installed
 	@$(if $(MPY_DIR),$(if $(UF2),,$(MAKE) --no-print-directory firmware BOARD=PICO_W MPY_DIR=$(MPY_DIR)))
 
 DEVICE_TESTS := BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest
 
-# The library's contract takes as long as all other tests together: an emulated board for each, at the same time.
+# The library's contract takes as long as all other tests together, so each half gets an emulated board of its own.
 CONTRACT := tests_device/test_contract.py
 define TWO_BOARDS
 $(DEVICE_TESTS) $(CONTRACT) > build/contract.log 2>&1 & contract=$$!; trap "kill $$contract" INT TERM; \
@@ -55,18 +55,18 @@ $(DEVICE_TESTS) $(CONTRACT) > build/contract.log 2>&1 & contract=$$!; trap "kill
 endef
 
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
-# On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> if it is not to be the built one.
+# On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> for another image than the built one.
 test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## test: run the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
 	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
 
-weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: weigh what each module takes of a stock board's heap
+weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: measure how much heap each module takes on a stock board
 	@$(VENV)/python -m tools.weigh
 
-# An ESP32's image is the one that "make image" or "make firmware" has left.
+# For an ESP32 this writes the newest image of "make image" or "make firmware".
 flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## board: write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
-deploy: build/venv/installed ## board: put our files onto a board with stock MicroPython (PORT=)
+deploy: build/venv/installed ## board: install our files on a board with stock MicroPython (PORT=)
 	@$(VENV)/python -m tools.flash deploy $(if $(PORT),--port $(PORT))
 
 config: build/venv/installed ## board: write a board's settings (PORT=, CONFIG=config.json)

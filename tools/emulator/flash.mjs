@@ -1,5 +1,4 @@
-// The board's flash chip: what is in it stays in a file, as it is at any moment. So a process that is killed is a board
-// whose power is cut.
+// The board's flash chip. A file always has its present content, so killing the process is like cutting the board's power.
 
 import fs from 'node:fs';
 import { BasePeripheral } from 'rp2040js';
@@ -7,7 +6,7 @@ import { BasePeripheral } from 'rp2040js';
 import { isUf2, parseFile } from './uf2.mjs';
 
 export const FLASH_SIZE = 2 * 1024 * 1024;
-const ADDRESS_SPACE = 16 * 1024 * 1024; // what rp2040js maps
+const ADDRESS_SPACE = 16 * 1024 * 1024; // the size that rp2040js maps
 
 export class Flash {
   /** @param path  the file; without one everything is forgotten at the end */

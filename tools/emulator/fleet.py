@@ -27,18 +27,18 @@ LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time
 START_SEC = 15  # after that the next one starts, too
-# Node.js has threads of its own, to compile and to collect garbage. Where there are more boards than cores they take a
-# third more of processor time and of memory.
+# Node.js has threads for compiling and collecting garbage. With more boards than cores they take a third more
+# processor time and memory.
 OF_MANY = ("--single-threaded",)
 MOST_BOARDS = 200
 CONFIG = "/config.json"
-OURS = b"XAsyncSockets"  # in an image: the library is frozen there
-# There is no name server in this network; without an answer a lookup holds a board up for seconds.
+OURS = b"XAsyncSockets"  # our image: it contains the library
+# This network has no name server, and a look-up without an answer blocks a board for seconds.
 SETTINGS = {**PicoW.settings, "network": {"ntp": ""}}
 
 
 def connect(lan):
-    """The best way to this computer that this user may have: (a function of a board: where it is, what to tell)."""
+    """Return the best connection that this user may make: (a function that returns a board's address, a text)."""
     try:
         lan.connect(Tap("boards", lan.host_address, str(lan.network.netmask)))
         return lambda board: board.address, f"{lan.network}, this computer is {lan.host_address}"
@@ -56,10 +56,10 @@ def check_image(path):
     if not path.exists():
         raise BoardError(
             f"There is no image {path}. Build it: make firmware BOARD=PICO_W MPY_DIR=/path/to/micropython "
-            "(docs/add-a-board.md), or give any other one: UF2=/path/to/image.uf2"
+            "(docs/add-a-board.md), or use another one: UF2=/path/to/image.uf2"
         )
     if path.suffix.lower() not in (".uf2", ".bin"):
-        raise BoardError(f"{path} is no image: those of a Pico W end in .uf2 or .bin.")
+        raise BoardError(f"{path} is not an image: images of a Pico W end in .uf2 or .bin.")
     if path.suffix.lower() == ".uf2":
         try:
             chip = Uf2(path).chip
@@ -74,7 +74,7 @@ def flash_of(number):
 
 
 def prepare(make_board, numbers):
-    """Gives new boards their settings. One does it over its serial port, the others get a copy of its flash."""
+    """Gives new boards their settings. One gets them over its serial port, the others get a copy of its flash."""
     new = [number for number in numbers if not flash_of(number).exists()]
     if not new:
         return
@@ -94,7 +94,7 @@ def prepare(make_board, numbers):
 
 
 def write_settings(port):
-    """A busy computer may make the board's answers late: then once more."""
+    """Write the settings. On a busy computer the board may answer too late; then try once more."""
     for attempts_left in (2, 1, 0):
         connection = Connection(port)
         try:
@@ -107,7 +107,7 @@ def write_settings(port):
 
 
 def start_all(boards, have_network):
-    """Switch them on, some at a time: the first ones work while the others start."""
+    """Switch the boards on, a few at a time, so that the first ones work while the others start."""
     started = []
     for board in boards.values():
         if have_network and len(started) >= STARTING:
@@ -117,7 +117,7 @@ def start_all(boards, have_network):
 
 
 def wait_all(boards, since):
-    """Tells how many boards are in the network."""
+    """Prints how many boards are in the network."""
     deadline = time.monotonic() + LINK_SEC
     up = [board for board in boards.values() if board.link.wait_up(max(0, deadline - time.monotonic()))]
     return f"{len(up)} of {len(boards)} in the network after {time.monotonic() - since:.1f} s"
@@ -129,10 +129,10 @@ def main():
     parser.add_argument("--count", default="1")
     arguments = parser.parse_args()
     if not arguments.count.isdecimal() or not 1 <= int(arguments.count) <= MOST_BOARDS:
-        raise BoardError(f"N={arguments.count} boards: from 1 to {MOST_BOARDS} can be had")
+        raise BoardError(f"N={arguments.count} boards: use a number from 1 to {MOST_BOARDS}")
     arguments.count = int(arguments.count)
     check_image(arguments.image)
-    os.umask(0o077)  # the boards' flash holds their settings, and with them secrets
+    os.umask(0o077)  # the boards' flash contains settings with secrets
     FOLDER.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boards = {}
@@ -166,14 +166,14 @@ def run(arguments, lan, boards):
         boards[number] = make_board(number)
         boards[number].on_death = lambda text: print(text, file=sys.stderr, flush=True)
     plural = f"{arguments.count} emulated Pico Ws" if arguments.count > 1 else "An emulated Pico W"
-    print(f"{plural}, {arguments.image}; what they keep is below {FOLDER}")
+    print(f"{plural}, {arguments.image}; their data is below {FOLDER}")
     print(f"network    {network}")
     for number, board in boards.items():
         port = board.name_port(FOLDER / str(number) / "port")
         place = where(board)
         control = f"control {place}:{CONTROL_PORT}   " if place else ""
         print(f"board {number:3}  {control}REPL: {MPREMOTE} connect {port}")
-    print(f"drives     {FOLDER}/<board>/RPI-RP2, once a board's bootloader runs")
+    print(f"drives     {FOLDER}/<board>/RPI-RP2, while a board's bootloader runs")
     if where(boards[1]):
         print("readings   build/venv/bin/python tools/board watch")
     started = time.monotonic()
@@ -188,7 +188,7 @@ def run(arguments, lan, boards):
 
 
 def talk(console):
-    """Commands from the terminal, until its end; without one, until Ctrl-C."""
+    """Execute commands from the terminal until its end. Without a terminal, wait for Ctrl-C."""
     is_terminal = os.isatty(0)
     while True:
         if is_terminal:

@@ -1,6 +1,6 @@
-"""The network behind the access points: an Ethernet switch with a DHCP server, and a way to this computer.
+"""The network behind the access points: an Ethernet switch with a DHCP server and a connection to this computer.
 
-That way is an `uplink`: Tap (an interface of this computer, or of a namespace), Passt (no rights needed), or none.
+The connection is an `uplink`: Tap (an interface of this computer or of a namespace), Passt (no rights needed), or none.
 Everything runs in one thread, a `Loop`.
 """
 
@@ -16,7 +16,7 @@ NETWORK = ipaddress.IPv4Network("10.65.0.0/24")
 
 
 class Loop:
-    """A thread that waits for file objects and calls who has asked for them."""
+    """A thread that waits for file objects and calls their handlers."""
 
     def __init__(self):
         self._selector = selectors.DefaultSelector()
@@ -28,21 +28,21 @@ class Loop:
         self._thread.start()
 
     def watch(self, file, on_readable):
-        """To be called in the thread itself, or before there is anything to read."""
+        """Watch a file. Call this in the thread itself, or before there is anything to read."""
         self._selector.register(file, selectors.EVENT_READ, on_readable)
 
     def forget(self, file):
-        """Not watched any more, if it was."""
+        """Stop watching a file."""
         if file in self._selector.get_map():
             self._selector.unregister(file)
 
     def call(self, function):
-        """Call it in the thread, soon."""
+        """Call a function in the thread, soon."""
         self._calls.append(function)
         os.write(self._wake_write, b"x")
 
     def close(self):
-        """End the thread, after what it was asked to call."""
+        """End the thread, after all requested calls."""
         self.call(self._end)
         self._thread.join()
         self._selector.close()
@@ -73,7 +73,7 @@ class Lan:
 
     @property
     def host_address(self):
-        """This computer's address in it."""
+        """The computer's address in this network."""
         return str(self.network[1])
 
     def connect(self, uplink):
@@ -98,7 +98,7 @@ class Lan:
         return any(lease.packed == address for lease in self.dhcp.leases.values())
 
     def receive(self, frame, port):
-        """A frame from a port (None: from the uplink)."""
+        """Pass on a frame from a port (None: from the uplink)."""
         if len(frame) < 14:
             return
         if port:

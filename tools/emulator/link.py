@@ -42,14 +42,14 @@ class PppLink:
         return self._is_down.wait(timeout)
 
     def unplug(self):
-        """Cut the cable: nothing arrives any more, on either side, and nobody is told."""
+        """Cut the cable: from now on nothing arrives on either side, without any message."""
         self._plugged = False
 
     def plug(self):
         self._plugged = True
 
     def hang_up(self):
-        """End the link by the protocol, as a modem's network does."""
+        """End the link with the protocol's message, like a modem's network."""
         self.peer.terminate()
 
     def close(self):

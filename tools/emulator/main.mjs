@@ -1,9 +1,9 @@
-// Runs one board. tools/emulator/board.py starts this and holds the other ends of the file descriptors.
+// Runs one board. tools/emulator/board.py starts this program and has the other ends of the file descriptors.
 //
 //   node main.mjs --image FILE [--flash FILE] [--drive FOLDER] [--id N] [--seed N]
 //                 [--console FD] [--uart0 FD] [--uart1 FD] [--radio FD] [--control FD] [--speed N] [--plain] [--verbose]
 //
-// Without --console, the board's serial port is this terminal. With --radio it is a Pico W, and that is the air.
+// Without --console, this terminal is the board's serial port. With --radio the board is a Pico W, and FD leads to the air.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -16,8 +16,8 @@ import { Control } from './control.mjs';
 import { Flash } from './flash.mjs';
 import { Decoder, encode } from './wifi/stream.mjs';
 
-const LARGEST_BACKLOG = 64 * 1024; // bytes for a UART; more wait in the socket
-const LARGEST_OUTPUT = 64 * 1024; // bytes from the serial port that nobody has read; more are lost, as on the chip
+const LARGEST_BACKLOG = 64 * 1024; // bytes buffered for a UART; more wait in the socket
+const LARGEST_OUTPUT = 64 * 1024; // unread bytes from the serial port; more are lost, as on the chip
 const RETRY_MS = 2;
 
 const { values: options } = parseArgs({
@@ -45,7 +45,7 @@ class Terminal {
     this.input = fd === undefined ? process.stdin : new tty.ReadStream(fd);
     this.waiting = [];
     this.size = 0;
-    this.input.on('error', () => {}); // nobody holds the other end
+    this.input.on('error', () => {}); // the other end is closed
     if (fd === undefined && process.stdin.isTTY) {
       process.stdin.setRawMode(true);
     }
@@ -121,7 +121,7 @@ function openControl() {
     return null;
   }
   const stream = new net.Socket({ fd: Number(options.control) });
-  stream.on('close', powerOff); // who started the board is gone
+  stream.on('close', powerOff); // the program that started the board has ended
   return new Control(stream, powerOff);
 }
 

@@ -1,6 +1,6 @@
 """The computer's side of a board's network: a TUN interface, in a network namespace of its own where tests run.
 
-Both need rights: root's, or those of a user namespace. What is missing, and what to do, is in the text of `NoRights`.
+Both need the rights of root or of a user namespace. The text of `NoRights` says what is missing and what to do.
 """
 
 import ctypes
@@ -24,8 +24,8 @@ class NoRights(Exception):
 def enter_private_namespace():
     """Move this process into a network namespace of its own, with nothing but a loopback interface.
 
-    To be called before other threads exist. Without root's rights that takes a user namespace, in which this process
-    is root.
+    Call this before other threads exist. Without root's rights it makes a user namespace, in which this process is
+    root.
     """
     user, group = os.geteuid(), os.getegid()
     _unshare(CLONE_NEWNET if user == 0 else CLONE_NEWUSER | CLONE_NEWNET)
@@ -52,7 +52,7 @@ def _write(path, text):
 
 
 def _configure(interface, *settings):
-    """Set an interface's properties: (ioctl, the structure's part behind the interface's name) each."""
+    """Set an interface's properties, each as (ioctl, the part of the structure after the interface's name)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for request, value in settings:
             fcntl.ioctl(control, request, struct.pack("16s24s", interface.encode(), value))
@@ -68,7 +68,7 @@ def enable_forwarding():
 
 
 class Tun:
-    """An interface whose packets come here instead of going to a cable."""
+    """An interface whose packets this program receives instead of a cable."""
 
     def __init__(self, name, local, remote, mtu=1500):
         self.fd = _open_interface(
@@ -81,7 +81,7 @@ class Tun:
         )
 
     def read(self):
-        """The next IPv4 packet that the computer sends, or None."""
+        """Return the next IPv4 packet that the computer sends, or None."""
         try:
             packet = os.read(self.fd, 65536)
         except BlockingIOError:
@@ -89,7 +89,7 @@ class Tun:
         return packet if packet[0] >> 4 == 4 else b""
 
     def write(self, packet):
-        """A packet for the computer. One that it does not take is lost, as on any network."""
+        """Give the computer a packet. If it does not take the packet, that is lost, as on any network."""
         try:
             os.write(self.fd, packet)
         except OSError as error:
@@ -126,7 +126,7 @@ class Tap:
             pass
 
     def send(self, frame, _port):
-        """A frame for the computer. One that it does not take is lost, as on any network."""
+        """Give the computer a frame. If it does not take the frame, that is lost, as on any network."""
         try:
             os.write(self.fd, frame)
         except OSError as error:
@@ -139,7 +139,7 @@ class Tap:
 
 
 def _open_interface(name, kind, *settings):
-    """A new interface, with these settings, switched on; its file descriptor."""
+    """Make an interface with these settings, switch it on, and return its file descriptor."""
     try:
         fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:

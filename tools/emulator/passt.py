@@ -1,8 +1,8 @@
-"""The network of boards without any rights on this computer: passt (passt.top) turns frames into sockets.
+"""The boards' network for users without special rights: passt (passt.top) turns frames into sockets.
 
-Each board has a passt of its own, and an address of this computer's loopback network that ends like the board's own:
-the board 10.65.0.11 answers at 127.65.0.11. What a board broadcasts over UDP comes from there, too, to 127.0.0.1; and
-a board reaches this computer at the first address of its network.
+Each board has its own passt, and a loopback address of this computer that ends like the board's own address:
+the board 10.65.0.11 answers at 127.65.0.11. A board's UDP broadcasts come from there, too, to 127.0.0.1. A
+board reaches this computer at the first address of its network.
 """
 
 import ipaddress
@@ -22,12 +22,12 @@ LENGTH = 4
 
 
 class Passt:
-    """An uplink of a Lan (lan.py). `ports`: of the boards, which TCP clients of this computer may want."""
+    """An uplink of a Lan (lan.py). `ports` are the boards' TCP ports for clients on this computer."""
 
     def __init__(self, ports):
         self._program = shutil.which(PROGRAM)
         if not self._program:
-            raise NoRights("There is no passt here, which would do without rights: apt-get install passt")
+            raise NoRights("passt is missing, which needs no special rights: apt-get install passt")
         self._ports = ports
         self._guests = {}  # port of the LAN: Guest
         self._lan = None
@@ -72,12 +72,12 @@ class Guest:
         command += ["--address", str(address), "--netmask", str(lan.network.netmask)]
         command += ["--gateway", lan.host_address, "--mac-addr", f"02:00:00:00:11:{address.packed[-1]:02x}"]
         if not has_default_route():
-            command += ["--interface", "lo"]  # passt insists on one that leads somewhere
+            command += ["--interface", "lo"]  # passt requires one
         for port in ports:
             command += ["--tcp-ports", f"{local}/{port}"]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=self._errors, start_new_session=True,  # Ctrl-C is for us; we end it
+            stderr=self._errors, start_new_session=True,  # Ctrl-C must not reach it; we end it
         )  # fmt: skip
         theirs.close()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -91,17 +91,17 @@ class Guest:
         try:
             self._stream.sendall(len(frame).to_bytes(LENGTH, "big") + frame)
         except OSError:
-            pass  # passt has ended: the board has no way out
+            pass  # passt has ended, so the board has no network
 
     def broadcast(self, frame):
-        """Hand a broadcast datagram to who listens on this computer."""
+        """Pass a broadcast datagram to the listeners on this computer."""
         port, content = datagram(frame)
         if port is None or frame[0] != 0xFF:
             return
         try:
             self._socket.sendto(content, ("127.0.0.1", port))
         except OSError:
-            pass  # nobody listens
+            pass  # no listener
 
     def close(self):
         self._lan.loop.forget(self._stream)
@@ -112,7 +112,7 @@ class Guest:
         self._errors.close()
 
     def _ended(self):
-        """passt has ended by itself, which it does where it cannot work. What it has said is all there is to know."""
+        """Handle the end of passt, which ends if it cannot work. Its output is the only explanation."""
         self._lan.loop.forget(self._stream)
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip()
@@ -136,11 +136,11 @@ class Guest:
 
 
 def has_default_route():
-    """True if this computer is in a network that leads on."""
+    """Return whether this computer has a default route."""
     with open("/proc/net/route") as routes:
         return any(line.split()[1] == "00000000" for line in list(routes)[1:])
 
 
 def loopback(address):
-    """Where a board with that address is reached on this computer."""
+    """Return the address at which this computer reaches a board."""
     return str(LOOPBACK[ipaddress.IPv4Address(address).packed[-1]])

@@ -24,36 +24,36 @@ class PicoW(Board):
     def __init__(self, image, air, number=1, **options):
         super().__init__(image, number=number, **options)
         self.air = air
-        self.mac = bytes((0x28, 0xCD, 0xC1)) + number.to_bytes(3, "big")  # as the chip's maker gives them
+        self.mac = bytes((0x28, 0xCD, 0xC1)) + number.to_bytes(3, "big")  # from the range of the chip's maker
         self.local_address = air.lan.host_address
 
     @property
     def address(self):
-        """What its network's DHCP server gives it."""
+        """The address that the network's DHCP server gives the board."""
         return str(self.air.lan.dhcp.address(self.mac))
 
     @address.setter
     def address(self, _):
-        """Board sets one; ours is the DHCP server's."""
+        """Ignored: Board sets an address, but here the DHCP server does."""
 
     def start(self):
         super().start()
         self.link = WifiLink(self)
 
     def connect_network(self, interface=None):
-        """There is nothing to plug in: the air is everywhere."""
+        """Do nothing: Wi-Fi needs no cable."""
 
     def wifi(self):
-        """What the Wi-Fi chip is at: ssid, bssid, access_point (its own), stations (in that), lost (frames)."""
+        """Return the Wi-Fi chip's state: ssid, bssid, access_point (its own), stations (in that), lost (frames)."""
         return self._do("wifi")
 
     def radio_command(self, name, **values):
         try:
             self._do(name, **values)
         except BoardError:
-            pass  # switched off meanwhile
+            pass  # the board was switched off
 
-    def _happened(self, event):
+    def _handle_event(self, event):
         if event["event"] == "wifi" and self.link:
             self.link.happened(event)
 
@@ -88,7 +88,7 @@ class WifiLink:
         return self._wait(lambda: not self._is_up, timeout)
 
     def wait_joined(self, times, timeout):
-        """True as soon as it has come up so many times."""
+        """Return True as soon as the network has come up that many times."""
         return self._wait(lambda: self.joined >= times, timeout)
 
     def _wait(self, condition, timeout):
@@ -102,5 +102,5 @@ class WifiLink:
         self.wait_joined(before, time.monotonic())
 
     def close(self):
-        """The board is off: nobody hears it any more."""
+        """Remove the board from the air when it is switched off."""
         self._board.air.lan.loop.call(lambda: self._board.air.detach(self.radio))

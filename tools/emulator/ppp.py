@@ -1,7 +1,7 @@
 """The other end of a board's PPP link: RFC 1661 (LCP), RFC 1662 (framing), RFC 1332 (IPCP), no authentication.
 
-`PppPeer` takes the bytes of the serial line and gives IP packets, and the other way round. It does no input or output
-of its own, so it runs over anything.
+`PppPeer` converts bytes of the serial line to IP packets and back. It does no input or output itself, so it works with
+any line.
 """
 
 import ipaddress
@@ -29,7 +29,7 @@ _GOOD_FCS = 0xF0B8
 
 
 def fcs16(data):
-    """The frame check sequence over `data`, before its final complement (RFC 1662, appendix C)."""
+    """Return the frame check sequence of `data`, before its final complement (RFC 1662, appendix C)."""
     fcs = 0xFFFF
     for byte in data:
         fcs = (fcs >> 8) ^ _FCS[(fcs ^ byte) & 0xFF]
@@ -37,7 +37,7 @@ def fcs16(data):
 
 
 def frame(data, escape_map=0):
-    """A frame around `data`, which begins with the address or the protocol field.
+    """Return a frame with `data`, which begins with the address or the protocol field.
 
     `escape_map` is the peer's asynchronous control character map: one bit for each of the bytes 0 to 31.
     """
@@ -50,14 +50,14 @@ def frame(data, escape_map=0):
 
 
 class Deframer:
-    """Takes frames out of a stream of bytes."""
+    """Extracts frames from a stream of bytes."""
 
     def __init__(self):
         self.damaged = 0
         self._rest = b""
 
     def feed(self, data):
-        """The contents of the frames that `data` completes; damaged ones are counted and dropped."""
+        """Yield the contents of the frames that `data` completes. Damaged frames are counted and dropped."""
         *frames, self._rest = (self._rest + data).split(FLAG)
         for content in map(self._unescape, filter(None, frames)):
             if len(content) >= 4 and fcs16(content) == _GOOD_FCS:
@@ -140,15 +140,15 @@ class ControlProtocol:
             self.theirs = dict(options)
 
     def knows(self, kind, value):
-        """Whether this option of the peer may be."""
+        """Return whether this option of the peer is allowed."""
         raise NotImplementedError
 
     def correct(self, kind, value):
-        """The value that this option of the peer must have."""
+        """Return the value that this option of the peer must have."""
         return value
 
     def receive_other(self, code, identifier, data):
-        """A packet that has nothing to do with options."""
+        """Handle a packet that is not about options."""
 
 
 class Lcp(ControlProtocol):
@@ -171,11 +171,11 @@ class Lcp(ControlProtocol):
             self.send(ECHO_REPLY, bytes(4) + data[4:], identifier)
 
     def escape_map(self):
-        """Which characters the peer wants to have escaped; all of them until it has said so."""
+        """Return the characters that the peer wants escaped: all until it has told us."""
         return struct.unpack(">I", self.theirs.get(self.ESCAPE_MAP, b"\xff" * 4))[0] if self.theirs else 0xFFFFFFFF
 
     def header(self, protocol):
-        """The fields before the payload, as short as both ends agreed to have them."""
+        """Return the fields before the payload, as short as both ends have agreed."""
         agreed = self.theirs if self.is_open and protocol != LCP else {}
         address = b"" if self.SHORT_ADDRESS in agreed else ADDRESS_AND_CONTROL
         if self.SHORT_PROTOCOL in agreed and protocol < 0x100:
@@ -184,9 +184,9 @@ class Lcp(ControlProtocol):
 
 
 class Ipcp(ControlProtocol):
-    """The addresses: the peer gets the one that we have for it, and a name server where there is one.
+    """The addresses: the peer gets its address, and a name server if there is one.
 
-    Without one it must not be told one: a board waits for its answer, and does nothing else meanwhile.
+    Without a name server none may be offered: a board would block while it waits for the answer.
     """
 
     ADDRESS, NAME_SERVER = 3, 129
@@ -207,9 +207,9 @@ class Ipcp(ControlProtocol):
 class PppPeer:
     """One end of a link.
 
-    write(bytes)         is called with what goes onto the serial line
-    deliver(packet)      with each IP packet that has come
-    on_change(is_up)     when the link has come up or gone down
+    write(bytes)         is called with bytes for the serial line
+    deliver(packet)      is called with each received IP packet
+    on_change(is_up)     is called when the link comes up or goes down
     """
 
     def __init__(self, write, deliver, on_change, local, remote, name_server=None):
@@ -223,13 +223,13 @@ class PppPeer:
         self.ipcp = Ipcp(lambda packet: self._send(IPCP, packet), local, remote, name_server)
 
     def receive(self, data, now):
-        """Bytes from the serial line, at the time `now` in seconds."""
+        """Handle bytes from the serial line, at the time `now` in seconds."""
         self._now = now
         for content in self._deframer.feed(data):
             self._receive_frame(content)
 
     def tick(self, now):
-        """Ask again for what was not answered; to be called about every second."""
+        """Repeat unanswered requests. Call this about every second."""
         self._now = now
         if self.lcp.theirs is not None:  # the peer speaks first: a board starts the link when it wants to
             self.lcp.request(now)
@@ -237,7 +237,7 @@ class PppPeer:
             self.ipcp.request(now)
 
     def send_packet(self, packet):
-        """An IP packet for the peer; lost where the link is not up."""
+        """Send an IP packet to the peer. It is lost if the link is not up."""
         if self.is_up:
             self._send(IP, packet)
 
@@ -273,7 +273,7 @@ class PppPeer:
 
     def _receive_lcp(self, payload):
         if payload[:1] == bytes((CONFIGURE_REQUEST,)) and self.lcp.theirs is not None:
-            self._peer_left()  # it has started anew, without a word
+            self._peer_left()  # the peer has restarted without telling us
         self.lcp.receive(payload)
 
     def _negotiate(self):

@@ -1,4 +1,4 @@
-"""Turns a board's profile into functions: where in the image the instructions go."""
+"""Shows which functions of the image a board's profile belongs to."""
 
 import bisect
 import subprocess
@@ -18,12 +18,12 @@ class Symbols:
         self._names = [name for _, name in functions]
 
     def name(self, address):
-        """The function that an address is in; the replaced boot ROM has none."""
+        """Return the function that contains an address; the replaced boot ROM has none."""
         index = bisect.bisect_right(self._addresses, address) - 1
         return self._names[index] if index >= 0 else "boot ROM"
 
     def by_function(self, profile):
-        """Counter {function: instructions}"""
+        """Return a Counter {function: instructions}."""
         result = Counter()
         for address, count in profile.items():
             result[self.name(address)] += count

@@ -1,7 +1,7 @@
-"""Reaching a board without rights on this computer's network: TCP ports of 127.0.0.1 that lead to the board.
+"""Makes a board reachable without special rights, by TCP ports of 127.0.0.1.
 
-The listening sockets are made first, in the network that the user is in; then this process moves into a private one,
-where it may have the board's interface. What a socket is bound to stays with it.
+The listening sockets are made first, in the user's network. Then this process moves into a private network namespace,
+where it may make the board's interface. Its sockets stay bound as before.
 """
 
 import socket
@@ -15,7 +15,7 @@ class Relay:
     """One TCP port."""
 
     def __init__(self, port):
-        """Listen, on the same port where it is free."""
+        """Listen, on the board's port if it is free."""
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -27,7 +27,7 @@ class Relay:
         self.port = self._listener.getsockname()[1]
 
     def start(self, address):
-        """From now on, connections lead to this address."""
+        """Send connections to this address from now on."""
         threading.Thread(target=self._serve, args=(address,), daemon=True).start()
 
     def _serve(self, address):
@@ -50,7 +50,7 @@ class Relay:
 
 
 def _copy(source, target):
-    """Pass on all that comes, and the end of it."""
+    """Pass on all data, and then the end of the connection."""
     try:
         while data := source.recv(CHUNK):
             target.sendall(data)

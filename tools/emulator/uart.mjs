@@ -1,9 +1,9 @@
 // The RP2040's UART, an ARM PL011 (RP2040 datasheet, section 4.2), with both FIFOs, their trigger levels and the
-// receive timeout. rp2040js' own model has none of the three, and MicroPython's PPP lives on the receive timeout:
-// UART.IRQ_RXIDLE is what tells it that a frame has come (extmod/network_ppp_lwip.c).
+// receive timeout. rp2040js' own model has none of the three. MicroPython's PPP needs the receive timeout: UART.IRQ_RXIDLE
+// signals that a frame has arrived (extmod/network_ppp_lwip.c).
 //
-// Left out: DMA, break, parity and framing errors. What the host sends waits for room in the receive FIFO, as if RTS
-// and CTS were wired; so a slow emulator loses nothing that a chip would have received.
+// DMA, break, parity and framing errors are left out. The host's bytes wait for room in the receive FIFO, as if RTS and CTS
+// were wired, so a slow emulator loses nothing that a chip would have received.
 
 import { BasePeripheral, FIFO } from 'rp2040js';
 
@@ -124,7 +124,7 @@ export class Uart extends BasePeripheral {
   }
 
   #receiveByte() {
-    if (!this.#isEnabled(CR_RXE)) { // nobody listens: lost
+    if (!this.#isEnabled(CR_RXE)) { // no listener: the byte is lost
       this.line = [];
       this.lineLength = this.lineOffset = 0;
       return;

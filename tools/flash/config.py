@@ -17,23 +17,23 @@ PATH = "/" + FILE
 
 
 def config(path=None, port=None, say=print):
-    """Write a file with settings to the board and restart it; without a file, show those that it has."""
+    """Write a file with settings to the board and restart it. Without a file, show the board's settings."""
     settings = read_settings(path) if path else None
     port = ports.find_port(port)
     with Connection(port) as board:
         if settings is None:
             say(_shown(board.read_file(PATH), port))
         elif board.update_file(PATH, settings):
-            say(f"{port}: has its new settings, and starts with them")
+            say(f"{port}: has its new settings and restarts with them")
         else:
-            say(f"{port}: has these settings already")
+            say(f"{port}: already has these settings")
         if settings is not None:
             board.end_trial()
         board.soft_reset()
 
 
 def _shown(content, port):
-    """A board's settings as anybody may see them, the defaults included."""
+    """Return a board's settings without secrets, including the defaults."""
     if content is None:
         return "All defaults."
     given = _check(content, f"{PATH} of the board at {port}")
@@ -41,13 +41,13 @@ def _shown(content, port):
 
 
 def has_secrets(content):
-    """True where settings that a board takes hold a password, a token or another secret."""
+    """Return whether valid settings contain a password, a token or another secret."""
     settings = SCHEMA.fill(json.loads(decoded(content)))
     return SCHEMA.show(settings) != settings
 
 
 def read_settings(path):
-    """The content of a file that a board will take. Raises BoardProblem, caused by OSError where it cannot be read."""
+    """Return the content of a valid configuration. Raises BoardProblem, caused by OSError if it cannot be read."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -57,7 +57,7 @@ def read_settings(path):
 
 
 def _check(content, name):
-    """What is in a configuration, once the very code that the board checks it with has found it good."""
+    """Return a configuration that the board's own code has checked."""
     if len(content) > LONGEST_FILE:
         raise BoardProblem(f"{name}: {len(content)} bytes are more than the {LONGEST_FILE} of a configuration")
     try:

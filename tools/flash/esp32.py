@@ -14,12 +14,12 @@ from tools.image.stock import check_chip, check_image, chip_of
 from .ports import BoardProblem, find_port, try_connection, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-BAUDS = (921600, 460800, 115200)  # a long cable, or a cheap converter, does not carry the first
+BAUDS = (921600, 460800, 115200)  # a long cable or a cheap converter may fail at the first speed
 CONSOLE_BAUD = 115200
 BOOT_SEC = 30
 FIRMWARE = "firmware.bin"
 IMAGE = "image.bin"
-SECRET_IMAGE = "image-with-secrets.bin"  # settings with a password or a token are in it
+SECRET_IMAGE = "image-with-secrets.bin"  # it contains settings with a password or a token
 
 BANNER = re.compile(rb"boot: (XAsyncSockets firmware [\w.]+, [\w-]+)")
 
@@ -29,17 +29,17 @@ SAYINGS = (
     (r"could not open port|Permission denied|in use|busy", "{port} cannot be opened: another program uses it, or this "
      "user may not (group dialout)."),
     (r"No serial data received|Failed to connect|Wrong boot mode", "The chip at {port} does not answer: hold its BOOT "
-     "button, press RESET, let go of BOOT, and try again."),
+     "button, press RESET, release BOOT, and try again."),
 )  # fmt: skip
-FINAL = 2  # so many of them are the same at any speed
+FINAL = 2  # errors that do not depend on the speed
 
 
 def flash(board, port=None, erase=False, say=print):
-    """Write the board's newest image, checked before and verified after. `erase`: all of the flash first."""
+    """Check, write and verify the board's newest image. `erase` erases the whole flash first."""
     path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
-    say(f"{port}: {path} is to be written")
+    say(f"{port}: {path} will be written")
     for baud in BAUDS:
         output = _esptool(chip, port, baud, path, start, erase, say)
         if output is None:
@@ -50,13 +50,13 @@ def flash(board, port=None, erase=False, say=print):
 
 
 def newest(folder):
-    """What `make firmware`, or `make image` with or without secrets, has left last."""
+    """Return the newest result of `make firmware` and of `make image`, with or without secrets."""
     found = [path for path in (folder / name for name in (FIRMWARE, IMAGE, SECRET_IMAGE)) if path.exists()]
     return max(found, key=lambda path: path.stat().st_mtime_ns) if found else folder / FIRMWARE
 
 
 def _check(path, board):
-    """The chip, and where the image begins."""
+    """Return the chip and the image's address."""
     chip, start = chip_of(board)
     try:
         data = path.read_bytes()
@@ -74,7 +74,7 @@ def _check(path, board):
 
 
 def _esptool(chip, port, baud, path, start, erase, say):
-    """None where all went well, else what esptool said. It checks the chip before it writes, and reads a hash after."""
+    """Return None after success, or esptool's output. It checks the chip before it writes, and a hash afterwards."""
     command = [sys.executable, "-u", "-m", "esptool", "--chip", chip, "--port", port, "--baud", str(baud)]
     command += ["write_flash", *(["--erase-all"] if erase else []), hex(start), str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -98,7 +98,7 @@ def _explain(output, port, is_last):
 
 
 def _first_boot(port):
-    """What the firmware calls itself: on the console as it starts, or else when it is asked."""
+    """Return the firmware's name and version, from its first output or by asking for it."""
     heard = _listen(port)
     if heard:
         return heard
@@ -119,5 +119,5 @@ def _listen(port):
                 if match:
                     return match.group(1).decode()
     except (OSError, serial.SerialException):
-        pass  # a USB port of the chip's own goes away when it restarts
+        pass  # a chip's own USB port disappears at a restart
     return None

@@ -1,4 +1,4 @@
-"""`make flash`: an image onto a board that has a USB bootloader (RP2040, RP2350)."""
+"""`make flash`: writes an image onto a board with a USB bootloader (RP2040, RP2350)."""
 
 import hashlib
 import shutil
@@ -13,9 +13,9 @@ WRITE_SEC = 60
 BOOT_SEC = 60
 CHUNK = 64 * 1024
 
-# Runs on the board: the checksum of what is in its flash.
-# In pieces: a board that was just connected has an event of its USB to handle every millisecond, and loses one after
-# sixteen (CFG_TUD_TASK_QUEUE_SZ of TinyUSB), which may be the one that lets it send on.
+# Runs on the board: prints the checksum of its flash.
+# In pieces: just after it was connected, a board has to handle a USB event every millisecond. Its queue holds sixteen
+# (CFG_TUD_TASK_QUEUE_SZ of TinyUSB); if one is lost, the board may stop sending.
 FLASH_CHECKSUM = """
 import binascii, hashlib, uctypes
 checksum = hashlib.sha256()
@@ -38,11 +38,11 @@ def flash(board, port=None, drive=None, say=print):
         target = ports.wait_for("The bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
     _check_drive(target, image.chip)
     _copy(path, target, say)
-    again = "hold BOOTSEL while plugging the board in, and write the image once more"
+    again = "hold BOOTSEL while you plug the board in, and write the image again"
     ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
     name_it = "where there are several, PORT names one"
     port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC, name_it)
-    say(f"{port}: runs {_verify(port, image)}, and its flash is what the image is")
+    say(f"{port}: runs {_verify(port, image)}, and its flash equals the image")
 
 
 def _read_image(path, board):
@@ -53,7 +53,7 @@ def _read_image(path, board):
     except ValueError as error:
         raise BoardProblem(f"{error} Anew: make firmware BOARD={board}") from error
     if not image.chip:
-        raise BoardProblem(f"{path} is for a chip that has no USB bootloader.")
+        raise BoardProblem(f"{path} is for a chip without a USB bootloader.")
     return image
 
 
@@ -91,13 +91,13 @@ def _only_port():
 
 
 def _verify(port, image):
-    """Compare the flash with the image. Returns what the board calls itself; its programs run again."""
-    again = "unplug the board, plug it in, and write the image once more"
+    """Compare the flash with the image. Returns the board's name; its programs run again afterwards."""
+    again = "unplug the board, plug it in, and write the image again"
     board = ports.wait_for("The board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
     with board:
         found = board.run(FLASH_CHECKSUM.format(address=image.address, size=len(image.data))).strip()
         if found != hashlib.sha256(image.data).hexdigest():
-            raise BoardProblem("What is in the board's flash is not the image: write it once more.")
+            raise BoardProblem("The board's flash differs from the image: write the image again.")
         version = board.value("__import__('sys').version").partition("; ")[2]
         board.soft_reset()
     return version

@@ -1,4 +1,4 @@
-"""Finding boards: by their serial ports, and by the drive of the bootloader."""
+"""Finds boards by their serial ports and by the bootloader's drive."""
 
 import contextlib
 import os
@@ -20,17 +20,17 @@ INFO_FILE = "INFO_UF2.TXT"
 READ_SEC = 2  # of one read from a port
 TRY_SEC = 4
 ANSWER_SEC = 20
-RUN_SEC = 60  # without a word; checksums take their time
+RUN_SEC = 60  # without output; checksums are slow
 TRIAL = "/trial.json"  # on the board: what is on trial (firmware/update/trial.py)
 MOUNTS = "/proc/mounts"
 
 
 class BoardProblem(Exception):
-    """What stands in the way, in one sentence for the user."""
+    """The reason why it does not work, as one sentence for the user."""
 
 
 def find_port(wanted=None):
-    """The port of the board: the one that was asked for, else the only one that there is."""
+    """Return the board's port: the requested one, or else the only one."""
     if wanted:
         if not Path(wanted).exists() and "://" not in wanted:
             raise BoardProblem(f"There is no port {wanted}. {_ports_text()}")
@@ -42,7 +42,7 @@ def find_port(wanted=None):
 
 
 def serial_ports():
-    """Ports of USB devices."""
+    """Return the ports of USB devices."""
     return sorted(port.device for port in serial.tools.list_ports.comports() if port.vid is not None)
 
 
@@ -54,20 +54,20 @@ def _ports_text():
 
 
 def _why_closed(port):
-    """Why a port that is there does not open."""
+    """Return the reason why an existing port does not open."""
     if "://" in port:
         return "nobody answers there"
     if os.name == "posix" and not Path(port).is_char_device():
-        return "it is no serial port"
+        return "it is not a serial port"
     if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
         return "this user may not (sudo usermod -aG dialout $USER, then log in again)"
     return "another program uses it"
 
 
 class Connection:
-    """A board's REPL. What runs on the board is interrupted, and starts anew where an exception ends this.
+    """Open a board's REPL and stop its program, which is restarted if an exception ends the block.
 
-    A board that goes away meanwhile ends it with BoardProblem.
+    If the board disappears meanwhile, it raises BoardProblem.
     """
 
     def __init__(self, port):
@@ -79,7 +79,7 @@ class Connection:
         self._interrupt()
 
     def _interrupt(self):
-        """Stop what runs. A board that is just starting misses it, so this is tried more than once."""
+        """Stop the board's program. A board that is just starting misses this, so it is tried more than once."""
         deadline = time.monotonic() + ANSWER_SEC
         while True:
             try:
@@ -106,17 +106,17 @@ class Connection:
             raise self._gone() from error
 
     def _gone(self):
-        text = f"The board at {self.port} went away, or answers no more: connect it anew, and run this once more."
+        text = f"The board at {self.port} went away or no longer answers: reconnect it and run this again."
         return BoardProblem(text)
 
     def close(self):
         try:
             self._transport.close()
-        except OSError:  # the board is gone, and does not take the end of it
+        except OSError:  # the board is gone
             self._transport.serial.close()
 
     def run(self, code):
-        """Execute code on the board; returns what it prints."""
+        """Execute code on the board and return its output."""
         output, error = self._transport.exec_raw(code, timeout=RUN_SEC)
         if error:
             last = (error.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
@@ -127,13 +127,13 @@ class Connection:
         return self._transport.eval(expression)
 
     def run_to_the_end(self, code):
-        """Execute code after which the board is gone."""
+        """Execute code that restarts the board."""
         self._transport.exec_raw_no_follow(code)
-        time.sleep(0.1)  # for the last bytes on the wire; nothing tells that they have arrived
+        time.sleep(0.1)  # time for the last bytes, whose arrival is not confirmed
         self.close()
 
     def read_file(self, path):
-        """A file's content, or None."""
+        """Return a file's content, or None."""
         try:
             return bytes(self._transport.fs_readfile(path))
         except SerialException:  # an OSError, too
@@ -159,12 +159,12 @@ class Connection:
             raise BoardProblem(f"{path} cannot be written to the board: {reason}.") from error
 
     def update_file(self, path, content):
-        """Replace a file that is another, and read it back. False where it was the same, and nothing was written."""
+        """Replace a file and read it back. Return False if it was already the same and nothing was written."""
         if self.read_file(path) == content:
             return False
         self.replace_file(path, content)
         if self.read_file(path) != content:
-            raise BoardProblem("What is on the board is not what was sent: run this once more.")
+            raise BoardProblem("The board's files differ from those sent: run this again.")
         return True
 
     def end_trial(self):
@@ -172,14 +172,14 @@ class Connection:
         self.run(f"import os\ntry:\n os.remove({TRIAL!r})\nexcept OSError:\n pass")
 
     def soft_reset(self):
-        """Let the board start its programs anew, and let go of it."""
+        """Restart the board's programs, and close the port."""
         self._transport.exit_raw_repl()
         self._transport.serial.write(b"\x04")
         self.close()
 
 
 def find_drive(wanted=None):
-    """The bootloader's drive, or None: the folder that was named, or a mounted one with its name."""
+    """Return the bootloader's drive or None: the given folder, or a mounted one with the drive's name."""
     candidates = [Path(wanted)] if wanted else _mounted()
     for folder in candidates:
         if (folder / INFO_FILE).exists():
@@ -197,7 +197,7 @@ def _mounted():
 
 
 def try_connection(port):
-    """The connection to a board that may not be there yet, or None."""
+    """Return the connection to a board, or None if it is not there yet."""
     try:
         return Connection(port)
     except BoardProblem:
@@ -205,7 +205,7 @@ def try_connection(port):
 
 
 def wait_for(what, condition, timeout, advice):
-    """The first true value of `condition()`; after `timeout` seconds a problem: `what` did not come, and `advice`."""
+    """Return the first true value of `condition()`. After `timeout` seconds, raise BoardProblem."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         value = condition()

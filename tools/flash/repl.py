@@ -7,13 +7,13 @@ from mpremote.transport import TransportError
 
 
 def enter(transport, timeout):
-    """Stop what the board runs, and have it answer to what it is told next. Raises mpremote's TransportError.
+    """Stop the board's program and get the REPL's prompt. Raises mpremote's TransportError.
 
-    A board that is busy or still starting answers late, and then to each of the tries. mpremote takes such an answer
+    A board that is busy or still starting answers late, and then to every try. mpremote takes such an answer
     for that to its next command, and may wait for one that has come already. So the board is asked for a word that it
     has not said before, and what comes before the word answers something else.
     """
-    with contextlib.redirect_stdout(None):  # mpremote prints what it did not expect
+    with contextlib.redirect_stdout(None):  # mpremote prints unexpected output
         transport.enter_raw_repl(soft_reset=False, timeout_overall=timeout)
     word = secrets.token_hex(8).encode()
     transport.serial.write(b"print('" + word + b"')\x04")

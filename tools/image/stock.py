@@ -1,6 +1,6 @@
-"""An ESP32's image as it is downloaded and flashed: bootloader, partition table, application, perhaps a filesystem.
+"""A downloaded image of an ESP32: bootloader, partition table, application, and perhaps a filesystem.
 
-Espressif's esptool judges the images in it, mp-image-tool-esp32 the partition table.
+Espressif's esptool checks the images in it, and mp-image-tool-esp32 the partition table.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ ARCHITECTURES = {"esp32": "xtensawin", "esp32s2": "xtensawin", "esp32s3": "xtens
 
 
 class StockImage:
-    """`data` as it is written to flash from `start` on. Raises BoardProblem for what is not fit for the board."""
+    """The `data` that is written to flash from `start` on. Raises BoardProblem if it does not fit the board."""
 
     def __init__(self, data, board, name):
         self.data = data
@@ -49,10 +49,10 @@ class StockImage:
             return PartitionTable.from_bytes(self.data[at : at + PartitionTable.PART_TABLE_SIZE])
         except (PartitionError, ValueError, struct.error) as error:
             reason = str(error).splitlines()[0]
-            raise BoardProblem(f"{self.name} has no partition table: is it a whole one? {reason}") from error
+            raise BoardProblem(f"{self.name} has no partition table: is it complete? {reason}") from error
 
     def part(self, partition):
-        """What the image has for a partition; empty where it ends before it."""
+        """Return a partition's content, which is empty if the image ends before it."""
         return self.data[partition.offset - self.start : partition.offset - self.start + partition.size]
 
     def _check_images(self):
@@ -63,10 +63,10 @@ class StockImage:
 
     def _find_version(self):
         if OURS in self.application:
-            raise BoardProblem(f"{self.name} has our firmware already: make flash writes it as it is.")
+            raise BoardProblem(f"{self.name} already has our firmware: make flash writes it unchanged.")
         match = BANNER.search(self.application)
         if not match:
-            raise BoardProblem(f"{self.name} holds no MicroPython.")
+            raise BoardProblem(f"{self.name} contains no MicroPython.")
         return tuple(int(part or 0) for part in match.groups())
 
 
@@ -76,7 +76,7 @@ def facts(board):
 
 
 def chip_of(board):
-    """The name of a board's chip, and where its image begins in flash."""
+    """Return the name of a board's chip and its image's address in flash, from MicroPython's board.json."""
     found = facts(board)
     return found["mcu"], int(found["deploy_options"]["flash_offset"], 0)
 
@@ -84,7 +84,7 @@ def chip_of(board):
 def check_chip(data, chip, name):
     """Raise BoardProblem unless `data` begins with an image for the chip."""
     if len(data) < 24 or data[0] != IMAGE_MAGIC:
-        raise BoardProblem(f"{name} is no image of an ESP32 (micropython.org/download has them).")
+        raise BoardProblem(f"{name} is not an image of an ESP32 (download one from micropython.org/download).")
     number = int.from_bytes(data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
     wanted = CHIP_DEFS[chip]
     if number != wanted.IMAGE_CHIP_ID:
@@ -94,13 +94,13 @@ def check_chip(data, chip, name):
 
 
 def check_image(data, chip, name):
-    """Raise BoardProblem unless esptool finds an image in `data` whole: its segments, its checksum, its hash."""
+    """Raise BoardProblem unless esptool finds a complete image in `data`: its segments, checksum and hash."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # what it found is told by its exceptions
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports problems by exceptions
             image = LoadFirmwareImage(chip, io.BytesIO(data))
             whole = image.checksum == image.calculate_checksum() and image.stored_digest == image.calc_digest
     except (FatalError, ValueError, IndexError, OSError, struct.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BoardProblem(f"{name}: cut off or damaged ({reason}).") from error
     if not whole:
-        raise BoardProblem(f"{name}: damaged, its checksum or hash is another. Download it once more.")
+        raise BoardProblem(f"{name}: damaged: its checksum or hash is wrong. Download it again.")

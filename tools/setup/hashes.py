@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes *.txt from *.in: the same Python packages, each with the hashes of its files. `make hashes` runs it, with uv.
 
-pip takes no other file then (--require-hashes), and no package that is not named.
+Then pip (--require-hashes) refuses other files, and packages that are not listed.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ COMPILE += ["--no-annotate", "--no-config"]
 
 
 def hashed(requirements):
-    """{name: its line with the hashes of its files}. They are of different packages."""
+    """Return {name: its line with the hashes of its files}. All requirements are of different packages."""
     command = [sys.executable, *COMPILE, "--python-version", "3.11" if LATER in requirements[0] else "3.9"]
     done = subprocess.run(command, input="\n".join(requirements), capture_output=True, text=True)
     if done.returncode != 0:
@@ -38,7 +38,7 @@ def name_of(requirement):
 
 
 def groups(requirements):
-    """What uv can be asked at once: packages of one Python, each in one version."""
+    """Return groups for one call of uv: packages of one Python, each in one version."""
     found = []
     for requirement in requirements:
         group = next((group for group in found if fits(requirement, group)), None)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Provides the third-party sources that images are built from, and the database that a test talks to.
 
-    sources.py NAME...           fetch what is not there yet, to build/src/<name>-<version>/
-    sources.py --mpy-dir DIR     check a MicroPython checkout that is to be used instead
+    sources.py NAME...           fetch missing sources to build/src/<name>-<version>/
+    sources.py --mpy-dir DIR     check a MicroPython checkout that is used instead
 
-The sources are Debian's. apt downloads them, from the mirror that this machine uses anyway, in a private
-root of its own under build/apt: that needs no root rights, leaves the system's apt alone, and verifies every
-file by Debian's keyring. The symbolic link build/src/<name> leads to the version in use; it is made last, so
-that a name is either complete or absent, whatever is interrupted.
+The sources are Debian's. apt downloads them from the computer's configured mirror, in a private root under
+build/apt. This needs no root rights, does not touch the system's apt, and verifies every file with Debian's
+keyring. The symbolic link build/src/<name> leads to the version in use; it is made last, so
+that a name is either complete or absent after an interruption.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-# What can be fetched: of a source package its upstream tarball, of a binary package one folder.
+# Can be fetched: the upstream tarball of a source package, or one folder of a binary package.
 PACKAGES = {
     "micropython": {"source": "micropython"},
     "mbedtls": {"source": "mbedtls"},
@@ -29,10 +29,10 @@ PACKAGES = {
     "influxdb": {"binary": "influxdb", "folder": "usr"},
 }
 
-# What is no submodule of MicroPython's repository.
+# These are not submodules of MicroPython's repository.
 APART = ("micropython", "influxdb")
 
-# Debian's stable release, whatever release this machine runs: its versions do not move on.
+# Debian's stable release, whatever the computer runs: its versions do not change.
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -48,14 +48,14 @@ MICROPYTHON=/path/to/micropython takes an interpreter that is already built."""
 
 
 class SetupError(Exception):
-    """What the user is told."""
+    """The message for the user."""
 
 
 # --- the private apt root
 
 
 def apt_get(*arguments, cwd=None):
-    """Run apt-get in the private root, pass its progress on, and return all that it said."""
+    """Run apt-get in the private root, show its progress, and return its output."""
     options = {
         "Dir::Etc::SourceList": APT / "sources.list",
         "Dir::Etc::SourceParts": "-",
@@ -64,7 +64,7 @@ def apt_get(*arguments, cwd=None):
         "Dir::Cache": APT / "cache",
         "Acquire::Languages": "none",
         "Acquire::Retries": "2",
-        # Called by root, apt would download as the user _apt, who need not have access to this folder.
+        # As root, apt would download as the user _apt, which may have no access to this folder.
         "APT::Sandbox::User": "root",
     }
     command = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items()), *arguments]
@@ -88,7 +88,7 @@ def apt_get(*arguments, cwd=None):
 
 
 def configured_mirrors():
-    """The archives that this machine's own apt is configured with."""
+    """Return the archives in the configuration of the computer's apt."""
     try:
         command = ["apt-get", "update", "--print-uris"]
         listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -100,7 +100,7 @@ def configured_mirrors():
 
 
 def open_archive():
-    """Aim the private root at the first configured mirror that has SUITE, signed by Debian."""
+    """Configure the private root with the first mirror that has SUITE, signed by Debian."""
     mirrors = configured_mirrors()
     if not mirrors or not os.path.exists(KEYRING):
         raise SetupError(f"The sources to build from are Debian's, this is not a Debian system.\n{WAY_OUT}")
@@ -123,7 +123,7 @@ def open_archive():
 
 
 def download(name):
-    """Download the package's file, or what is missing of it; return its path and the upstream version."""
+    """Download the package's file, or the rest of it; return its path and the upstream version."""
     package = PACKAGES[name]
     folder = APT / "download"
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,10 +140,10 @@ def download(name):
 
 
 def unpack(name, archive, folder):
-    """Unpack what is wanted of the archive into the folder; return the top of the tree."""
+    """Unpack the wanted part of the archive into the folder; return the top of the tree."""
     if "source" in PACKAGES[name]:
         with tarfile.open(archive) as tar:
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # absent from early 3.9 to 3.11
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # missing in early releases of 3.9 to 3.11
             tar.extractall(folder)
         (tree,) = folder.iterdir()
     else:
@@ -168,14 +168,14 @@ def fetch(name):
 
 
 def link_submodules():
-    """Put the other packages where MicroPython's repository has them as submodules, in lib/."""
+    """Put the other packages into lib/, where MicroPython's repository has them as submodules."""
     lib = SRC / "micropython/lib"
     for name in PACKAGES:
         if name not in APART and not (lib / name).is_symlink():
             if (lib / name).exists():
                 (lib / name).rmdir()
             (lib / name).symlink_to(f"../../{name}")
-    # The build insists on micropython-lib, which Debian does not have and our images do not need.
+    # The build requires micropython-lib, which Debian does not have and our images do not need.
     (lib / "micropython-lib").mkdir(exist_ok=True)
     (lib / "micropython-lib/README.md").touch()
 
@@ -222,7 +222,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PACKAGES))
     parser.add_argument("--mpy-dir", type=Path, help="a MicroPython checkout to use instead")
-    parser.add_argument("--stamp", type=Path, help="a file to rewrite when another MicroPython is in use")
+    parser.add_argument("--stamp", type=Path, help="a file to rewrite when another MicroPython is used")
     arguments = parser.parse_args()
     if arguments.mpy_dir:
         check_checkout(arguments.mpy_dir)

@@ -1,4 +1,4 @@
-"""What the ESP32 board gives: its name, and the pins that its flash hangs on."""
+"""The ESP32 board: its name, and the pins of its flash."""
 
 NAME = "ESP32"
 RESERVED_PINS = (6, 7, 8, 9, 10, 11)

@@ -1,4 +1,4 @@
-"""What the ESP32_C3 board gives: its name, and the pins that its flash and its USB port hang on."""
+"""The ESP32_C3 board: its name, and the pins of its flash and its USB port."""
 
 import network
 
@@ -8,5 +8,5 @@ RESERVED_PINS = (12, 13, 14, 15, 16, 17, 18, 19)
 if hasattr(network, "PHY_OPENETH"):  # the image for QEMU
 
     def lan():
-        """QEMU's Ethernet, not yet active."""
+        """Return QEMU's Ethernet, still inactive."""
         return network.LAN(phy_type=network.PHY_OPENETH, phy_addr=1)

@@ -1,4 +1,4 @@
-"""What the ESP32_POE board gives: its Ethernet, and the pins that this and its flash hang on."""
+"""The ESP32_POE board: its Ethernet, and the pins of its Ethernet and its flash."""
 
 import network
 from machine import Pin
@@ -9,7 +9,7 @@ RESERVED_PINS = (6, 7, 8, 9, 10, 11, POWER, CLOCK, MDIO, 19, 21, 22, MDC, 25, 26
 
 
 def lan():
-    """The wired interface, not yet active. The chip's 50 MHz come from the ESP32 (Olimex's schematic)."""
+    """Return the wired interface, still inactive. The chip's 50 MHz come from the ESP32 (Olimex's schematic)."""
     return network.LAN(
         mdc=Pin(MDC),
         mdio=Pin(MDIO),

@@ -1,4 +1,4 @@
-"""What the PICO2_W board gives: its name, and the pins that its Wi-Fi chip hangs on."""
+"""The PICO2_W board: its name, and the pins of its Wi-Fi chip."""
 
 NAME = "PICO2_W"
 RESERVED_PINS = (23, 24, 25, 29)

@@ -1,4 +1,4 @@
-"""What the PICO_PPP board gives: the UART of its modem (tools/emulator has one, too)."""
+"""The PICO_PPP board: the UART of its modem (tools/emulator has one, too)."""
 
 from machine import UART, Pin
 
@@ -6,11 +6,11 @@ NAME = "PICO_PPP"
 TX, RX = 0, 1
 RESERVED_PINS = (TX, RX)
 
-# A whole frame fits either buffer. Then lwIP does not wait for the line with everything locked, and a frame that comes
-# while the program is busy is not lost.
+# Each buffer holds a whole frame. So lwIP does not wait for the line while it holds its lock, and no frame is lost
+# while the program is busy.
 BUFFER = 2048
 
 
 def uart(baud):
-    """The modem's UART, on UART0's usual pins."""
+    """Return the modem's UART, on UART0's usual pins."""
     return UART(0, baud, tx=Pin(TX), rx=Pin(RX), txbuf=BUFFER, rxbuf=2 * BUFFER)

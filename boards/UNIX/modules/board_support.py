@@ -1,6 +1,6 @@
-"""What the UNIX board gives: the folder that is its filesystem, and the computer's own readings.
+"""The UNIX board: the folder of its files, and the computer's own readings.
 
-The folder is $BOARD_FILES, else the current one.
+The folder is $BOARD_FILES, or else the current one.
 """
 
 import os
@@ -15,13 +15,13 @@ _HWMON = "/sys/class/hwmon/"
 
 
 def _read(path):
-    """The text of a small file of /proc or /sys, without the space around it."""
+    """Return the text of a small file of /proc or /sys, without the space around it."""
     with open(path) as file:
         return file.read().strip()
 
 
 def _folder(path, start):
-    """The paths in a folder whose name begins with `start`; none where there is no such folder."""
+    """Return the paths in a folder whose name begins with `start`; none if there is no such folder."""
     try:
         return sorted(path + name for name in os.listdir(path) if name.startswith(start))
     except OSError:
@@ -56,7 +56,7 @@ class TemperatureSensor:
             self.sources += [path for path in _folder(chip + "/", "temp") if path.endswith("_input")]
 
     def read(self):
-        """{"celsius"}; a source that cannot be read now is passed over."""
+        """{"celsius"}; a source that cannot be read is skipped."""
         degrees = []
         for source in self.sources:
             try:

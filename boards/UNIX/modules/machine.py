@@ -1,7 +1,7 @@
-"""`machine` on the UNIX board: what a computer has (a number of its own, a restart), and virtual pins.
+"""`machine` on the UNIX board: the computer's number, a restart, and virtual pins.
 
-Virtual pins are kept in memory. They behave as real ones seen from the program: a pin that is an output reads
-what was written, an input reads its pull until `drive` moves it, the ADC measures what is on the pin.
+Virtual pins are kept in memory. For the program they behave like real ones: a pin that is an output reads
+what was written, an input reads its pull until `drive` moves it, the ADC measures the pin.
 """
 
 import binascii
@@ -31,7 +31,7 @@ def reset_cause():
 
 
 def unique_id():
-    """8 bytes that stay the same on this computer."""
+    """Return 8 bytes that identify this computer."""
     for path in _MACHINE_ID:
         try:
             with open(path) as file:
@@ -43,7 +43,7 @@ def unique_id():
 
 
 class _Wire:
-    """What is at one virtual pin."""
+    """The wire at one virtual pin."""
 
     def __init__(self):
         self.mode = Pin.IN
@@ -73,7 +73,7 @@ def _wire(pin):
 
 
 def drive(pin, level):
-    """Put `level` (0, 1, or None to let go) on a virtual pin from outside."""
+    """Drive a virtual pin from outside with `level`: 0, 1, or None to stop driving it."""
     _wire(pin).outside = level
 
 
@@ -92,7 +92,7 @@ class Pin:
         self.init(mode, pull, value)
 
     def init(self, mode=-1, pull=-1, value=None):
-        """Change what is given."""
+        """Change the given settings."""
         if mode not in (-1, Pin.IN, Pin.OUT, Pin.OPEN_DRAIN):
             raise ValueError("invalid pin mode")
         if value is not None:
@@ -129,7 +129,7 @@ class Pin:
 
 
 class PWM:
-    """Pulses on a virtual pin: kept, not made."""
+    """Pulses on a virtual pin: their settings are kept, but no pulses are made."""
 
     def __init__(self, pin, freq=1000, duty_u16=0):
         self._wire = _wire(pin)

@@ -1,7 +1,6 @@
 """`network` on the UNIX board: the computer's own network, read from /proc/net.
 
-The computer brings its interfaces up by itself; `Host` tells what is there, in the shape of MicroPython's network
-interfaces.
+The computer activates its interfaces by itself. `Host` shows them like MicroPython's network interfaces.
 """
 
 import struct
@@ -40,7 +39,7 @@ def _number(dotted):
 
 
 def _lines(path):
-    """The lines of a file; none where there is no such file."""
+    """Return the lines of a file; none if there is no such file."""
     try:
         with open(path) as file:
             return file.read().split("\n")
@@ -49,7 +48,7 @@ def _lines(path):
 
 
 def _routes():
-    """(interface, destination, gateway, mask) of each route in use, the numbers in network order."""
+    """Yield (interface, destination, gateway, mask) of each route in use, with numbers in network order."""
     for line in _lines(_ROUTES)[1:]:
         words = line.split()
         if len(words) > 7 and int(words[3], 16) & _ROUTE_IS_UP:
@@ -68,10 +67,10 @@ def _local_addresses():
 
 
 class Host:
-    """The interface with the default route, else the first with an address, else the loopback."""
+    """The interface with the default route, or else the first one with an address, or else the loopback interface."""
 
     def active(self, *_state):
-        """Always True: an interface of the computer is not ours to switch."""
+        """Always True: the firmware does not switch the computer's interfaces."""
         return True
 
     def isconnected(self):

@@ -1,10 +1,9 @@
 // Takes the place of ESP-IDF's esp_netif: starts lwIP with the interfaces that it has on a computer.
 //
 //   loopback        always
-//   Ethernet        where PRECONFIGURED_TAPIF names a TAP interface: 10.99.0.2/24, gateway 10.99.0.1
+//   Ethernet        if PRECONFIGURED_TAPIF names a TAP interface: 10.99.0.2/24, gateway 10.99.0.1
 //
-// Sockets and TCP control blocks are as many as on the board; EXTRA_SOCKETS=n gives n more, for peers that run in
-// this very process.
+// There are as many sockets and TCP control blocks as on the board. EXTRA_SOCKETS=n adds n, for peers in this process.
 
 #include <errno.h>
 #include <stdbool.h>
@@ -40,8 +39,8 @@ static void add_interfaces(void *started) {
     sys_sem_signal(started);
 }
 
-// lwIP's tables have room for EXTRA_SOCKETS_MAX more than the board's. TCP sockets nobody sees, each with its control
-// block, hold what is not asked for. They have the lowest numbers, so that the others are those of the board.
+// lwIP's tables have room for EXTRA_SOCKETS_MAX more than the board's. Hidden TCP sockets, each with its control block,
+// occupy the places that were not requested. They have the lowest numbers, so the others are like the board's.
 static void hold_extra_sockets(void) {
     const char *extra = getenv("EXTRA_SOCKETS");
     for (int n = extra != NULL ? atoi(extra) : 0; n < EXTRA_SOCKETS_MAX; n++) {
@@ -58,9 +57,8 @@ static void stand_still(void *standing) {
     }
 }
 
-// A board's network outlives a script, this one does not: the last segments leave, then lwIP's thread stands still.
-// MicroPython is about to cancel the script's threads, wherever they are, also within lwIP, whose thread would go on
-// with what they had on their stacks.
+// A board's network outlives a script; this one does not. The last segments leave, then lwIP's thread stops. MicroPython
+// is about to cancel the script's threads, even inside lwIP, whose thread would go on with data on their stacks.
 void __real_mp_thread_deinit(void);
 void __wrap_mp_thread_deinit(void) {
     if (is_running) {

@@ -24,8 +24,8 @@ LDFLAGS_USERMOD += -Wl,--wrap=memp_malloc -Wl,--wrap=memp_free
 # host_network.c
 LDFLAGS_USERMOD += -Wl,--wrap=mp_thread_deinit -lpthread
 
-# lwIP is not written for MicroPython's warnings, and what talks to the computer needs the computer's errno.
-# (CFLAGS, because CFLAGS_EXTRA on make's command line would silently take this one's place.)
+# lwIP does not compile with MicroPython's warnings, and its host side needs the computer's errno.
+# (CFLAGS, because CFLAGS_EXTRA on make's command line would silently replace this one.)
 HOST_OBJECTS := $(addprefix $(BUILD)/,$(LWIP_HOST:.c=.o) esp32_sockets/host_network.o)
 $(addprefix $(BUILD)/,$(LWIP_STACK:.c=.o)) $(HOST_OBJECTS): CFLAGS += -w
 $(HOST_OBJECTS): CFLAGS += -DHOST_ERRNO

@@ -1,7 +1,7 @@
-// The ESP32 port's socket module, unmodified, with the settings and the functions that it finds around it there.
+// The ESP32 port's socket module, unmodified, with the settings and functions that it expects.
 #include "py/mpconfig.h"
 
-// From 1.27 on, the module is there where the port has a network.
+// Since 1.27 the module requires this setting.
 #undef MICROPY_PY_NETWORK
 #define MICROPY_PY_NETWORK (1)
 // ports/esp32/mpconfigport.h: events are for WebREPL, mDNS queries need ESP-IDF's component.
@@ -13,7 +13,7 @@
 #include "py/mphal.h"
 #include "lwip/sockets.h"
 
-// ESP-IDF's C library leads these to lwIP where the file is a socket (components/vfs, components/lwip).
+// ESP-IDF's C library passes these to lwIP if the file is a socket (components/vfs, components/lwip).
 #define select lwip_select
 #define getsockopt lwip_getsockopt
 #define fcntl(...) FCNTL(__VA_ARGS__, 0, 0)

@@ -1,4 +1,4 @@
-"""What the W5500_EVB_PICO board gives: its Ethernet chip (its wiring is in MicroPython's board definition)."""
+"""The W5500_EVB_PICO board: its Ethernet chip (its wiring is in MicroPython's board definition)."""
 
 import network
 
@@ -7,5 +7,5 @@ RESERVED_PINS = (16, 17, 18, 19, 20, 21)
 
 
 def lan():
-    """The wired interface, not yet active."""
+    """Return the wired interface, still inactive."""
     return network.WIZNET5K()

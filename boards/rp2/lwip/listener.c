@@ -1,6 +1,6 @@
-// MicroPython's close() of a listening socket clears its receive and error callbacks (extmod/modlwip.c). Its control block
-// is too small to have any: what is cleared lies behind it, in that of a connection, which then sends no more, for ever.
-// lwIP has an assertion against it, and the port is built without. The linker puts these in between (--wrap).
+// MicroPython's close() of a listening socket clears its receive and error callbacks (extmod/modlwip.c). But a listening
+// control block is too short to have any: close() overwrites the memory after it, the control block of a connection, which
+// then never sends again. lwIP's assertion against this is not compiled in. The linker inserts these functions (--wrap).
 
 #include "lwip/tcp.h"
 

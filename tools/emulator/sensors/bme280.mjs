@@ -1,5 +1,5 @@
-// A Bosch BME280 on I2C: temperature, humidity and pressure (datasheet BST-BME280-DS002). It shows what it is set to:
-// the raw values are those that the datasheet's compensation formulas (appendix 8.1) turn into that.
+// A Bosch BME280 on I2C: temperature, humidity and pressure (datasheet BST-BME280-DS002). Its raw
+// values are chosen so that the datasheet's compensation formulas (appendix 8.1) give the values that were set.
 
 const CHIP_ID = 0xd0;
 const RESET = 0xe0;

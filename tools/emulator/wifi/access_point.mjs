@@ -1,4 +1,4 @@
-// The chip as an access point of its own.
+// The chip as an access point.
 
 import { EVENT, INTERFACE, LINK_IS_UP, macText } from './protocol.mjs';
 

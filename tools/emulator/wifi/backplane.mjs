@@ -1,5 +1,5 @@
-// Function 1 of the bus: the chip's insides. Its two processor cores are held in reset, get their program and are let
-// go; the program is stored and never runs, what it would do is in the other modules.
+// Function 1 of the bus: the chip's internals. The host holds its two processor cores in reset, loads their program and
+// releases them. The program is stored but never runs; the other modules do its work.
 
 import {
   ABORT_READ, BACKPLANE, CHIP_ID_43439, CLOCK, IN_RESET, SDIO, SLEEP, WINDOW_MASK, words,

@@ -1,7 +1,7 @@
 // The gSPI: how a host reads and writes the chip, word by word, while it holds chip select.
 //
-// A transaction begins with a command word: write (bit 31), function (29:28), address (27:11), length (10:0). After it
-// come the words to be written, or go those that were read; then, if the host wants it, a word of status.
+// A transaction begins with a command word: write (bit 31), function (29:28), address (27:11), length (10:0). Then the host
+// sends the words to write, or the chip sends the words read; if the host wants it, a status word follows.
 
 import {
   CONTROL, FUNCTION, FUNCTION_ENABLED_AND_READY, INTERRUPT_F2_PACKET, REGISTER, STATUS, STATUS_AFTER_EACH,

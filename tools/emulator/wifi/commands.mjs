@@ -2,14 +2,14 @@
 //
 //   command 4, length 4, flags 4 (set, interface, number of the request), status 4
 //
-// Most settings have no effect here: they are kept, and can be read back. A request for a variable that there is not
-// echoes itself with an error, and the driver relies on that.
+// Most settings have no effect here: they are kept and can be read back. A request for an unknown variable is echoed with an
+// error, and the driver relies on that.
 
 import {
   COMMAND, ERROR_UNSUPPORTED, INTERFACE, KEY_IS_PASSPHRASE, LONGEST_PASSPHRASE, words,
 } from './protocol.mjs';
 
-const SETTING_OF = { // what can be read back under another number
+const SETTING_OF = { // commands whose value is read with another number
   [COMMAND.GET_ANTENNA]: COMMAND.SET_ANTENNA,
   [COMMAND.GET_POWER_SAVE]: COMMAND.SET_POWER_SAVE,
 };

@@ -1,16 +1,16 @@
-// The CYW43439 of a Pico W, as a host sees it; nothing here knows of the RP2040.
+// The CYW43439 of a Pico W, as a host sees it; it does not depend on the RP2040.
 //
 //   bus.mjs           words over the gSPI, registers, the interrupt line
-//   backplane.mjs     the chip's insides: memory, clocks, reset
+//   backplane.mjs     the chip's internals: memory, clocks, reset
 //   packets.mjs       SDPCM: commands, events and frames on one wire
 //   commands.mjs      commands and variables
-//   events.mjs        how events and scan results are written
+//   events.mjs        the format of events and scan results
 //   station.mjs       scanning, joining, losing and finding a network
 //   access_point.mjs  a network of the chip's own
-//   air.mjs           what is around: access points, loss, delay
+//   air.mjs           the surroundings: access points, loss, delay
 //   wiring.mjs        the wires to an RP2040
 //
-// The chip's own program never runs; a host brings it, and what it would do is done here. No Bluetooth.
+// A host brings the chip's own program, but it never runs: these modules do its work. There is no Bluetooth.
 
 import { AccessPoint } from './access_point.mjs';
 import { Air, KIND } from './air.mjs';

@@ -2,8 +2,8 @@
 //
 //   size 2, its complement 2, sequence 1, channel 1, next length 1, header length 1, flow control 1, credit 1, reserved 2
 //
-// The host may send while its own sequence number differs from the credit, so credit goes with each packet that it
-// reads, and in an empty one where there is no other.
+// The host may send while its own sequence number differs from the credit. So each packet that it reads carries credit; if
+// there is none to read, an empty packet does.
 
 import { BDC, SDPCM } from './protocol.mjs';
 

@@ -1,4 +1,4 @@
-// What goes over the wires between a host and a CYW43439, as numbers.
+// The numbers of the protocol between a host and a CYW43439.
 //
 // Sources: the datasheet (Infineon 002-30348, chapter on the gSPI: commands, status word, registers), and, for what it
 // leaves out, the open driver that runs on the host: github.com/georgerobotics/cyw43-driver, in cyw43_spi.h (bus),

@@ -1,9 +1,9 @@
 // A CYW43439 on an RP2040, as on the Pico W (its datasheet, "Wireless interface"): GPIO23 power, GPIO24 data and
 // interrupt, GPIO25 chip select, GPIO29 clock.
 //
-// Clock and data are driven by a PIO state machine. That one is recognised by its pins and not executed: while chip
-// select is low, the words in its transmit FIFO go to the chip, and its receive FIFO has the chip's answers. DMA, its
-// requests and the stall flag work as for any other, so what program it is and how it counts bits does not matter.
+// A PIO state machine drives clock and data. It is recognised by its pins and not executed: while chip select is low, the
+// words in its transmit FIFO go to the chip, and the chip's answers go into its receive FIFO. DMA, its requests and the
+// stall flag work as usual, so the PIO program does not matter.
 
 import { GPIOPinState } from 'rp2040js';
 
