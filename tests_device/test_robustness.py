@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 CONNECTIONS = 1000
 ROUNDS = 10  # of connections, with a look at the heap after each
 AT_A_TIME = 10
+CROWD = {"clients": AT_A_TIME + 1, "requests_per_s": 1000}  # all from one address
 CUTS = 8
 SETTINGS = {"device": {"name": "before"}}
 NEW_SETTINGS = {"device": {"name": "after", "tags": ["room=" + "x" * 50] * 4}}
@@ -147,7 +148,7 @@ def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
 def test_the_heap_is_flat_over_many_connections(networked, board, device):
     """Some at a time: what comes before a connection is accepted waits for lwIP's timer of 250 ms."""
     device.soft_reset()
-    device.write_file("/config.json", json.dumps({**board.settings, "control": {"clients": AT_A_TIME + 1}}).encode())
+    device.write_file("/config.json", json.dumps({**board.settings, "control": CROWD}).encode())
     device.run_firmware()
     control = Control(board.address)
     used = []

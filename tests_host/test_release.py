@@ -45,7 +45,7 @@ def test_what_an_earlier_release_left_is_gone(build):
 
 @pytest.mark.parametrize("log", [LOG.format("9.9.9"), "# Changes\n\n## {0}\n\n## 0.0.1\n\n- An older one.\n"])
 def test_a_version_without_changes_is_not_released(build, log):
-    with pytest.raises(release.ReleaseError, match="CHANGELOG.md says nothing of"):
+    with pytest.raises(release.ReleaseError, match="CHANGELOG.md has no section for"):
         release.collect(build, ["ESP32"], [], log.format(release.version()))
     assert not (build / "release").exists()
 

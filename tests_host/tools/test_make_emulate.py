@@ -33,7 +33,7 @@ def test_the_port_has_its_name_as_long_as_the_board_is_there(folder, monkeypatch
     emulate.main()
     told = capsys.readouterr().out
     assert f"{MPREMOTE} connect build/emulator/port " in told
-    assert "drive      build/emulator/RPI-RP2, once the bootloader runs" in told
+    assert "drive      build/emulator/RPI-RP2; while the bootloader runs, copy a" in told
     assert not os.path.lexists("build/emulator/port")
     assert Path("build/emulator/flash.bin").stat().st_mode & 0o777 == 0o600
 
