@@ -79,8 +79,11 @@ def test_what_has_no_docstring_or_no_type_is_named(tmp_path, suffixes, new, said
 
 
 def stubtest(folder):
-    done = subprocess.run([sys.executable, '-m', 'mypy.stubtest', 'XAsyncSockets'], cwd=folder,
-                          env={'MYPYPATH': str(folder), 'PATH': '', 'PYTHONDONTWRITEBYTECODE': '1'},
+    cache = ROOT / 'build' / 'cache' / 'stubtest'       # it writes its cache to the folder that it is started in
+    cache.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([sys.executable, '-m', 'mypy.stubtest', 'XAsyncSockets'], cwd=cache,
+                          env={'MYPYPATH': str(folder), 'PYTHONPATH': str(folder), 'PATH': '',
+                               'PYTHONDONTWRITEBYTECODE': '1'},
                           capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
 

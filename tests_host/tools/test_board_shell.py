@@ -63,7 +63,9 @@ def test_tab_completes_what_a_parameter_can_be(terminal, host):
     shell.type("\r")
     shell.wait_for("free +\\d+")
     shell.wait_for("127.0.0.1>")
-    shell.type("config.get key=device.n\t")
+    shell.type("gpio.read pin=1\t\t")
+    shell.wait_for("(?s)10.*11.*12")  # the pins that begin so
+    shell.type("\x15config.get key=device.n\t")
     shell.wait_for("(?s)device.n.*ame")
     shell.type("\r")
     shell.wait_for("zebra-7")

@@ -9,10 +9,11 @@ _METHOD_NOT_FOUND, _INVALID_PARAMS = -32601, -32602
 _MOST_NAMED = 12
 _CHANGES = {"config.set": ["key", "value"], "config.reset": ["key"]}  # the methods that may change the token
 _WORDS = {
-    ("gpio.mode", "mode"): ["in", "out", "open_drain"],
+    ("gpio.mode", "mode"): ["in", "out", "open_drain", "analog"],
     ("gpio.mode", "pull"): ["up", "down"],
     ("gpio.write", "value"): ["0", "1"],
 }
+_WITH_PIN = ("gpio.mode", "gpio.read", "gpio.write", "pwm.set", "adc.read")
 
 
 def call(client, method, params):
@@ -86,6 +87,9 @@ def values(client, methods):
         return found
     try:
         found["sensor.read", "name"] = sensors(client)
+        if "gpio.pins" in methods:
+            pins = [str(pin) for pin in client.call("gpio.pins", shape=list)]
+            found.update({(method, "pin"): pins for method in _WITH_PIN})
         sections = client.call("config.get", shape=dict)
         keys = [f"{section}.{key}" for section, inner in sections.items() if isinstance(inner, dict) for key in inner]
         for method in ("config.get", "config.set", "config.reset"):
