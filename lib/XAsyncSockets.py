@@ -764,10 +764,11 @@ class XAsyncSocketsPool:
         key = asyncSocket._key
         if key is None:
             return False
-        asyncSocket._key = None
         if _get_ident() == self._owner:
             self._forget(asyncSocket, key)
+            asyncSocket._key = None     # last: what Ctrl-C interrupts is done again
         else:
+            asyncSocket._key = None
             self._do(asyncSocket, self._forget, asyncSocket, key)
         return True
 
@@ -2169,6 +2170,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._pool._workers.give(self, handler, (self, arg))
             return
         if self._reason is not None:
+            self._drop_unsent()
             XAsyncSocket._fire(self)
             return
         if self._larger is not None or self._held and self._wants is not None:
@@ -2271,7 +2273,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if view:
                 n = -1 if self._reason is not None else self._write_again(view, self._writer())
                 if n < 0:
-                    self._sending = self._queue = None
+                    self._drop_unsent()
                     return
                 with _state_lock:
                     self._queued -= n
@@ -2301,6 +2303,12 @@ class XAsyncTCPClient(XAsyncSocket):
             self._pool._post(self)      # for what is unread comes first
         elif self._phase == _OPEN:
             self._write = self._writer()
+
+    def _drop_unsent(self):
+        if self._sending is not None:   # only what the object has is stored: see _clear
+            self._sending = None
+        if self._queue is not None:
+            self._queue = None
 
     def OnReadyForWriting(self):
         """Go on with connecting, with TLS, or with what waits to be sent."""
