@@ -37,7 +37,7 @@ def built(tmp_path, monkeypatch):
 def test_flash_writes_verifies_and_sees_it_run(new_board, built, said):
     board = new_board(5, network=False)
     flash("PICO_PPP", board.port, board.drive, said.append)
-    assert "its flash is what the image is" in said[-1], said
+    assert "its flash equals the image" in said[-1], said
     assert any("100 %" in line for line in said)
 
 
