@@ -259,8 +259,9 @@ class ControlServer:
 
     def _listen(self, _=None):
         settings = self.app.config["control"]
-        # Two more than clients: one for who comes, and one for who still has to be told that all are taken. All of them
-        # may come while we are busy: RP2 resets who finds the backlog full (extmod/modlwip.c).
+        # Two more than `clients`: one for a newcomer, and one for a client that is being told that all places are taken.
+        # They may all connect while the board is busy. An RP2 resets a connection that finds the backlog full
+        # (extmod/modlwip.c).
         places = settings["clients"] + 2
         port = self._port or settings["port"]
         slots = XBufferSlots(places, settings["line_bytes"], keepAlloc=False)

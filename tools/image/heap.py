@@ -31,7 +31,8 @@ SWITCHES = {
     "ap.enabled": False,
 }
 
-# most: bytes of the heap, None where nobody knows; in_rom: the code runs from a ROMFS; has_ethernet: without settings
+# most: the bytes that the heap can have, None if unknown. in_rom: the code runs from a ROMFS and takes no heap.
+# has_ethernet: the board has an Ethernet chip that works without settings.
 Room = namedtuple("Room", "name most in_rom has_ethernet", defaults=(False, False))
 Estimate = namedtuple("Estimate", "used serving")  # bytes, at rest and with four clients
 
