@@ -259,7 +259,7 @@ class ControlServer:
 
     def _listen(self, _=None):
         settings = self.app.config["control"]
-        # Two more than `clients`: one for a newcomer, and one for a client that is being told that all places are taken.
+        # Two more than `clients`: one for a newcomer, and one for a client that is told that all places are taken.
         # They may all connect while the board is busy. An RP2 resets a connection that finds the backlog full
         # (extmod/modlwip.c).
         places = settings["clients"] + 2
