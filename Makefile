@@ -55,7 +55,7 @@ run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=buil
 # The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
@@ -188,6 +188,12 @@ build/venv/fuzz: tests_host/fuzz/requirements.txt build/venv/installed
 # A test sends our telemetry to this database. Without it, the test is skipped with the reason.
 build/influxdb.stamp: $(PROGRAMS)
 	@$(PYTHON) tools/setup/sources.py influxdb || echo "No InfluxDB: its test will be skipped."
+	@touch $@
+
+# More peers of the tests. The tests of one that is missing are skipped with the reason.
+build/peers.stamp: tools/setup/programs.sh
+	@PYTHON=$(PYTHON) sh tools/setup/programs.sh peers || echo "The tests that need the missing programs will be skipped."
+	@mkdir -p build
 	@touch $@
 
 build/typings/installed: requirements-typings.txt build/venv/installed

@@ -20,7 +20,7 @@ FILES = (
 LATER = '>= "3.11"'  # of Python
 HEAD = "# Written by `make hashes` from {}.\n"
 COMPILE = ["-m", "uv", "pip", "compile", "-", "--quiet", "--no-deps", "--universal", "--generate-hashes", "--no-header"]
-COMPILE += ["--no-annotate", "--no-config"]
+COMPILE += ["--no-annotate", "--no-config", "--no-strip-extras"]
 
 
 def hashed(requirements):
@@ -34,7 +34,7 @@ def hashed(requirements):
 
 
 def name_of(requirement):
-    return requirement.partition("==")[0].lower().replace("_", "-")
+    return requirement.partition("==")[0].partition("[")[0].lower().replace("_", "-")
 
 
 def groups(requirements):

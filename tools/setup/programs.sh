@@ -7,6 +7,7 @@
 #   programs.sh node              Node.js: the emulated board
 #   programs.sh passt             its network, for users without the rights to make one
 #   programs.sh tls               openssl and curl: peers of the tests
+#   programs.sh peers             a browser, message brokers and collectors: more peers of the tests
 #
 # Programs that work are taken as they are, on any system. What is missing comes from the machine's own
 # package manager, where that is apt and the user is root. In POSIX shell because Python may be what is missing.
@@ -64,6 +65,13 @@ check_passt() {
 check_tls() {
     for program in openssl curl; do
         command -v $program >/dev/null || lacks $program $program
+    done
+}
+
+check_peers() {
+    PATH=$PATH:/usr/sbin  # where Debian has servers, and users have no path to
+    for program in chromium chromedriver:chromium-driver mosquitto nats-server prometheus rsyslogd:rsyslog; do
+        command -v "${program%%:*}" >/dev/null || lacks "${program%%:*}" "${program##*:}"
     done
 }
 
