@@ -21,8 +21,8 @@ class App:
     """Everything a service may need:
 
     board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
-    or why safe mode)
+    network), portal (None, or the own access point while it is open), names (their addresses), services, device (its
+    name), random (a function: 0 to 1), safe_reason (None, or why safe mode)
     """
 
     def __init__(self, board, config, log, clock, safe_reason=None, random=random.random):
@@ -37,6 +37,7 @@ class App:
         self.pool.OnException = self._on_exception
         self.methods = Methods(log)
         self.sensors = SensorHub(clock, self.pool, log)
+        self.portal = None
         self.bringup = self._make_bringup()
         self._names = None
         self.services = ServiceSet(self)
@@ -50,7 +51,8 @@ class App:
         )
 
     def _make_fallback(self):
-        return borrow("firmware.network.links").make_fallback(self.board, self.config, self.device)
+        page = self if getattr(self, "http", None) else None
+        return borrow("firmware.network.links").make_fallback(self.board, self.config, self.device, page)
 
     @property
     def names(self):

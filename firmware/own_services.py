@@ -39,6 +39,10 @@ def find(app):
     own.append(Late("update", "firmware.update.service", "Update", _UPDATE))
     if _is_unheard(app):
         own.append(_announcer())
+    if app.config["boot"]["unclaim_button"] is not None:
+        from firmware.unclaim import UnclaimButton
+
+        own.append(UnclaimButton())
     return own
 
 
