@@ -141,7 +141,7 @@ class WebServer:
             connection = app.bringup.connection
             if not app.portal or not connection:
                 raise HttpError(421, "this board has another name")
-            location = f"Location: http://{connection.address}/"
+            location = f"Location: {self.url}"
             return request.answer(302, None, b"", (location, "Cache-Control: no-store"))
         handler = self._routes.get(f"{request.method} {request.path}")
         if not handler:
