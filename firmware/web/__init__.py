@@ -8,7 +8,7 @@ GET /metrics  readings and counters for Prometheus
 
 import sys
 
-from firmware import borrow, const, in_heap, on_chip
+from firmware import VERSION, borrow, const, in_heap, on_chip
 from firmware.log import describe
 from firmware.web.request import HttpError, Request, crowding
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
@@ -88,6 +88,16 @@ class WebServer:
         self._fault = None
         self._listener.OnClientAccepted = self._on_client
         self._app.log.info("http", self.url)
+        self._publish()
+
+    def _publish(self):
+        """Let programs that look for web servers find it, where the image can (boards/rp2/lwip/dns_sd.c)."""
+        try:
+            module = __import__("dns_sd")
+        except ImportError:
+            return
+        board = self._app.board
+        module.publish(self._app.device, self.port, "path=/", f"kind={board.name}"[:40], f"version={VERSION}")
 
     @property
     def port(self):
