@@ -20,9 +20,9 @@ _ANSWER_LEAVES_S = 0.3
 class App:
     """Everything a service may need:
 
-    board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), http (the web server, or None), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
-    or why safe mode)
+    board, config, log, clock, pool, sensors (the hub), methods (of the control server), http (the web server,
+    or None), bringup (the network), names (their addresses), services, device (its name), random (a function:
+    0 to 1), safe_reason (None, or why safe mode)
     """
 
     def __init__(self, board, config, log, clock, safe_reason=None, random=random.random):
