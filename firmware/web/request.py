@@ -70,12 +70,13 @@ class Request:
         self._take_header = self._on_header  # one object, by which the library knows the same receive again
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
+        client.OnPeerFinished = self._on_peer_finished
         self._next()
 
     @property
     def is_idle(self):
         """True while nobody is waiting for anything."""
-        return self._state in (_IDLE, _REFUSED)
+        return self._state == _IDLE
 
     @property
     def closed(self):
@@ -290,10 +291,16 @@ class Request:
             self.refuse(408, f"the request took more than {_LATE_S} s")
         elif self._state == _SERVING:
             self.refuse(503, f"no answer within {_HANDLER_S} s")
-        elif self.is_idle:
+        elif self._state in (_IDLE, _REFUSED):
             self.close()
         else:  # the client takes nothing
             self.drop()
+
+    def _on_peer_finished(self, _client):
+        if self._state in (_SERVING, _SENDING):
+            self._keep = self.leaving = False
+        else:
+            self.close()
 
     def close(self):
         """End the connection; what was queued still goes out."""
