@@ -86,12 +86,8 @@ class Config:
     def save(self):
         """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
         OSError, and ConfigError for what would lock out."""
-        return self.replace(self.given)
-
-    def replace(self, given, may_lock_out=True):
-        """`save` these values, which are in use from the next boot on. What cannot lock out is not on trial."""
         module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
-        on_trial = module.save(self, given, self._board, self._log, may_lock_out)
+        on_trial = module.save(self, self.given, self._board, self._log)
         self.faults = []
         self.unsaved = False
         return on_trial

@@ -2,7 +2,7 @@
 
 from firmware import boot, borrow
 from firmware.config import ConfigError
-from firmware.config_file import FILE, LAST_GOOD_FILE, parsed, read_text, replace, write_whole
+from firmware.config_file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
 from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.update.trial import announce
@@ -38,17 +38,16 @@ def _in_use(board):
         return {}
 
 
-def save(config, given, board, log, may_lock_out=True):
+def save(config, given, board, log):
     """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
-    on_trial = check(board, given) and may_lock_out
+    on_trial = check(board, given)
     fault = announce(board, "settings", False) if on_trial else None
     if fault:
         raise OSError(fault)
     text = dumps(given)
-    if on_trial:
-        write_whole(board.path(FILE), text)
-    else:
-        replace(board, log, text)
+    write_whole(board.path(FILE), text)
+    if not on_trial:
+        keep_good_copy(board, log, text)
     config.source = FILE
     return on_trial
 

@@ -3,7 +3,7 @@
 A board with a token takes them from its owner only, who has logged in.
 """
 
-from firmware import const
+from firmware import borrow, const
 from firmware.config import ConfigError
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
 from firmware.jsontext import dumps, loads
@@ -75,8 +75,7 @@ class Setup:
         if name:
             given.setdefault("device", {})["name"] = name
         given.setdefault("control", {})["token"] = self._token(token)
-        app.config.replace(given, self._may_lock_out)
-        app.config.use(given, app.config.source)  # from now on it has an owner
+        self._keep(given)
         app.log.info("setup", f"{session.address} has set the board up")
         app.restart_later()
         return True
@@ -90,10 +89,20 @@ class Setup:
             raise ConfigError("control.token: this board has one; config.set changes it")
         return known or token
 
-    @property
-    def _may_lock_out(self):
-        """False where the board's own network opens if the new one cannot be joined."""
-        return not (self._app.config["ap"]["enabled"] and hasattr(self._app.board.network, "WLAN"))
+    def _keep(self, given):
+        """Check these settings and save them. They are on trial only where no network of its own would open."""
+        app = self._app
+        config = app.config
+        before = config.given
+        config.use(given, config.source)
+        try:
+            if config["ap"]["enabled"] and hasattr(app.board.network, "WLAN"):
+                borrow("firmware.config_file").replace(app.board, app.log, dumps(given))
+            else:
+                config.save()
+        except Exception:
+            config.use(before, config.source)
+            raise
 
 
 def _with_first(networks, network):

@@ -72,11 +72,11 @@ class WebServer:
         port = self._app.config["http"]["port"]
         if port is None:
             port = 80 if on_chip() else 8080
-        slots = XBufferSlots(self.places + 1, _LINE_BYTES, keepAlloc=False)
-        address = ("0.0.0.0", port)
+        most = self.places + 2  # a newcomer, and one that is told that all places are taken
+        slots = XBufferSlots(most, _LINE_BYTES, keepAlloc=False)
         try:
             self._listener = XAsyncTCPServer.Create(
-                self._app.pool, address, srvBacklog=self.places + 1, recvBufSlots=slots
+                self._app.pool, ("0.0.0.0", port), srvBacklog=most, recvBufSlots=slots
             )
         except Exception as error:
             fault = f"port {port}: {describe(error)}"
@@ -121,13 +121,18 @@ class WebServer:
 
     def _on_client(self, _listener, client):
         staying = [one for one in self._connections if not one.leaving]
-        if len(staying) >= self.places:
+        leaving = [one for one in self._connections if one.leaving]
+        if leaving and len(self._connections) > self.places:
+            leaving[0].drop()
+        is_full = len(staying) >= self.places
+        if is_full:
             goes = self._to_close(staying, client.CliAddr[0])
             if goes:
+                is_full = False
                 goes.close()
         request = Request(self._app, self, client)
         self._connections.append(request)
-        if len(staying) >= self.places and not goes:
+        if is_full:
             request.refuse(503, f"at most {self.places} connections at a time", ("Retry-After: 1",))
 
     def _to_close(self, staying, address):
