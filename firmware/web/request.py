@@ -305,7 +305,7 @@ class Request:
             self.drop()
 
     def _on_peer_finished(self, _client):
-        if self._state in (_SERVING, _SENDING):
+        if self._state in (_READY, _SERVING, _SENDING):
             self._keep = self.leaving = False
         else:
             self.close()
