@@ -1,6 +1,7 @@
 """The set-up by phone, on an emulated Pico W: from the phone's join to a board in the network at home."""
 
 import json
+import queue
 import shutil
 import socket
 import struct
@@ -11,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from firmware import VERSION
 from tests_device.conftest import KIND, network_missing
 from tests_device.test_wifi import LIMIT_SEC, wait_joined, wait_until
 from tests_host.firmware.image import proof
@@ -141,13 +143,14 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     challenge = rpc("auth.challenge")["result"]
     session = challenge["session"]
     assert rpc("auth.login", session, response=proof(TOKEN, "login", challenge))["result"] is True
+    # The deepest check there is: a chip's stack is short.
+    wrong = rpc("config.set", session, key="sensors.adc", value=[{"name": "soil", "pin": 300}])["error"]["message"]
+    assert wrong.startswith("sensors.adc.0.pin: 300 is not"), wrong
     assert rpc("setup.save", session, ssid=SSID, password=KEY)["result"] is True
     phone.leave()
     wait_joined(new, SSID)
     wait_until(lambda: not new.link.radio.beacon, "its own network is still there")
-    with socket.create_connection((new.address, 8095), LIMIT_SEC) as control:
-        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
-        assert json.loads(control.makefile().readline())["result"]["device"] == "kitchen"
+    assert device_name(new) == "kitchen"
 
 
 def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
@@ -168,3 +171,35 @@ def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
     )
     print(f"from the join to the end of the browser: {time.monotonic() - joined_at:.1f} s", browser.stderr[-1000:])
     assert "<noscript>" in browser.stdout and "/events" in browser.stdout, browser.stdout[:300]
+
+
+def test_the_page_is_found_by_dns_sd(board, networked, device):
+    """By zeroconf, as by any program that looks for web servers."""
+    zeroconf = pytest.importorskip("zeroconf")
+    device.soft_reset()
+    device.close()
+    board.reset()
+    found = queue.Queue()
+
+    def changed(zeroconf, service_type, name, state_change):
+        found.put(name)
+
+    with zeroconf.Zeroconf(interfaces=[board.local_address], ip_version=zeroconf.IPVersion.V4Only) as zero:
+        browser = zeroconf.ServiceBrowser(zero, "_http._tcp.local.", handlers=[changed])
+        try:
+            name = found.get(timeout=LIMIT_SEC)
+        except queue.Empty:
+            pytest.fail("no web server is found")
+        service = zero.get_service_info("_http._tcp.local.", name, timeout=LIMIT_SEC * 1000)
+        browser.cancel()
+    assert name == f"{device_name(board)}._http._tcp.local."
+    assert service.port == 80 and service.parsed_addresses() == [board.address]
+    told = {key.decode(): value.decode() for key, value in service.properties.items()}
+    assert told == {"path": "/", "kind": "PICO_W", "version": VERSION}
+
+
+def device_name(board):
+    """What the board calls itself."""
+    with socket.create_connection((board.address, 8095), LIMIT_SEC) as control:
+        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
+        return json.loads(control.makefile().readline())["result"]["device"]
