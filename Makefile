@@ -10,7 +10,7 @@ ifdef MICROPYTHON
 # An existing interpreter. It reads modules that are not frozen into it from the sources.
 INTERPRETER := $(abspath $(shell command -v "$(MICROPYTHON)" 2>&1))
 $(if $(INTERPRETER),,$(error MICROPYTHON=$(MICROPYTHON) is not a program))
-export MICROPYPATH := .frozen:$(CURDIR)/lib:$(CURDIR):$(CURDIR)/boards/UNIX/modules
+export MICROPYPATH := .frozen:$(CURDIR)/lib:$(CURDIR):$(CURDIR)/boards/UNIX/modules:$(CURDIR)/build/page
 PROGRAMS := build/programs.python
 else
 INTERPRETER := $(CURDIR)/build/unix/micropython
@@ -26,6 +26,9 @@ TEST_JOBS ?= 2
 
 # The folder with the files of the board on this computer.
 DISK ?= build/disk
+
+# The board's page, as the module that every image contains.
+PAGE := build/page/web_page.py
 
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
@@ -46,7 +49,7 @@ help: ## work: show this list
 # The firmware runs in build/disk, as on a board with its own filesystem. Its settings contain secrets, so only this user
 # may read the files that it writes. In a terminal it is a job of its own (set -m), so that Ctrl-C stops the firmware
 # properly and does not reach make.
-run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
+run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
 	@mkdir -p $(DISK)
 	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
 	    flock -n 9 || { echo "make run is already running in $(DISK). Use DISK=<another folder> for another board." >&2; exit 1; }; \
@@ -55,7 +58,7 @@ run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=buil
 # The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
+test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
@@ -84,6 +87,9 @@ lint: build/venv/installed build/typings/installed ## test: run ruff, and a type
 	        --cache-dir build/cache/mypy-$$port || exit; \
 	done
 
+$(PAGE): tools/page.py firmware/web/page.html
+	@$(PYTHON) tools/page.py $@
+
 reference: ## work: update docs/reference.md from the library's docstrings
 	@$(PYTHON) tools/reference.py
 
@@ -108,7 +114,7 @@ LWIP := $(or $(if $(MPY_DIR),$(patsubst %/contrib,%,$(wildcard $(MPY)/lib/lwip/c
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 MPY_MAKE = +@$(MPY_TAG) MICROPY_MPYCROSS=$(CURDIR)/build/mpy-cross/mpy-cross $(MAKE) $(JOBS) --no-print-directory
 
-FROZEN := $(shell find lib firmware boards/UNIX -name '*.py')
+FROZEN := $(PAGE) $(shell find lib firmware boards/UNIX -name '*.py')
 FROZEN_FOLDERS := $(shell find lib firmware boards/UNIX -type d ! -name __pycache__)
 
 # Each variant's board folder and further sources.

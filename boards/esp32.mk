@@ -31,7 +31,7 @@ esp32-mpy-cross:
 	+@$(MAKE) $(JOBS) --no-print-directory -C $(MPY)/mpy-cross BUILD=$(CURDIR)/$(OUT)/mpy-cross
 
 # ESP-IDF's own build finds what has changed.
-firmware: boards/esp32.mk $(if $(and $(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
+firmware: boards/esp32.mk $(PAGE) $(if $(and $(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
 ifndef MPY_DIR
 	@$(call ESP32_SAY,The image of $(BOARD) needs a MicroPython checkout with its submodules: MPY_DIR=micropython.)
 else ifdef IDF_PATH
@@ -67,7 +67,7 @@ endef
 ESP32_NETWORK := -nic user,model=open_eth,hostfwd=tcp:127.0.0.1:8095-:8095
 ESP32_QEMU = $(shell $(ESP32_ENVIRONMENT) qemu-system-riscv32 -machine help 2>/dev/null | grep -o '^esp32c3')
 ESP32_VARIANT := ports/esp32/boards/ESP32_GENERIC_C3/mpconfigvariant_QEMU.cmake
-emulate-esp32: $(if $(and $(filter ESP32_C3,$(BOARD)),$(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
+emulate-esp32: $(PAGE) $(if $(and $(filter ESP32_C3,$(BOARD)),$(MPY_DIR),$(IDF_PATH)),esp32-mpy-cross)
 ifneq ($(BOARD),ESP32_C3)
 	@$(NO_EMULATOR)
 else
@@ -82,7 +82,7 @@ else
 	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
-image: build/venv/installed ## board: make an ESP32's image from a stock image (BOARD=, BASE=, CONFIG=)
+image: build/venv/installed $(PAGE) ## board: make an ESP32's image from a stock image (BOARD=, BASE=, CONFIG=)
 	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)
 	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
 

@@ -35,7 +35,8 @@ RP2_MPY := $(if $(RP2_PATCHES),$(CURDIR)/build/src/patched,$(MPY))
 # Each board has its own: code compiled by another release's mpy-cross would be linked without an error, but fail.
 RP2_MPYCROSS := $(CURDIR)/$(OUT)/mpy-cross/mpy-cross
 
-RP2_FROZEN := $(shell find $(if $(STOCK),,lib firmware) boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*')
+RP2_FROZEN := $(shell find $(if $(STOCK),,lib firmware) boards/$(BOARD) boards/rp2 boards/chip -type f ! -path '*__pycache__*') \
+    $(if $(STOCK),,$(PAGE))
 RP2_MANIFEST := $(if $(STOCK),-DMICROPY_FROZEN_MANIFEST=$(CURDIR)/boards/rp2/stock/manifest.py)
 
 .PHONY: firmware

@@ -21,7 +21,7 @@ class App:
     """Everything a service may need:
 
     board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
+    network), http (the web server, or None), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
     or why safe mode)
     """
 
@@ -36,6 +36,8 @@ class App:
         self.pool = XAsyncSocketsPool()
         self.pool.OnException = self._on_exception
         self.methods = Methods(log)
+        self.http = None
+        self.portal = None  # while the access point leads every name to the page
         self.sensors = SensorHub(clock, self.pool, log)
         self.bringup = self._make_bringup()
         self._names = None

@@ -3,6 +3,8 @@
 
 def tell(app, connection):
     """Tell it."""
+    if app.http and app.http.url:
+        print(f"page       {app.http.url}")
     _tell_telemetry(app)
     _tell_control(app, connection)
 

@@ -120,6 +120,10 @@ SCHEMA = Record(
             4,
         ),
     ),
+    http=Record(
+        enabled=Optional(Flag(None)),  # null: on, but off where the firmware lies in files on a chip
+        port=Optional(Integer(0, 0, 65535)),  # null: 80, on a computer 8080; 0: one that the system chooses
+    ),
     control=Record(
         port=Integer(8095, 0, 65535),  # 0: one that the system chooses
         token=Secret(8, 64),

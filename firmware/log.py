@@ -18,14 +18,14 @@ class Log:
     def __init__(self, clock, size=50, console=True):
         self._clock = clock
         self._size = size
-        self._entries = []  # (seconds, level, source, text, times)
+        self.entries = []  # (seconds, level, source, text, times)
         self.console = console
         self.also = None  # f(line): keeps the lines of a boot that may not last
 
     def _add(self, level, source, text):
         text = str(text)[:LONGEST_TEXT]
         seconds = self._clock.uptime()
-        self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
+        self.entries.append((seconds, level, source, text, self._make_room(level, source, text)))
         mark = "" if level == "info" else level + ": "
         line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
@@ -35,7 +35,7 @@ class Log:
 
     def _make_room(self, level, source, text):
         """Remove the entry that says the same, or one where there are too many. Returns how often it is said by now."""
-        entries = self._entries
+        entries = self.entries
         for index, entry in enumerate(entries):
             if entry[3] == text and entry[2] == source and entry[1] == level:
                 return entries.pop(index)[4] + 1
@@ -66,7 +66,7 @@ class Log:
     def tail(self, count=20):
         """The last `count` entries, oldest first, as dictionaries; `times`, where one was repeated."""
         found = []
-        for seconds, level, source, text, times in self._entries[-count:]:
+        for seconds, level, source, text, times in self.entries[-count:]:
             found.append({"uptime": seconds, "level": level, "source": source, "text": text})
             if times > 1:
                 found[-1]["times"] = times

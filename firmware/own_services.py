@@ -1,6 +1,6 @@
 """The firmware's own services that a configuration uses. Those that only answer calls are loaded by the first call."""
 
-from firmware import const
+from firmware import const, in_heap
 from firmware.services import Late
 
 # What is loaded when it is first called.
@@ -39,7 +39,18 @@ def find(app):
     own.append(Late("update", "firmware.update.service", "Update", _UPDATE))
     if _is_unheard(app):
         own.append(_announcer())
+    if _has_page(app):
+        from firmware.web import WebServer
+
+        app.http = WebServer()
+        own.append(app.http)
     return own
+
+
+def _has_page(app):
+    """Unless it is configured: not where its code would take heap."""
+    enabled = app.config["http"]["enabled"]
+    return not in_heap() if enabled is None else enabled
 
 
 def announce(app):

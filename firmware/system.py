@@ -62,6 +62,7 @@ class System:
                 "version": VERSION,
                 "uptime": app.clock.uptime(),
                 "safe_mode": app.safe_reason,
+                "page": app.http and app.http.url,
                 "address": app.bringup.connection.address if app.bringup.connection else None,
                 "network": app.bringup.state,
                 "config": {"source": app.config.source, "faults": app.config.faults, "unsaved": app.config.unsaved},

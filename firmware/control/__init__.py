@@ -27,33 +27,19 @@ _DEFAULT_PORT = const(8095)
 _RETRY_S = const(5)  # until a port that was in use is tried again
 
 
-class Session:
-    """One client."""
+class Caller:
+    """A client that calls methods, by TCP or by HTTP: what it may call, and how often."""
 
-    def __init__(self, server, client, visitor):
+    def __init__(self, server, address, visitor):
         self.server = server
+        self.address = address
         self.visitor = visitor
         self._app = server.app
-        self._client = client
-        self._receiving = False
-        self._heard = False
-        self._ahead = 0
-        self._calls = 0  # for the line at hand
-        self._refusals = 0
+        self._calls = 0  # for the text at hand
         self.nonce = None  # that an answer is expected to: see access.py
         self.nonce_at = self.wait_s = 0
-        self._idle = XTimer(self._app.pool, self._idle_too_long)
-        self.address = client.CliAddr[0]
         self.authenticated = False
         self.unlimited = False  # in its rate: it brings an update
-        self.closed = False
-        self.leaving = False
-        self._has_place = True
-        self._take_place(1)
-        client.OnClosed = self._on_closed
-        client.OnLineTooLong = self._on_line_too_long
-        self._is_alive()
-        self._receive()
 
     @property
     def _settings(self):
@@ -62,6 +48,67 @@ class Session:
     def now(self):
         """The uptime in milliseconds."""
         return self._app.clock.uptime_ms()
+
+    def give_place(self):
+        """Its place is no longer one that others may want."""
+
+    def within_rate(self):
+        """True if one more request is allowed now."""
+        if self.unlimited:
+            return True
+        return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
+
+    def refuse_call(self, _method, _params):
+        """In place of `call`: too many requests."""
+        raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
+
+    def check_access(self, writes):
+        """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
+        if not writes or self.authenticated:
+            return
+        if self.server.token:
+            raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
+        raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
+
+    def call(self, method, params):
+        """The result of a method, or RpcError. Each request of a batch counts."""
+        self._calls += 1
+        if self._calls > 1 and not self.within_rate():
+            self.refuse_call(method, params)
+        return self._app.methods.call(self, method, params)
+
+    def reply(self, text, call):
+        """The text that answers `text`, by `call` or `refuse_call`; None where there is nothing to answer."""
+        self._calls = 0
+        try:
+            return self._reply(text, call)
+        except Exception as error:  # no memory for the answer, or for what was asked
+            self._app.log.warning("control", f"{self.address}: {describe(error)}")
+            return encode_error(None, INTERNAL_ERROR, describe(error))
+
+    def _reply(self, text, call):
+        return answer(text, call)
+
+
+class Session(Caller):
+    """One client by TCP."""
+
+    def __init__(self, server, client, visitor):
+        super().__init__(server, client.CliAddr[0], visitor)
+        self._client = client
+        self._receiving = False
+        self._heard = False
+        self._ahead = 0
+        self._refusals = 0
+        self._idle = XTimer(self._app.pool, self._idle_too_long)
+        self.closed = False
+        self.leaving = False
+        self._has_place = True
+        self._take_place(1)
+        client.OnClosed = self._on_closed
+        client.OnLineTooLong = self._on_line_too_long
+        self._is_alive()
+        self._receive()
 
     @property
     def greeting(self):
@@ -90,13 +137,12 @@ class Session:
             self._fail(LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
 
     def _answer(self, text):
-        self._calls = 0
-        if self._within_rate():
+        if self.within_rate():
             self._refusals = 0
-            self._send(self._reply(text, self._call))
+            self._send(self.reply(text, self.call))
         else:
             self._refusals += 1
-            self._send(self._reply(text, self._refuse))
+            self._send(self.reply(text, self.refuse_call))
             if self._refusals >= _REFUSALS:
                 self.close()
 
@@ -173,42 +219,15 @@ class Session:
     def _idle_too_long(self, _):
         self.refuse(IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
 
-    def _within_rate(self):
-        """True if one more request is allowed now."""
-        if self.unlimited:
-            return True
-        return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
-
-    def _refuse(self, _method, _params):
-        raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
-
-    def check_access(self, writes):
-        """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
-        if not writes or self.authenticated:
-            return
-        if self.server.token:
-            raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
-        raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
-
     # --- requests
 
     def _reply(self, text, call):
         word = text.split(None, 1)[0]
-        try:
-            if word[0].isalpha():
-                from firmware.control import plain
+        if word[0].isalpha():
+            from firmware.control import plain
 
-                return plain.reply(word, text[len(word) :], call)
-            return answer(text, call)
-        except Exception as error:  # no memory for the answer, or for what was asked
-            self._app.log.warning("control", f"{self.address}: {describe(error)}")
-            return encode_error(None, INTERNAL_ERROR, describe(error))
-
-    def _call(self, method, params):
-        self._calls += 1
-        if self._calls > 1 and not self._within_rate():  # each request of a batch counts
-            self._refuse(method, params)
-        return self._app.methods.call(self, method, params)
+            return plain.reply(word, text[len(word) :], call)
+        return answer(text, call)
 
 
 class ControlServer:
@@ -223,6 +242,7 @@ class ControlServer:
         self._port = None  # in safe mode, where the configured one cannot be used
         self._tls = None  # its SSLContext
         self._sessions = []
+        self.others = []  # Callers that have no connection here
         self.visitors = {}  # address: Visitor
         self.token = ""
 
@@ -293,6 +313,11 @@ class ControlServer:
         """How many are connected."""
         return len(self._sessions)
 
+    def visitor(self, address):
+        """The Visitor at `address`."""
+        most = self.app.config["control"]["clients"] + 2 + len(self.others)
+        return find(self.visitors, address, self._sessions + self.others, most, self.app.clock.uptime_ms())
+
     def _on_client(self, _listener, client):
         most = self.app.config["control"]["clients"]
         staying = [session for session in self._sessions if not session.leaving]
@@ -300,7 +325,7 @@ class ControlServer:
         if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
             lingering[0].drop()
         now = self.app.clock.uptime_ms()
-        visitor = find(self.visitors, client.CliAddr[0], self._sessions, most + 2, now)
+        visitor = self.visitor(client.CliAddr[0])
         goes = loser(visitor, staying, now) if len(staying) >= most else None
         if self._tls:
             client.StartSSLContext(self._tls, serverSide=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [ROOT / "lib", ROOT, ROOT / "boards" / "UNIX" / "modules"]
+SOURCES = [ROOT / "lib", ROOT, ROOT / "boards" / "UNIX" / "modules", ROOT / "build" / "page"]
 IMAGE = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")
 PATIENCE_S = 20
 
@@ -25,6 +25,7 @@ QUIET = {
     "telemetry": {"broadcast": False, "interval_s": 0.1},
     "control": {"port": 0, "token": "a token for tests", "requests_per_s": 1000},
     "network": {"announce": 0},
+    "http": {"port": 0},
 }
 
 

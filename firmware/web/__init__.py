@@ -1,0 +1,196 @@
+"""The web server: the board's page, and what programs ask for by HTTP. Services add routes of their own.
+
+GET /         the page (page.html, which tools/page.py packs)
+POST /rpc     the control server's methods
+GET /events   readings, log and network, as Server-Sent Events
+GET /metrics  readings and counters for Prometheus
+"""
+
+import sys
+
+from firmware import borrow, const, in_heap, on_chip
+from firmware.log import describe
+from firmware.web.request import HttpError, Request, crowding
+from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
+
+_PLACES = const(6)
+_PLACES_OF_STOCK = const(2)  # stock MicroPython has five TCP control blocks, and keeps those of ended connections
+_LINE_BYTES = const(512)
+_RETRY_S = const(5)  # until a port that was in use is tried again
+_LOOPBACK = ("localhost", "127.0.0.1")  # through a tunnel or an emulator; no name of an attacker leads a browser there
+
+
+class WebServer:
+    """The service that listens, and knows the routes."""
+
+    name = "http"
+
+    def __init__(self):
+        self._app = None
+        self._retry = None
+        self._listener = None
+        self._connections = []
+        self._routes = {}
+        self._rpc = self._events = None  # loaded for the first that asks
+        self._fault = None
+        self.places = _PLACES_OF_STOCK if in_heap() else _PLACES
+
+    def start(self, app):
+        """Add the firmware's own routes; listening begins when the network is up."""
+        self._app = app
+        self._retry = XTimer(app.pool, self._listen)
+        self.add("GET", "/", self._page)
+        self.add("POST", "/rpc", self._call)
+        self.add("GET", "/events", self._stream)
+        self.add("GET", "/metrics", self._metrics)
+
+    def add(self, method, path, handler):
+        """Have handler(request) called for `method`, GET or POST, and `path`."""
+        if method not in ("GET", "POST") or not path.startswith("/"):
+            raise ValueError("add: method is GET or POST, path begins with /")
+        self._routes[f"{method} {path}"] = handler
+
+    def stop(self):
+        """Close everything."""
+        self._retry.Cancel()
+        self.network_down("stopped")
+
+    def network_up(self, _connection):
+        """Listen on all addresses of the network that is there now."""
+        self._listen()
+
+    def network_down(self, _reason):
+        """The connections are dead, whether the system knows it or not."""
+        self._retry.Cancel()
+        if self._listener:
+            self._listener.Close()
+            self._listener = None
+        for connection in list(self._connections):
+            connection.close()
+
+    def _listen(self, _=None):
+        port = self._app.config["http"]["port"]
+        if port is None:
+            port = 80 if on_chip() else 8080
+        slots = XBufferSlots(self.places + 1, _LINE_BYTES, keepAlloc=False)
+        address = ("0.0.0.0", port)
+        try:
+            self._listener = XAsyncTCPServer.Create(
+                self._app.pool, address, srvBacklog=self.places + 1, recvBufSlots=slots
+            )
+        except Exception as error:
+            fault = f"port {port}: {describe(error)}"
+            if fault != self._fault:  # once, not at every attempt
+                self._app.log.error("http", fault)
+            self._fault = fault
+            self._retry.Restart(_RETRY_S)
+            return
+        self._fault = None
+        self._listener.OnClientAccepted = self._on_client
+        self._app.log.info("http", self.url)
+
+    @property
+    def port(self):
+        """The port in use, or None."""
+        return self._listener.SrvAddr[1] if self._listener else None
+
+    @property
+    def url(self):
+        """Where the page is, or None."""
+        connection = self._app.bringup.connection
+        if not connection or not self._listener:
+            return None
+        return f"http://{connection.address}/" if self.port == 80 else f"http://{connection.address}:{self.port}/"
+
+    @property
+    def clients(self):
+        """How many are connected."""
+        return len(self._connections)
+
+    # --- connections
+
+    def _on_client(self, _listener, client):
+        staying = [one for one in self._connections if not one.leaving]
+        if len(staying) >= self.places:
+            goes = self._to_close(staying, client.CliAddr[0])
+            if goes:
+                goes.close()
+        request = Request(self._app, self, client)
+        self._connections.append(request)
+        if len(staying) >= self.places and not goes:
+            request.refuse(503, f"at most {self.places} connections at a time", ("Retry-After: 1",))
+
+    def _to_close(self, staying, address):
+        """The connection that makes room: one that waits for nothing, or of an address that has most."""
+        for one in staying:
+            if one.is_idle:
+                return one
+        return crowding(staying, address)
+
+    def forget(self, request):
+        """A connection that is closed."""
+        if request in self._connections:
+            self._connections.remove(request)
+
+    # --- requests
+
+    def serve(self, request):
+        """Answer a request, or have it answered."""
+        app = self._app
+        if not self._is_own(request.headers["host"]):
+            connection = app.bringup.connection
+            if not app.portal or not connection:
+                raise HttpError(421, "this board has another name")
+            location = f"Location: http://{connection.address}/"
+            return request.answer(302, None, b"", (location, "Cache-Control: no-store"))
+        handler = self._routes.get(f"{request.method} {request.path}")
+        if not handler:
+            return self._no_route(request)
+        if request.method == "POST" and request.is_foreign:
+            raise HttpError(403, "a page of another site may not do this")
+        return handler(request)
+
+    def _is_own(self, host):
+        name, _, port = host.lower().partition(":")
+        device = self._app.device.lower()
+        connection = self._app.bringup.connection
+        own = name in _LOOPBACK or name in (device, device + ".local") or connection and name == connection.address
+        return own and (not port or port.isdigit())
+
+    def _no_route(self, request):
+        ending = " " + request.path
+        methods = sorted(route.split(" ")[0] for route in self._routes if route.endswith(ending))
+        if not methods:
+            raise HttpError(404, "there is no such page")
+        raise HttpError(405, f"only {' and '.join(methods)}", ("Allow: " + ", ".join(methods),))
+
+    def _page(self, request):
+        try:
+            page = __import__("web_page")
+        except ImportError:
+            raise HttpError(404, "this firmware was installed without the page") from None
+        sys.modules.pop("web_page")  # where it lies in the heap, it shall not stay there
+        headers = page.HEADERS
+        if request.headers.get("if-none-match") == page.ETAG:
+            return request.answer(304, None, b"", headers[:2])
+        return request.answer(200, "text/html; charset=utf-8", page.PAGE, headers)
+
+    def _call(self, request):
+        if not self._rpc:
+            from firmware.web.rpc import Rpc
+
+            self._rpc = Rpc(self._app)
+        self._rpc.answer(request)
+
+    def _stream(self, request):
+        if request.is_foreign:
+            raise HttpError(403, "a page of another site may not do this")
+        if not self._events:
+            from firmware.web.events import Events
+
+            self._events = Events(self._app, self.places // 2)
+        self._events.add(request)
+
+    def _metrics(self, request):
+        text = borrow("firmware.web.metrics").text(self._app)
+        request.answer(200, "text/plain; version=0.0.4; charset=utf-8", text, ("Cache-Control: no-store",))

@@ -1,0 +1,124 @@
+"""GET /events: readings, log and network, told to every client when they change, as Server-Sent Events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from firmware import const
+from firmware.control.jsonrpc import RpcError
+from firmware.jsontext import dumps
+from firmware.network.interface import guarded
+from firmware.web.request import HttpError, crowding
+from XAsyncSockets import XTimer
+
+_START = b"retry: 3000\n\n"
+_TICK_S = const(1)
+_QUIET_TICKS = const(15)  # until a comment shows that the connection is alive
+_RSSI_STEP = const(4)  # dB: less is noise
+
+
+class Events:
+    """The clients, and what they were told last."""
+
+    def __init__(self, app, most):
+        self._app = app
+        self._most = most
+        self._clients = []
+        self._ticks = 0
+        self._network = None
+        self._entries = []  # of the log, that were told
+        self._telemetry = None
+        self._timer = XTimer(app.pool, self._tick)
+
+    def add(self, request):
+        """Take in a client."""
+        self._forget_closed()
+        if len(self._clients) >= self._most:
+            goes = crowding(self._clients, request.address)
+            if not goes:
+                raise HttpError(503, f"at most {self._most} clients get events at a time", ("Retry-After: 10",))
+            goes.close()
+            self._clients.remove(goes)
+        if not self._clients:
+            self._begin()
+        self._clients.append(request)
+        request.stream("text/event-stream", _START + _event("network", self._network))
+
+    def check_access(self, _writes):
+        """It only reads."""
+
+    def _begin(self):
+        self._entries = list(self._app.log.entries)
+        self._network = self._look_at_network()
+        self._ticks = 0
+        self._timer.Restart(_TICK_S)
+        try:
+            self._app.methods.call(self, "telemetry.get", ())  # which loads it
+            self._telemetry = self._app.services.get("telemetry")
+            self._telemetry.listeners.append(self)
+        except (RpcError, AttributeError):
+            self._telemetry = None  # in safe mode
+
+    def _end(self):
+        if self._telemetry:
+            self._telemetry.listeners.remove(self)
+
+    def _forget_closed(self):
+        self._clients = [one for one in self._clients if not one.closed]
+
+    def _tell(self, data):
+        for one in self._clients:
+            one.push(data)
+
+    def notify(self, readings):
+        """The telemetry has measured."""
+        self._tell(_event("readings", readings))
+
+    def _tick(self, _):
+        self._forget_closed()
+        if not self._clients:
+            self._end()
+            return
+        self._timer.Restart(_TICK_S)
+        self._tell_log()
+        self._tell_network()
+        self._ticks += 1
+        if self._ticks >= _QUIET_TICKS:
+            self._ticks = 0
+            self._tell(b":\n\n")
+
+    def _tell_log(self):
+        entries = self._app.log.entries
+        known = self._entries
+        if known and entries[-1] is known[-1]:
+            return
+        count = 0
+        while count < len(entries) and entries[-1 - count] not in known:
+            count += 1
+        self._entries = list(entries)
+        if count:
+            for entry in self._app.log.tail(count):
+                self._tell(_event("log", entry))
+
+    def _tell_network(self):
+        now = self._look_at_network()
+        last = self._network
+        rssi = now["rssi"]
+        if rssi and last["rssi"] and abs(rssi - last["rssi"]) < _RSSI_STEP:
+            now["rssi"] = last["rssi"]
+        if now != last:
+            self._network = now
+            self._tell(_event("network", now))
+
+    def _look_at_network(self):
+        bringup = self._app.bringup
+        connection = bringup.connection
+        return {
+            "state": bringup.state,
+            "link": connection.name if connection else None,
+            "address": connection.address if connection else None,
+            "rssi": guarded(bringup.rssi)[0],
+        }
+
+
+def _event(name, data):
+    return f"event: {name}\ndata: {dumps(data)}\n\n".encode()

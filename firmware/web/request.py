@@ -1,0 +1,312 @@
+"""A connection by HTTP/1.1, and the request at hand on it: one at a time, each with limits and a deadline."""
+
+from firmware import const
+from firmware.log import describe
+from XAsyncSockets import XTimer
+
+_HEADERS = const(32)
+_LATE_S = const(10)  # for the lines of a request, for its body, for a piece of the answer, and until the next request
+_HANDLER_S = const(30)  # for a handler that answers later
+_LINGER_S = const(1)  # for a client to read why it was refused, before the connection ends
+_PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS); what is not sent yet waits in lwIP's small heap
+_AHEAD = const(4)  # events that a client has not taken yet; further ones are left out
+
+# The headers that are kept.
+_KEPT = (
+    "host content-length content-type connection transfer-encoding expect origin sec-fetch-site if-none-match "
+    "x-board x-session"
+).split(" ")
+
+# States of a connection.
+_IDLE = const(0)  # between requests
+_READING = const(1)
+_SERVING = const(2)
+_SENDING = const(3)
+_STREAMING = const(4)
+_REFUSED = const(5)
+
+
+class HttpError(Exception):
+    """An answer that is an error: its status, what is wrong, and more headers."""
+
+    def __init__(self, status, text, headers=()):
+        super().__init__(text)
+        self.status = status
+        self.headers = headers
+
+
+def crowding(connections, address):
+    """The oldest connection of an address that has at least two more than `address`; or None."""
+    count = {}
+    for one in connections:
+        count[one.address] = count.get(one.address, 0) + 1
+    for one in connections:
+        if count[one.address] > count.get(address, 0) + 1:
+            return one
+    return None
+
+
+class Request:
+    """The request at hand: method, path, query (text), headers (those that are kept, by their names in lower case),
+    body (bytes), address (of the client)."""
+
+    method = path = query = None
+    headers = {}  # type: dict
+    body = b""
+    _state = _IDLE
+    _keep = False
+    _count = 0  # headers
+    _rest = b""  # of the body that is being sent
+    _at = 0
+    _ahead = 0  # events
+    leaving = False
+
+    def __init__(self, app, server, client):
+        self._app = app
+        self._server = server
+        self._client = client
+        self.address = client.CliAddr[0]
+        self._timer = XTimer(app.pool, self._too_late)
+        self._take_header = self._on_header  # one object, by which the library knows the same receive again
+        client.OnClosed = self._on_closed
+        client.OnLineTooLong = self._on_line_too_long
+        self._next()
+
+    @property
+    def is_idle(self):
+        """True while nobody is waiting for anything."""
+        return self._state in (_IDLE, _REFUSED)
+
+    @property
+    def closed(self):
+        """True once the connection has ended."""
+        return self._client.SocketID is None
+
+    @property
+    def is_foreign(self):
+        """True where a page of another site makes a browser send this."""
+        site = self.headers.get("sec-fetch-site")
+        if site:
+            return site not in ("same-origin", "none")
+        origin = self.headers.get("origin")
+        return bool(origin) and origin != "http://" + self.headers["host"]
+
+    # --- reading
+
+    def _next(self):
+        self._state = _IDLE
+        self._timer.Restart(_LATE_S)
+        self._client.AsyncRecvLine(self._on_first)
+
+    def _on_first(self, client, line, _arg):
+        if self._state != _IDLE:
+            return
+        if not line:
+            client.AsyncRecvLine(self._on_first)
+            return
+        self._state = _READING
+        self._timer.Restart(_LATE_S)
+        self.headers = {}
+        self._count = 0
+        parts = line.split(" ")
+        if len(parts) != 3 or parts[2] not in ("HTTP/1.1", "HTTP/1.0") or not parts[1].startswith("/"):
+            self.refuse(400, "not a request line of HTTP/1.1")
+            return
+        self._keep = parts[2] == "HTTP/1.1"
+        self.method = parts[0]
+        self.path, _, self.query = parts[1].partition("?")
+        client.AsyncRecvLine(self._take_header)
+
+    def _on_header(self, client, line, _arg):
+        if self._state != _READING:
+            return
+        if not line:
+            self._on_head(client)
+            return
+        self._count += 1
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if name in _KEPT:
+            if name in self.headers:
+                self.refuse(400, f"{name} is there twice")
+                return
+            self.headers[name] = value.strip()
+        elif not colon or not name or " " in name or "\t" in name:
+            self.refuse(400, "not a header")
+            return
+        if self._count > _HEADERS:
+            self.refuse(431, f"at most {_HEADERS} headers")
+            return
+        client.AsyncRecvLine(self._take_header)
+
+    def _on_line_too_long(self, _client):
+        if self._state == _IDLE:
+            self.refuse(414, "the request line is too long")
+        elif self._state == _READING:
+            self.refuse(431, "a header is too long")
+
+    def _on_head(self, client):
+        headers = self.headers
+        length = headers.get("content-length", "0")
+        most = self._app.config["control"]["line_bytes"]
+        if not headers.get("host"):
+            self.refuse(400, "the header Host is missing")
+        elif "transfer-encoding" in headers or self.method == "POST" and "content-length" not in headers:
+            self.refuse(411, "the header Content-Length is missing; there is no Transfer-Encoding here")
+        elif not length.encode().isdigit():
+            self.refuse(400, "Content-Length is not a number")
+        elif len(length) > 9 or int(length) > most:
+            self.refuse(413, f"a body has at most {most} bytes")
+        else:
+            if "close" in headers.get("connection", "").lower():
+                self._keep = False
+            self._read_body(client, int(length))
+
+    def _read_body(self, client, length):
+        if not length:
+            self.body = b""
+            self._serve()
+            return
+        self._timer.Restart(_LATE_S)
+        try:
+            if "expect" in self.headers:
+                client.AsyncSendData(b"HTTP/1.1 100 Continue\r\n\r\n")
+            client.AsyncRecvData(length, self._on_body)
+        except Exception as error:  # no memory
+            self.refuse(503, describe(error))
+
+    def _on_body(self, _client, data, _arg):
+        if self._state == _READING:
+            self.body = bytes(data)
+            self._serve()
+
+    def _serve(self):
+        self._state = _SERVING
+        self._timer.Restart(_HANDLER_S)
+        try:
+            self._server.serve(self)
+        except HttpError as error:
+            self._say(error.status, str(error), error.headers)
+        except Exception as error:
+            self._app.log.warning("http", f"{self.method} {self.path[:40]}: {describe(error)}")
+            self._say(500, describe(error))
+
+    # --- answering
+
+    def _say(self, status, text, headers=()):
+        self.answer(status, "text/plain; charset=utf-8", text + "\n", headers)
+
+    def refuse(self, status, text, headers=()):
+        """Say what is wrong, and end the connection: what comes next on it cannot be understood."""
+        self._keep = False
+        self.leaving = True
+        self._state = _SERVING
+        self._say(status, text, headers)
+
+    def answer(self, status, content_type, body, headers=()):
+        """Answer, now or later: `body` is bytes or text, `headers` are lines. True if it was not answered before."""
+        if self._state != _SERVING:
+            return False
+        if isinstance(body, str):
+            body = body.encode()
+        head = f"HTTP/1.1 {status} \r\n"
+        if content_type:
+            head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        elif status != 304 and status != 204:
+            head += "Content-Length: 0\r\n"
+        self._send(head, headers, body)
+        return True
+
+    def _send(self, head, headers, body):
+        for line in headers:
+            head += line + "\r\n"
+        head = (head + ("\r\n" if self._keep else "Connection: close\r\n\r\n")).encode()
+        self._state = _SENDING
+        self._at = 0
+        if len(head) + len(body) <= _PIECE:
+            head += body
+            body = b""
+        self._rest = memoryview(body)
+        self._give(head)
+
+    def _give(self, data):
+        self._timer.Restart(_LATE_S)
+        try:
+            self._client.AsyncSendData(data, self._go_on)
+        except Exception as error:
+            self._app.log.warning("http", f"{self.address}: {describe(error)}")
+            self.drop()
+
+    def _go_on(self, _client, _arg):
+        """The client's system has the last piece."""
+        if self._at < len(self._rest):
+            start = self._at
+            self._at = start + _PIECE
+            self._give(self._rest[start : self._at])
+            return
+        self._rest = b""
+        if self._state == _STREAMING:
+            self._timer.Cancel()
+        elif self._keep:
+            self._next()
+        elif self.leaving:
+            self._state = _REFUSED
+            self._timer.Restart(_LINGER_S)
+        else:
+            self.close()
+
+    # --- streaming
+
+    def stream(self, content_type, data):
+        """Begin an answer without end, by `data`; `push` sends more."""
+        self._keep = False
+        self._send(f"HTTP/1.1 200 \r\nContent-Type: {content_type}\r\n", ("Cache-Control: no-store",), data)
+        self._state = _STREAMING
+
+    def push(self, data):
+        """Send more of a stream, or leave it out while the client is slow in reading."""
+        if self.closed or self._ahead >= _AHEAD:
+            return
+        if not self._ahead:
+            self._timer.Restart(_HANDLER_S)
+        self._ahead += 1
+        try:
+            self._client.AsyncSendData(data, self._on_pushed)
+        except Exception as error:
+            self._app.log.warning("http", f"{self.address}: {describe(error)}")
+            self.drop()
+
+    def _on_pushed(self, _client, _arg):
+        self._ahead -= 1
+        if self._ahead:
+            self._timer.Restart(_HANDLER_S)
+        else:
+            self._timer.Cancel()
+
+    # --- the end
+
+    def _too_late(self, _):
+        if self._state == _READING:
+            self.refuse(408, f"the request took more than {_LATE_S} s")
+        elif self._state == _SERVING:
+            self.refuse(503, f"no answer within {_HANDLER_S} s")
+        elif self.is_idle:
+            self.close()
+        else:  # the client takes nothing
+            self.drop()
+
+    def close(self):
+        """End the connection; what was queued still goes out."""
+        self.leaving = True
+        self._client.Close()
+
+    def drop(self):
+        """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
+        self.leaving = True
+        self._client.OnExceptionalCondition()
+
+    def _on_closed(self, _client, _reason):
+        self.leaving = True
+        self._timer.Cancel()
+        self._rest = b""
+        self._server.forget(self)

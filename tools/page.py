@@ -1,0 +1,65 @@
+"""Packs the board's page: firmware/web/page.html becomes the module web_page.py, without spaces to read it by, in gzip.
+
+python3 tools/page.py build/page/web_page.py
+"""
+
+import base64
+import gzip
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "firmware" / "web" / "page.html"
+MOST_BYTES = 12 * 1024
+
+# The browser loads nothing from elsewhere, and runs only the script that is in the page.
+POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'unsafe-inline'; script-src {scripts}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def minified(text):
+    """The page without comments of HTML, comments that have a line to themselves, indents and empty lines."""
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+
+
+def policy(text):
+    """The Content-Security-Policy, with the hash of each script."""
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    return POLICY.format(scripts=" ".join(f"'sha256-{one}'" for one in hashes) or "'none'")
+
+
+def module(text):
+    """The source of web_page.py."""
+    page = minified(text)
+    packed = gzip.compress(page.encode(), mtime=0)
+    if len(packed) > MOST_BYTES:
+        raise SystemExit(f"{SOURCE.name} has {len(packed)} bytes in gzip; it may have {MOST_BYTES}.")
+    etag = f'"{hashlib.sha256(packed).hexdigest()[:16]}"'
+    headers = (
+        "ETag: " + etag,
+        "Cache-Control: no-cache",
+        "Content-Encoding: gzip",
+        "Content-Security-Policy: " + policy(page),
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+    )
+    return f"# Made by tools/page.py.\nETAG = {etag!r}\nHEADERS = {headers!r}\nPAGE = {packed!r}\n"
+
+
+def write(path):
+    """Write the module, if it is another one than before."""
+    made = module(SOURCE.read_text())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != made:
+        path.write_text(made)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
