@@ -20,12 +20,28 @@ POLICY = (
 )
 
 
+# The spaces that a browser does not need. Texts and regular expressions keep theirs. Every statement has its semicolon.
+_STYLE_SPACES = re.compile(r"\s*([{};,>])\s*|(:) +")
+_SCRIPT_SPACES = re.compile(
+    r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(=,!])/(?:[^/\\\n]|\\.)+/|(?<=[=,:&|?] )/(?:[^/\\\n]|\\.)+/)"""
+    r"""|\s*([=,;:{}()<>?&|*])\s*"""
+)
+
+
+def _without(spaces, text):
+    return spaces.sub(lambda found: found.group(1) or found.group(2), text).replace(";}", "}")
+
+
 def minified(text):
-    """The page without comments of HTML, comments that have a line to themselves, indents and empty lines."""
+    """The page without comments of HTML, comments that have a line to themselves, indents, empty lines, and most spaces
+    in its styles and scripts."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    text = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    for tag, spaces in (("style", _STYLE_SPACES), ("script", _SCRIPT_SPACES)):
+        text = re.sub(f"<{tag}>.*?</{tag}>", lambda found, spaces=spaces: _without(spaces, found.group()), text, flags=re.DOTALL)
+    return text
 
 
 def policy(text):
