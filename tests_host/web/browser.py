@@ -11,6 +11,12 @@ HERE = Path(__file__).resolve().parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_S = 20
 PHONE, DESK = (360, 740), (1200, 800)
+# Elements that can be seen and may have that name: to ask the browser for the name of each would take long.
+_MAYBE_NAMED = """
+const [selector, name] = arguments, within = text => (text || "").includes(name);
+return [...document.querySelectorAll(selector)].filter(one => one.checkVisibility() && (within(one.textContent)
+  || within(one.getAttribute("aria-label")) || [...one.labels || []].some(label => within(label.textContent))));
+"""
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
@@ -92,8 +98,8 @@ class Page:
         """The element of a kind (its tag) whose accessible name is `name`."""
 
         def found():
-            elements = self.driver.find_elements("css selector", f"{within} {kind}")
-            return next((one for one in elements if one.is_displayed() and one.accessible_name == name), None)
+            elements = self.run(_MAYBE_NAMED, f"{within} {kind}", name)
+            return next((one for one in elements if one.accessible_name == name), None)
 
         return self.until(found)
 

@@ -30,7 +30,7 @@ def site(driver, board):
     """The page of a board with a sensor that has hostile names."""
     port = free_port()
     board.configure(
-        device={"name": "attic"}, http={"port": port}, boot={"steady_s": 2}, wifi={"networks": [NETWORK]}
+        device={"name": "attic"}, http={"port": port}, boot={"steady_s": 1}, wifi={"networks": [NETWORK]}
     )
     board.write("sensors/hostile.py", SENSORS)
     board.start()
@@ -59,7 +59,7 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
     page.open()
     assert page.text("h1") == "attic" and "UNIX" in page.text("#state")
     chart = page.find("#view-readings .reading svg")
-    page.until(lambda: (re.match(r"the last (\d+) readings, from .+ to .+", chart.accessible_name) or "  ")[1] > "4")
+    page.until(lambda: re.match(r"the last [1-9][0-9]+ readings, from 2[0-2] °C to 2[0-2] °C$", chart.accessible_name))
     assert page.run("return document.querySelector('.reading path:last-child').getAttribute('d').length") > 20
     system = page.text("#view-readings")
     assert re.search(r"memory total\n[\d.]+ GB", system) and "°C" in system
@@ -179,8 +179,7 @@ def test_safe_mode_says_why_and_a_restart_ends_it(page):
     page.until(lambda: "memory total" in page.text("#view-readings"))
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("size", [PHONE, DESK])
+@pytest.mark.parametrize("size, dark", [(PHONE, True), (DESK, False)])
 def test_axe_finds_nothing_and_it_fits(page, size, dark):
     page.look(size, dark)
     page.open()
@@ -204,7 +203,7 @@ def test_by_keyboard_alone(page):
 
     keys(Keys.TAB, Keys.TAB, Keys.TAB, Keys.TAB, Keys.ENTER)
     page.until(lambda: page.driver.switch_to.active_element.text == "Network")
-    assert page.text("#view-network dl")
+    page.until(lambda: "Address" in page.text("#view-network dl"))
     page.run("document.querySelector('#who').focus()")
     keys(Keys.ENTER)
     page.until(lambda: page.driver.switch_to.active_element.accessible_name == "Token")
@@ -226,16 +225,16 @@ def test_without_scripts_it_says_what_it_needs(page):
     page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         page.driver.get(page.url)
-        assert "This page needs JavaScript" in page.find("noscript").text
+        assert "This page needs JavaScript" in page.text("body")
     finally:
         page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-@pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 300000])
-def test_the_page_s_own_sha256_is_right(page, size):
-    text = "x" * size
-    expected = hashlib.sha256(text.encode()).hexdigest()
-    assert page.run("return hex(sha256(bytes('x'.repeat(arguments[0]))))", size) == expected
-    key = text[:100]
-    made = page.run("return hex(hmac(bytes(arguments[0]), bytes('what is signed')))", key)
-    assert made == hmac.new(key.encode(), b"what is signed", "sha256").hexdigest()
+def test_the_page_s_own_sha256_is_right(page):
+    page.open()
+    for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 100000):
+        text = b"x" * size
+        made = page.run("return hex(sha256(bytes('x'.repeat(arguments[0]))))", size)
+        assert made == hashlib.sha256(text).hexdigest()
+        made = page.run("return hex(hmac(bytes('x'.repeat(arguments[0] % 200)), bytes('signed')))", size)
+        assert made == hmac.new(text[: size % 200], b"signed", "sha256").hexdigest()
