@@ -21,8 +21,9 @@ class App:
     """Everything a service may need:
 
     board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), http (the web server, or None), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None,
-    or why safe mode)
+    network), http (the web server, or None), portal (None, or the own access point while it leads every name to the
+    page), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None, or why
+    safe mode)
     """
 
     def __init__(self, board, config, log, clock, safe_reason=None, random=random.random):
@@ -37,7 +38,7 @@ class App:
         self.pool.OnException = self._on_exception
         self.methods = Methods(log)
         self.http = None
-        self.portal = None  # while the access point leads every name to the page
+        self.portal = None
         self.sensors = SensorHub(clock, self.pool, log)
         self.bringup = self._make_bringup()
         self._names = None
@@ -52,7 +53,8 @@ class App:
         )
 
     def _make_fallback(self):
-        return borrow("firmware.network.links").make_fallback(self.board, self.config, self.device)
+        make = borrow("firmware.network.links").make_fallback
+        return make(self.board, self.config, self.device, self.http and self)
 
     @property
     def names(self):

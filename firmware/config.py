@@ -26,7 +26,7 @@ class Config:
     def __init__(self, board, log):
         self._board = board
         self._log = log
-        self._given = {}  # what differs from the defaults
+        self.given = {}  # what differs from the defaults
         self._values = None  # filled when first needed
         self.source = "defaults"
         self.faults = []
@@ -47,7 +47,7 @@ class Config:
         if check:
             check(values)
         self._values = defaults.safe(values) if self.safe else values
-        self._given = given
+        self.given = given
         self.source = source
 
     def _values_now(self):
@@ -58,7 +58,7 @@ class Config:
     def get(self, key=""):
         """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
         schema = _defaults().SCHEMA
-        return self._find(schema.show(schema.fill(self._given)), key)
+        return self._find(schema.show(schema.fill(self.given)), key)
 
     def _find(self, value, key):
         for part in key.split(".") if key else ():
@@ -71,13 +71,13 @@ class Config:
     def set(self, key, value, check=None):
         """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so, or what
         check(new values) raises."""
-        self._change(borrow("firmware.edit").changed(self._given, key, value), check)
+        self._change(borrow("firmware.edit").changed(self.given, key, value), check)
 
     def reset(self, key="", check=None):
         """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
         if key:
             self._find(self._values_now(), key)
-        self._change(borrow("firmware.edit").without(self._given, key) if key else {}, check)
+        self._change(borrow("firmware.edit").without(self.given, key) if key else {}, check)
 
     def _change(self, given, check):
         self.use(given, self.source, check)
@@ -87,7 +87,7 @@ class Config:
         """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
         OSError, and ConfigError for what would lock out."""
         module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
-        on_trial = module.save(self, self._given, self._board, self._log)
+        on_trial = module.save(self, self.given, self._board, self._log)
         self.faults = []
         self.unsaved = False
         return on_trial

@@ -43,6 +43,12 @@ def write_whole(path, text):
     os.rename(new_path, path)
 
 
+def replace(board, log, text):
+    """Keep `text` as the configuration, and as the one to go back to."""
+    write_whole(board.path(FILE), text)
+    keep_good_copy(board, log, text)
+
+
 def load(config, board, log):
     """Have `config` use the file, or if it is bad the last good copy; never raises."""
     config.faults = []

@@ -49,6 +49,7 @@ SCHEMA = Record(
     boot=Record(
         repl=OFF,
         button=PIN_OR_NONE,  # held low at start: escape to the REPL
+        unclaim_button=PIN_OR_NONE,  # held for 5 s: token and networks are removed
         watchdog_s=Integer(0, 0, 300),  # 0: none
         steady_s=Integer(30, 1, 3600),
     ),

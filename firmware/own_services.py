@@ -39,11 +39,16 @@ def find(app):
     own.append(Late("update", "firmware.update.service", "Update", _UPDATE))
     if _is_unheard(app):
         own.append(_announcer())
+    if app.config["boot"]["unclaim_button"] is not None:
+        from firmware.unclaim import UnclaimButton
+
+        own.append(UnclaimButton())
     if _has_page(app):
         from firmware.web import WebServer
 
         app.http = WebServer()
         own.append(app.http)
+        own.append(Late("setup", "firmware.network.setup", "Setup", "setup.status setup.save"))
     return own
 
 

@@ -69,6 +69,7 @@ class System:
                 "services": app.services.describe(),
                 "sensors": app.sensors.names(),
                 "clients": getattr(app.services.get("control"), "clients", None),
+                "http_clients": app.http and app.http.clients,
             }
         )
         left = app.board.system_heap()

@@ -8,7 +8,7 @@ set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 # Our lwipopts.h comes first and includes the port's.
 include_directories(BEFORE ${CMAKE_CURRENT_LIST_DIR}/lwip)
 
-list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/lwip/listener.c)
+list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/lwip/listener.c ${CMAKE_CURRENT_LIST_DIR}/lwip/dns_sd.c)
 add_link_options(-Wl,--wrap=tcp_recv -Wl,--wrap=tcp_err)
 
 # The version that the REPL's banner shows; boards/rp2.mk gives it.

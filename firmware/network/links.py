@@ -68,10 +68,14 @@ def _make_stations(board, settings, clock):
     return [StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]]
 
 
-def make_fallback(board, config, device):
-    """The access point for when no link comes up, or None."""
-    if config["ap"]["enabled"] and hasattr(board.network, "WLAN"):
-        from firmware.network.access_point import AccessPointLink
+def make_fallback(board, config, device, app=None):
+    """The access point for when no link comes up, or None; that of an `app` with a page leads phones to it."""
+    if not config["ap"]["enabled"] or not hasattr(board.network, "WLAN"):
+        return None
+    if app:
+        from firmware.network.portal import Portal
 
-        return AccessPointLink(board.network, config["ap"], device)
-    return None
+        return Portal(app)
+    from firmware.network.access_point import AccessPointLink
+
+    return AccessPointLink(board.network, config["ap"], device)

@@ -8,7 +8,7 @@ GET /metrics  readings and counters for Prometheus
 
 import sys
 
-from firmware import borrow, const, in_heap, on_chip
+from firmware import VERSION, borrow, const, in_heap, on_chip
 from firmware.log import describe
 from firmware.web.request import HttpError, Request, crowding
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
@@ -72,11 +72,11 @@ class WebServer:
         port = self._app.config["http"]["port"]
         if port is None:
             port = 80 if on_chip() else 8080
-        slots = XBufferSlots(self.places + 1, _LINE_BYTES, keepAlloc=False)
-        address = ("0.0.0.0", port)
+        most = self.places + 2  # a newcomer, and one that is told that all places are taken
+        slots = XBufferSlots(most, _LINE_BYTES, keepAlloc=False)
         try:
             self._listener = XAsyncTCPServer.Create(
-                self._app.pool, address, srvBacklog=self.places + 1, recvBufSlots=slots
+                self._app.pool, ("0.0.0.0", port), srvBacklog=most, recvBufSlots=slots
             )
         except Exception as error:
             fault = f"port {port}: {describe(error)}"
@@ -88,6 +88,16 @@ class WebServer:
         self._fault = None
         self._listener.OnClientAccepted = self._on_client
         self._app.log.info("http", self.url)
+        self._publish()
+
+    def _publish(self):
+        """Let programs that look for web servers find it, where the image can (boards/rp2/lwip/dns_sd.c)."""
+        try:
+            module = __import__("dns_sd")
+        except ImportError:
+            return
+        board = self._app.board
+        module.publish(self._app.device, self.port, "path=/", f"kind={board.name}"[:40], f"version={VERSION}")
 
     @property
     def port(self):
@@ -111,13 +121,18 @@ class WebServer:
 
     def _on_client(self, _listener, client):
         staying = [one for one in self._connections if not one.leaving]
-        if len(staying) >= self.places:
+        leaving = [one for one in self._connections if one.leaving]
+        if leaving and len(self._connections) > self.places:
+            leaving[0].drop()
+        is_full = len(staying) >= self.places
+        if is_full:
             goes = self._to_close(staying, client.CliAddr[0])
             if goes:
+                is_full = False
                 goes.close()
         request = Request(self._app, self, client)
         self._connections.append(request)
-        if len(staying) >= self.places and not goes:
+        if is_full:
             request.refuse(503, f"at most {self.places} connections at a time", ("Retry-After: 1",))
 
     def _to_close(self, staying, address):
@@ -141,7 +156,7 @@ class WebServer:
             connection = app.bringup.connection
             if not app.portal or not connection:
                 raise HttpError(421, "this board has another name")
-            location = f"Location: http://{connection.address}/"
+            location = f"Location: {self.url}"
             return request.answer(302, None, b"", (location, "Cache-Control: no-store"))
         handler = self._routes.get(f"{request.method} {request.path}")
         if not handler:

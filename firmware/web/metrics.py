@@ -8,7 +8,7 @@ from firmware import VERSION, number_text
 def text(app):
     """All of it."""
     lines = []
-    _add(lines, "xas_uptime_seconds", "counter", "Seconds since the boot.", app.clock.uptime())
+    _add(lines, "xas_uptime_seconds", "gauge", "Seconds since the boot.", app.clock.uptime())
     if hasattr(gc, "mem_free"):
         _add(lines, "xas_heap_free_bytes", "gauge", "Free bytes of Python's heap.", gc.mem_free())
         _add(lines, "xas_heap_used_bytes", "gauge", "Used bytes of Python's heap.", gc.mem_alloc())

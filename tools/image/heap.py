@@ -29,6 +29,7 @@ SWITCHES = {
     "network.probe_s": 0,
     "network.announce": 0,
     "ap.enabled": False,
+    "http.enabled": False,
 }
 
 # most: the bytes that the heap can have, None if unknown. in_rom: the code runs from a ROMFS and takes no heap.

@@ -1,8 +1,10 @@
 """`network` on the UNIX board: the computer's own network, read from /proc/net.
 
-The computer activates its interfaces by itself. `Host` shows them like MicroPython's network interfaces.
+The computer activates its interfaces by itself. `Host` shows them like MicroPython's network interfaces. With the
+environment variable BOARD_WIFI the board has simulated Wi-Fi instead (simulated_wifi.py).
 """
 
+import os
 import struct
 
 _ROUTES = "/proc/net/route"
@@ -106,3 +108,19 @@ class Host:
         if name == "ifname":
             return self._find()[0]
         raise ValueError("unknown config param")
+
+
+if os.getenv("BOARD_WIFI"):
+    from simulated_wifi import (  # noqa: F401  they are this module's
+        AP_IF,
+        STA_IF,
+        STAT_CONNECTING,
+        STAT_GOT_IP,
+        STAT_IDLE,
+        STAT_NO_AP_FOUND,
+        STAT_WRONG_PASSWORD,
+        make,
+    )
+
+    WLAN = make(Host())
+    del Host  # it would be the network that always answers

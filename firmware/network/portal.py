@@ -1,0 +1,134 @@
+"""The board's own network where the page is on: it leads a phone to the page. Loaded when it first opens.
+
+Every name that a guest asks for is the board's address (DNS, RFC 1035); the web server redirects what is asked of other
+hosts. Networks are looked for before it opens, as a scan takes the radio off the guests' channel.
+"""
+
+from firmware import const
+from firmware.log import describe
+from firmware.network.access_point import AccessPointLink
+from firmware.network.interface import guarded
+from XAsyncSockets import XAsyncUDPDatagram
+
+_PORT = const(53)
+_LONGEST = const(512)  # bytes of a datagram, without extensions
+_HEADER = const(12)
+_NOT_A_QUERY = const(0xFA)  # an answer, another operation, or one that is cut off
+_AUTHORITATIVE_ANSWER = const(0x84)
+_RECURSION_DESIRED = const(1)
+_RECURSION_AVAILABLE = const(0x80)
+_LONGEST_LABEL = const(63)
+_LONGEST_NAME = const(255)
+_A_IN = const(b"\x00\x01\x00\x01")
+_ONE = const(b"\x00\x01")
+_NONE = const(b"\x00\x00")
+_ITS_NAME_FOR_60_S = const(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04")
+_LONGEST_SCAN_S = const(5)
+_MOST_NETWORKS = const(16)
+
+
+def answer(query, address):
+    """The datagram that answers `query`; None for what is no query of one question. `address` is the board's, 4 bytes.
+
+    Only an IPv4 address is given. What else is asked of a name (IPv6, HTTPS) does not exist, which ends the asking.
+    """
+    if not _HEADER < len(query) <= _LONGEST or query[2] & _NOT_A_QUERY or query[4:10] != _ONE + _NONE + _NONE:
+        return None
+    at = _HEADER
+    while at < len(query) and query[at]:
+        if query[at] > _LONGEST_LABEL:
+            return None
+        at += 1 + query[at]
+    end = at + 1 + len(_A_IN)
+    if end > len(query) or at - _HEADER >= _LONGEST_NAME:
+        return None
+    question = query[_HEADER:end]
+    found = question[-len(_A_IN) :] == _A_IN
+    flags = bytes((_AUTHORITATIVE_ANSWER | query[2] & _RECURSION_DESIRED, _RECURSION_AVAILABLE))
+    head = query[:2] + flags + _ONE + (_ONE if found else _NONE) + _NONE + _NONE
+    return head + question + (_ITS_NAME_FOR_60_S + address if found else b"")
+
+
+class Portal(AccessPointLink):
+    """The access point, the name server in it, and the networks that a guest may choose from."""
+
+    port = _PORT
+
+    def __init__(self, app):
+        super().__init__(app.board.network, app.config["ap"], app.device)
+        self._app = app
+        self._socket = None
+        self.networks = []  # [{"ssid", "rssi", "open"}], the strongest first
+
+    def start(self):
+        """Open it."""
+        self.scan()
+        super().start()
+        self._app.portal = self
+        self._listen()
+
+    def stop(self):
+        """Close it."""
+        self._app.portal = None
+        self._close()
+        super().stop()
+
+    def has_guest(self, address):
+        """True if `address` is one in this network."""
+        return address.rsplit(".", 1)[0] == self.address()[0].rsplit(".", 1)[0]
+
+    def scan(self):
+        """Look for networks. This takes 2 seconds, in which nothing else is done."""
+        board = self._app.board
+        if 0 < board.watchdog_s < _LONGEST_SCAN_S:
+            return
+        board.feed_watchdog()
+        found, error = guarded(self._scan)
+        board.feed_watchdog()
+        if error:
+            self._app.log.warning("network", f"no scan: {error}")
+        else:
+            self.networks = _strongest_first(found)
+
+    def _scan(self):
+        network = self._network
+        network.country(self._app.config["wifi"]["country"])
+        kind = getattr(network.WLAN, "IF_STA", None)
+        station = network.WLAN(network.STA_IF if kind is None else kind)
+        station.active(True)
+        return station.scan()
+
+    # --- the name server
+
+    def _listen(self):
+        self._close()
+        try:
+            self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", self.port), recvbufLen=_LONGEST)
+        except Exception as error:
+            self._app.log.warning("network", f"no phone is led to the page: {describe(error)}")
+            return
+        self._socket.OnRecv = self._on_query
+
+    def _close(self):
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _on_query(self, socket, sender, query):
+        address = bytes(int(part) for part in self.address()[0].split("."))
+        told = answer(bytes(query), address)
+        if told:
+            socket.AsyncSendDatagram(told, sender)
+
+
+def _strongest_first(found):
+    """What a scan has found, each name once; hidden networks and names that are no text are left out."""
+    strongest = {}  # type: dict
+    for name, _, _, rssi, security, *_ in found:
+        try:
+            ssid = name.decode()
+        except UnicodeError:
+            continue
+        if ssid and (ssid not in strongest or strongest[ssid]["rssi"] < rssi):
+            strongest[ssid] = {"ssid": ssid, "rssi": rssi, "open": not security}
+    return sorted(strongest.values(), key=lambda one: -one["rssi"])[:_MOST_NETWORKS]

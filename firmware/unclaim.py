@@ -1,0 +1,57 @@
+"""A button that makes the board new: without token, networks and access point settings, so that it is set up again.
+
+For who has the board in hand and lost the token. Loaded where `boot.unclaim_button` is set.
+"""
+
+from firmware import borrow, const
+from firmware.jsontext import dumps, loads
+from firmware.log import describe
+
+_HELD_MS = const(5000)
+_REMOVED = const((("control", "token"), ("wifi", "networks")))
+
+
+class UnclaimButton:
+    """The service that watches it."""
+
+    name = "unclaim"
+    tick_s = 0.2
+
+    def __init__(self):
+        self._app = None
+        self._pin = None
+        self._released = False  # a wire that is low from the start is no button
+        self._since_ms = None
+
+    def start(self, app):
+        """Make the pin an input."""
+        self._app = app
+        pin_class = app.board.machine.Pin
+        self._pin = pin_class(app.config["boot"]["unclaim_button"], pin_class.IN, pin_class.PULL_UP)
+
+    def tick(self):
+        """Look whether it is held long enough."""
+        if self._pin.value():
+            self._released = True
+            self._since_ms = None
+            return
+        now = self._app.clock.uptime_ms()
+        if self._since_ms is None:
+            self._since_ms = now
+        elif self._released and now - self._since_ms >= _HELD_MS:
+            self._released = False  # once
+            self._unclaim()
+
+    def _unclaim(self):
+        app = self._app
+        given = loads(dumps(app.config.given))
+        for section, key in _REMOVED:
+            given.get(section, {}).pop(key, None)
+        given.pop("ap", None)  # the board is set up over its access point
+        try:
+            borrow("firmware.config_file").replace(app.board, app.log, dumps(given))
+        except OSError as error:
+            app.log.error("unclaim", f"nothing is removed: {describe(error)}")
+            return
+        app.log.warning("unclaim", "the button was held: token, networks and access point settings are removed")
+        app.restart_later()

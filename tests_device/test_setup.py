@@ -1,0 +1,170 @@
+"""The set-up by phone, on an emulated Pico W: from the phone's join to a board in the network at home."""
+
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests_device.conftest import KIND, network_missing
+from tests_device.test_wifi import LIMIT_SEC, wait_joined, wait_until
+from tests_host.firmware.image import proof
+from tools.emulator.pico_w import KEY, SSID
+
+TO_THE_PAGE_SEC = 15  # from the phone's join
+TOKEN = "made by the page"
+OWN = "192.168.4.1"
+A, AAAA, HTTPS = 1, 28, 65
+PROBES = {
+    "Android": "connectivitycheck.gstatic.com/generate_204",
+    "Android, older": "clients3.google.com/generate_204",
+    "Apple": "captive.apple.com/hotspot-detect.html",
+    "Windows": "www.msftconnecttest.com/connecttest.txt",
+    "Windows, older": "www.msftncsi.com/ncsi.txt",
+    "Firefox": "detectportal.firefox.com/canonical.html",
+    "GNOME": "nmcheck.gnome.org/check_network_status.txt",
+}
+
+pytestmark = pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W")
+
+
+@pytest.fixture
+def new(networked, new_board):
+    """A board out of the box."""
+    return new_board(3, network=False)
+
+
+@pytest.fixture
+def phone(new, air):
+    from tools.emulator.phone import Phone
+
+    assert not network_missing
+    phone = Phone(air)
+    yield phone
+    phone.close()
+
+
+def access_point(board):
+    """The name of the board's own network, as soon as it is open."""
+    wait_until(lambda: board.link.radio.beacon, "no access point")
+    return board.link.radio.beacon["ssid"]
+
+
+def look_up(server, name, kind):
+    """(error code, addresses) that the name server tells."""
+    labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.sendto(
+            struct.pack(">6H", 77, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", kind, 1), (server, 53)
+        )
+        answer = client.recv(1000)
+    number, flags, _, count, _, _ = struct.unpack_from(">6H", answer)
+    assert number == 77
+    return flags & 15, [socket.inet_ntoa(answer[-4:])] if count else []
+
+
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Raises instead of following one."""
+
+    def redirect_request(self, *_arguments):
+        return None
+
+
+def get(host, path):
+    """(status, headers, body) of a page of `host`, whose address the board has told."""
+    _, (address,) = look_up(OWN, host, A) if host != OWN else (0, [OWN])
+    request = urllib.request.Request(f"http://{address}{path}", headers={"Host": host})
+    opener = urllib.request.build_opener(Redirects, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=LIMIT_SEC) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def rpc(method, session=None, **params):
+    """The answer to a call."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    headers = {"Content-Type": "application/json", "X-Board": "1"}
+    if session:
+        headers["X-Session"] = session
+    request = urllib.request.Request(f"http://{OWN}/rpc", body, headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=LIMIT_SEC) as answer:
+        return json.loads(answer.read())
+
+
+def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
+    name = access_point(new)
+    joined_at = time.monotonic()
+    assert phone.join(name)
+    phone.lease(LIMIT_SEC)
+    assert (phone.router, phone.name_server) == (OWN, OWN)
+    status, headers, _ = get("captive.apple.com", "/hotspot-detect.html")
+    assert (status, headers["Location"]) == (302, f"http://{OWN}/")
+    status, _, page = get(OWN, "/")
+    took_s = time.monotonic() - joined_at
+    assert status == 200 and page[:2] == b"\x1f\x8b"
+    print(f"from the join to the page: {took_s:.1f} s")
+    assert took_s <= TO_THE_PAGE_SEC
+
+    assert look_up(OWN, "example.com", AAAA) == look_up(OWN, "example.com", HTTPS) == (0, [])
+    for host_and_path in PROBES.values():
+        host, path = host_and_path.split("/", 1)
+        status, headers, _ = get(host, "/" + path)
+        assert (status, headers["Location"], headers["Cache-Control"]) == (302, f"http://{OWN}/", "no-store"), host
+
+    told = rpc("setup.status")["result"]
+    assert (told["claimed"], told["allowed"], told["portal"]) == (False, True, True)
+    assert {"ssid": SSID, "rssi": -50, "open": False} in told["networks"]
+
+    refused = rpc("setup.save", ssid=SSID, password="short", token=TOKEN)["error"]["message"]
+    assert refused.startswith("wifi.networks.0.password: ***")
+    assert rpc("setup.save", ssid=SSID, password="not the key", name="kitchen", token=TOKEN)["result"] is True
+    wait_until(lambda: not new.link.radio.beacon, "it does not restart")
+    phone.leave()
+
+    # The network refuses: the access point comes back, and tells why. The board has an owner now.
+    assert access_point(new) == "kitchen"
+    assert phone.join("kitchen")
+    phone.lease(LIMIT_SEC)
+    told = rpc("setup.status")["result"]
+    assert told["reason"] == f"wifi '{SSID}': wrong password"
+    assert (told["claimed"], told["allowed"]) == (True, False)
+    assert "owner" in rpc("setup.save", ssid=SSID, password=KEY)["error"]["message"]
+    challenge = rpc("auth.challenge")["result"]
+    session = challenge["session"]
+    assert rpc("auth.login", session, response=proof(TOKEN, "login", challenge))["result"] is True
+    assert rpc("setup.save", session, ssid=SSID, password=KEY)["result"] is True
+    phone.leave()
+    wait_joined(new, SSID)
+    wait_until(lambda: not new.link.radio.beacon, "its own network is still there")
+    with socket.create_connection((new.address, 8095), LIMIT_SEC) as control:
+        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
+        assert json.loads(control.makefile().readline())["result"]["device"] == "kitchen"
+
+
+def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("chromium is not installed")
+    name = access_point(new)
+    joined_at = time.monotonic()
+    assert phone.join(name)
+    phone.lease(LIMIT_SEC)
+    (tmp_path / "resolv.conf").write_text(f"nameserver {phone.name_server}\n")
+    options = "--headless --no-sandbox --disable-dev-shm-usage --disable-gpu --dump-dom --timeout=20000"
+    options += f" --user-data-dir={tmp_path}/data"
+    browse = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec {chromium} {options}"
+    command = ["unshare", "-m", "sh", "-c", f"{browse} http://{PROBES['Android']}"]
+    browser = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_SEC, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    )
+    print(f"from the join to the end of the browser: {time.monotonic() - joined_at:.1f} s", browser.stderr[-1000:])
+    assert "<noscript>" in browser.stdout and "/events" in browser.stdout, browser.stdout[:300]
