@@ -98,16 +98,19 @@ class Page:
         """The element of a kind (its tag) whose accessible name is `name`."""
 
         def found():
-            elements = self.run(_MAYBE_NAMED, f"{within} {kind}", name)
+            elements = self.run(_MAYBE_NAMED, f"{within} {kind}", name.split()[0])
             return next((one for one in elements if one.accessible_name == name), None)
 
         return self.until(found)
 
     def press(self, name, within="body"):
         """Press a button."""
-        button = self.named("button", name, within)
-        self.run("arguments[0].scrollIntoView({block: 'center'})", button)
-        button.click()
+        self.click(self.named("button", name, within))
+
+    def click(self, element):
+        """Click an element, once it is in sight."""
+        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def fill(self, name, text, within="body"):
         """Write into an entry, and leave it."""
