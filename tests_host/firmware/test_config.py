@@ -341,10 +341,21 @@ def test_reset(bench):
     config.reset()
     assert config["device"]["name"] == ""
     config.set("wifi.networks", [{"ssid": "home"}])
-    for key in ("nothing", "wifi.networks.0", "wifi.networks.1"):
+    for key in ("nothing", "wifi.networks.1"):
         with pytest.raises(ConfigError):
             config.reset(key)
     assert len(config["wifi"]["networks"]) == 1
+
+
+def test_one_item_of_a_list_comes_and_goes_and_the_secrets_of_the_others_stay(bench):
+    config = load(bench)
+    config.set("wifi.networks.0", {"ssid": "home", "password": "12345678"})
+    config.set("wifi.networks.1", {"ssid": "attic"})
+    with pytest.raises(ConfigError, match="there is no item '3': the list has 2"):
+        config.set("wifi.networks.3", {"ssid": "gap"})
+    assert [network["ssid"] for network in config["wifi"]["networks"]] == ["home", "attic"]
+    config.reset("wifi.networks.1")
+    assert [network["password"] for network in config["wifi"]["networks"]] == ["12345678"]
 
 
 def test_secrets_are_never_shown(bench, write):

@@ -1,0 +1,145 @@
+"""A headless Chromium that looks at a board's page, as a phone or on a desk."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_S = 20
+PHONE, DESK = (360, 740), (1200, 800)
+# Elements that can be seen and may have that name: to ask the browser for the name of each would take long.
+_MAYBE_NAMED = """
+const [selector, name] = arguments, within = text => (text || "").includes(name);
+return [...document.querySelectorAll(selector)].filter(one => one.checkVisibility() && (within(one.textContent)
+  || within(one.getAttribute("aria-label")) || [...one.labels || []].some(label => within(label.textContent))));
+"""
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin"
+
+
+def missing():
+    """Why there is no browser, or None."""
+    for program in ("chromium", "chromedriver"):
+        if not shutil.which(program, path=_PATH):
+            return f"no {program}: make build/peers.stamp installs it"
+    return None
+
+
+def start():
+    """A browser's driver."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium", path=_PATH)
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en-GB"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver", path=_PATH)))
+
+
+class Page:
+    """The page of the board at `url`."""
+
+    def __init__(self, driver, url):
+        self.driver = driver
+        self.url = url
+        self.look()
+
+    def look(self, size=DESK, dark=False, scale=1):
+        """Show it in a window of that size, in the colours that its user prefers."""
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, view=""):
+        """Load it anew, with that part of it in sight."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.url}#{view}")
+        self.until(lambda: "live" in self.text("#state"))
+
+    def go(self, view):
+        """Follow the link to a part."""
+        self.find(f"#to-{view}").click()
+
+    def until(self, condition, patience_s=PATIENCE_S):
+        """The value of `condition()` as soon as it is true."""
+        end = time.monotonic() + patience_s
+        while True:
+            value = condition()
+            if value:
+                return value
+            assert time.monotonic() < end, f"it did not come to pass; the page:\n{self.text('body')}"
+            time.sleep(0.05)
+
+    def run(self, script, *args):
+        """The value of a script in the page."""
+        return self.driver.execute_script(script, *args)
+
+    def text(self, selector):
+        """What is to be read there; "" where there is nothing."""
+        return self.run("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", selector)
+
+    def find(self, selector):
+        """The element there, as soon as it can be seen."""
+
+        def found():
+            elements = self.driver.find_elements("css selector", selector)
+            return next((one for one in elements if one.is_displayed()), None)
+
+        return self.until(found)
+
+    def named(self, kind, name, within="body"):
+        """The element of a kind (its tag) whose accessible name is `name`."""
+
+        def found():
+            elements = self.run(_MAYBE_NAMED, f"{within} {kind}", name.split()[0])
+            return next((one for one in elements if one.accessible_name == name), None)
+
+        return self.until(found)
+
+    def press(self, name, within="body"):
+        """Press a button."""
+        self.click(self.named("button", name, within))
+
+    def click(self, element):
+        """Click an element, once it is in sight."""
+        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def fill(self, name, text, within="body"):
+        """Write into an entry, and leave it."""
+        entry = self.named(":is(input, textarea)", name, within)
+        entry.clear()
+        entry.send_keys(text)
+        self.run("arguments[0].blur()", entry)
+
+    def answer_login(self, token):
+        """Give the token to the dialog."""
+        self.fill("Token", token, "dialog")
+        self.press("Log in", "dialog")
+
+    def log_in(self, token):
+        """Log in, by the button."""
+        self.press("Log in", "header")
+        self.answer_login(token)
+        self.until(lambda: self.text("#who") == "Log out")
+
+    def offences(self):
+        """What axe-core finds, as text."""
+        if not AXE.exists():
+            pytest.skip("no axe-core: make tests_host/web/node_modules/.package-lock.json installs it")
+        if not self.run("return !!window.axe"):
+            self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
+        found = self.driver.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+        assert len(found["passes"]) > 10
+        return [f"{one['id']}: {node['html']}: {node['failureSummary']}" for one in found["violations"] for node in one["nodes"]]
+
+    def complaints(self):
+        """What the browser says of the page: errors of its scripts, and what its policy forbids."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
