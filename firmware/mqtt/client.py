@@ -1,4 +1,4 @@
-"""A client of MQTT 3.1.1 on a pool of XAsyncSockets, for MicroPython and CPython..
+"""A client of MQTT 3.1.1 on a pool of XAsyncSockets, for MicroPython and CPython.
 
     client = MqttClient(pool, "board-1", on_connected, on_lost, on_message)
     client.subscriptions = ["board-1/set"]
