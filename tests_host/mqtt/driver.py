@@ -1,7 +1,8 @@
 """The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`, which takes orders by TCP.
 
 It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["publish",
-topic, payload, qos, retain], ["stop"], ["start"], or ["flood", topic, count], which publishes numbers with QoS 1.
+topic, payload, qos, retain], ["stop"], ["start"], ["fill", topic, size], which publishes until no more is taken, or ["flood", topic, count], which
+publishes numbers with QoS 1.
 """
 import json
 import sys
@@ -43,6 +44,11 @@ class Driver:
         name, *words = json.loads(line)
         if name == 'publish':
             tell('published', self.client.publish(*words))
+        elif name == 'fill':
+            count = 0
+            while count < 10000 and self.client.publish(words[0], b'x' * words[1]):
+                count += 1
+            tell('filled', count)
         elif name == 'flood':
             self.flooding = [words[0], 0, words[1]]
             self.flood()
