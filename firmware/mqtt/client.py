@@ -43,7 +43,7 @@ _REFUSALS = (
     "it does not take the client id",
     "it is not ready",
     "user or password is wrong",
-    "the user may not connect",
+    "user, password or client id is not allowed",
 )
 
 
@@ -233,7 +233,7 @@ class MqttClient:
         for message in self._unacked:
             if self._now >= message.due:
                 if message.tries == _TRIES:
-                    self._end("a message is not acknowledged")
+                    self._end("the broker has not acknowledged a message")
                     return
                 self._transmit(message)
 
