@@ -81,7 +81,7 @@ WRONG_AT_FIRST = [
 
 
 def test_wrong_packets_end_the_connection_with_a_reason(drive, peer):
-    one = drive(peer.port, subscriptions=['a'], second=0.02)
+    one = drive(peer.port, subscriptions=['a'], second=0.01)
     for data, reason in WRONG:
         connection = peer.accept()
         connection.greet()
@@ -206,24 +206,24 @@ def test_a_message_without_acknowledgement(drive, peer):
 
 def test_pauses_grow_until_the_broker_accepts(drive, peer):
     """With the shortest pauses that chance allows: half of 1 s, 2 s, 4 s ..., 60 s."""
-    drive(peer.port, subscriptions=['a'], second=0.02)
+    drive(peer.port, subscriptions=['a'], second=0.01)
 
     def gaps(count):
         last, found = time.monotonic(), []
         for _ in range(count):
             peer.accept().close()
-            found.append((time.monotonic() - last) / 0.02)
+            found.append(time.monotonic() - last)
             last = time.monotonic()
         return found[1:]
 
     pauses = gaps(9)
     for got, want in zip(pauses, (0.5, 1, 2, 4, 8, 16, 30, 30)):
-        assert 0.8 * want <= got < 2 * want + 8, pauses
+        assert 0.008 * want <= got < 0.01 * want + 0.15, pauses
     connection = peer.accept()
     connection.expect(CONNECT)
     connection.send(CONNACK)
     connection.close()
-    assert gaps(3)[1] < 10
+    assert gaps(3)[1] < 0.15
 
 
 def test_an_address_that_is_not_known_yet(drive, peer):
@@ -244,11 +244,3 @@ def test_the_end(drive, peer):
     assert connection.expect(PUBLISH) == (1, b'\0\1aoffline')
     assert connection.expect(DISCONNECT) == (0, b'')
     assert connection.packet() is None
-
-
-@pytest.mark.parametrize('topic', ['', 'a/+', '#', 'a\0'])
-def test_topics_that_cannot_be_published_to(modules, topic, monkeypatch):
-    monkeypatch.syspath_prepend(str(modules))
-    from mqtt import packets
-    with pytest.raises(ValueError, match='needs a topic without'):
-        packets.topic_of(topic)
