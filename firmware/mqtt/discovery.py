@@ -1,7 +1,7 @@
 """Tells Home Assistant what the board has: an entity for each reading, pin and the uptime, all of one device.
 
-Each entity has a retained message of its own. So no message is long, what comes later disturbs nothing, and what is gone
-is removed by an empty one. entities.py makes them; it is loaded while there are some to be sent.
+Each entity has a retained message of its own. So no message is long, what comes later disturbs nothing, and an empty one
+removes what is gone. entities.py makes them; it is loaded while there are some to be sent.
 """
 
 from firmware import borrow, const

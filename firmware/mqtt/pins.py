@@ -1,4 +1,4 @@
-"""The pins that the configuration names: <base>/pin/<name> is the real level, retained; <base>/pin/<name>/set sets it."""
+"""The pins that the configuration names: their real levels on <base>/pin/<name>, retained; <base>/pin/<name>/set sets one."""
 
 from firmware.control.jsonrpc import RpcError
 from XAsyncSockets import XTimer

@@ -12,15 +12,13 @@ from image import PATIENCE_S, ROOT, until
 sys.path.append(str(ROOT / "tests_host" / "mqtt"))
 from brokers import Mosquitto  # noqa: E402
 
-for _program in ("mosquitto_sub", "mosquitto_pub"):
-    if not shutil.which(_program):
-        pytest.skip(f"no {_program}: tools/setup/programs.sh peers", allow_module_level=True)
-
 
 class Watcher:
     """Everything that is published at a broker, as it comes: dictionaries with topic, payload, retain and qos."""
 
     def __init__(self, port):
+        if not shutil.which("mosquitto_sub"):
+            pytest.skip("no mosquitto_sub: tools/setup/programs.sh peers")
         self.seen = []
         self._port = str(port)
         command = ["mosquitto_sub", "-p", self._port, "-q", "1", "-t", "#", "-F", "%j"]
@@ -66,18 +64,4 @@ def kept(port, start=""):
     return {one["topic"]: one["payload"] for one in watcher.seen if one["retain"] and one["topic"].startswith(start)}
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def watcher(broker):
-    watcher = Watcher(broker.port)
-    yield watcher
-    watcher.stop()
-
-
-__all__ = ["Mosquitto", "Watcher", "broker", "kept", "watcher"]
+__all__ = ["Mosquitto", "Watcher", "kept"]

@@ -5,13 +5,13 @@ import socket
 
 import pytest
 from influx import parse
-from mqtt_peers import Mosquitto, Watcher, broker, kept, watcher  # noqa: F401
+from mqtt_peers import Mosquitto, Watcher, kept
 
 ROOT_TOPIC = "boards/attic/"
 
 
 @pytest.fixture
-def start(board, broker, watcher):  # noqa: F811
+def start(board, broker, watcher):
     """Start the board with these settings in `mqtt`, and wait until it is connected."""
 
     def start(sections=None, **settings):
@@ -25,17 +25,7 @@ def start(board, broker, watcher):  # noqa: F811
     return start
 
 
-@pytest.fixture(autouse=True)
-def clean(broker):  # noqa: F811
-    """Remove what a test has left at the broker."""
-    yield
-    cleaner = Watcher(broker.port)
-    for topic in {one["topic"] for one in cleaner.seen if one["retain"]}:
-        cleaner.publish(topic, "", True)
-    cleaner.stop()
-
-
-def call(watcher, method, **params):  # noqa: F811
+def call(watcher, method, **params):
     """The answer to a request over MQTT."""
     number = len(watcher.seen)
     request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -45,7 +35,7 @@ def call(watcher, method, **params):  # noqa: F811
     return answer.get("result", answer.get("error"))
 
 
-def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, collector):  # noqa: F811
+def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, collector):
     telemetry = {"interval_s": 0.2, "collectors": [f"127.0.0.1:{collector.getsockname()[1]}"]}
     board = start({"telemetry": telemetry}, telemetry=True)
     state = json.loads(watcher.wait(ROOT_TOPIC + "state"))
@@ -70,7 +60,7 @@ def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, co
             collector.recv(2000)
 
 
-def test_the_status_is_what_the_board_is(start, watcher, broker):  # noqa: F811
+def test_the_status_is_what_the_board_is(start, watcher, broker):
     board = start()
     assert kept(broker.port)[ROOT_TOPIC + "status"] == "online"
     board.kill()
@@ -78,7 +68,7 @@ def test_the_status_is_what_the_board_is(start, watcher, broker):  # noqa: F811
     assert kept(broker.port)[ROOT_TOPIC + "status"] == "offline"
 
 
-def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):  # noqa: F811
+def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):
     start(rpc=["reboot"])
     seen = len(watcher.seen)
     broker_log = len(broker.log.read_text())
@@ -89,7 +79,7 @@ def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):  
     assert client.endswith(" disconnected."), client  # in order: the will is not what has said it
 
 
-def test_the_log_goes_out_from_its_level_on(start, watcher):  # noqa: F811
+def test_the_log_goes_out_from_its_level_on(start, watcher):
     board = start(log="warning", rpc=["no.method"])
     with board.client() as client:
         client.login("a wrong one")
@@ -102,12 +92,12 @@ def test_the_log_goes_out_from_its_level_on(start, watcher):  # noqa: F811
     assert len(texts) == 2
 
 
-def test_what_was_logged_before_the_connection_comes_with_it(start, watcher):  # noqa: F811
+def test_what_was_logged_before_the_connection_comes_with_it(start, watcher):
     start(log="info")
     assert json.loads(watcher.wait(ROOT_TOPIC + "log"))["source"] == "boot"
 
 
-def test_only_named_methods_can_be_called(start, watcher):  # noqa: F811
+def test_only_named_methods_can_be_called(start, watcher):
     start(rpc=["ping", "gpio.write", "gpio.read", "config.set"])
     assert call(watcher, "ping") == "pong"
     assert call(watcher, "gpio.write", pin=5, value=1) is True
@@ -120,7 +110,7 @@ def test_only_named_methods_can_be_called(start, watcher):  # noqa: F811
     assert call(watcher, "config.set", key="telemetry.interval_s", value=1).startswith("changed")
 
 
-def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):  # noqa: F811
+def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):
     board = start(rpc=["ping"])
 
     def answer(payload):
@@ -141,14 +131,14 @@ def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):  
     assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # the connection is still the first
 
 
-def test_a_request_that_the_broker_has_kept_is_left_out(board, start, watcher):  # noqa: F811
+def test_a_request_that_the_broker_has_kept_is_left_out(board, start, watcher):
     watcher.publish(ROOT_TOPIC + "rpc", '{"jsonrpc": "2.0", "id": 1, "method": "reboot"}', retain=True)
     start(rpc=["reboot", "ping"])
     board.wait_for("mqtt: warning: a retained request on rpc is left out")
     assert call(watcher, "ping") == "pong"
 
 
-def test_pins_show_their_real_level(start, watcher, broker):  # noqa: F811
+def test_pins_show_their_real_level(start, watcher, broker):
     pins = [
         {"name": "lamp", "pin": 2},
         {"name": "door", "pin": 3, "mode": "in", "pull": "up"},
@@ -179,7 +169,7 @@ def test_pins_show_their_real_level(start, watcher, broker):  # noqa: F811
     assert kept(broker.port, ROOT_TOPIC + "pin/") == {ROOT_TOPIC + "pin/lamp": "0", ROOT_TOPIC + "pin/door": "0"}
 
 
-def test_the_same_value_again_is_told_again(start, watcher):  # noqa: F811
+def test_the_same_value_again_is_told_again(start, watcher):
     """A switch that somebody has moved in vain has to go back."""
     start(pins=[{"name": "lamp", "pin": 2}])
     watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
@@ -234,7 +224,7 @@ def board_id(board):
 def test_what_is_wrong_is_told(board, tmp_path, settings, told):
     (tmp_path / "broker").mkdir()
     (tmp_path / "broker" / "passwords").write_text("")
-    broker = Mosquitto(tmp_path / "broker", lines=("allow_anonymous false", "password_file passwords"))
+    broker = Mosquitto(tmp_path / "broker", lines=("allow_anonymous false", f"password_file {tmp_path}/broker/passwords"))
     try:
         board.configure(mqtt={"broker": f"127.0.0.1:{broker.port}", **settings})
         board.start()
