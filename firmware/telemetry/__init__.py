@@ -32,6 +32,7 @@ class Telemetry:
         self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
         self.listeners = []  # that are notified of the readings
+        self.on_line = None  # f(line)
         self.settings = {}
 
     # --- the service
@@ -86,6 +87,8 @@ class Telemetry:
         """[(host, port)] of everybody who gets the lines now."""
         settings = self.settings
         targets = []
+        if not settings["enabled"]:
+            return targets
         if settings["broadcast"] and self._connection:
             targets.append((self._connection.broadcast, settings["port"]))
         for collector in settings["collectors"]:
@@ -112,7 +115,7 @@ class Telemetry:
             self._app.sensors.sample(self._publish)
 
     def _publish(self, readings):
-        if self.settings["enabled"] and self._socket:
+        if self._socket and (self.settings["enabled"] or self.on_line):
             self._send(readings)
         for listener in list(self.listeners):
             listener.notify(readings)
@@ -145,6 +148,8 @@ class Telemetry:
         fields.append(f"seq={self.seq}i,uptime={uptime}i\n".encode())
         datagram = self._head + b" " + b",".join(fields)
         self.seq += 1
+        if self.on_line:
+            self.on_line(datagram)
         for host, port in self.targets():
             target = (host if is_address(host) else self._app.names.address(host), port)
             if not target[0]:  # not yet, or not at all: the names' service says why
