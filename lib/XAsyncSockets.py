@@ -2423,9 +2423,10 @@ class XAsyncTCPClient(XAsyncSocket):
         return self.StartSSLContext(self.CreateSSLContext(keyfile, certfile, server_side, cert_reqs, ca_certs,
                                                           self._host_name is not None), server_side)
 
-    def StartSSLContext(self, sslContext, serverSide=False):
+    def StartSSLContext(self, sslContext, serverSide=False, serverName=None):
         """
         Start TLS with `sslContext`, an ssl.SSLContext, on a connection at its start or in the middle of it (STARTTLS).
+        `serverName`: the name that the server's certificate must have; None for the one that Create was given.
         The handshake never blocks the pool; sends and receives may be started at once and wait for it. Where it fails,
         the connection closes with Error and CloseError tells why. Returns True. Raises XAsyncTCPClientException for a
         wrong argument, on a connection that is not open, and where plain data is unread (it could have been injected)
@@ -2449,10 +2450,10 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._read = _ignore    # and what arrives now is TLS's
         if why is not None:
             raise XAsyncTCPClientException('StartSSLContext: ' + why)
-        self._pool._do(self, self._start_tls, sslContext, serverSide)
+        self._pool._do(self, self._start_tls, sslContext, serverSide, serverName or self._host_name)
         return True
 
-    def _start_tls(self, context, server_side):
+    def _start_tls(self, context, server_side, name):
         global _tls_class
         if self._reason is not None:
             return
@@ -2460,7 +2461,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if self._held:      # it came after another thread asked
                 raise ValueError(_PLAIN)
             kind = _tls_class = _tls_class or _make_tls_class()
-            tls = kind(self._socket, context, server_side, self._host_name)
+            tls = kind(self._socket, context, server_side, name)
         except Exception as ex:
             self._fail(_error(XAsyncTCPClientException, 'StartSSLContext: TLS cannot start', ex))
             return

@@ -202,7 +202,9 @@ class XAsyncTCPClient(XAsyncSocket):
         cert_reqs: int = 0,
         ca_certs: str | None = None,
     ) -> bool: ...
-    def StartSSLContext(self, sslContext: ssl.SSLContext, serverSide: bool = False) -> bool: ...
+    def StartSSLContext(
+        self, sslContext: ssl.SSLContext, serverSide: bool = False, serverName: str | None = None
+    ) -> bool: ...
 
 class XAsyncUDPDatagram(XAsyncSocket):
     SendQueueLimit: int

@@ -1,0 +1,356 @@
+"""A client of MQTT 3.1.1 on a pool of XAsyncSockets, for MicroPython and CPython.
+
+    client = MqttClient(pool, "board-1", on_connected, on_lost, on_message)
+    client.subscriptions = ["board-1/set"]
+    client.start(lambda: ("192.0.2.7", 1883))
+
+It connects, again and again, until it is told to stop. QoS 0 and 1, both ways. Whatever the broker has to answer has a
+deadline; packets that are wrong, and silence, end the connection with a reason in words.
+"""
+
+from random import random as _random
+
+from XAsyncSockets import XAsyncTCPClient, XAsyncTCPClientException, XClosedReason, XTimer
+
+from .packets import connect, number, packet, read_publish, subscribe, topic_of
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        """What `micropython.const` is."""
+        return value
+
+
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
+_PUBACK = const(0x40)
+_SUBACK = const(0x90)
+_PING = const(b"\xc0\0")
+_PINGRESP = const(0xD0)
+_DISCONNECT = const(b"\xe0\0")
+
+_ANSWER_S = const(10)  # that the broker may take for an answer
+_TRIES = const(5)  # of a message with QoS 1, in one connection
+_FIRST_PAUSE_S = const(1)  # before the next connection; twice as long each time
+_LONGEST_PAUSE_S = const(60)
+_REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
+_WAITING_BYTES = const(4096)  # that the network may be behind with; states beyond that are dropped
+
+_REFUSALS = (
+    "it does not speak MQTT 3.1.1",
+    "it does not take the client id",
+    "it is not ready",
+    "user or password is wrong",
+    "the user may not connect",
+)
+
+
+class _Message:
+    """A message with QoS 1 until the broker has it."""
+
+    def __init__(self, kind, topic, payload, identifier):
+        self.kind = kind
+        self.topic = topic
+        self.payload = payload
+        self.identifier = identifier
+        self.tries = 0
+        self.due = 0
+
+
+class MqttClient:
+    """
+    One connection after another to a broker, with a clean session each.
+
+    on_connected(): it is connected, and subscribed to `subscriptions`. on_lost(reason): a connection, or an attempt at
+    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes; with QoS 1
+    the broker is told afterwards that it has arrived. random(): a number from 0 to 1, for the pauses.
+
+    The attributes are for the next connection:
+    keepalive_s: after half of it in silence the broker is asked whether it is there, and has so long to answer.
+    user, password; will: (topic, payload), which the broker publishes, retained, if the client is gone without stop().
+    context: an SSLContext, for TLS; host: the name that the broker's certificate must have.
+    subscriptions: topics, with wildcards where wanted. longest: bytes of a packet that is taken.
+    most_unacked: messages with QoS 1 that may wait for the broker's acknowledgement.
+    on_acked(): the broker has one more of these. on_warning(text): something was left out, text for a person.
+    second: the unit of all times. connected: True from on_connected to on_lost.
+    """
+
+    keepalive_s = 45
+    user = password = will = context = host = None
+    subscriptions = ()
+    longest = 1024
+    most_unacked = 8
+    on_acked = on_warning = None
+    second = 1
+    connected = False
+
+    def __init__(self, pool, client_id, on_connected, on_lost, on_message, random=_random):
+        self.client_id = client_id
+        self.on_connected = on_connected
+        self.on_lost = on_lost
+        self.on_message = on_message
+        self._pool = pool
+        self._random = random
+        self._timer = XTimer(pool, self._tick)
+        self._locate = self._tcp = None
+        self._pause_s = _FIRST_PAUSE_S
+        self._refused = False
+        self._now = self._sent_at = self._heard_at = 0  # in ticks of a second
+        self._awaited = self._due = 0  # kind of the answer that must come by then
+        self._why = None  # we end the connection
+        self._identifier = 0
+        self._unacked = []  # type: list[_Message]
+        self._kind = self._size = self._shift = 0  # of the packet that is being received
+
+    def start(self, locate):
+        """Connect. locate(): (address, port), or None as long as it is not known, which is asked again each second."""
+        self.stop()
+        self._locate = locate
+        self._pause_s = _FIRST_PAUSE_S
+        self._timer.Restart(0)
+
+    def stop(self):
+        """Take leave of the broker, which then does not publish the will, and forget what it has not acknowledged."""
+        self._timer.Cancel()
+        self._unacked = []
+        tcp = self._tcp
+        self._tcp = None
+        self.connected = False
+        if tcp:
+            tcp.OnConnected = tcp.OnClosed = None
+            tcp.AsyncSendData(_DISCONNECT)
+            tcp.Close()
+
+    def publish(self, topic, payload, qos=0, retain=False):
+        """True where the message is on its way; False: not connected, or too much waits already.
+
+        With QoS 1 it will be delivered at least once, whatever happens to the connection before stop().
+        """
+        if not self.connected:
+            return False
+        topic = topic_of(topic)
+        payload = payload.encode() if isinstance(payload, str) else payload
+        kind = _PUBLISH | (1 if retain else 0)
+        if not qos:
+            return self._send(packet(kind, topic, payload))
+        if len(self._unacked) >= self.most_unacked:
+            return False
+        message = _Message(kind | 2, topic, bytes(payload), self._new_identifier())
+        self._unacked.append(message)
+        self._transmit(message)
+        return True
+
+    # --- the connection
+
+    def _tick(self, _):
+        """What a second brings: the next attempt, the end of somebody's patience, a ping, a message again."""
+        self._timer.Restart(self.second)
+        self._now += 1
+        if not self._tcp:
+            self._connect()
+        elif self._awaited and self._now >= self._due:
+            self._end("no answer within its time")
+        elif self.connected:
+            if not self._awaited and self._now - min(self._sent_at, self._heard_at) >= self.keepalive_s // 2:
+                self._send(_PING)
+                self._await(_PINGRESP, self.keepalive_s)
+            self._send_again()
+
+    def _connect(self):
+        place = self._locate()
+        if not place:
+            return
+        tcp = XAsyncTCPClient.Create(self._pool, place, _ANSWER_S, 256)
+        if not tcp:
+            self._lost("no connection can be started to %s:%d" % place)
+            return
+        self._tcp = tcp
+        self._why = None
+        tcp.SendQueueLimit = _WAITING_BYTES
+        tcp.OnConnected = self._on_connected
+        tcp.OnClosed = self._on_closed
+
+    def _on_connected(self, tcp):
+        patience_s = _ANSWER_S
+        if self.context:
+            tcp.StartSSLContext(self.context, False, self.host)
+            patience_s += tcp.HandshakeSec
+        self._send(connect(self.client_id, self.keepalive_s, self.will, self.user, self.password))
+        self._await(_CONNACK, patience_s)
+        tcp.AsyncRecvData(2, self._on_head)
+
+    def _await(self, kind, seconds):
+        self._awaited = kind
+        self._due = self._now + seconds
+
+    def _end(self, reason):
+        """End the connection at once, with what waits."""
+        self.connected = False
+        if self._tcp and not self._why:
+            self._why = reason
+            self._tcp.LingerSec = 0
+            self._tcp.Close()
+
+    def _on_closed(self, tcp, reason):
+        why = self._why or tcp.CloseError
+        if not why:
+            why = "the broker closed the connection" if reason == XClosedReason.ClosedByPeer else "no connection"
+        self._lost(str(why) or repr(why))
+
+    def _lost(self, reason):
+        pause_s = self._pause_s * (1 + self._random()) / 2
+        if self._refused:
+            self._refused = False
+            pause_s = _REFUSED_PAUSE_S
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        self._tcp = None
+        self._awaited = 0
+        self.connected = False
+        self._timer.Restart(pause_s * self.second)
+        self.on_lost(reason)
+
+    # --- what is sent
+
+    def _send(self, data):
+        """False where the connection is gone, or too far behind."""
+        self._sent_at = self._now
+        try:
+            return self._tcp is not None and self._tcp.AsyncSendData(data)
+        except XAsyncTCPClientException:
+            return False
+
+    def _transmit(self, message):
+        repeated = 8 if message.tries else 0
+        message.tries += 1
+        message.due = self._now + _ANSWER_S
+        self._send(packet(message.kind | repeated, message.topic, number(message.identifier), message.payload))
+
+    def _send_again(self):
+        for message in self._unacked:
+            if self._now >= message.due:
+                if message.tries == _TRIES:
+                    self._end("a message is not acknowledged")
+                    return
+                self._transmit(message)
+
+    def _new_identifier(self):
+        while True:
+            self._identifier = self._identifier % 65535 + 1
+            if not [message for message in self._unacked if message.identifier == self._identifier]:
+                return self._identifier
+
+    # --- what is received: the header, its length byte by byte, and what follows
+
+    def _on_head(self, tcp, data, _):
+        self._kind = data[0]
+        self._size = self._shift = 0
+        self._on_length(tcp, data[1:], None)
+
+    def _on_length(self, tcp, data, _):
+        self._size |= (data[0] & 127) << self._shift
+        self._shift += 7
+        if not data[0] & 128:
+            self._on_size(tcp)
+        elif self._shift < 28:
+            tcp.AsyncRecvData(1, self._on_length)
+        else:
+            self._end("a packet has a length of more than four bytes")
+
+    def _on_size(self, tcp):
+        if self._size == 0:
+            self._on_body(tcp, b"", None)
+        else:
+            tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
+
+    def _on_body(self, tcp, data, _):
+        self._heard_at = self._now
+        self._size -= len(data)
+        wrong = self._take(self._kind, data)
+        if wrong:
+            self._end(wrong)
+        else:
+            self._skip(tcp, b"", None)
+
+    def _skip(self, tcp, data, _):
+        """Leave out what is too long, and go on with the next packet."""
+        self._size -= len(data)
+        if self._size:
+            tcp.AsyncRecvData(min(self._size, self.longest), self._skip)
+        else:
+            tcp.AsyncRecvData(2, self._on_head)
+
+    def _take(self, kind, body):
+        """Act on a packet. Returns what is wrong with it."""
+        if kind == self._awaited:
+            if kind == _CONNACK and len(body) == 2:
+                return self._on_connack(body[1])
+            if kind == _SUBACK and len(body) == 2 + len(self.subscriptions):
+                return self._on_suback(body)
+            if kind == _PINGRESP and not body:
+                self._awaited = 0
+                return None
+        elif self._awaited != _CONNACK:
+            if kind & 0xF0 == _PUBLISH:
+                return self._on_publish(kind & 15, body)
+            if kind == _PUBACK and len(body) == 2:
+                return self._on_puback(int.from_bytes(body, "big"))
+        return "a packet that is wrong here: kind 0x%02x, %d bytes" % (kind, len(body))
+
+    def _on_connack(self, code):
+        if code:
+            self._refused = code in (4, 5)
+            reason = _REFUSALS[code - 1] if code <= len(_REFUSALS) else "code %d" % code
+            return "the broker refuses: " + reason + (", next attempt in 5 minutes" if self._refused else "")
+        self._pause_s = _FIRST_PAUSE_S
+        if self.subscriptions:
+            self._send(subscribe(self._new_identifier(), self.subscriptions))
+            self._await(_SUBACK, _ANSWER_S)
+        else:
+            self._ready()
+        return None
+
+    def _on_suback(self, body):
+        if int.from_bytes(body[:2], "big") != self._identifier:
+            return "an answer to a subscription that was not asked for"
+        for topic, code in zip(self.subscriptions, body[2:]):
+            if code > 1:
+                self._warn("the broker does not let us subscribe to " + topic)
+        self._ready()
+        return None
+
+    def _ready(self):
+        """What the last connection left behind comes first: in its order, and as new messages."""
+        self._awaited = 0
+        self.connected = True
+        for message in self._unacked:
+            message.identifier = self._new_identifier()
+            message.tries = 0
+            self._transmit(message)
+        self.on_connected()
+
+    def _on_publish(self, flags, body):
+        try:
+            topic, identifier, payload = read_publish(flags, body)
+        except ValueError as error:
+            return "a wrong message: %s" % error
+        if self._size:
+            self._warn("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
+        else:
+            self.on_message(topic, payload, bool(flags & 1))
+        if identifier and self._tcp and not self._send(packet(_PUBACK, number(identifier))):
+            return "the broker reads nothing"
+        return None
+
+    def _on_puback(self, identifier):
+        for message in self._unacked:
+            if message.identifier == identifier:  # the second answer to one that was sent twice has none
+                self._unacked.remove(message)
+                if self.on_acked:
+                    self.on_acked()
+                break
+
+    def _warn(self, text):
+        if self.on_warning:
+            self.on_warning(text)

@@ -1,0 +1,76 @@
+"""Brokers that tests start: Debian's mosquitto and nats-server."""
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from free_ports import free_port
+
+PATIENCE_SEC = 10
+
+
+class Broker:
+    """A broker's process. It listens at `port`, also after it was started again."""
+
+    program = ''
+
+    def __init__(self, folder, **more):
+        path = shutil.which(self.program, path=os.environ['PATH'] + ':/usr/sbin')
+        if path is None:
+            pytest.skip('no %s: tools/setup/programs.sh peers' % self.program)
+        self.folder = folder
+        self.log = folder / 'broker.log'
+        self.port = free_port()
+        self._command = [path, '-c', str(self.configure(**more))]
+        self.process = None
+        self.start()
+
+    def configure(self, **more):
+        raise NotImplementedError
+
+    def start(self):
+        with self.log.open('a') as log:
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + PATIENCE_SEC
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
+                return
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Mosquitto(Broker):
+    """`lines`: more of its configuration, for the listener."""
+
+    program = 'mosquitto'
+
+    def configure(self, lines=('allow_anonymous true',)):
+        path = self.folder / 'mosquitto.conf'
+        # Without `user` it would be another user than root, who may not read the test's folder.
+        path.write_text('\n'.join(['user root', 'listener %d 127.0.0.1' % self.port, *lines, '']))
+        return path
+
+
+class Nats(Broker):
+
+    program = 'nats-server'
+
+    def configure(self):
+        path = self.folder / 'nats.conf'
+        path.write_text('server_name: one\nlisten: "127.0.0.1:%d"\njetstream {store_dir: "%s"}\n'
+                        'mqtt {listen: "127.0.0.1:%d"}\n' % (free_port(), self.folder / 'store', self.port))
+        return path

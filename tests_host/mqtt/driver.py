@@ -1,0 +1,83 @@
+"""The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`, which takes orders by TCP.
+
+It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["publish",
+topic, payload, qos, retain], ["stop"], ["start"], or ["flood", topic, count], which publishes numbers with QoS 1.
+"""
+import json
+import sys
+
+from mqtt.client import MqttClient
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer
+
+
+def tell(*words):
+    print(json.dumps(words))
+
+
+class Driver:
+
+    def __init__(self, place, settings):
+        self.pool = XAsyncSocketsPool()
+        self.place = place
+        self.flooding = None    # [topic, next number, end]
+        self.client = MqttClient(self.pool, settings.pop('client_id'), self.on_connected,
+                                 lambda reason: tell('lost', reason), self.on_message, lambda: 0)
+        certificate = settings.pop('certificate', None)
+        if certificate:
+            settings['context'] = XAsyncTCPClient.CreateSSLContext(cert_reqs=2, ca_certs=certificate)
+        for name, value in settings.items():
+            setattr(self.client, name, value)
+        self.client.on_warning = lambda text: tell('warning', text)
+        self.client.on_acked = self.on_acked
+        server = XAsyncTCPServer.Create(self.pool, ('127.0.0.1', 0))
+        server.OnClientAccepted = lambda _, client: client.AsyncRecvLine(self.on_order)
+        tell('port', server.SrvAddr[1])
+        self.start()
+        self.pool.AsyncWaitEvents()
+
+    def start(self):
+        self.client.start(lambda: self.place)
+
+    def on_order(self, client, line, _):
+        client.AsyncRecvLine(self.on_order)
+        name, *words = json.loads(line)
+        if name == 'publish':
+            tell('published', self.client.publish(*words))
+        elif name == 'flood':
+            self.flooding = [words[0], 0, words[1]]
+            self.flood()
+        elif name == 'stop':
+            self.client.stop()
+            tell('stopped')
+        else:
+            self.start()
+
+    def on_connected(self):
+        tell('connected')
+        self.flood()
+
+    def on_message(self, topic, payload, retained):
+        if topic.endswith('/raise'):
+            raise RuntimeError('as the test wants')
+        tell('message', topic, payload.decode(), retained)
+
+    def on_acked(self):
+        if self.flooding:
+            self.flood()
+        else:
+            tell('acked')
+
+    def flood(self):
+        """As many as may be on their way; the next ones when some have been acknowledged."""
+        if not self.flooding:
+            return
+        topic, number, end = self.flooding
+        while number < end and self.client.publish(topic, str(number), 1):
+            number += 1
+        self.flooding[1] = number
+        if number == end:
+            self.flooding = None
+            tell('flooded')
+
+
+Driver(('127.0.0.1', int(sys.argv[1])), json.loads(sys.argv[2]))

@@ -1,0 +1,80 @@
+"""The MQTT client with brokers that exist."""
+import pytest
+
+
+@pytest.fixture(params=['mosquitto', 'nats'])
+def broker(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def topic(request):
+    """A topic that no other test has."""
+    return request.node.name.replace('[', '/').replace(']', '')
+
+
+@pytest.mark.parametrize('qos', [0, 1])
+def test_messages_go_out_and_come_in(drive, broker, topic, qos):
+    one = drive(broker.port, subscriptions=[topic + '/+'])
+    other = drive(broker.port)
+    one.wait('connected')
+    other.wait('connected')
+    for payload in ('', 'plain', 'umlauts äöü', 'x' * 900):
+        assert other.publish(topic + '/ä', payload, qos)
+        assert one.wait('message') == [topic + '/ä', payload, False]
+        if qos:
+            other.wait('acked')
+
+
+def test_a_retained_message_is_there_for_those_who_come_later(drive, broker, topic):
+    one = drive(broker.port)
+    one.wait('connected')
+    assert one.publish(topic, 'kept', 1, True)
+    one.wait('acked')
+    late = drive(broker.port, subscriptions=[topic])
+    assert late.wait('message') == [topic, 'kept', True]
+    assert one.publish(topic, '', 1, True)
+    assert late.wait('message') == [topic, '', False]
+    later = drive(broker.port, subscriptions=[topic, topic + '/end'])
+    later.wait('connected')
+    assert one.publish(topic + '/end', 'not kept')
+    assert later.wait('message') == [topic + '/end', 'not kept', False]
+
+
+def test_the_will_is_published_where_the_client_is_gone(drive, broker, topic):
+    watcher = drive(broker.port, subscriptions=[topic])
+    watcher.wait('connected')
+    one = drive(broker.port, will=[topic, 'offline'])
+    one.wait('connected')
+    assert one.publish(topic, 'online', 1, True)
+    assert watcher.wait('message') == [topic, 'online', False]
+    one.kill()
+    assert watcher.wait('message') == [topic, 'offline', False]
+    late = drive(broker.port, subscriptions=[topic])
+    assert late.wait('message') == [topic, 'offline', True]
+
+
+def test_who_stops_leaves_no_will(drive, broker, topic):
+    watcher = drive(broker.port, subscriptions=[topic])
+    watcher.wait('connected')
+    one = drive(broker.port, will=[topic, 'offline'])
+    one.wait('connected')
+    one.order('stop')
+    one.wait('stopped')
+    assert not one.publish(topic, 'nobody hears it')
+    one.order('start')
+    one.wait('connected')
+    assert one.publish(topic, 'online')
+    assert watcher.wait('message') == [topic, 'online', False]
+
+
+def test_the_connection_stays_in_silence(drive, broker, topic):
+    """The broker ends a connection after 1.5 times the keepalive without a packet."""
+    one = drive(broker.port, subscriptions=[topic], keepalive_s=1, second=0.25)
+    one.wait('connected')
+    other = drive(broker.port)
+    other.wait('connected')
+    import time
+    time.sleep(2.5)
+    assert other.publish(topic, 'still there')
+    assert one.wait('message') == [topic, 'still there', False]
