@@ -14,6 +14,7 @@ PATIENCE_S = 20
 FOLDERS = "/usr/sbin:/usr/local/sbin"  # where Debian has servers, and users have no path to
 
 MOSQUITTO = """
+user root
 listener {port} {address}
 allow_anonymous true
 max_queued_messages 10000
