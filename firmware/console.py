@@ -10,7 +10,7 @@ def tell(app, connection):
 def _tell_telemetry(app):
     telemetry = app.services.get("telemetry")
     settings = app.config["telemetry"]
-    if not settings["enabled"] or not hasattr(telemetry, "targets"):
+    if not hasattr(telemetry, "targets"):
         return
     targets = ", ".join(f"{host}:{port}" for host, port in telemetry.targets())
     if not targets:

@@ -11,15 +11,20 @@ from firmware.schema import (
     Integer,
     ListOf,
     Measurement,
+    Method,
     Netmask,
     Number,
     Optional,
+    PinName,
     Record,
     Secret,
     Server,
     Tag,
     Text,
+    Topic,
     WifiKey,
+    Word,
+    check_mqtt,
     check_static,
 )
 
@@ -101,9 +106,35 @@ SCHEMA = Record(
         jitter=Number(0.1, 0, 0.5),  # part of the interval
         broadcast=ON,
         port=Integer(8094, 1, 65535),
-        collectors=ListOf(Server("", "a collector"), 4),
+        collectors=ListOf(Server("", "a collector", may_be_empty=False), 4),
         measurement=Measurement("board"),
     ),
+    mqtt=Record(
+        fit=check_mqtt,
+        broker=Server("", "a broker"),  # empty: no MQTT
+        user=Text("", 0, 128),
+        password=Secret(1, 256),
+        client_id=Word(0, 64),  # empty: from the board's number
+        tls=OFF,
+        certificate=Text("broker.pem", 1, 64),  # a file: the broker's, or that of who signed it
+        base=Topic(),  # empty: boards/<the device's name>
+        state=ON,
+        telemetry=OFF,
+        log=Choice("off", "off", "error", "warning", "info"),
+        rpc=ListOf(Method(), 32),  # what may be called
+        pins=ListOf(
+            Record(
+                name=Word(),
+                pin=PinName(),
+                mode=Choice("out", "in", "out"),
+                pull=Optional(Choice("", "up", "down")),
+            ),
+            16,
+        ),
+        discovery=ON,
+        discovery_prefix=Topic("homeassistant"),
+    ),
+    log=Record(syslog=Server("", "a syslog server")),  # empty: none
     sensors=Record(
         off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use
         adc=ListOf(Record(name=Text("adc", 1, 32), pin=Integer(26, 0, 255), scale=Number(1, -1e6, 1e6)), 8),

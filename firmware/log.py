@@ -21,6 +21,7 @@ class Log:
         self._entries = []  # (seconds, level, source, text, times)
         self.console = console
         self.also = None  # f(line): keeps the lines of a boot that may not last
+        self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
 
     def _add(self, level, source, text):
         text = str(text)[:LONGEST_TEXT]
@@ -32,6 +33,8 @@ class Log:
             print(line)
         if self.also:
             self.also(line)
+        for listener in self.listeners:
+            listener(self.tail(1)[0])
 
     def _make_room(self, level, source, text):
         """Remove the entry that says the same, or one where there are too many. Returns how often it is said by now."""

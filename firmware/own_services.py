@@ -22,12 +22,20 @@ def find(app):
     if not app.safe_reason:
         pins = " ".join(methods for part, methods in _PINS if hasattr(app.board.machine, part))
         own.append(Late("pins", "firmware.control.pins", "Pins", pins))
-        if app.config["telemetry"]["enabled"]:
+        if app.config["log"]["syslog"]:
+            from firmware.syslog import Syslog
+
+            own.append(Syslog())
+        if app.config["telemetry"]["enabled"] or app.config["mqtt"]["broker"]:
             from firmware.telemetry import Telemetry
 
             own.append(Telemetry())
         else:
             own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
+        if app.config["mqtt"]["broker"]:
+            from firmware.mqtt import Mqtt
+
+            own.append(Mqtt())
         if app.config["network"]["ntp"] and not app.board.keeps_time:
             from firmware.network.ntp import NetworkTime
 

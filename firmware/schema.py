@@ -207,10 +207,10 @@ def _is_tag(value):
     return bool(key and content) and key not in _NO_TAGS.split(", ")
 
 
-def Server(default, kind):
-    """A machine elsewhere, `kind` in words: "host" or "host:port". Where there is a default, it may be empty: none."""
+def Server(default, kind, may_be_empty=True):
+    """A machine elsewhere, `kind` in words: "host" or "host:port"; empty is none."""
     words = f"{kind}: a name or an IPv4 address, and :port if it is another; IPv6 is not supported"
-    return Kind(str, default, 0, 80, lambda value: bool(default and value == "") or _is_server(value), words)
+    return Kind(str, default, 0, 80, lambda value: may_be_empty and value == "" or _is_server(value), words)
 
 
 def _is_server(value):
@@ -228,6 +228,54 @@ def _is_host(host):
 
 
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def Word(shortest=1, longest=32):
+    """A name of letters, digits, "-" and "_"."""
+    words = f"{shortest} to {longest} letters, digits, '-' or '_'"
+    return Kind(str, "", shortest, longest, lambda value: _is_of(value.lower(), _NAME), words)
+
+
+def Topic(default=""):
+    """The first levels of MQTT topics; empty where there is no default."""
+    words = "a topic of 1 to 64 bytes, as 'home/attic', without '+', '#' and empty levels"
+    return Kind(str, default, 0, 64, lambda value: _is_topic(value) or not value and not default, words)
+
+
+def _is_topic(value):
+    return all(value.split("/")) and value[0] != "$" and not any(c in "+#" or ord(c) < 32 for c in value)
+
+
+def Method():
+    """The name of a method that may be called without a connection of one's own."""
+    words = "the name of a method, as 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
+    return Kind(str, "", 1, 40, _is_method, words)
+
+
+def _is_method(value):
+    on_connection = "auth.", "update.", "telemetry.subscribe", "telemetry.unsubscribe"
+    return _is_of(value.lower(), _NAME + ".") and not any(value.startswith(one) for one in on_connection)
+
+
+def PinName():
+    """A pin by its number or its name."""
+    kind = Integer("", 0, 255)
+    is_number = kind.accepts
+    kind.accepts = lambda value: is_number(value) or isinstance(value, str) and 0 < len(value) <= 16
+    kind.expected = lambda: "a pin: a number from 0 to 255, or a name, as 'LED'"
+    return kind
+
+
+def check_mqtt(values, start):
+    """The faults of values that do not fit each other."""
+    faults = []
+    names = [pin["name"] for pin in values["pins"]]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            faults.append(f"{start}pins.{index}.name: {name!r} is there twice")
+    if values["password"] and not values["user"]:
+        faults.append(f"{start}user: a password needs a user, too")
+    return faults
 
 
 def Optional(kind):

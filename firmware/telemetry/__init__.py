@@ -32,6 +32,8 @@ class Telemetry:
         self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
         self._subscribers = None  # loaded for the first of them
+        self.listeners = []  # f(readings)
+        self.on_line = None  # f(line)
         self.settings = {}
 
     # --- the service
@@ -86,6 +88,8 @@ class Telemetry:
         """[(host, port)] of everybody who gets the lines now."""
         settings = self.settings
         targets = []
+        if not settings["enabled"]:
+            return targets
         if settings["broadcast"] and self._connection:
             targets.append((self._connection.broadcast, settings["port"]))
         for collector in settings["collectors"]:
@@ -108,12 +112,14 @@ class Telemetry:
         settings = self.settings
         jitter = settings["jitter"] * (2 * self._app.random() - 1)
         self._timer.Restart(settings["interval_s"] * (1 + jitter))
-        if settings["enabled"] or self._subscribers and self._subscribers.sessions:
+        if settings["enabled"] or self.listeners or self._subscribers and self._subscribers.sessions:
             self._app.sensors.sample(self._publish)
 
     def _publish(self, readings):
-        if self.settings["enabled"] and self._socket:
+        if self._socket and (self.settings["enabled"] or self.on_line):
             self._send(readings)
+        for listener in self.listeners:
+            listener(readings)
         if self._subscribers:
             self._subscribers.notify(readings)
 
@@ -145,6 +151,8 @@ class Telemetry:
         fields.append(f"seq={self.seq}i,uptime={uptime}i\n".encode())
         datagram = self._head + b" " + b",".join(fields)
         self.seq += 1
+        if self.on_line:
+            self.on_line(datagram)
         for host, port in self.targets():
             target = (host if is_address(host) else self._app.names.address(host), port)
             if not target[0]:  # not yet, or not at all: the names' service says why

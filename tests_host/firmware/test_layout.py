@@ -68,6 +68,8 @@ ALWAYS = set(
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
         ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
+        ("config.set('log.syslog', '127.0.0.1')", None, "", "telemetry telemetry.line_protocol network.watch syslog"),
+        ("config.set('log.syslog', '127.0.0.1'); config.set('mqtt.broker', '127.0.0.1')", "'asked for'", "", ""),
         ("", "'asked for'", "", ""),
         ("", "'asked for'", CALL.format("info"), "system"),
         ("", "'asked for'", CALL.format("help"), "system"),
