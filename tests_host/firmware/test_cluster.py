@@ -1,0 +1,165 @@
+"""One mosquitto becomes a cluster of three servers of NATS, and one of them dies: no board is touched.
+
+The boards know one name, broker.test. Its addresses are in a hosts file of their own, at the place of /etc/hosts.
+"""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from image import BoardProcess
+
+from firmware.mqtt.client import MqttClient
+from tools.fleet import brokers
+from XAsyncSockets import XAsyncSocketsPool
+
+BOARDS = 6
+INTERVAL_S = 0.2
+LONGEST_GAP_S = 15  # the cluster elects new leaders, which takes servers of NATS up to 9 s; and the board's pause
+PATIENCE_S = 25
+OLD = "127.0.0.4"
+
+NAMESPACE = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() else [])
+WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
+
+
+def missing():
+    """Why the test cannot run here, or None."""
+    for program in ("mosquitto", "nats-server"):
+        if not brokers.find(program):
+            return f"no {program}: tools/setup/programs.sh peers"
+    if subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode:
+        return "no mount namespace may be made here"
+    return None
+
+
+class Hosts:
+    """The addresses that the boards find under the broker's name."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def set(self, addresses):
+        self.path.write_text("".join(f"{address} broker.test\n" for address in addresses))
+
+
+class Observer:
+    """A client at each of the servers, which together see all that the boards publish."""
+
+    def __init__(self):
+        self.pool = XAsyncSocketsPool()
+        self.clients = []
+        self.times = {}  # board: when its states came
+        self.retained = {}  # topic: payload
+
+    def watch(self, server, topics=("boards/+/state", "boards/+/status")):
+        client = MqttClient(self.pool, f"observer-{len(self.clients)}", list, print, self._on_message)
+        client.subscriptions = list(topics)
+        client.start(lambda: (server.address, server.port))
+        self.clients.append(client)
+        return client
+
+    def _on_message(self, topic, payload, retained):
+        if retained:
+            self.retained[topic] = payload
+        elif topic.endswith("state"):
+            self.times.setdefault(topic.split("/")[1], []).append(time.monotonic())
+
+    def until(self, condition, limit_s=PATIENCE_S):
+        """Run until the condition holds."""
+        end = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
+            self.pool.PollEvents(20)
+
+    def all_since(self, moment):
+        """True where each board's state has come since then."""
+        return len(self.times) == BOARDS and all(times[-1] > moment for times in self.times.values())
+
+    def longest_gap(self, board, start):
+        """The longest time without a state, from `start` to the board's last one."""
+        times = [start, *(moment for moment in self.times[board] if moment > start)]
+        return max(late - early for early, late in zip(times, times[1:]))
+
+    def close(self):
+        for client in self.clients:
+            client.stop()
+        self.pool.StopWaitEvents()
+
+
+def boards_at(server, observers):
+    """How many boards are connected to the server, by the system's own table."""
+    host = "".join(f"{int(part):02X}" for part in reversed(server.address.split(".")))
+    local = f"{host}:{server.port:04X}"
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table]
+    return sum(row[1] == local and row[3] == "01" for row in rows) - observers
+
+
+@pytest.fixture
+def started():
+    """What ends with the test: it has end(), kill() or close()."""
+    things = []
+    yield things
+    for thing in things:
+        for end in ("end", "kill", "close"):
+            if hasattr(thing, end):
+                getattr(thing, end)()
+                break
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
+    servers = brokers.nats_cluster(tmp_path)
+    (old,) = brokers.mosquitto(tmp_path, OLD, servers[0].port)
+    observer = Observer()
+    started += [observer, *servers, old]
+    old.start().wait()
+    observer.watch(old)
+    hosts = Hosts(tmp_path / "hosts")
+    hosts.set([OLD])
+    boards = []
+    for number in range(BOARDS):
+        folder = tmp_path / f"board{number}"
+        folder.mkdir()
+        board = BoardProcess(folder)
+        board.command = [*NAMESPACE, "sh", "-c", WITH_HOSTS, str(hosts.path), *BoardProcess.command]
+        board.configure(
+            device={"name": f"board{number}"},
+            mqtt={"broker": f"broker.test:{old.port}", "client_id": f"board{number}", "discovery": False},
+            telemetry={"interval_s": INTERVAL_S, "enabled": False},
+        )
+        started.append(board)
+        boards.append(board.start())
+    for server in servers:
+        server.start()
+    observer.until(lambda: observer.all_since(0))
+
+    for server in servers:
+        observer.watch(server.wait())
+    observer.until(lambda: all(client.connected for client in observer.clients))
+    hosts.set([server.address for server in servers])
+    moved = time.monotonic()
+    old.kill()
+    observer.until(lambda: observer.all_since(moved))
+    print("moved", time.monotonic() - moved)
+    counts = [boards_at(server, 1) for server in servers]
+    print(counts)
+    assert sum(counts) == BOARDS and min(counts) > 0
+
+    died = time.monotonic()
+    servers[1].kill()
+    observer.until(lambda: observer.all_since(died + 1))
+    print("back", time.monotonic() - died, {name: round(observer.longest_gap(name, died), 2) for name in observer.times})
+
+    observer.retained.clear()
+    newcomer = observer.watch(servers[2])
+    try:
+        observer.until(lambda: newcomer.connected and len(observer.retained) == 2 * BOARDS)
+    finally:
+        print("all", time.monotonic() - died, newcomer.connected, sorted(observer.retained))
+    for number in range(BOARDS):
+        assert observer.retained[f"boards/board{number}/status"] == b"online"
+        assert json.loads(observer.retained[f"boards/board{number}/state"])["heap"]["free"] > 0
