@@ -5,6 +5,7 @@ number is the error of that field only. More, where it needs it:
 
     prepare()         starts a measurement, returns the milliseconds until read() may fetch it
     limits            {"field": (least, most)} of what can be measured, also of fields "field_..."; all else is an error
+    units             {"field": (device class, unit)} for Home Assistant, where it cannot know them
     min_interval_ms   read() must not be called more often
     slow = True       read() takes long: it is called for telemetry only, other readers get the last reading
 """
@@ -64,6 +65,11 @@ class SensorHub:
     def names(self):
         """The names of all sensors."""
         return [entry.name for entry in self._entries]
+
+    def units(self, name):
+        """What the sensor of that name says of its units."""
+        entry = self._find(name)
+        return getattr(entry and entry.sensor, "units", {})
 
     def list(self):
         """What there is to tell of each sensor, and its last reading."""

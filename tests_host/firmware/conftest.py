@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from image import PATIENCE_S, SOURCES, BoardProcess
+from mqtt_peers import Mosquitto, Watcher
 
 for source in SOURCES:
     if str(source) not in sys.path:
@@ -34,3 +35,23 @@ def collector():
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(PATIENCE_S)
         yield receiver
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    """A mosquitto of the module's own."""
+    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def watcher(broker):
+    """Sees what is published there. What the broker keeps of the test is removed at the end."""
+    watcher = Watcher(broker.port)
+    yield watcher
+    watcher.stop()
+    cleaner = Watcher(broker.port)
+    for topic in {one["topic"] for one in cleaner.seen if one["retain"]}:
+        cleaner.publish(topic, "", True)
+    cleaner.stop()

@@ -70,7 +70,7 @@ check_tls() {
 
 check_peers() {
     PATH=$PATH:/usr/sbin  # where Debian has servers, and users have no path to
-    for program in chromium chromedriver:chromium-driver mosquitto nats-server prometheus rsyslogd:rsyslog; do
+    for program in chromium chromedriver:chromium-driver mosquitto mosquitto_sub:mosquitto-clients nats-server prometheus rsyslogd:rsyslog; do
         command -v "${program%%:*}" >/dev/null || lacks "${program%%:*}" "${program##*:}"
     done
 }

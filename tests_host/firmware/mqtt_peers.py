@@ -1,0 +1,67 @@
+"""A mosquitto for the tests of the MQTT service, and what a stranger to our code sees there: Debian's mosquitto_sub."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+from image import PATIENCE_S, ROOT, until
+
+sys.path.append(str(ROOT / "tests_host" / "mqtt"))
+from brokers import Mosquitto  # noqa: E402
+
+
+class Watcher:
+    """Everything that is published at a broker, as it comes: dictionaries with topic, payload, retain and qos."""
+
+    def __init__(self, port):
+        if not shutil.which("mosquitto_sub"):
+            pytest.skip("no mosquitto_sub: tools/setup/programs.sh peers")
+        self.seen = []
+        self._port = str(port)
+        command = ["mosquitto_sub", "-p", self._port, "-q", "1", "-t", "#", "-F", "%j"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        probe = f"watcher/{id(self)}"
+        until(lambda: self.publish(probe, "?") or self.payloads(probe))
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.seen.append(json.loads(line))
+
+    def payloads(self, topic, start=0):
+        """All that was published to a topic, from the message of number `start` on."""
+        return [one.get("payload", "") for one in self.seen[start:] if one["topic"] == topic]
+
+    def wait(self, topic, payload=None, start=0):
+        """The first payload of a topic that is so, or any."""
+        found = []
+
+        def has_come():
+            found[:] = [one for one in self.payloads(topic, start) if payload in (None, one)]
+            return found
+
+        until(has_come)
+        return found[0]
+
+    def publish(self, topic, payload, retain=False):
+        command = ["mosquitto_pub", "-p", self._port, "-q", "1", "-t", topic, "-m", payload]
+        subprocess.run(command + ["-r"] * retain, check=False, stderr=subprocess.DEVNULL, timeout=PATIENCE_S)
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+
+def kept(port, start=""):
+    """{topic: payload} of what the broker keeps below `start`."""
+    watcher = Watcher(port)  # whose own message came after all of these
+    watcher.stop()
+    return {one["topic"]: one["payload"] for one in watcher.seen if one["retain"] and one["topic"].startswith(start)}
+
+
+__all__ = ["Mosquitto", "Watcher", "kept"]

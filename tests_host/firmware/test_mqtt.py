@@ -1,0 +1,235 @@
+"""The image at a real mosquitto: status, readings, log, commands, pins. docs/mqtt.md"""
+
+import json
+import socket
+
+import pytest
+from influx import parse
+from mqtt_peers import Mosquitto, Watcher, kept
+
+ROOT_TOPIC = "boards/attic/"
+
+
+@pytest.fixture
+def start(board, broker, watcher):
+    """Start the board with these settings in `mqtt`, and wait until it is connected."""
+
+    def start(sections=None, **settings):
+        settings = {"broker": f"127.0.0.1:{broker.port}", "discovery": False, **settings}
+        board.configure(device={"name": "attic"}, mqtt=settings, **(sections or {}))
+        board.start()
+        board.wait_for("mqtt: connected to")
+        watcher.wait(ROOT_TOPIC + "status", "online")
+        return board
+
+    return start
+
+
+def call(watcher, method, **params):
+    """The answer to a request over MQTT."""
+    number = len(watcher.seen)
+    request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    watcher.publish(ROOT_TOPIC + "rpc", json.dumps(request))
+    answer = json.loads(watcher.wait(ROOT_TOPIC + "rpc/reply", start=number))
+    assert answer["id"] == number
+    return answer.get("result", answer.get("error"))
+
+
+def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, collector):
+    telemetry = {"interval_s": 0.2, "collectors": [f"127.0.0.1:{collector.getsockname()[1]}"]}
+    board = start({"telemetry": telemetry}, telemetry=True)
+    state = json.loads(watcher.wait(ROOT_TOPIC + "state"))
+    assert state["system"]["memory_total"] > 0 and state["heap"]["free"] > 0 and state["uptime"] >= 0
+    line = watcher.wait(ROOT_TOPIC + "telemetry") + "\n"
+    number = parse(line)[2]["seq"]
+    datagram = collector.recv(2000).decode()
+    while parse(datagram)[2]["seq"] < number:
+        datagram = collector.recv(2000).decode()
+    assert datagram == line and parse(line)[1]["device"] == "attic"
+    with board.client() as client:
+        client.login()
+        memory = client.result("sensor.read", name="system")["memory_total"]
+        client.result("telemetry.set", key="enabled", value=False)
+        assert client.result("telemetry.get")["targets"] == []
+    seen = len(watcher.seen)
+    assert json.loads(watcher.wait(ROOT_TOPIC + "state", start=seen))["system"]["memory_total"] == memory
+    watcher.wait(ROOT_TOPIC + "telemetry", start=seen)
+    collector.settimeout(1)
+    with pytest.raises(socket.timeout):
+        while True:
+            collector.recv(2000)
+
+
+def test_the_status_is_what_the_board_is(start, watcher, broker):
+    board = start()
+    assert kept(broker.port)[ROOT_TOPIC + "status"] == "online"
+    board.kill()
+    watcher.wait(ROOT_TOPIC + "status", "offline")
+    assert kept(broker.port)[ROOT_TOPIC + "status"] == "offline"
+
+
+def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):
+    start(rpc=["reboot"])
+    seen = len(watcher.seen)
+    broker_log = len(broker.log.read_text())
+    assert call(watcher, "reboot") is True
+    watcher.wait(ROOT_TOPIC + "status", "offline", seen)
+    watcher.wait(ROOT_TOPIC + "status", "online", seen)
+    client = next(line for line in broker.log.read_text()[broker_log:].splitlines() if "Client xas" in line)
+    assert client.endswith(" disconnected."), client  # in order: the will is not what has said it
+
+
+def test_the_log_goes_out_from_its_level_on(start, watcher):
+    board = start(log="warning", rpc=["no.method"])
+    with board.client() as client:
+        client.login("a wrong one")
+    first = json.loads(watcher.wait(ROOT_TOPIC + "log"))
+    assert first["text"] == "mqtt.rpc: there is no method no.method" and first["level"] == "warning"
+    texts = []
+    while not texts or "wrong answer to a challenge" not in texts[-1]:
+        watcher.wait(ROOT_TOPIC + "log")
+        texts = [json.loads(line)["text"] for line in watcher.payloads(ROOT_TOPIC + "log")]
+    assert len(texts) == 2
+
+
+def test_what_was_logged_before_the_connection_comes_with_it(start, watcher):
+    start(log="info")
+    assert json.loads(watcher.wait(ROOT_TOPIC + "log"))["source"] == "boot"
+
+
+def test_only_named_methods_can_be_called(start, watcher):
+    start(rpc=["ping", "gpio.write", "gpio.read", "config.set"])
+    assert call(watcher, "ping") == "pong"
+    assert call(watcher, "gpio.write", pin=5, value=1) is True
+    assert call(watcher, "gpio.read", pin=5) == 1
+    for method in ("reboot", "auth.challenge", "telemetry.subscribe", "nonsense"):
+        error = call(watcher, method)
+        assert error == {"code": -32001, "message": f"mqtt.rpc does not name {method}"}
+    error = call(watcher, "config.set", key="control.token", value="another token", proof="x")
+    assert (error["code"], error["message"]) == (-32001, "no challenge is open: call auth.challenge first")
+    assert call(watcher, "config.set", key="telemetry.interval_s", value=1).startswith("changed")
+
+
+def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):
+    board = start(rpc=["ping"])
+
+    def answer(payload):
+        seen = len(watcher.seen)
+        watcher.publish(ROOT_TOPIC + "rpc", payload)
+        return json.loads(watcher.wait(ROOT_TOPIC + "rpc/reply", start=seen))
+
+    assert answer("{")["error"]["code"] == -32700
+    assert answer("[]")["error"]["code"] == -32600
+    ping = '{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    assert [one["id"] for one in answer(f"[{ping}, {ping}]")] == [1, 1]
+    watcher.publish(ROOT_TOPIC + "rpc", ping.replace('"id": 1, ', ""))  # a notification: no answer
+    watcher.publish(ROOT_TOPIC + "rpc", '{"jsonrpc": "2.0", "id": 2, "method": "%s"}' % ("x" * 1100))
+    board.wait_for("mqtt: warning: a message of .* was left out")
+    replies = len(watcher.payloads(ROOT_TOPIC + "rpc/reply"))
+    assert call(watcher, "ping") == "pong"
+    assert len(watcher.payloads(ROOT_TOPIC + "rpc/reply")) == replies + 1
+    assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # the connection is still the first
+
+
+def test_a_request_that_the_broker_has_kept_is_left_out(board, start, watcher):
+    watcher.publish(ROOT_TOPIC + "rpc", '{"jsonrpc": "2.0", "id": 1, "method": "reboot"}', retain=True)
+    start(rpc=["reboot", "ping"])
+    board.wait_for("mqtt: warning: a retained request on rpc is left out")
+    assert call(watcher, "ping") == "pong"
+
+
+def test_pins_show_their_real_level(start, watcher, broker):
+    pins = [
+        {"name": "lamp", "pin": 2},
+        {"name": "door", "pin": 3, "mode": "in", "pull": "up"},
+        {"name": "none", "pin": 99},
+    ]
+    board = start(pins=pins)
+    board.wait_for(r"mqtt: error: mqtt.pins.2: invalid pin: one of 0, 1")
+    watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
+    watcher.wait(ROOT_TOPIC + "pin/door", "1")
+    watcher.publish(ROOT_TOPIC + "pin/lamp/set", "1")
+    watcher.wait(ROOT_TOPIC + "pin/lamp", "1")
+    with board.client() as client:
+        assert client.result("gpio.read", pin=2) == 1
+        client.login()
+        seen = len(watcher.seen)
+        client.result("gpio.write", pin=2, value=0)
+        watcher.wait(ROOT_TOPIC + "pin/lamp", "0", seen)
+        client.result("gpio.mode", pin=3, mode="in", pull="down")
+        watcher.wait(ROOT_TOPIC + "pin/door", "0", seen)
+    for name, payload, reason in (
+        ("lamp", "on", "b'on' is neither 0 nor 1"),
+        ("door", "1", "mqtt.pins names no such output"),
+        ("cellar", "1", "mqtt.pins names no such output"),
+    ):
+        seen = len(watcher.seen)
+        watcher.publish(ROOT_TOPIC + f"pin/{name}/set", payload)
+        board.wait_for(f"mqtt: warning: pin/{name}/set: {reason}")
+    assert kept(broker.port, ROOT_TOPIC + "pin/") == {ROOT_TOPIC + "pin/lamp": "0", ROOT_TOPIC + "pin/door": "0"}
+
+
+def test_the_same_value_again_is_told_again(start, watcher):
+    """A switch that somebody has moved in vain has to go back."""
+    start(pins=[{"name": "lamp", "pin": 2}])
+    watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
+    for payload in ("0", "nonsense"):
+        seen = len(watcher.seen)
+        watcher.publish(ROOT_TOPIC + "pin/lamp/set", payload)
+        watcher.wait(ROOT_TOPIC + "pin/lamp", "0", seen)
+
+
+def test_a_broker_that_comes_back_has_everything_again(board, tmp_path):
+    (tmp_path / "broker").mkdir()
+    broker = Mosquitto(tmp_path / "broker")
+    watcher = None
+    try:
+        board.configure(
+            device={"name": "attic"},
+            mqtt={"broker": f"127.0.0.1:{broker.port}", "rpc": ["ping"], "pins": [{"name": "lamp", "pin": 2}]},
+        )
+        board.start()
+        board.wait_for("mqtt: connected to")
+        watcher = Watcher(broker.port)
+        watcher.wait("homeassistant/sensor/+/heap--used/config".replace("+", board_id(board)))
+        before = set(kept(broker.port))
+        watcher.stop()
+        broker.kill()
+        board.wait_for("mqtt: warning: .*:")
+        lines = len(board.output)
+        broker.start()  # it keeps nothing
+        board.wait_for("mqtt: connected to", lines)
+        watcher = Watcher(broker.port)
+        watcher.wait(f"homeassistant/sensor/{board_id(board)}/heap--used/config")
+        assert set(kept(broker.port)) == before
+        assert call(watcher, "ping") == "pong"
+    finally:
+        if watcher:
+            watcher.stop()
+        broker.kill()
+
+
+def board_id(board):
+    with board.client() as client:
+        return "xas" + client.result("info")["id"]
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"tls": True}, r"mqtt: error: start: ValueError: mqtt.certificate: broker.pem: .*"),
+        ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* user or password is wrong"),
+    ],
+)
+def test_what_is_wrong_is_told(board, tmp_path, settings, told):
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "broker" / "passwords").write_text("")
+    broker = Mosquitto(tmp_path / "broker", lines=("allow_anonymous false", f"password_file {tmp_path}/broker/passwords"))
+    try:
+        board.configure(mqtt={"broker": f"127.0.0.1:{broker.port}", **settings})
+        board.start()
+        board.wait_for(told)
+        with board.client() as client:
+            assert client.result("ping") == "pong"
+    finally:
+        broker.kill()
