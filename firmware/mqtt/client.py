@@ -43,7 +43,7 @@ _REFUSALS = (
     "it does not take the client id",
     "it is not ready",
     "user or password is wrong",
-    "the user may not connect",
+    "user, password or client id is not allowed",
 )
 
 
@@ -151,7 +151,7 @@ class MqttClient:
         if not self._tcp:
             self._connect()
         elif self._awaited and self._now >= self._due:
-            self._end("no answer within its time")
+            self._end("the broker has not answered within its time")
         elif self.connected:
             if not self._awaited and self._now - min(self._sent_at, self._heard_at) >= self.keepalive_s // 2:
                 self._send(_PING)
@@ -194,10 +194,12 @@ class MqttClient:
             self._tcp.Close()
 
     def _on_closed(self, tcp, reason):
-        why = self._why or tcp.CloseError
-        if not why:
-            why = "the broker closed the connection" if reason == XClosedReason.ClosedByPeer else "no connection"
-        self._lost(str(why) or repr(why))
+        why = str(self._why or tcp.CloseError or "the connection was closed") or repr(tcp.CloseError)
+        if reason == XClosedReason.Timeout:
+            why = "the broker does not answer"
+        if self._awaited == _CONNACK and not self._why and not self.context:
+            why += " before the broker answered: does it want TLS?"
+        self._lost(why)
 
     def _lost(self, reason):
         pause_s = self._pause_s * (1 + self._random()) / 2
@@ -231,7 +233,7 @@ class MqttClient:
         for message in self._unacked:
             if self._now >= message.due:
                 if message.tries == _TRIES:
-                    self._end("a message is not acknowledged")
+                    self._end("the broker has not acknowledged a message")
                     return
                 self._transmit(message)
 

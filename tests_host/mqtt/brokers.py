@@ -46,11 +46,13 @@ class Broker:
         self.process.kill()
         self.process.wait()
 
-    def pause(self):
+    @contextlib.contextmanager
+    def paused(self):
         self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 class Mosquitto(Broker):
