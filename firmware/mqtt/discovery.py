@@ -1,7 +1,7 @@
 """Tells Home Assistant what the board has: an entity for each reading, pin and the uptime, all of one device.
 
-Each entity has a retained message of its own. So no message is long, what comes later disturbs nothing, and an empty one
-removes what is gone. entities.py makes them; it is loaded while there are some to be sent.
+Each entity has a retained message of its own. So no message is long, what comes later disturbs nothing, and an empty
+message removes what is gone. entities.py makes them; it is loaded while there are some to be sent.
 """
 
 from firmware import borrow, const
@@ -88,7 +88,7 @@ class Discovery:
         """Send one entity; the next one follows when the broker has this one."""
         topic, payload = self._entities.entity(self._mqtt, *self._to_do[0])
         if len(topic) + len(payload.encode()) > _LONGEST:
-            self._app.log.warning("mqtt", f"{topic}: longer than 1 KB")
+            self._app.log.warning("mqtt", f"an entity of more than 1 KB is left out: {topic}")
         elif not self._mqtt.client.publish(topic, payload, 1, True):
             self._timer.Restart(_RETRY_S)
             return

@@ -1,4 +1,4 @@
-"""The pins that the configuration names: their real levels on <base>/pin/<name>, retained; <base>/pin/<name>/set sets one."""
+"""The pins that the configuration names: <base>/pin/<name> has the real level, <base>/pin/<name>/set changes it."""
 
 from firmware.control.jsonrpc import RpcError
 from XAsyncSockets import XTimer

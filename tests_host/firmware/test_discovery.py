@@ -118,7 +118,8 @@ def entities(broker):
 
 def test_the_entities_are_those_that_home_assistant_has_accepted(start, broker):
     start(pins=PINS).settle()
-    announced = entities(broker)
+    announced = {topic: {**one, "o": {"name": one["o"]["name"]}} for topic, one in entities(broker).items()}
+    announced["homeassistant/sensor/xas0123456789abcdef/--uptime/config"]["dev"].pop("sw")  # each version has another
     if os.environ.get("RECORD"):
         RECORDED.write_text(json.dumps(announced, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     assert announced == json.loads(RECORDED.read_text())
@@ -132,7 +133,7 @@ def test_no_packet_is_longer_than_1_kb(start, broker, watcher):
     topics = {one["topic"]: len(one["topic"]) + len(one["payload"].encode()) for one in watcher.seen}
     sizes = [size for topic, size in topics.items() if topic.startswith("ppp")]
     assert max(sizes) <= 1000 and len(sizes) == 6
-    assert [text for text in (entry["text"] for entry in home.log.tail(50)) if text.endswith("longer than 1 KB")]
+    assert [entry for entry in home.log.tail(50) if "more than 1 KB is left out" in entry["text"]]
 
 
 def test_what_is_gone_is_removed_and_what_fails_stays(start, broker):
