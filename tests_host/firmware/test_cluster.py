@@ -17,7 +17,7 @@ from XAsyncSockets import XAsyncSocketsPool
 
 BOARDS = 6
 INTERVAL_S = 0.2
-LONGEST_GAP_S = 15  # the cluster elects new leaders, which takes servers of NATS up to 9 s; and the board's pause
+LONGEST_GAP_S = 20  # new leaders are elected within 9 s, during which a board may try in vain, and pauses
 PATIENCE_S = 25
 OLD = "127.0.0.4"
 
@@ -52,26 +52,38 @@ class Observer:
         self.pool = XAsyncSocketsPool()
         self.clients = []
         self.times = {}  # board: when its states came
-        self.retained = {}  # topic: payload
 
-    def watch(self, server, topics=("boards/+/state", "boards/+/status")):
-        client = MqttClient(self.pool, f"observer-{len(self.clients)}", list, print, self._on_message)
-        client.subscriptions = list(topics)
+    def connect(self, server, topics, on_message):
+        """A client with these subscriptions, which connects from now on."""
+        name = f"observer-{len(self.clients)}"
+        client = MqttClient(self.pool, name, list, lambda reason: print(f"{name}: {reason}"), on_message)
+        client.subscriptions = topics
         client.start(lambda: (server.address, server.port))
         self.clients.append(client)
         return client
 
-    def _on_message(self, topic, payload, retained):
-        if retained:
-            self.retained[topic] = payload
-        elif topic.endswith("state"):
+    def watch(self, server):
+        """Take all states from now on."""
+        return self.connect(server, ["boards/+/state"], self._on_state)
+
+    def _on_state(self, topic, payload, retained):
+        if not retained:
             self.times.setdefault(topic.split("/")[1], []).append(time.monotonic())
 
-    def until(self, condition, limit_s=PATIENCE_S):
+    def kept(self, server, topic, count):
+        """{topic: payload} of what the server has kept, when there is so much of it."""
+        found = {}
+        newcomer = self.connect(server, [topic], lambda topic, payload, _: found.update({topic: payload}))
+        newcomer.second = 0.1  # a subscription that is refused while a leader is elected is tried again after 2 s
+        self.until(lambda: len(found) == count, lambda: f"kept: {sorted(found)}")
+        newcomer.stop()
+        return found
+
+    def until(self, condition, tell=lambda: "it did not come to pass"):
         """Run until the condition holds."""
-        end = time.monotonic() + limit_s
+        end = time.monotonic() + PATIENCE_S
         while not condition():
-            assert time.monotonic() < end, "it did not come to pass"
+            assert time.monotonic() < end, tell()
             self.pool.PollEvents(20)
 
     def all_since(self, moment):
@@ -143,23 +155,18 @@ def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
     hosts.set([server.address for server in servers])
     moved = time.monotonic()
     old.kill()
-    observer.until(lambda: observer.all_since(moved))
-    print("moved", time.monotonic() - moved)
-    counts = [boards_at(server, 1) for server in servers]
-    print(counts)
-    assert sum(counts) == BOARDS and min(counts) > 0
+    observer.until(lambda: observer.all_since(moved + 1))
+    assert [boards_at(server, 1) for server in servers] == [BOARDS / len(servers)] * len(servers)
 
     died = time.monotonic()
     servers[1].kill()
     observer.until(lambda: observer.all_since(died + 1))
-    print("back", time.monotonic() - died, {name: round(observer.longest_gap(name, died), 2) for name in observer.times})
-
-    observer.retained.clear()
-    newcomer = observer.watch(servers[2])
-    try:
-        observer.until(lambda: newcomer.connected and len(observer.retained) == 2 * BOARDS)
-    finally:
-        print("all", time.monotonic() - died, newcomer.connected, sorted(observer.retained))
-    for number in range(BOARDS):
-        assert observer.retained[f"boards/board{number}/status"] == b"online"
-        assert json.loads(observer.retained[f"boards/board{number}/state"])["heap"]["free"] > 0
+    gaps = {name: round(observer.longest_gap(name, died), 1) for name in observer.times}
+    print(f"longest times without a state: {gaps}")
+    assert max(gaps.values()) < LONGEST_GAP_S
+    assert boards_at(servers[0], 1) + boards_at(servers[2], 1) == BOARDS
+    for server in (servers[0], servers[2]):
+        kept = observer.kept(server, "boards/+/status", BOARDS)
+        assert set(kept.values()) == {b"online"}
+        kept = observer.kept(server, "boards/+/state", BOARDS)
+        assert all(json.loads(state)["heap"]["free"] > 0 for state in kept.values())
