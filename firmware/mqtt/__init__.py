@@ -53,7 +53,7 @@ class Mqtt:
         self._turn = sum(app.device.encode())  # boards begin with different ones
         self._make_client(settings)
         telemetry = app.services.get("telemetry")
-        telemetry.listeners.append(self._on_readings)
+        telemetry.listeners.append(self)
         if settings["telemetry"]:
             telemetry.on_line = lambda line: self.publish("telemetry", line.rstrip())
         self._level = _LEVELS.index(settings["log"])
@@ -145,7 +145,7 @@ class Mqtt:
         for function in list(self.when_connected):
             function()
         if self.last_readings:
-            self._on_readings(self.last_readings)
+            self.notify(self.last_readings)
 
     def _on_lost(self, reason):
         self._note_behind()
@@ -160,7 +160,8 @@ class Mqtt:
 
     # --- what is published
 
-    def _on_readings(self, readings):
+    def notify(self, readings):
+        """Publish what the telemetry has read."""
         self.last_readings = readings
         if not self.client.connected:
             return

@@ -31,8 +31,7 @@ class Telemetry:
         self.seq = 0
         self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
-        self._subscribers = None  # loaded for the first of them
-        self.listeners = []  # f(readings)
+        self.listeners = []  # that are notified of the readings
         self.on_line = None  # f(line)
         self.settings = {}
 
@@ -100,7 +99,7 @@ class Telemetry:
     def _load_methods(self):
         from firmware.telemetry.subscribers import Subscribers
 
-        self._subscribers = Subscribers(self._app, self)
+        Subscribers(self._app, self)
 
     # --- measuring
 
@@ -112,16 +111,14 @@ class Telemetry:
         settings = self.settings
         jitter = settings["jitter"] * (2 * self._app.random() - 1)
         self._timer.Restart(settings["interval_s"] * (1 + jitter))
-        if settings["enabled"] or self.listeners or self._subscribers and self._subscribers.sessions:
+        if settings["enabled"] or self.listeners:
             self._app.sensors.sample(self._publish)
 
     def _publish(self, readings):
         if self._socket and (self.settings["enabled"] or self.on_line):
             self._send(readings)
-        for listener in self.listeners:
-            listener(readings)
-        if self._subscribers:
-            self._subscribers.notify(readings)
+        for listener in list(self.listeners):
+            listener.notify(readings)
 
     def _send(self, readings):
         """All readings in one line; what does not fit into a datagram goes into another one."""

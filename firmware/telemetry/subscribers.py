@@ -36,6 +36,8 @@ class Subscribers:
 
     def _subscribe(self, session):
         if session not in self.sessions:
+            if self not in self._telemetry.listeners:
+                self._telemetry.listeners.append(self)
             self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
             self.sessions.append(session)
         return f"a telemetry notification every {self._telemetry.settings['interval_s']} s"
@@ -52,6 +54,7 @@ class Subscribers:
         """Tell them; one that has gone away is one no more."""
         self._forget_closed()
         if not self.sessions:
+            self._telemetry.listeners.remove(self)
             return
         report = {
             "device": self._app.device,

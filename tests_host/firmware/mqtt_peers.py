@@ -16,12 +16,12 @@ from brokers import Mosquitto  # noqa: E402
 class Watcher:
     """Everything that is published at a broker, as it comes: dictionaries with topic, payload, retain and qos."""
 
-    def __init__(self, port):
+    def __init__(self, port, *access):
         if not shutil.which("mosquitto_sub"):
             pytest.skip("no mosquitto_sub: tools/setup/programs.sh peers")
         self.seen = []
-        self._port = str(port)
-        command = ["mosquitto_sub", "-p", self._port, "-q", "1", "-t", "#", "-F", "%j"]
+        self._common = ["-p", str(port), "-q", "1", *access]
+        command = ["mosquitto_sub", *self._common, "-t", "#", "-F", "%j"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -34,7 +34,7 @@ class Watcher:
 
     def payloads(self, topic, start=0):
         """All that was published to a topic, from the message of number `start` on."""
-        return [one.get("payload", "") for one in self.seen[start:] if one["topic"] == topic]
+        return [one.get("payload") or "" for one in self.seen[start:] if one["topic"] == topic]
 
     def wait(self, topic, payload=None, start=0):
         """The first payload of a topic that is so, or any."""
@@ -48,7 +48,7 @@ class Watcher:
         return found[0]
 
     def publish(self, topic, payload, retain=False):
-        command = ["mosquitto_pub", "-p", self._port, "-q", "1", "-t", topic, "-m", payload]
+        command = ["mosquitto_pub", *self._common, "-t", topic, "-m", payload]
         subprocess.run(command + ["-r"] * retain, check=False, stderr=subprocess.DEVNULL, timeout=PATIENCE_S)
 
     def stop(self):

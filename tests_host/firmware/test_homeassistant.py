@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from free_ports import free_port
+
 from tools.homeassistant import HomeAssistant
 
 INSTALLED = os.environ.get("HOMEASSISTANT")

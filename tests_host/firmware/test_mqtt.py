@@ -1,9 +1,12 @@
 """The image at a real mosquitto: status, readings, log, commands, pins. docs/mqtt.md"""
 
 import json
+import re
 import socket
+import subprocess
 
 import pytest
+from image import ROOT
 from influx import parse
 from mqtt_peers import Mosquitto, Watcher, kept
 
@@ -183,8 +186,7 @@ def test_the_same_value_again_is_told_again(start, watcher):
 
 
 def test_a_broker_that_comes_back_has_everything_again(board, tmp_path):
-    (tmp_path / "broker").mkdir()
-    broker = Mosquitto(tmp_path / "broker")
+    broker = own_broker(tmp_path, "allow_anonymous true")
     watcher = None
     try:
         board.configure(
@@ -217,16 +219,20 @@ def board_id(board):
         return "xas" + client.result("info")["id"]
 
 
+def own_broker(folder, *lines):
+    (folder / "broker").mkdir()
+    return Mosquitto(folder / "broker", lines=lines)
+
+
 @pytest.mark.parametrize(
     "settings, told",
     [
         ({"tls": True}, r"mqtt: error: start: ValueError: mqtt.certificate: broker.pem: .*"),
-        ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* the user may not connect, next attempt in 5 minutes"),
+        ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* the user may not connect"),
     ],
 )
 def test_what_is_wrong_is_told(board, tmp_path, settings, told):
-    (tmp_path / "broker").mkdir()
-    broker = Mosquitto(tmp_path / "broker", lines=("allow_anonymous false",))
+    broker = own_broker(tmp_path, "allow_anonymous false")
     try:
         board.configure(mqtt={"broker": f"127.0.0.1:{broker.port}", **settings})
         board.start()
@@ -234,4 +240,58 @@ def test_what_is_wrong_is_told(board, tmp_path, settings, told):
         with board.client() as client:
             assert client.result("ping") == "pong"
     finally:
+        broker.kill()
+
+
+def test_tls_with_the_broker_s_own_certificate(board, tmp_path):
+    keys = ROOT / "tests_host" / "tls"
+    broker = own_broker(
+        tmp_path, "allow_anonymous true", f"certfile {keys}/server.crt", f"keyfile {keys}/server.key"
+    )
+    try:
+        board.write("broker.pem", (keys / "server.crt").read_text())
+        board.configure(mqtt={"broker": f"localhost:{broker.port}", "tls": True})
+        board.start()
+        board.wait_for("mqtt: connected to localhost")
+        lines = len(board.output)
+        board.kill()
+        board.write("broker.pem", (keys / "elsewhere.crt").read_text())
+        board.start()
+        board.wait_for("mqtt: warning: localhost:.*", lines)
+        assert "connected to" not in "".join(board.output[lines:])
+    finally:
+        broker.kill()
+
+
+def test_the_access_rules_of_the_documentation_are_enough(board, tmp_path):
+    page = (ROOT / "docs" / "mqtt.md").read_text()
+    rules = re.findall("^    (pattern .*)", page, re.MULTILINE)
+    assert len(rules) == 4
+    (tmp_path / "acl").write_text("\n".join(["user admin", "topic readwrite #", *rules, ""]))
+    passwords = tmp_path / "passwords"
+    passwords.touch()
+    for user in ("admin", "attic"):
+        subprocess.run(["mosquitto_passwd", "-b", passwords, user, "secret"], check=True, stderr=subprocess.DEVNULL)
+    broker = own_broker(tmp_path, f"password_file {passwords}", f"acl_file {tmp_path}/acl")
+    watcher = None
+    try:
+        watcher = Watcher(broker.port, "-u", "admin", "-P", "secret")
+        watcher.publish("homeassistant/sensor/unix/old--value/config", "{}", retain=True)
+        settings = {"user": "attic", "password": "secret", "client_id": "unix", "rpc": ["ping"]}
+        pins = [{"name": "lamp", "pin": 2}]
+        board.configure(
+            device={"name": "attic"}, mqtt={"broker": f"127.0.0.1:{broker.port}", "pins": pins, **settings}
+        )
+        board.start()
+        watcher.wait(ROOT_TOPIC + "status", "online")
+        watcher.wait("homeassistant/switch/unix/--lamp/config")
+        watcher.wait(ROOT_TOPIC + "state")
+        assert call(watcher, "ping") == "pong"
+        watcher.publish(ROOT_TOPIC + "pin/lamp/set", "1")
+        watcher.wait(ROOT_TOPIC + "pin/lamp", "1")
+        watcher.wait("homeassistant/sensor/unix/old--value/config", "")
+        assert "does not let us" not in board.text
+    finally:
+        if watcher:
+            watcher.stop()
         broker.kill()

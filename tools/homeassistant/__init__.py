@@ -1,5 +1,7 @@
-"""A real Home Assistant on this computer, for tests and to look at: installed into a folder of its own, set up without a
-browser. It needs Python 3.13 and 500 MB."""
+"""A real Home Assistant on this computer, for tests and to look at, set up without a browser.
+
+It needs Python 3.13, and 500 MB in a folder of its own.
+"""
 
 import json
 import re
@@ -139,7 +141,8 @@ class HomeAssistant:
 
     def device(self, entity, attribute):
         """An attribute of the device that an entity belongs to."""
-        return self.request("/api/template", {"template": "{{ device_attr('%s', '%s') }}" % (entity, attribute)})
+        template = "{{ device_attr(" + f"{entity!r}, {attribute!r}" + ") }}"
+        return self.request("/api/template", {"template": template})
 
     def complaints(self):
         """The warnings and errors of its MQTT integration."""
