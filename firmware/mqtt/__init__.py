@@ -40,6 +40,7 @@ class Mqtt:
         self._behind = 0  # the uptime of the first line of the log that is not sent, or None
         self._told = None  # why there is no connection
         self._clock_due = 0
+        self._turn = 0  # of the broker's addresses, where its name has several
 
     # --- the service
 
@@ -49,6 +50,7 @@ class Mqtt:
         settings = self.settings = app.config["mqtt"]
         self.id = settings["client_id"] or "xas" + app.board.unique_id()
         self._base = (settings["base"] or "boards/" + app.device) + "/"
+        self._turn = sum(app.device.encode())  # boards begin with different ones
         self._make_client(settings)
         telemetry = app.services.get("telemetry")
         telemetry.listeners.append(self)
@@ -116,7 +118,8 @@ class Mqtt:
                 self._tell("the clock is not set, and no certificate can be checked without: network.ntp sets it")
             return None
         host, _, port = settings["broker"].partition(":")
-        address = self.app.names.address(host)
+        self._turn += 1
+        address = self.app.names.address(host, self._turn)
         return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
 
     def _tell(self, reason):

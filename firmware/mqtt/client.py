@@ -36,6 +36,7 @@ _TRIES = const(5)  # of a message with QoS 1, in one connection
 _FIRST_PAUSE_S = const(1)  # before the next connection; twice as long each time
 _LONGEST_PAUSE_S = const(60)
 _REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
+_SUBSCRIBE_AGAIN_S = const(20)  # after a refusal: a cluster may be electing its leader
 _WAITING_BYTES = const(4096)  # that the network may be behind with; states beyond that are dropped
 
 _REFUSALS = (
@@ -100,7 +101,8 @@ class MqttClient:
         self._now = self._sent_at = self._heard_at = 0  # in ticks of a second
         self._awaited = self._due = 0  # kind of the answer that must come by then
         self._why = None  # we end the connection
-        self._identifier = 0
+        self._identifier = self._asked_as = 0
+        self._asked = ()  # the subscriptions that the broker has not accepted yet
         self._unacked = []  # type: list[_Message]
         self._kind = self._size = self._shift = 0  # of the packet that is being received
 
@@ -153,7 +155,9 @@ class MqttClient:
         elif self._awaited and self._now >= self._due:
             self._end("the broker has not answered within its time")
         elif self.connected:
-            if not self._awaited and self._now - min(self._sent_at, self._heard_at) >= self.keepalive_s // 2:
+            if self._asked and not self._awaited and self._now >= self._due:
+                self._subscribe(self._asked)
+            elif not self._awaited and self._now - min(self._sent_at, self._heard_at) >= self.keepalive_s // 2:
                 self._send(_PING)
                 self._await(_PINGRESP, self.keepalive_s)
             self._send_again()
@@ -288,7 +292,7 @@ class MqttClient:
         if kind == self._awaited:
             if kind == _CONNACK and len(body) == 2:
                 return self._on_connack(body[1])
-            if kind == _SUBACK and len(body) == 2 + len(self.subscriptions):
+            if kind == _SUBACK and len(body) == 2 + len(self._asked):
                 return self._on_suback(body)
             if kind == _PINGRESP and not body:
                 self._awaited = 0
@@ -306,20 +310,28 @@ class MqttClient:
             reason = _REFUSALS[code - 1] if code <= len(_REFUSALS) else "code %d" % code
             return "the broker refuses: " + reason + (", next attempt in 5 minutes" if self._refused else "")
         self._pause_s = _FIRST_PAUSE_S
+        self._asked = ()
         if self.subscriptions:
-            self._send(subscribe(self._new_identifier(), self.subscriptions))
-            self._await(_SUBACK, _ANSWER_S)
+            self._subscribe(self.subscriptions)
         else:
             self._ready()
         return None
 
+    def _subscribe(self, topics):
+        self._asked = topics
+        self._asked_as = self._new_identifier()
+        self._send(subscribe(self._asked_as, topics))
+        self._await(_SUBACK, _ANSWER_S)
+
     def _on_suback(self, body):
-        if int.from_bytes(body[:2], "big") != self._identifier:
+        if int.from_bytes(body[:2], "big") != self._asked_as:
             return "an answer to a subscription that was not asked for"
-        for topic, code in zip(self.subscriptions, body[2:]):
-            if code > 1:
+        self._asked = [topic for topic, code in zip(self._asked, body[2:]) if code > 1]
+        self._await(0, _SUBSCRIBE_AGAIN_S)
+        if not self.connected:
+            for topic in self._asked:
                 self._warn("the broker does not let us subscribe to " + topic)
-        self._ready()
+            self._ready()
         return None
 
     def _ready(self):

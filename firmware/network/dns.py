@@ -18,12 +18,11 @@ def question(mark, host):
 
 
 def parse(datagram, mark):
-    """(address, seconds it is good for) in the answer to `mark`'s question, (None, 0) if it has none.
-
-    None for what is no answer to it.
-    """
+    """(addresses, seconds they are good for) in the answer to `mark`'s question; None for what is no answer to it."""
     if len(datagram) < _HEADER or datagram[:2] != mark or not datagram[2] & _IS_ANSWER:
         return None
+    found = []
+    life_s = 0
     try:
         at = _HEADER
         for _ in range(_number(datagram, 4, 2)):
@@ -32,12 +31,12 @@ def parse(datagram, mark):
             at = _skip_name(datagram, at)
             length = _number(datagram, at + 8, 2)
             if datagram[at : at + 2] + bytes((datagram[at + 2] & 0x7F, datagram[at + 3])) == _A_IN and length == 4:
-                address = ".".join(str(datagram[at + 10 + index]) for index in range(4))
-                return address, _number(datagram, at + 4, 4)
+                found.append(".".join(str(datagram[at + 10 + index]) for index in range(4)))
+                life_s = _number(datagram, at + 4, 4)
             at += 10 + length
     except IndexError:  # it is cut off
         pass
-    return None, 0
+    return found, life_s
 
 
 def _number(datagram, at, size):

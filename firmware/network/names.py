@@ -32,20 +32,22 @@ class Names:
         self.is_alone = False  # in a network of the board's own, which leads nowhere
         self._known = {}
 
-    def address(self, host):
+    def address(self, host, turn=0):
         """The address of `host`, at once; None while it is not known, which begins to look it up.
 
-        Where only the port can look names up, that is the name itself.
+        Where it has several, `turn`, any number, chooses. On a computer it is the name itself, or one of its addresses.
         """
-        if is_address(host) or not hasattr(self.network, "ipconfig"):
+        if is_address(host):
             return host
+        if not hasattr(self.network, "ipconfig"):
+            return self.network.address(host, turn)
         name = self._known.get(host)
         if name is None:
             if len(self._known) >= _MOST:
                 self._forget()
             name = self._known[host] = _Name(self, host)
         name.look_up()
-        return name.address
+        return name.addresses[turn % len(name.addresses)] if name.addresses else None
 
     def network_up(self, connection):
         """Another network may have other answers, or one where there was none."""
@@ -66,7 +68,7 @@ class _Name:
     """A host name, what is known of it, and the question that is on its way."""
 
     def __init__(self, names, host):
-        self.address = None
+        self.addresses = ()
         self._names = names
         self._host = host
         self._believed_until = 0  # uptime
@@ -125,17 +127,17 @@ class _Name:
         found = self._dns.parse(bytes(datagram), self._mark)
         if not found:
             return
-        address, life_s = found
-        if address is None:
+        addresses, life_s = found
+        if not addresses:
             self._fail("unknown")
             return
-        self.address = address
+        self.addresses = addresses
         self._pause_s = _PAUSE_S
         self._reason = None
         self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
 
     def _fail(self, reason):
-        """Go on with the address that was good, if there was one: a name server may be silent for a while."""
+        """Go on with the addresses that were good, if there were any: a name server may be silent for a while."""
         if reason != self._reason:  # once, not for ever
             self._reason = reason
             self._names.log.warning("names", f"{self._host}: {reason}")

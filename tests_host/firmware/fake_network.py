@@ -84,6 +84,10 @@ class FakeNetwork:
     def hostname(self, name):
         self.calls.append(("hostname", name))
 
+    def address(self, host, turn):
+        """As a computer's: whoever connects looks the name up."""
+        return host
+
     def called(self, name):
         return [call for call in self.calls if call[0] == name]
 

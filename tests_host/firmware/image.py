@@ -126,6 +126,8 @@ class Client:
 class BoardProcess:
     """The firmware as a process, in a folder that is the board's filesystem."""
 
+    command = [IMAGE, "-m", "firmware"]
+
     def __init__(self, folder):
         self.folder = folder
         self.output = []
@@ -146,7 +148,7 @@ class BoardProcess:
         if not (self.folder / "config.json").exists():
             self.configure()
         self._process = subprocess.Popen(
-            [IMAGE, "-m", "firmware"],
+            self.command,
             cwd=self.folder,
             env=image_environment(),
             stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 
+import network as unix_network
 import pytest
 from fakes import Bench
 from image import PATIENCE_S, until
@@ -36,12 +37,13 @@ def test_the_question_is_that_of_the_specification():
 
 
 @pytest.mark.parametrize("datagram, found", [
-    (answer(ASKED, record("192.0.2.7")), ("192.0.2.7", LIFE_S)),
-    (answer(ASKED, record(data=ALIAS, kind=5), record("192.0.2.8", name=ALIAS)), ("192.0.2.8", LIFE_S)),
-    (answer(ASKED, record("192.0.2.9", family=0x8001)), ("192.0.2.9", LIFE_S)),
-    (answer(ASKED, record(data=bytes(16), kind=28)), (None, 0)),
-    (answer(ASKED, flags=0x8183), (None, 0)),
-    (answer(ASKED, record("192.0.2.7"))[:-1], (None, 0)),
+    (answer(ASKED, record("192.0.2.7")), (["192.0.2.7"], LIFE_S)),
+    (answer(ASKED, record(data=ALIAS, kind=5), record("192.0.2.8", name=ALIAS)), (["192.0.2.8"], LIFE_S)),
+    (answer(ASKED, record("192.0.2.9", family=0x8001)), (["192.0.2.9"], LIFE_S)),
+    (answer(ASKED, record("192.0.2.7"), record("192.0.2.8")), (["192.0.2.7", "192.0.2.8"], LIFE_S)),
+    (answer(ASKED, record(data=bytes(16), kind=28)), ([], 0)),
+    (answer(ASKED, flags=0x8183), ([], 0)),
+    (answer(ASKED, record("192.0.2.7"))[:-1], ([], 0)),
     (b"\x43\x21" + answer(ASKED, record("192.0.2.7"))[2:], None),
     (ASKED, None),
     (b"", None),
@@ -59,7 +61,7 @@ def test_nonsense_is_no_address_and_raises_nothing():
             if datagram:
                 datagram[source.randrange(len(datagram))] = source.randrange(256)
         found = dns.parse(bytes(datagram), MARK)
-        assert found is None or found[0] is None or found[0].count(".") == 3
+        assert found is None or all(address.count(".") == 3 for address in found[0])
 
 
 class Network:
@@ -129,6 +131,12 @@ def test_a_name_is_known_once_the_server_has_answered(resolver):
     resolver.serve(record("192.0.2.7"))
     assert resolver.names.address(HOST) == "192.0.2.7"
     assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
+
+
+def test_each_address_of_a_name_has_its_turn(resolver):
+    resolver.names.address(HOST, 4)
+    resolver.serve(record("192.0.2.7"), record(data=ALIAS, kind=5), record("192.0.2.8"), record("192.0.2.9"))
+    assert [resolver.names.address(HOST, turn)[-1] for turn in range(5)] == list("78978")
 
 
 def test_an_address_is_its_own(resolver):
@@ -268,8 +276,10 @@ def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch, name):
 
 
 def test_where_only_the_system_can_look_names_up_it_does(resolver):
-    resolver.names.network = object()
+    resolver.names.network = unix_network
     assert resolver.names.address(HOST) == HOST
+    assert resolver.names.address("localhost", 1) == "127.0.0.1"
+    assert resolver.names.address("no.such.name.invalid", 1) == "no.such.name.invalid"
 
 
 def test_names_are_not_remembered_without_end(resolver):

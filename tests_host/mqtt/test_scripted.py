@@ -2,7 +2,19 @@
 import time
 
 import pytest
-from scripted import CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, Scripted, message, packet
+from scripted import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBLISH,
+    SUBSCRIBE,
+    Scripted,
+    message,
+    packet,
+)
 
 
 @pytest.fixture
@@ -108,15 +120,24 @@ def test_a_wrong_answer_to_the_subscription(drive, peer):
         one.wait('lost')
 
 
-def test_a_subscription_that_is_refused_is_told(drive, peer):
-    one = drive(peer.port, subscriptions=['a', 'b'])
+def test_a_subscription_that_is_refused_is_told_and_asked_for_again(drive, peer):
+    one = drive(peer.port, subscriptions=['a', 'b'], second=0.02)
     connection = peer.accept()
     connection.expect(CONNECT)
     connection.send(CONNACK)
-    connection.packet()
-    connection.send(b'\x90\4\0\1\x80\0')
+    _, body = connection.expect(SUBSCRIBE)
+    connection.send(packet(0x90, body[:2] + b'\x80\0'))
     assert one.wait('warning') == ['the broker does not let us subscribe to a']
     one.wait('connected')
+    for code in b'\x80\1':
+        assert one.publish('between', '', 1)
+        _, body = connection.expect(PUBLISH)
+        connection.send(packet(PUBACK << 4, body[-2:]))
+        _, body = connection.expect(SUBSCRIBE)
+        assert body[2:] == b'\0\1a\1'
+        connection.send(packet(0x90, body[:2] + bytes([code])))
+    connection.send(message('a', b'comes'))
+    assert one.wait('message') == ['a', 'comes', False]
 
 
 def test_a_message_that_is_too_long_is_left_out(drive, peer):

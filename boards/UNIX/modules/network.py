@@ -5,6 +5,7 @@ environment variable BOARD_WIFI the board has simulated Wi-Fi instead (simulated
 """
 
 import os
+import socket
 import struct
 
 _ROUTES = "/proc/net/route"
@@ -30,6 +31,18 @@ def country(code=None):
     if code is None:
         return _country
     _country = code
+
+
+def address(host, turn):
+    """One of the addresses of the name `host`; with turn 0 the name itself, which the one who connects looks up."""
+    if not turn:
+        return host
+    try:
+        found = socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        return host  # connecting to it says why
+    packed = found[turn % len(found)][-1]
+    return packed[0] if isinstance(packed, tuple) else ".".join(str(byte) for byte in packed[4:8])
 
 
 def _dotted(number):

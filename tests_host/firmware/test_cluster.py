@@ -1,0 +1,172 @@
+"""One mosquitto becomes a cluster of three servers of NATS, and one of them dies: no board is touched.
+
+The boards know one name, broker.test. Its addresses are in a hosts file of their own, at the place of /etc/hosts.
+"""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from image import BoardProcess
+
+from firmware.mqtt.client import MqttClient
+from tools.fleet import brokers
+from XAsyncSockets import XAsyncSocketsPool
+
+BOARDS = 6
+INTERVAL_S = 0.2
+LONGEST_GAP_S = 20  # new leaders are elected within 9 s, during which a board may try in vain, and pauses
+PATIENCE_S = 25
+OLD = "127.0.0.4"
+
+NAMESPACE = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() else [])
+WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
+
+
+def missing():
+    """Why the test cannot run here, or None."""
+    for program in ("mosquitto", "nats-server"):
+        if not brokers.find(program):
+            return f"no {program}: tools/setup/programs.sh peers"
+    if subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode:
+        return "no mount namespace may be made here"
+    return None
+
+
+class Hosts:
+    """The addresses that the boards find under the broker's name."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def set(self, addresses):
+        self.path.write_text("".join(f"{address} broker.test\n" for address in addresses))
+
+
+class Observer:
+    """A client at each of the servers, which together see all that the boards publish."""
+
+    def __init__(self):
+        self.pool = XAsyncSocketsPool()
+        self.clients = []
+        self.times = {}  # board: when its states came
+
+    def connect(self, server, topics, on_message):
+        """A client with these subscriptions, which connects from now on."""
+        name = f"observer-{len(self.clients)}"
+        client = MqttClient(self.pool, name, list, lambda reason: print(f"{name}: {reason}"), on_message)
+        client.subscriptions = topics
+        client.start(lambda: (server.address, server.port))
+        self.clients.append(client)
+        return client
+
+    def watch(self, server):
+        """Take all states from now on."""
+        return self.connect(server, ["boards/+/state"], self._on_state)
+
+    def _on_state(self, topic, payload, retained):
+        if not retained:
+            self.times.setdefault(topic.split("/")[1], []).append(time.monotonic())
+
+    def kept(self, server, topic, count):
+        """{topic: payload} of what the server has kept, when there is so much of it."""
+        found = {}
+        newcomer = self.connect(server, [topic], lambda topic, payload, _: found.update({topic: payload}))
+        newcomer.second = 0.1  # a subscription that is refused while a leader is elected is tried again after 2 s
+        self.until(lambda: len(found) == count, lambda: f"kept: {sorted(found)}")
+        newcomer.stop()
+        return found
+
+    def until(self, condition, tell=lambda: "it did not come to pass"):
+        """Run until the condition holds."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, tell()
+            self.pool.PollEvents(20)
+
+    def all_since(self, moment):
+        """True where each board's state has come since then."""
+        return len(self.times) == BOARDS and all(times[-1] > moment for times in self.times.values())
+
+    def longest_gap(self, board, start):
+        """The longest time without a state, from `start` to the board's last one."""
+        times = [start, *(moment for moment in self.times[board] if moment > start)]
+        return max(late - early for early, late in zip(times, times[1:]))
+
+    def close(self):
+        for client in self.clients:
+            client.stop()
+        self.pool.StopWaitEvents()
+
+
+def boards_at(server, observers):
+    """How many boards are connected to the server, by the system's own table."""
+    host = "".join(f"{int(part):02X}" for part in reversed(server.address.split(".")))
+    local = f"{host}:{server.port:04X}"
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table]
+    return sum(row[1] == local and row[3] == "01" for row in rows) - observers
+
+
+@pytest.fixture
+def started():
+    """What ends with the test: it has end(), kill() or close()."""
+    things = []
+    yield things
+    for thing in things:
+        for end in ("end", "kill", "close"):
+            if hasattr(thing, end):
+                getattr(thing, end)()
+                break
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
+    servers = brokers.nats_cluster(tmp_path)
+    (old,) = brokers.mosquitto(tmp_path, OLD, servers[0].port)
+    observer = Observer()
+    started += [observer, *servers, old]
+    old.start().wait()
+    observer.watch(old)
+    hosts = Hosts(tmp_path / "hosts")
+    hosts.set([OLD])
+    boards = []
+    for number in range(BOARDS):
+        folder = tmp_path / f"board{number}"
+        folder.mkdir()
+        board = BoardProcess(folder)
+        board.command = [*NAMESPACE, "sh", "-c", WITH_HOSTS, str(hosts.path), *BoardProcess.command]
+        board.configure(
+            device={"name": f"board{number}"},
+            mqtt={"broker": f"broker.test:{old.port}", "client_id": f"board{number}", "discovery": False},
+            telemetry={"interval_s": INTERVAL_S, "enabled": False},
+        )
+        started.append(board)
+        boards.append(board.start())
+    for server in servers:
+        server.start()
+    observer.until(lambda: observer.all_since(0))
+
+    for server in servers:
+        observer.watch(server.wait())
+    observer.until(lambda: all(client.connected for client in observer.clients))
+    hosts.set([server.address for server in servers])
+    moved = time.monotonic()
+    old.kill()
+    observer.until(lambda: observer.all_since(moved + 1))
+    assert [boards_at(server, 1) for server in servers] == [BOARDS / len(servers)] * len(servers)
+
+    died = time.monotonic()
+    servers[1].kill()
+    observer.until(lambda: observer.all_since(died + 1))
+    gaps = {name: round(observer.longest_gap(name, died), 1) for name in observer.times}
+    print(f"longest times without a state: {gaps}")
+    assert max(gaps.values()) < LONGEST_GAP_S
+    assert boards_at(servers[0], 1) + boards_at(servers[2], 1) == BOARDS
+    for server in (servers[0], servers[2]):
+        kept = observer.kept(server, "boards/+/status", BOARDS)
+        assert set(kept.values()) == {b"online"}
+        kept = observer.kept(server, "boards/+/state", BOARDS)
+        assert all(json.loads(state)["heap"]["free"] > 0 for state in kept.values())
