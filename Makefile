@@ -33,7 +33,7 @@ FUZZ_SECONDS ?= 60
 # Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 
-.PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
+.PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
 .NOTPARALLEL:
 
 # Each target has its group and its text in a comment: ## group: text.
@@ -58,6 +58,12 @@ test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run ev
 test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
+
+# The type check of one port, and the tests that tools/check.py chooses.
+check: $(IMAGE) build/venv/installed build/typings/installed ## test: in a minute: lint, and the tests of what changed (SINCE=commit)
+	@$(VENV)/ruff check
+	@MYPYPATH=build/typings/unix $(VENV)/mypy --custom-typeshed-dir build/typings/unix --cache-dir build/cache/mypy-unix
+	@MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=none $(VENV)/python -m tools.check --jobs $(TEST_JOBS) $(if $(SINCE),--since $(SINCE))
 
 tools: build/venv/tools ## board: install the packages for build/venv/bin/python tools/board (docs/tools.md)
 

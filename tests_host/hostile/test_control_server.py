@@ -8,27 +8,15 @@ clock of the test's own.
 
 import base64
 import hashlib
-import importlib.util
 import json
 import socket
 import ssl
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, proof
 
-TOOL_TESTS = Path(__file__).resolve().parents[1] / "tools"
-if str(TOOL_TESTS) not in sys.path:
-    sys.path.append(str(TOOL_TESTS))
-_spec = importlib.util.spec_from_file_location("tool_fixtures", TOOL_TESTS / "conftest.py")
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-tool, board = _fixtures.tool, _fixtures.board
-
-from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, proof  # noqa: E402
-
-from tools.board.client import ControlClient  # noqa: E402
+from tools.board.client import ControlClient
 
 TOKEN = QUIET["control"]["token"]
 OTHER_TOKEN = "a token of the attacker"
