@@ -23,6 +23,7 @@ OTHER_TOKEN = "a token of the attacker"
 DENIED, TOO_MANY_REQUESTS, TOO_MANY_CLIENTS, NOT_JSON = -32001, -32002, -32003, -32700
 PLACES = 4
 HOLD_S = 20  # that an address may hold a place which others want
+ATTACK_S = 4
 
 
 # --- places
@@ -108,15 +109,15 @@ def test_four_addresses_that_come_anew_keep_nobody_out_for_long(board):
     served = None
     with Attacker(board.port, 2, 3, 4, 5) as attacker:
         held = {address: attacker.connect(address) for address in attacker.addresses}
-        while time.monotonic() - start < HOLD_S + 2:
+        while served is None:
+            assert time.monotonic() - start < HOLD_S + PATIENCE_S
             for address in attacker.addresses:
                 held[address].close()
                 held[address] = attacker.connect(address)
-                for _ in range(5):
-                    if served is None and is_served(board.port):
-                        served = time.monotonic() - start
-                    time.sleep(0.2)
-        print(f"4 addresses, {attacker.tries} connections: the owner was kept out for at most {served or HOLD_S:.0f} s")
+                time.sleep(0.1)
+                if served is None and is_served(board.port):
+                    served = time.monotonic() - start
+        print(f"4 addresses, {attacker.tries} connections: the owner was kept out for {served:.0f} s")
         for _ in range(5):  # their time is over: from now on he comes in at once
             for address in attacker.addresses:
                 attacker.connect(address)
@@ -175,7 +176,7 @@ def test_guesses_from_many_addresses_are_few_and_cost_the_owner_ten_seconds(boar
     addresses = [loopback(number) for number in range(10, 60)]
     start = time.monotonic()
     guessed = tried = 0
-    while time.monotonic() - start < 12:
+    while time.monotonic() - start < ATTACK_S:
         for address in addresses:
             try:
                 with Client(board.port, source=address) as client:
@@ -186,14 +187,14 @@ def test_guesses_from_many_addresses_are_few_and_cost_the_owner_ten_seconds(boar
                         guessed += "wrong token" in client.error("auth.login", response=guess)["message"]
             except (OSError, ValueError):
                 pass
-    print(f"{tried} tries from {len(addresses)} addresses in 12 s: {guessed} guesses were looked at")
-    # 32 addresses at once, those again after 1, 2, 4 and 8 s; then who waits out the 10 s, on a place.
-    assert 32 <= guessed <= 32 * 4 + PLACES
+    print(f"{tried} tries from {len(addresses)} addresses in {ATTACK_S} s: {guessed} guesses were looked at")
+    # 32 addresses at once, and again after 1 and 2 s more.
+    assert 32 <= guessed <= 32 * 3
     start = time.monotonic()
     with ControlClient(f"127.0.0.1:{board.port}", TOKEN, 20) as owner:
         assert owner.call("gpio.write", {"pin": 2, "value": 1}) is True
     waited = time.monotonic() - start
-    assert 9 < waited < 15
+    assert 9 < waited < 10 + PATIENCE_S
     print(f"the owner waited {waited:.1f} s")
 
 
