@@ -32,6 +32,8 @@ FUZZ_SECONDS ?= 60
 
 # Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
+# Without stored bytecode each of the tests' thousands of Python processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
 .NOTPARALLEL:

@@ -78,7 +78,7 @@ def _cpython(network):
     path = [ROOT / 'lib', HERE, HERE / 'contract']
     return Interpreter('cpython', [sys.executable, '-s'], {
         'PYTHONPATH': os.pathsep.join(map(str, path)),
-        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python')}, network)
+        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python'), 'PYTHONDONTWRITEBYTECODE': ''}, network)
 
 
 def _micropython(name, binary, network, advice):

@@ -327,7 +327,8 @@ def test_discover_finds_out_that_a_board_speaks_tls(board, tmp_path):
     assert (about["kind"], about["tls"]) == ("UNIX", True)
 
 
-def test_discover_makes_nothing_of_what_is_no_board():
+def test_discover_makes_nothing_of_what_is_no_board(monkeypatch):
+    monkeypatch.setattr(watch, "_ASK_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert ask("127.0.0.1", listener.getsockname()[1]) == {}
     assert ask("127.0.0.1", free_port()) == {}
