@@ -111,15 +111,15 @@ def test_four_addresses_that_come_anew_keep_nobody_out_for_long(board):
     served = None
     with Attacker(board.port, 2, 3, 4, 5) as attacker:
         held = {address: attacker.connect(address) for address in attacker.addresses}
-        while time.monotonic() - start < HOLD_S + 1:
+        while time.monotonic() - start < HOLD_S + 2:
             for address in attacker.addresses:
                 held[address].close()
                 held[address] = attacker.connect(address)
-                if served is None and is_served(board.port):
-                    served = time.monotonic() - start
-                time.sleep(0.2)
+                for _ in range(5):
+                    if served is None and is_served(board.port):
+                        served = time.monotonic() - start
+                    time.sleep(0.2)
         print(f"4 addresses, {attacker.tries} connections: the owner was kept out for at most {served or HOLD_S:.0f} s")
-        serve(board.port, PATIENCE_S)
         for _ in range(5):  # their time is over: from now on the owner is served at once
             for address in attacker.addresses:
                 attacker.connect(address)

@@ -12,6 +12,7 @@ from free_ports import free_port
 from image import PATIENCE_S, QUIET, ROOT, until
 
 from firmware import VERSION
+from tools.board import watch
 from tools.board.certificate import make
 from tools.board.watch import ask
 
