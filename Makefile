@@ -22,7 +22,7 @@ PROGRAMS := build/programs.python+compiler
 endif
 
 # The number of processes for the tests on this computer. Most tests wait most of the time.
-TEST_JOBS ?= 2
+TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 # The folder with the files of the board on this computer.
 DISK ?= build/disk
@@ -57,9 +57,9 @@ run: $(IMAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=buil
 # The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
+test-host: $(IMAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
-	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
+	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 # The type check of one port, and the tests that tools/check.py chooses.
 check: $(IMAGE) build/venv/installed build/typings/installed ## test: in a minute: lint, and the tests of what changed (SINCE=commit)

@@ -90,7 +90,7 @@ def main(words):
         return 0
     os.environ["CHECK_SECONDS"] = str(options.seconds)
     os.environ["CHECK_FIRST"] = " ".join(path for path in paths if path.startswith("tests_host/"))
-    return pytest.main(["-q", "-n", options.jobs, "-p", "tools.check", *tests])
+    return pytest.main(["-q", "-n", options.jobs, "--dist", "loadgroup", "-p", "tools.check", *tests])
 
 
 # --- the plugin, in the processes that pytest starts
@@ -101,7 +101,7 @@ _end = None
 def pytest_collection_modifyitems(config, items):
     """Changed test files first, then the fastest tests. A new one counts as fast."""
     global _end
-    _end = time.monotonic() + int(os.environ["CHECK_SECONDS"])
+    _end = time.monotonic() + float(os.environ["CHECK_SECONDS"])
     config.check_times = config.cache.get("check/times", {})
     first = os.environ["CHECK_FIRST"].split()
     items.sort(key=lambda item: (item.nodeid.split("::")[0] not in first, config.check_times.get(item.nodeid, 0)))
