@@ -22,7 +22,7 @@ PROGRAMS := build/programs.python+compiler
 endif
 
 # The number of processes for the tests on this computer. Most tests wait most of the time.
-TEST_JOBS ?= 2
+TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 # The folder with the files of the board on this computer.
 DISK ?= build/disk
@@ -35,8 +35,10 @@ FUZZ_SECONDS ?= 60
 
 # Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
+# Without stored bytecode each of the tests' thousands of Python processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-host tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
+.PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
 .NOTPARALLEL:
 
 # Each target has its group and its text in a comment: ## group: text.
@@ -58,9 +60,15 @@ run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer, until Ctrl-C (D
 # The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=2)
+test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
-	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
+	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+# The type check of one port, and the tests that tools/check.py chooses.
+check: $(IMAGE) build/venv/installed build/typings/installed ## test: in a minute: lint, and the tests of what changed (SINCE=commit)
+	@$(VENV)/ruff check
+	@MYPYPATH=build/typings/unix $(VENV)/mypy --custom-typeshed-dir build/typings/unix --cache-dir build/cache/mypy-unix
+	@MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=none $(VENV)/python -m tools.check --jobs $(TEST_JOBS) $(if $(SINCE),--since $(SINCE))
 
 tools: build/venv/tools ## board: install the packages for build/venv/bin/python tools/board (docs/tools.md)
 

@@ -20,14 +20,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import networks
 import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+# What tests of every folder import: the library, the firmware, the tools, and each other's helpers.
+for folder in ('lib', '', 'boards/UNIX/modules', 'tests_host/firmware', 'tests_host/tools'):
+    sys.path.append(str(ROOT / folder))
+
+import networks  # noqa: E402
+from fixtures import board, collector, own_time, serial_board, terminal, tool  # noqa: E402, F401
 
 # Under a name of its own, for the tests here that import it: other folders have a conftest, too.
 sys.modules['host_conftest'] = sys.modules[__name__]
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 TIME_LIMIT_SEC = 30     # of one test; a module may set its own, TIME_LIMIT_SEC = ..., and name its INTERPRETERS = ...
 
 EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
@@ -71,7 +78,7 @@ def _cpython(network):
     path = [ROOT / 'lib', HERE, HERE / 'contract']
     return Interpreter('cpython', [sys.executable, '-s'], {
         'PYTHONPATH': os.pathsep.join(map(str, path)),
-        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python')}, network)
+        'PYTHONPYCACHEPREFIX': str(ROOT / 'build' / 'cache' / 'python'), 'PYTHONDONTWRITEBYTECODE': ''}, network)
 
 
 def _micropython(name, binary, network, advice):

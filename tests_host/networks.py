@@ -12,10 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+from tools.emulator import network
 
-from tools.emulator import network  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 TAP = 'tap0'
 PEER_IP, OWN_IP = '10.99.0.1', '10.99.0.2'   # as boards/UNIX_ESP32/esp32_sockets/host_network.c has them

@@ -6,7 +6,6 @@ import inspect
 import re
 import socket
 import ssl
-import sys
 import time
 from pathlib import Path
 
@@ -14,14 +13,12 @@ import pytest
 from free_ports import free_port
 from program import PATIENCE_SEC, Program, receive
 
+import XAsyncSockets as library
+
 HERE = Path(__file__).resolve().parent
 PAGES = [HERE.parent / 'docs' / name for name in ('library.md', 'porting.md')]
 BLOCK = re.compile(r'(?:<!-- runnable: ([a-z ]+) -->\n)?```python\n(.*?)```', re.DOTALL)
 TLS_DIR = HERE / 'tls'
-
-sys.path.insert(0, str(HERE.parent / 'lib'))
-
-import XAsyncSockets as library  # noqa: E402
 
 programs = {mark: source for page in PAGES for mark, source in BLOCK.findall(page.read_text(encoding='utf-8'))}
 

@@ -34,6 +34,16 @@ def test_a_board_that_does_not_fit(words, said):
     assert failed and said in errors
 
 
+def test_python_stores_its_bytecode_below_build():
+    """Where the environment says not to, a Python process takes five times as long to start."""
+    words = ["make", "--no-print-directory", "--eval", "show: ; @env", "show"]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("PYTHON"))
+    assert seen["PYTHONPYCACHEPREFIX"] == str(ROOT / "build" / "cache" / "python")
+    assert "PYTHONDONTWRITEBYTECODE" not in seen
+
+
 def test_help_has_every_target_once_in_a_group():
     makefiles = [ROOT / "Makefile", *ROOT.glob("boards/*.mk"), *ROOT.glob("tools/**/*.mk")]
     text = "".join(makefile.read_text() for makefile in makefiles)

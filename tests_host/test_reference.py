@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import XAsyncSockets as library
+
 ROOT = Path(__file__).resolve().parent.parent
 LIB = ROOT / 'lib'
-
-sys.path.insert(0, str(LIB))
-
-import XAsyncSockets as library  # noqa: E402
 
 
 def generator(library_path=None):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT))
+from tools import release
 
-from tools import release  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 LOG = "# Changes\n\n## {0}\n\n- A change.\n\n## 0.0.1\n\n- An older one.\n"
 

@@ -1,18 +1,16 @@
 """Python packages: each in one version, and with the hashes of its files, so that pip takes no other ones."""
 
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT))
+from tools.flash import deploy
+from tools.flash.ports import BoardProblem
+from tools.setup.hashes import FILES, name_of
 
-from tools.flash import deploy  # noqa: E402
-from tools.flash.ports import BoardProblem  # noqa: E402
-from tools.setup.hashes import FILES, name_of  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 VERSION = re.compile(r"==([\w.]+)")
 

@@ -1,13 +1,11 @@
 """The public surface: every name of the contract is there, documented, on both interpreters."""
 import inspect
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'lib'))
-import XAsyncSockets as library  # noqa: E402
+import XAsyncSockets as library
 
 MEMBERS = {
     'XAsyncSocketsPool': 'GetAllAsyncSockets GetAsyncSocketByID AsyncWaitEvents StopWaitEvents WaitEventsProcessing '

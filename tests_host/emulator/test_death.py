@@ -13,6 +13,7 @@ PATIENCE_S = 20
 
 # Stands in for the emulator: the shell script that is called with its options.
 DIES = "echo 'TypeError: of a chip that is not like this' >&2; exit 7"
+DIES_LATER = "sleep 0.2; " + DIES
 LIVES = "echo $$ >&2; exec sleep 60"
 
 
@@ -46,12 +47,15 @@ def test_whatever_waits_is_interrupted(make_board):
     assert time.monotonic() - began < PATIENCE_S
 
 
-def test_a_command_and_a_look_at_it_tell_so_afterwards(make_board, tmp_path):
+@pytest.mark.parametrize("script", [DIES, DIES_LATER], ids=["before the command", "before its answer"])
+def test_a_command_and_a_check_report_it(make_board, tmp_path, script):
     with open(tmp_path / "own.txt", "w") as log:
-        board = make_board(DIES, log=log)
+        board = make_board(script, log=log)
         board.start()
+        began = time.monotonic()
         with pytest.raises(BoardDied, match="TypeError: of a chip"):
             board.stats()
+        assert time.monotonic() - began < emulator.COMMAND_SEC, "the command waited for its time limit"
         with pytest.raises(BoardDied, match="TypeError: of a chip"):
             board.check()
 

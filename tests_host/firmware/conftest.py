@@ -1,40 +1,12 @@
-"""Fixtures: the image as a process. Imports in this process find lib/ and the UNIX board's modules."""
-
-import socket
-import sys
-from importlib import import_module
+"""Each test of this folder has the library's time to itself, and the tests of MQTT share a broker."""
 
 import pytest
-from image import PATIENCE_S, SOURCES, BoardProcess
 from mqtt_peers import Mosquitto, Watcher
-
-for source in SOURCES:
-    if str(source) not in sys.path:
-        sys.path.append(str(source))
 
 
 @pytest.fixture(autouse=True)
-def own_time(monkeypatch):
-    """The library's time, which a FakeClock replaces for one test."""
-    for name in ("_ticks_ms", "_ticks_add", "_ticks_diff"):
-        monkeypatch.setattr(f"XAsyncSockets.{name}", getattr(import_module("XAsyncSockets"), name))
-
-
-@pytest.fixture
-def board(tmp_path):
-    """A board that is not started yet."""
-    process = BoardProcess(tmp_path)
-    yield process
-    process.end()
-
-
-@pytest.fixture
-def collector():
-    """A UDP socket that telemetry can be sent to."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(PATIENCE_S)
-        yield receiver
+def _own_time(own_time):
+    pass
 
 
 @pytest.fixture(scope="module")

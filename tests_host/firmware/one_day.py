@@ -15,7 +15,7 @@ from firmware.log import Log
 from XAsyncSockets import XAsyncTCPClient, XAsyncUDPDatagram
 
 HOURS = 24
-SECONDS_PER_STEP = 20
+SECONDS_PER_STEP = 40  # less than idle_s
 PERIOD = 1 << 30
 
 

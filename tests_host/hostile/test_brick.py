@@ -4,29 +4,21 @@ What was decided is in its place after the next boot, the settings can be read, 
 settings with a password in a wrong place: no fault tells it. `pytest -s` shows what was tried.
 """
 
-import importlib.util
 import json
 import random
-import sys
 from collections import Counter
-from pathlib import Path
 
-FIRMWARE_TESTS = Path(__file__).resolve().parents[1] / "firmware"
-if str(FIRMWARE_TESTS) not in sys.path:
-    sys.path.append(str(FIRMWARE_TESTS))
-_spec = importlib.util.spec_from_file_location("firmware_fixtures", FIRMWARE_TESTS / "conftest.py")
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-own_time = _fixtures.own_time
+import pytest
+from fakes import Bench
+from image import QUIET
+from test_update import Caller, Chip, archive
 
-from fakes import Bench  # noqa: E402
-from image import QUIET  # noqa: E402
-from test_update import Caller, Chip, archive  # noqa: E402
+from firmware import staged_files
+from firmware.config import Config
+from firmware.update import trial
+from tools.board.certificate import make
 
-from firmware import staged_files  # noqa: E402
-from firmware.config import Config  # noqa: E402
-from firmware.update import trial  # noqa: E402
-from tools.board.certificate import make  # noqa: E402
+pytestmark = pytest.mark.usefixtures("own_time")
 
 TRIES = 300
 DEPTHS = [1, 1, 1, 1, 2, 3]

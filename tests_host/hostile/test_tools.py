@@ -5,7 +5,6 @@ loopback; `pytest -s` shows what was tried.
 """
 
 import contextlib
-import importlib.util
 import json
 import re
 import socket
@@ -16,23 +15,14 @@ import time
 from pathlib import Path
 
 import pytest
+from image import PATIENCE_S
 
-TOOL_TESTS = Path(__file__).resolve().parents[1] / "tools"
-if str(TOOL_TESTS) not in sys.path:
-    sys.path.append(str(TOOL_TESTS))
-_spec = importlib.util.spec_from_file_location("tool_fixtures", TOOL_TESTS / "conftest.py")
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-tool, terminal = _fixtures.tool, _fixtures.terminal
-
-from image import PATIENCE_S  # noqa: E402
-
-from tools.board import fleet  # noqa: E402
-from tools.board.client import ControlClient  # noqa: E402
-from tools.board.errors import ToolError  # noqa: E402
-from tools.board.listener import Record  # noqa: E402
-from tools.board.update import update  # noqa: E402
-from tools.board.watch import ask  # noqa: E402
+from tools.board import fleet
+from tools.board.client import ControlClient
+from tools.board.errors import ToolError
+from tools.board.listener import Record
+from tools.board.update import update
+from tools.board.watch import ask
 
 TOKEN = "a token for tests"
 MOST_MEMORY = 150 * 1024 * 1024  # of a tool, with all that Python needs

@@ -1,19 +1,16 @@
 """make flash for an ESP32: esptool itself, against a chip that speaks the ROM's protocol."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from esp32_rom import Esp32
+from stock_images import stock_image
+
+from tools.flash.esp32 import flash
+from tools.flash.ports import BoardProblem
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from esp32_rom import Esp32  # noqa: E402
-from stock_images import stock_image  # noqa: E402
-
-from tools.flash.esp32 import flash  # noqa: E402
-from tools.flash.ports import BoardProblem  # noqa: E402
 
 CONSOLE = b"ESP-ROM\r\n[     0] boot: XAsyncSockets firmware 0.1.0, esp32-c3-123456\r\n"
 

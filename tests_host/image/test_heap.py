@@ -3,21 +3,18 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from stock_images import stock_image
+
+from tools.flash.ports import BoardProblem
+from tools.image import heap, loading
+from tools.image.__main__ import make
+from tools.weigh import boards, table
+from tools.weigh.scales import CONFIG, modem_buffer, names
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from stock_images import stock_image  # noqa: E402
-
-from tools.flash.ports import BoardProblem  # noqa: E402
-from tools.image import heap, loading  # noqa: E402
-from tools.image.__main__ import make  # noqa: E402
-from tools.weigh import boards, table  # noqa: E402
-from tools.weigh.scales import CONFIG, modem_buffer, names  # noqa: E402
 
 MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
 needs_mpy_cross = pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")

@@ -7,18 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from stock_images import stock_image
+
+import tools.image.__main__ as image_tool
+from tools.flash.esp32 import newest as newest_image
+from tools.flash.ports import BoardProblem
+from tools.image.__main__ import make
+from tools.image.filesystem import read_littlefs
+from tools.image.stock import StockImage, chip_of
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "lib"), str(Path(__file__).parent)]
-
-from stock_images import stock_image  # noqa: E402
-
-import tools.image.__main__ as image_tool  # noqa: E402
-from tools.flash.esp32 import newest as newest_image  # noqa: E402
-from tools.flash.ports import BoardProblem  # noqa: E402
-from tools.image.__main__ import make  # noqa: E402
-from tools.image.filesystem import read_littlefs  # noqa: E402
-from tools.image.stock import StockImage, chip_of  # noqa: E402
 
 BOARDS = sorted(path.parent.name for path in ROOT.glob("boards/ESP32*/mpconfigboard.cmake"))
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")

@@ -364,7 +364,8 @@ class Control:
         self._stream.close()
 
     def _read(self):
-        with self._stream.makefile() as lines:
+        # A process that dies with a command unread resets the line.
+        with contextlib.suppress(ConnectionError), self._stream.makefile() as lines:
             for line in lines:
                 self._take(json.loads(line))
         with self._changed:

@@ -46,18 +46,11 @@ pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/ven
 
 DEVICE_TESTS := BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest
 
-# The library's contract takes as long as all other tests together, so each half gets an emulated board of its own.
-CONTRACT := tests_device/test_contract.py
-define TWO_BOARDS
-$(DEVICE_TESTS) $(CONTRACT) > build/contract.log 2>&1 & contract=$$!; trap "kill $$contract" INT TERM; \
-    $(DEVICE_TESTS) tests_device --ignore $(CONTRACT); others=$$?; \
-    wait $$contract; contract=$$?; cat build/contract.log; [ $$others = 0 ] && [ $$contract = 0 ]
-endef
-
+# Two processes, each with emulated boards of its own. A real board takes one, and so does a choice of tests.
 # On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
 # On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> for another image than the built one.
 test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## test: run the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
-	@$(if $(or $(DEVICE),$(PYTEST_ARGS)),$(DEVICE_TESTS) tests_device $(PYTEST_ARGS),$(TWO_BOARDS))
+	@$(DEVICE_TESTS) tests_device $(or $(PYTEST_ARGS),$(if $(DEVICE),,-n 2 --dist loadfile))
 
 weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: measure how much heap each module takes on a stock board
 	@$(VENV)/python -m tools.weigh

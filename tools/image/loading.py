@@ -14,13 +14,20 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[2]
 
 
+_answers = {}  # what was asked before
+
+
 def modules(questions):
     """[names] for each (configuration, has_ethernet)."""
-    command = [sys.executable, "-m", "tools.image.loading"]
-    done = subprocess.run(command, cwd=ROOT, input=json.dumps(questions), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout)
+    asked = [json.dumps(question, sort_keys=True) for question in questions]
+    new = [question for question in dict.fromkeys(asked) if question not in _answers]
+    if new:
+        command = [sys.executable, "-m", "tools.image.loading"]
+        done = subprocess.run(command, cwd=ROOT, input=f"[{', '.join(new)}]", capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        _answers.update(zip(new, json.loads(done.stdout)))
+    return [_answers[question] for question in asked]
 
 
 def _loaded(config, has_ethernet):
