@@ -193,7 +193,7 @@ def test_the_page_is_found_by_dns_sd(board, networked, device):
         service = zero.get_service_info("_http._tcp.local.", name, timeout=LIMIT_SEC * 1000)
         browser.cancel()
     assert name == f"{device_name(board)}._http._tcp.local."
-    assert service.port == 80 and service.parsed_addresses() == [board.address]
+    assert service.port == 80 and board.address in service.parsed_addresses()
     told = {key.decode(): value.decode() for key, value in service.properties.items()}
     assert told == {"path": "/", "kind": "PICO_W", "version": VERSION}
 
