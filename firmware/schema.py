@@ -256,7 +256,10 @@ class ListOf(Kind):
         super().collect(value, path, faults)
         if len(faults) > known:
             return value
-        return [self._kind.collect(item, f"{path}.{index}", faults) for index, item in enumerate(value)]
+        filled = []  # by loops, here and below: a comprehension is one more call, and a chip's stack is short
+        for index, item in enumerate(value):
+            filled.append(self._kind.collect(item, f"{path}.{index}", faults))
+        return filled
 
     def show(self, value):
         return [self._kind.show(item) for item in value]
@@ -292,8 +295,9 @@ class Record(Kind):
             if key not in self._kinds:
                 faults.append(f"{start}{_short(str(key))}: there is no such key; known here are {self._known()}")
         known = len(faults)
-        kinds = self._kinds.items()
-        values = {key: kind.collect(value.get(key, kind.default), start + key, faults) for key, kind in kinds}
+        values = {}
+        for key, kind in self._kinds.items():
+            values[key] = kind.collect(value.get(key, kind.default), start + key, faults)
         if self._fit and len(faults) == known:
             faults += self._fit(values, start)
         return values

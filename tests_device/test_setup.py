@@ -1,6 +1,7 @@
 """The set-up by phone, on an emulated Pico W: from the phone's join to a board in the network at home."""
 
 import json
+import queue
 import shutil
 import socket
 import struct
@@ -11,7 +12,9 @@ import urllib.request
 
 import pytest
 
+from firmware import VERSION
 from tests_device.conftest import KIND, network_missing
+from tests_device.device import Device
 from tests_device.test_wifi import LIMIT_SEC, wait_joined, wait_until
 from tests_host.firmware.image import proof
 from tools.emulator.pico_w import KEY, SSID
@@ -19,6 +22,7 @@ from tools.emulator.pico_w import KEY, SSID
 TO_THE_PAGE_SEC = 15  # from the phone's join
 TOKEN = "made by the page"
 OWN = "192.168.4.1"
+BUTTON = 15
 A, AAAA, HTTPS = 1, 28, 65
 PROBES = {
     "Android": "connectivitycheck.gstatic.com/generate_204",
@@ -53,6 +57,12 @@ def access_point(board):
     """The name of the board's own network, as soon as it is open."""
     wait_until(lambda: board.link.radio.beacon, "no access point")
     return board.link.radio.beacon["ssid"]
+
+
+def join(phone, name):
+    """Join a network and get an address there."""
+    wait_until(lambda: phone.join(name), "the network is gone")
+    phone.lease(LIMIT_SEC)
 
 
 def look_up(server, name, kind):
@@ -103,8 +113,7 @@ def rpc(method, session=None, **params):
 def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     name = access_point(new)
     joined_at = time.monotonic()
-    assert phone.join(name)
-    phone.lease(LIMIT_SEC)
+    join(phone, name)
     assert (phone.router, phone.name_server) == (OWN, OWN)
     status, headers, _ = get("captive.apple.com", "/hotspot-detect.html")
     assert (status, headers["Location"]) == (302, f"http://{OWN}/")
@@ -132,8 +141,7 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
 
     # The network refuses: the access point comes back, and tells why. The board has an owner now.
     assert access_point(new) == "kitchen"
-    assert phone.join("kitchen")
-    phone.lease(LIMIT_SEC)
+    join(phone, "kitchen")
     told = rpc("setup.status")["result"]
     assert told["reason"] == f"wifi '{SSID}': wrong password"
     assert (told["claimed"], told["allowed"]) == (True, False)
@@ -141,13 +149,14 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     challenge = rpc("auth.challenge")["result"]
     session = challenge["session"]
     assert rpc("auth.login", session, response=proof(TOKEN, "login", challenge))["result"] is True
+    # The deepest check there is: a chip's stack is short.
+    wrong = rpc("config.set", session, key="sensors.adc", value=[{"name": "soil", "pin": 300}])["error"]["message"]
+    assert wrong.startswith("sensors.adc.0.pin: 300 is not"), wrong
     assert rpc("setup.save", session, ssid=SSID, password=KEY)["result"] is True
     phone.leave()
     wait_joined(new, SSID)
     wait_until(lambda: not new.link.radio.beacon, "its own network is still there")
-    with socket.create_connection((new.address, 8095), LIMIT_SEC) as control:
-        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
-        assert json.loads(control.makefile().readline())["result"]["device"] == "kitchen"
+    assert device_name(new) == "kitchen"
 
 
 def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
@@ -156,8 +165,7 @@ def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
         pytest.skip("chromium is not installed")
     name = access_point(new)
     joined_at = time.monotonic()
-    assert phone.join(name)
-    phone.lease(LIMIT_SEC)
+    join(phone, name)
     (tmp_path / "resolv.conf").write_text(f"nameserver {phone.name_server}\n")
     options = "--headless --no-sandbox --disable-dev-shm-usage --disable-gpu --dump-dom --timeout=20000"
     options += f" --user-data-dir={tmp_path}/data"
@@ -168,3 +176,56 @@ def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
     )
     print(f"from the join to the end of the browser: {time.monotonic() - joined_at:.1f} s", browser.stderr[-1000:])
     assert "<noscript>" in browser.stdout and "/events" in browser.stdout, browser.stdout[:300]
+
+
+def test_the_page_is_found_by_dns_sd(board, networked, device):
+    """By zeroconf, as by any program that looks for web servers."""
+    zeroconf = pytest.importorskip("zeroconf")
+    device.soft_reset()
+    device.close()
+    board.reset()
+    found = queue.Queue()
+
+    def changed(zeroconf, service_type, name, state_change):
+        found.put(name)
+
+    with zeroconf.Zeroconf(interfaces=[board.local_address], ip_version=zeroconf.IPVersion.V4Only) as zero:
+        browser = zeroconf.ServiceBrowser(zero, "_http._tcp.local.", handlers=[changed])
+        try:
+            name = found.get(timeout=LIMIT_SEC)
+        except queue.Empty:
+            pytest.fail("no web server is found")
+        service = zero.get_service_info("_http._tcp.local.", name, timeout=LIMIT_SEC * 1000)
+        browser.cancel()
+    assert name == f"{device_name(board)}._http._tcp.local."
+    assert service.port == 80 and board.address in service.parsed_addresses()
+    told = {key.decode(): value.decode() for key, value in service.properties.items()}
+    assert told == {"path": "/", "kind": "PICO_W", "version": VERSION}
+
+
+def device_name(board):
+    """What the board calls itself."""
+    with socket.create_connection((board.address, 8095), LIMIT_SEC) as control:
+        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
+        return json.loads(control.makefile().readline())["result"]["device"]
+
+
+def test_a_button_makes_the_board_new(new, phone):
+    """Held for as long as docs/setup.md says, on a board that has an owner."""
+    settings = {"boot": {"unclaim_button": BUTTON}, "control": {"token": TOKEN}, "device": {"name": "kitchen"}}
+    device = Device(new.port)
+    device.soft_reset()
+    device.write_file("/config.json", json.dumps(settings).encode())
+    device.close()
+    new.reset()
+    wait_until(lambda: new.link.radio.beacon and new.link.radio.beacon["ssid"] == "kitchen", "no access point")
+    join(phone, "kitchen")
+    assert rpc("setup.status")["result"]["claimed"] is True
+    new.press_button(BUTTON)
+    wait_until(lambda: not new.link.radio.beacon, "it does not restart")
+    new.release_button(BUTTON)
+    phone.leave()
+    assert access_point(new) == "kitchen"
+    join(phone, "kitchen")
+    told = rpc("setup.status")["result"]
+    assert (told["claimed"], told["allowed"]) == (False, True)

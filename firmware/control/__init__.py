@@ -30,16 +30,17 @@ _RETRY_S = const(5)  # until a port that was in use is tried again
 class Caller:
     """A client that calls methods, by TCP or by HTTP: what it may call, and how often."""
 
+    nonce = None  # that an answer is expected to: see access.py
+    nonce_at = wait_s = 0
+    authenticated = False
+    unlimited = False  # in its rate: it brings an update
+
     def __init__(self, server, address, visitor):
         self.server = server
         self.address = address
         self.visitor = visitor
         self._app = server.app
         self._calls = 0  # for the text at hand
-        self.nonce = None  # that an answer is expected to: see access.py
-        self.nonce_at = self.wait_s = 0
-        self.authenticated = False
-        self.unlimited = False  # in its rate: it brings an update
 
     @property
     def _settings(self):
@@ -315,6 +316,8 @@ class ControlServer:
 
     def visitor(self, address):
         """The Visitor at `address`."""
+        if address in self.visitors:
+            return self.visitors[address]
         most = self.app.config["control"]["clients"] + 2 + len(self.others)
         return find(self.visitors, address, self._sessions + self.others, most, self.app.clock.uptime_ms())
 

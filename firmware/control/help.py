@@ -23,6 +23,8 @@ reboot (token): start again
 safe_mode (token): start again with network and control only
 sensor.list: all sensors with their last reading
 sensor.read name?: one sensor, or all that can be read now
+setup.save ssid password? name? token?: set the board up, see docs/setup.md
+setup.status scan?: what a page for the set-up has to know
 telemetry.get: settings and counters of the telemetry
 telemetry.set key value (token): change a setting until the next boot
 telemetry.subscribe: get every measurement as a notification

@@ -27,7 +27,7 @@ class WebServer:
 
     def __init__(self):
         self._app = None
-        self._retry = None
+        self._retry = self._timer = None
         self._listener = None
         self._connections = []
         self._routes = {}
@@ -39,6 +39,7 @@ class WebServer:
         """Add the firmware's own routes; listening begins when the network is up."""
         self._app = app
         self._retry = XTimer(app.pool, self._listen)
+        self._timer = XTimer(app.pool, self._tick)
         self.add("GET", "/", self._page)
         self.add("POST", "/rpc", self._call)
         self.add("GET", "/events", self._stream)
@@ -52,7 +53,6 @@ class WebServer:
 
     def stop(self):
         """Close everything."""
-        self._retry.Cancel()
         self.network_down("stopped")
 
     def network_up(self, _connection):
@@ -130,6 +130,8 @@ class WebServer:
             if goes:
                 is_full = False
                 goes.close()
+        if not self._connections:
+            self._timer.Restart(1)
         request = Request(self._app, self, client)
         self._connections.append(request)
         if is_full:
@@ -141,6 +143,12 @@ class WebServer:
             if one.is_idle:
                 return one
         return crowding(staying, address)
+
+    def _tick(self, _):
+        for one in list(self._connections):
+            one.pass_second()
+        if self._connections:
+            self._timer.Restart(1)
 
     def forget(self, request):
         """A connection that is closed."""

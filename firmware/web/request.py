@@ -2,10 +2,9 @@
 
 from firmware import const
 from firmware.log import describe
-from XAsyncSockets import XTimer
 
 _HEADERS = const(32)
-_LATE_S = const(10)  # for the lines of a request, for its body, for a piece of the answer, and until the next request
+_LATE_S = const(10)  # for the head of a request, for its body, for a piece of the answer, and until the next request
 _HANDLER_S = const(30)  # for a handler that answers later
 _LINGER_S = const(1)  # for a client to read why it was refused, before the connection ends
 _PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS); what is not sent yet waits in lwIP's small heap
@@ -20,11 +19,11 @@ _KEPT = (
 # States of a connection.
 _IDLE = const(0)  # between requests
 _READING = const(1)
-_SERVING = const(2)
-_SENDING = const(3)
-_STREAMING = const(4)
-_REFUSED = const(5)
-_READY = const(6)
+_READY = const(2)
+_SERVING = const(3)
+_SENDING = const(4)
+_STREAMING = const(5)
+_REFUSED = const(6)
 
 
 class HttpError(Exception):
@@ -55,6 +54,7 @@ class Request:
     headers = {}  # type: dict
     body = b""
     _state = _IDLE
+    _left_s = _LATE_S  # until it is too late; None: it never is
     _keep = False
     _count = 0  # headers
     _rest = b""  # of the body that is being sent
@@ -67,12 +67,11 @@ class Request:
         self._server = server
         self._client = client
         self.address = client.CliAddr[0]
-        self._timer = XTimer(app.pool, self._too_late)
-        self._take_header = self._on_header  # one object, by which the library knows the same receive again
+        self._take_line = self._on_line  # one object, by which the library knows the same receive again
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
         client.OnPeerFinished = self._on_peer_finished
-        self._next()
+        client.AsyncRecvLine(self._take_line)
 
     @property
     def is_idle(self):
@@ -95,19 +94,24 @@ class Request:
 
     # --- reading
 
-    def _next(self):
-        self._state = _IDLE
-        self._timer.Restart(_LATE_S)
-        self._client.AsyncRecvLine(self._on_first)
+    def _on_line(self, client, line, _arg):
+        if self._state == _READING:
+            if line:
+                self._on_header(line)
+            else:
+                self._on_head(client)
+                return
+        elif self._state == _IDLE:
+            if line:
+                self._on_first(line)
+        else:
+            return
+        if self._state <= _READING:
+            client.AsyncRecvLine(self._take_line)
 
-    def _on_first(self, client, line, _arg):
-        if self._state != _IDLE:
-            return
-        if not line:
-            client.AsyncRecvLine(self._on_first)
-            return
+    def _on_first(self, line):
         self._state = _READING
-        self._timer.Restart(_LATE_S)
+        self._left_s = _LATE_S
         self.headers = {}
         self._count = 0
         parts = line.split(" ")
@@ -117,29 +121,19 @@ class Request:
         self._keep = parts[2] == "HTTP/1.1"
         self.method = parts[0]
         self.path, _, self.query = parts[1].partition("?")
-        client.AsyncRecvLine(self._take_header)
 
-    def _on_header(self, client, line, _arg):
-        if self._state != _READING:
-            return
-        if not line:
-            self._on_head(client)
-            return
+    def _on_header(self, line):
         self._count += 1
         name, colon, value = line.partition(":")
         name = name.lower()
-        if name in _KEPT:
+        if self._count > _HEADERS:
+            self.refuse(431, f"at most {_HEADERS} headers")
+        elif name in _KEPT:
             if name in self.headers:
                 self.refuse(400, f"{name} is there twice")
-                return
             self.headers[name] = value.strip()
         elif not colon or not name or " " in name or "\t" in name:
             self.refuse(400, "not a header")
-            return
-        if self._count > _HEADERS:
-            self.refuse(431, f"at most {_HEADERS} headers")
-            return
-        client.AsyncRecvLine(self._take_header)
 
     def _on_line_too_long(self, _client):
         if self._state == _IDLE:
@@ -169,7 +163,7 @@ class Request:
             self.body = b""
             self._serve_soon()
             return
-        self._timer.Restart(_LATE_S)
+        self._left_s = _LATE_S
         try:
             if "expect" in self.headers:
                 client.AsyncSendData(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -183,13 +177,15 @@ class Request:
             self._serve_soon()
 
     def _serve_soon(self):
-        """Through the timer: with the calls that lead here, a chip's stack is too short for some methods."""
+        """From the loop: with the calls that lead here, a chip's stack is too short for some methods."""
         self._state = _READY
-        self._timer.Restart(0)
+        self._app.pool.CallLater(0, self._serve)
 
-    def _serve(self):
+    def _serve(self, _):
+        if self._state != _READY:
+            return
         self._state = _SERVING
-        self._timer.Restart(_HANDLER_S)
+        self._left_s = _HANDLER_S
         try:
             self._server.serve(self)
         except HttpError as error:
@@ -237,7 +233,7 @@ class Request:
         self._give(head)
 
     def _give(self, data):
-        self._timer.Restart(_LATE_S)
+        self._left_s = _LATE_S
         try:
             self._client.AsyncSendData(data, self._go_on)
         except Exception as error:
@@ -253,12 +249,14 @@ class Request:
             return
         self._rest = b""
         if self._state == _STREAMING:
-            self._timer.Cancel()
+            self._left_s = None
         elif self._keep:
-            self._next()
+            self._state = _IDLE
+            self._left_s = _LATE_S
+            self._client.AsyncRecvLine(self._take_line)
         elif self.leaving:
             self._state = _REFUSED
-            self._timer.Restart(_LINGER_S)
+            self._left_s = _LINGER_S
         else:
             self.close()
 
@@ -275,7 +273,7 @@ class Request:
         if self.closed or self._ahead >= _AHEAD:
             return
         if not self._ahead:
-            self._timer.Restart(_HANDLER_S)
+            self._left_s = _HANDLER_S
         self._ahead += 1
         try:
             self._client.AsyncSendData(data, self._on_pushed)
@@ -285,17 +283,18 @@ class Request:
 
     def _on_pushed(self, _client, _arg):
         self._ahead -= 1
-        if self._ahead:
-            self._timer.Restart(_HANDLER_S)
-        else:
-            self._timer.Cancel()
+        self._left_s = _HANDLER_S if self._ahead else None
 
     # --- the end
 
-    def _too_late(self, _):
-        if self._state == _READY:
-            self._serve()
-        elif self._state == _READING:
+    def pass_second(self):
+        """Called every second: what takes too long ends."""
+        if self._left_s is None:
+            return
+        self._left_s -= 1
+        if self._left_s >= 0:
+            return
+        if self._state == _READING:
             self.refuse(408, f"the request took more than {_LATE_S} s")
         elif self._state == _SERVING:
             self.refuse(503, f"no answer within {_HANDLER_S} s")
@@ -305,7 +304,7 @@ class Request:
             self.drop()
 
     def _on_peer_finished(self, _client):
-        if self._state in (_SERVING, _SENDING):
+        if _READY <= self._state <= _SENDING:
             self._keep = self.leaving = False
         else:
             self.close()
@@ -322,6 +321,5 @@ class Request:
 
     def _on_closed(self, _client, _reason):
         self.leaving = True
-        self._timer.Cancel()
         self._rest = b""
         self._server.forget(self)

@@ -44,7 +44,9 @@ class TestImage:
         with self.client_of(board, start) as client:
             info = client.result("info")
             assert "the last 3 boots did not last" in info["safe_mode"]
-            assert info["services"] == dict.fromkeys(["announce", "console", "control", "system", "update"], "running")
+            assert info["services"] == dict.fromkeys(
+                ["announce", "console", "control", "http", "setup", "system", "update"], "running"
+            )
             assert client.error("telemetry.get")["code"] == -32601
             assert client.result("net.status")["state"] == "up"
         board.kill()

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "py/mphal.h"
 #include "py/runtime.h"
 
 #include "lwip/apps/mdns.h"

@@ -1,0 +1,116 @@
+"""What the web server costs on the chip: heap, and instructions for a page and for a call."""
+
+import http.client
+import json
+import socket
+import time
+
+import pytest
+
+from tests_device.conftest import KIND
+from tests_device.test_firmware import ANSWER_SEC, FORGET, START_SEC, Control
+
+ROUNDS = 8
+# Bytes of heap: the idle server, and a client of /events.
+MOST_HEAP = 5000
+MOST_OF_EVENTS = 1300
+# Instructions: the page for a browser; and a call, times the same by a line of TCP.
+MOST_PAGE = 4000000
+MOST_CALL = 1.3
+PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+CALL = {"Content-Type": "application/json", "X-Board": "1"}
+# What Chromium sends.
+BROWSER = {
+    "Connection": "keep-alive",
+    "Cache-Control": "max-age=0",
+    "DNT": "1",
+    "Upgrade-Insecure-Requests": "1",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Encoding": "gzip, deflate",
+    "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
+    "Sec-GPC": "1",
+    "Priority": "u=0, i",
+}
+
+
+@pytest.fixture
+def start(networked, board, device):
+    """Starts the firmware with the web server on or off, and returns a connection to its control server."""
+    opened = []
+
+    def run(enabled):
+        for one in opened:
+            one.close()
+        device.soft_reset()
+        device.run(FORGET)
+        settings = {**board.settings, "telemetry": {"interval_s": 1000}, "http": {"enabled": enabled}}
+        settings["network"] = {**board.settings.get("network", {}), "announce": 0, "ntp": "", "probe_s": 0}
+        settings["control"] = {"requests_per_s": 1000}
+        device.write_file("/config.json", json.dumps(settings).encode())
+        device.run_firmware()
+        opened.append(Control(board.address))
+        return opened[-1]
+
+    yield run
+    print(device.console())
+    for one in opened:
+        one.close()
+
+
+def used(control):
+    """The least of some: what is collected may leave something behind once."""
+    return min(control.call("gc")["used"] for _ in range(5))
+
+
+def page(connection):
+    connection.request("GET", "/", headers=BROWSER)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    return answer.read()
+
+
+def call(connection):
+    connection.request("POST", "/rpc", PING, CALL)
+    answer = connection.getresponse()
+    assert json.loads(answer.read())["result"] == "pong"
+
+
+def least(board, function):
+    """The instructions of one call of `function`, the least of some."""
+    costs = []
+    for _ in range(ROUNDS):
+        before = board.instruction_count
+        function()
+        costs.append(board.instruction_count - before)
+    return min(costs)
+
+
+def test_what_the_web_server_costs(start, board):
+    control = start(False)
+    control.call("ping")
+    off = used(control)
+    control = start(True)
+    control.call("ping")
+    on = used(control)
+    web = http.client.HTTPConnection(board.address, 80, timeout=ANSWER_SEC)
+    size = len(page(web))
+    per_page = least(board, lambda: page(web))
+    per_call = least(board, lambda: call(web))
+    per_line = least(board, lambda: control.call("ping"))
+    web.close()
+    streams = []
+    taken = []
+    for _ in range(3):
+        streams.append(socket.create_connection((board.address, 80), START_SEC))
+        streams[-1].sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        assert b"retry" in streams[-1].recv(4096) + streams[-1].recv(4096)
+        time.sleep(0.5)
+        taken.append(used(control))
+    per_stream = max(taken[1] - taken[0], taken[2] - taken[1])
+    for one in streams:
+        one.close()
+    print(f"\n{KIND}: heap {on - off} B idle, {per_stream} B for a client of /events ({off}, {on}, {taken})")
+    print(f"page of {size} B {per_page:,} instructions, call {per_call:,}, line {per_line:,} ({per_call / per_line:.2f})")
+    assert on - off <= MOST_HEAP and per_stream <= MOST_OF_EVENTS
+    assert per_page <= MOST_PAGE and per_call <= MOST_CALL * per_line
