@@ -138,7 +138,8 @@ class Page:
             self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
         found = self.driver.execute_async_script("const done = arguments[0]; axe.run().then(done)")
         assert len(found["passes"]) > 10
-        return [f"{one['id']}: {node['html']}: {node['failureSummary']}" for one in found["violations"] for node in one["nodes"]]
+        nodes = [(one["id"], node) for one in found["violations"] for node in one["nodes"]]
+        return [f"{rule}: {node['html']}: {node['failureSummary']}" for rule, node in nodes]
 
     def complaints(self):
         """What the browser says of the page: errors of its scripts, and what its policy forbids."""

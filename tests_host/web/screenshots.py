@@ -83,7 +83,7 @@ def main():
     try:
         with board(driver) as page:
             page.open()
-            page.until(lambda: "the last 90 readings" in page.run("return document.querySelector('svg[role]').ariaLabel"))
+            page.find("svg[aria-label^='the last 90 readings']")
             for colours in ("light", "dark"):
                 take(page, f"desk-{colours}", (1100, 580), colours == "dark")
                 take(page, f"phone-{colours}", browser.PHONE, colours == "dark")

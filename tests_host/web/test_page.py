@@ -72,13 +72,15 @@ def test_foreign_text_stays_text(page):
     page.open()
     told = (f"{HOSTILE}\n", f"broken: OSError: {HOSTILE}", "<b>text</b>\n<i>wet</i>")
     page.until(lambda: all(text in page.text("#view-readings") for text in told))
-    page.until(lambda: all(re.search(name + r"\s+7\s", page.text("#view-readings")) for name in ("constructor", "proto")))
+    for name in ("constructor", "proto"):
+        assert re.search(name + r"\s+7\s", page.text("#view-readings"))
     page.go("log")
     page.until(lambda: HOSTILE in page.text("#view-log"))
     page.go("settings")
     page.run("document.querySelector('#s-wifi').open = true")
     assert page.named("input", "ssid").get_attribute("value") == "<b>home</b>"
-    assert not page.driver.find_elements("css selector", "main img, main b b, main b i") and "attic" in page.driver.title
+    assert not page.driver.find_elements("css selector", "main img, main b b, main b i")
+    assert "attic" in page.driver.title
     source = (ROOT / "firmware/web/page.html").read_text()
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|DOMParser|srcdoc", source)
 
@@ -146,7 +148,7 @@ def test_a_network_comes_and_goes_and_the_password_of_the_other_stays(page, boar
 
 def test_an_update_is_sent_watched_and_logged(page, board, tmp_path):
     file = tmp_path / "bell.py"
-    file.write_text("class Service:\n    def start(self, app):\n        app.log.info('bell', 'it rings')\n" + "# " * 2000)
+    file.write_text("class Service:\n def start(self, app):\n  app.log.info('bell', 'it rings')\n" + "# " * 2000)
     page.open("system")
     page.find("#files").send_keys(str(file))
     page.fill("Name on the board of bell.py", "services/bell.py")
