@@ -13,7 +13,7 @@ from image import ROOT
 TOKEN = "a token for tests"
 NETWORK = {"ssid": "<b>home</b>", "password": "correct horse"}
 HOSTILE = "<img src=x onerror=document.title=1>"
-SENSORS = f'''
+SENSORS = f"""
 class Sensor:
     name = {HOSTILE!r}
     count = 0
@@ -21,7 +21,7 @@ class Sensor:
     def read(self):
         Sensor.count += 1
         return {{"celsius": 20 + Sensor.count % 3, "<b>text</b>": "<i>wet</i>", "broken": OSError({HOSTILE!r})}}
-'''
+"""
 VIEWS = ("readings", "pins", "network", "log", "settings", "system")
 
 
@@ -29,9 +29,7 @@ VIEWS = ("readings", "pins", "network", "log", "settings", "system")
 def site(driver, board):
     """The page of a board with a sensor that has hostile names."""
     port = free_port()
-    board.configure(
-        device={"name": "attic"}, http={"port": port}, boot={"steady_s": 1}, wifi={"networks": [NETWORK]}
-    )
+    board.configure(device={"name": "attic"}, http={"port": port}, boot={"steady_s": 1}, wifi={"networks": [NETWORK]})
     board.write("sensors/hostile.py", SENSORS)
     for name in ("constructor", "__proto__"):  # which objects of a script have of themselves
         reading = {name: 7}
