@@ -30,6 +30,9 @@ DISK ?= build/disk
 # The board's page, as the module that every image contains.
 PAGE := build/page/web_page.py
 
+# What the tests of the page check its accessibility with.
+AXE := tests_host/web/node_modules/.package-lock.json
+
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
@@ -38,7 +41,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 # Without stored bytecode each of the tests' thousands of Python processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint reference release clean FORCE
+.PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint screenshots reference release clean FORCE
 .NOTPARALLEL:
 
 # Each target has its group and its text in a comment: ## group: text.
@@ -60,7 +63,7 @@ run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer, until Ctrl-C (D
 # The device tests need an image that is built from Debian's sources.
 test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
 
-test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=)
+test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp $(AXE) ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadgroup $(PYTEST_ARGS)
 
@@ -97,6 +100,9 @@ lint: build/venv/installed build/typings/installed ## test: run ruff, and a type
 
 $(PAGE): tools/page.py firmware/web/page.html
 	@$(PYTHON) tools/page.py $@
+
+screenshots: $(IMAGE) $(PAGE) build/venv/installed build/peers.stamp ## work: take the docs' pictures of the board's page, docs/web/*.png
+	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/web/screenshots.py
 
 reference: ## work: update docs/reference.md from the library's docstrings
 	@$(PYTHON) tools/reference.py
@@ -209,6 +215,11 @@ build/peers.stamp: tools/setup/programs.sh
 	@PYTHON=$(PYTHON) sh tools/setup/programs.sh peers || echo "The tests that need the missing programs will be skipped."
 	@mkdir -p build
 	@touch $@
+
+$(AXE): tests_host/web/package-lock.json
+	@$(MAKE) --no-print-directory build/programs.node && cd tests_host/web && \
+	    npm ci --no-audit --no-fund --loglevel=error || echo "No axe-core: the tests of the page's accessibility will be skipped."
+	@[ ! -e $@ ] || touch $@
 
 build/typings/installed: requirements-typings.txt build/venv/installed
 	@echo "Setting up MicroPython's type stubs in build/typings with the packages of requirements-typings.txt"

@@ -39,9 +39,8 @@ def minified(text):
     text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
     lines = (line.strip() for line in text.splitlines())
     text = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
-    for tag, spaces in (("style", _STYLE_SPACES), ("script", _SCRIPT_SPACES)):
-        text = re.sub(f"<{tag}>.*?</{tag}>", lambda found, spaces=spaces: _without(spaces, found.group()), text, flags=re.DOTALL)
-    return text
+    text = re.sub(r"<style>.*?</style>", lambda found: _without(_STYLE_SPACES, found.group()), text, flags=re.DOTALL)
+    return re.sub(r"<script>.*?</script>", lambda found: _without(_SCRIPT_SPACES, found.group()), text, flags=re.DOTALL)
 
 
 def smallest(data):

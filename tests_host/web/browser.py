@@ -17,6 +17,7 @@ const [selector, name] = arguments, within = text => (text || "").includes(name)
 return [...document.querySelectorAll(selector)].filter(one => one.checkVisibility() && (within(one.textContent)
   || within(one.getAttribute("aria-label")) || [...one.labels || []].some(label => within(label.textContent))));
 """
+_TEXT = "const e = document.querySelector(arguments[0]); return e && e.checkVisibility() ? e.innerText : ''"
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
@@ -82,8 +83,8 @@ class Page:
         return self.driver.execute_script(script, *args)
 
     def text(self, selector):
-        """What is to be read there; "" where there is nothing."""
-        return self.run("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", selector)
+        """What is to be read there; "" where there is nothing, or where it cannot be seen."""
+        return self.run(_TEXT, selector)
 
     def find(self, selector):
         """The element there, as soon as it can be seen."""
@@ -138,7 +139,8 @@ class Page:
             self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
         found = self.driver.execute_async_script("const done = arguments[0]; axe.run().then(done)")
         assert len(found["passes"]) > 10
-        return [f"{one['id']}: {node['html']}: {node['failureSummary']}" for one in found["violations"] for node in one["nodes"]]
+        nodes = [(one["id"], node) for one in found["violations"] for node in one["nodes"]]
+        return [f"{rule}: {node['html']}: {node['failureSummary']}" for rule, node in nodes]
 
     def complaints(self):
         """What the browser says of the page: errors of its scripts, and what its policy forbids."""
