@@ -47,6 +47,10 @@ _REFUSALS = (
 )
 
 
+def _ignore(*_):
+    """The handler of an event that nobody listens to."""
+
+
 class _Message:
     """A message with QoS 1 until the broker has it."""
 
@@ -82,7 +86,7 @@ class MqttClient:
     subscriptions = ()
     longest = 1024
     most_unacked = 8
-    on_acked = on_warning = None
+    on_acked = on_warning = _ignore
     second = 1
     connected = False
 
@@ -113,15 +117,17 @@ class MqttClient:
 
     def stop(self):
         """Take leave of the broker, which then does not publish the will, and forget what it has not acknowledged."""
-        self._timer.Cancel()
-        self._unacked = []
+        if self.connected:
+            self._send(_DISCONNECT)
         tcp = self._tcp
-        self._tcp = None
-        self.connected = False
         if tcp:
             tcp.OnConnected = tcp.OnClosed = None
-            tcp.AsyncSendData(_DISCONNECT)
             tcp.Close()
+        self._timer.Cancel()
+        self._tcp = None
+        self._awaited = 0
+        self._unacked = []
+        self.connected = False
 
     def publish(self, topic, payload, qos=0, retain=False):
         """True where the message is on its way; False: not connected, or too much waits already.
@@ -194,11 +200,13 @@ class MqttClient:
             self._tcp.Close()
 
     def _on_closed(self, tcp, reason):
-        why = str(self._why or tcp.CloseError or "the connection was closed") or repr(tcp.CloseError)
-        if reason == XClosedReason.Timeout:
-            why = "the broker does not answer"
+        why = self._why or tcp.CloseError
+        if not why:
+            silent = reason == XClosedReason.Timeout
+            why = "the broker does not answer" if silent else "the broker closed the connection"
+        why = str(why) or repr(why)
         if self._awaited == _CONNACK and not self._why and not self.context:
-            why += " before the broker answered: does it want TLS?"
+            why += " before its first answer: does it want TLS?"
         self._lost(why)
 
     def _lost(self, reason):
@@ -243,28 +251,24 @@ class MqttClient:
             if not [message for message in self._unacked if message.identifier == self._identifier]:
                 return self._identifier
 
-    # --- what is received: the header, its length byte by byte, and what follows
+    # --- what is received: the kind and the first byte of the length, the others one by one, and what follows
 
     def _on_head(self, tcp, data, _):
-        self._kind = data[0]
-        self._size = self._shift = 0
-        self._on_length(tcp, data[1:], None)
-
-    def _on_length(self, tcp, data, _):
-        self._size |= (data[0] & 127) << self._shift
+        if len(data) == 2:
+            self._kind = data[0]
+            self._size = self._shift = 0
+        digit = data[-1]
+        self._size |= (digit & 127) << self._shift
         self._shift += 7
-        if not data[0] & 128:
-            self._on_size(tcp)
+        if digit < 128:
+            if self._size:
+                tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
+            else:
+                self._on_body(tcp, b"", None)
         elif self._shift < 28:
-            tcp.AsyncRecvData(1, self._on_length)
+            tcp.AsyncRecvData(1, self._on_head)
         else:
             self._end("a packet has a length of more than four bytes")
-
-    def _on_size(self, tcp):
-        if self._size == 0:
-            self._on_body(tcp, b"", None)
-        else:
-            tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
 
     def _on_body(self, tcp, data, _):
         self._heard_at = self._now
@@ -318,7 +322,7 @@ class MqttClient:
             return "an answer to a subscription that was not asked for"
         for topic, code in zip(self.subscriptions, body[2:]):
             if code > 1:
-                self._warn("the broker does not let us subscribe to " + topic)
+                self.on_warning("the broker does not let us subscribe to " + topic)
         self._ready()
         return None
 
@@ -338,7 +342,7 @@ class MqttClient:
         except ValueError as error:
             return "a wrong message: %s" % error
         if self._size:
-            self._warn("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
+            self.on_warning("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
         else:
             self.on_message(topic, payload, bool(flags & 1))
         if identifier and self._tcp and not self._send(packet(_PUBACK, number(identifier))):
@@ -349,10 +353,5 @@ class MqttClient:
         for message in self._unacked:
             if message.identifier == identifier:  # the second answer to one that was sent twice has none
                 self._unacked.remove(message)
-                if self.on_acked:
-                    self.on_acked()
+                self.on_acked()
                 break
-
-    def _warn(self, text):
-        if self.on_warning:
-            self.on_warning(text)

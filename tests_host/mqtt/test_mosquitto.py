@@ -82,7 +82,7 @@ def test_tls_with_a_wrong_certificate(drive, tls_broker, certificate, host):
 
 def test_plain_where_the_broker_speaks_tls(drive, tls_broker):
     one = drive(tls_broker.port)
-    assert one.wait('lost')[0].endswith(' before the broker answered: does it want TLS?')
+    assert one.wait('lost')[0].endswith(' before its first answer: does it want TLS?')
 
 
 def test_a_broker_that_is_killed_and_comes_back(drive, broker):
