@@ -68,8 +68,9 @@ class MqttClient:
     One connection after another to a broker, with a clean session each.
 
     on_connected(): it is connected, and subscribed to `subscriptions`. on_lost(reason): a connection, or an attempt at
-    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes; with QoS 1
-    the broker is told afterwards that it has arrived. random(): a number from 0 to 1, for the pauses.
+    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first ones
+    may come before on_connected(). With QoS 1 the broker is told afterwards that the message has arrived. random(): a
+    number from 0 to 1, for the pauses.
 
     The attributes are for the next connection:
     keepalive_s: after half of it in silence the broker is asked whether it is there, and has so long to answer.
