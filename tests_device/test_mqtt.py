@@ -18,7 +18,7 @@ NAME = "broker.example"
 START_SEC = 60
 MOST_CONNECTED = 5 * 1024  # bytes
 MOST_OVER_TLS = 32 * 1024
-STATES = 5  # one every 2 s
+STATES = 3  # one every 2 s
 MOST_PERCENT = 1.5
 INSTRUCTIONS_PER_SEC = 125e6
 
