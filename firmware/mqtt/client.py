@@ -48,6 +48,10 @@ _REFUSALS = (
 )
 
 
+def _ignore(*_):
+    """The handler of an event that nobody listens to."""
+
+
 class _Message:
     """A message with QoS 1 until the broker has it."""
 
@@ -65,8 +69,9 @@ class MqttClient:
     One connection after another to a broker, with a clean session each.
 
     on_connected(): it is connected, and subscribed to `subscriptions`. on_lost(reason): a connection, or an attempt at
-    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes; with QoS 1
-    the broker is told afterwards that it has arrived. random(): a number from 0 to 1, for the pauses.
+    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first ones
+    may come before on_connected(). With QoS 1 the broker is told afterwards that the message has arrived. random(): a
+    number from 0 to 1, for the pauses.
 
     The attributes are for the next connection:
     keepalive_s: after half of it in silence the broker is asked whether it is there, and has so long to answer.
@@ -83,7 +88,7 @@ class MqttClient:
     subscriptions = ()
     longest = 1024
     most_unacked = 8
-    on_acked = on_warning = None
+    on_acked = on_warning = _ignore
     second = 1
     connected = False
 
@@ -115,15 +120,17 @@ class MqttClient:
 
     def stop(self):
         """Take leave of the broker, which then does not publish the will, and forget what it has not acknowledged."""
-        self._timer.Cancel()
-        self._unacked = []
+        if self.connected:
+            self._send(_DISCONNECT)
         tcp = self._tcp
-        self._tcp = None
-        self.connected = False
         if tcp:
             tcp.OnConnected = tcp.OnClosed = None
-            tcp.AsyncSendData(_DISCONNECT)
             tcp.Close()
+        self._timer.Cancel()
+        self._tcp = None
+        self._awaited = 0
+        self._unacked = []
+        self.connected = False
 
     def publish(self, topic, payload, qos=0, retain=False):
         """True where the message is on its way; False: not connected, or too much waits already.
@@ -198,11 +205,13 @@ class MqttClient:
             self._tcp.Close()
 
     def _on_closed(self, tcp, reason):
-        why = str(self._why or tcp.CloseError or "the connection was closed") or repr(tcp.CloseError)
-        if reason == XClosedReason.Timeout:
-            why = "the broker does not answer"
+        why = self._why or tcp.CloseError
+        if not why:
+            silent = reason == XClosedReason.Timeout
+            why = "the broker does not answer" if silent else "the broker closed the connection"
+        why = str(why) or repr(why)
         if self._awaited == _CONNACK and not self._why and not self.context:
-            why += " before the broker answered: does it want TLS?"
+            why += " before its first answer: does it want TLS?"
         self._lost(why)
 
     def _lost(self, reason):
@@ -247,28 +256,24 @@ class MqttClient:
             if not [message for message in self._unacked if message.identifier == self._identifier]:
                 return self._identifier
 
-    # --- what is received: the header, its length byte by byte, and what follows
+    # --- what is received: the kind and the first byte of the length, the others one by one, and what follows
 
     def _on_head(self, tcp, data, _):
-        self._kind = data[0]
-        self._size = self._shift = 0
-        self._on_length(tcp, data[1:], None)
-
-    def _on_length(self, tcp, data, _):
-        self._size |= (data[0] & 127) << self._shift
+        if len(data) == 2:
+            self._kind = data[0]
+            self._size = self._shift = 0
+        digit = data[-1]
+        self._size |= (digit & 127) << self._shift
         self._shift += 7
-        if not data[0] & 128:
-            self._on_size(tcp)
+        if digit < 128:
+            if self._size:
+                tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
+            else:
+                self._on_body(tcp, b"", None)
         elif self._shift < 28:
-            tcp.AsyncRecvData(1, self._on_length)
+            tcp.AsyncRecvData(1, self._on_head)
         else:
             self._end("a packet has a length of more than four bytes")
-
-    def _on_size(self, tcp):
-        if self._size == 0:
-            self._on_body(tcp, b"", None)
-        else:
-            tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
 
     def _on_body(self, tcp, data, _):
         self._heard_at = self._now
@@ -330,7 +335,7 @@ class MqttClient:
         self._await(0, _SUBSCRIBE_AGAIN_S)
         if not self.connected:
             for topic in self._asked:
-                self._warn("the broker does not let us subscribe to " + topic)
+                self.on_warning("the broker does not let us subscribe to " + topic)
             self._ready()
         return None
 
@@ -350,7 +355,7 @@ class MqttClient:
         except ValueError as error:
             return "a wrong message: %s" % error
         if self._size:
-            self._warn("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
+            self.on_warning("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
         else:
             self.on_message(topic, payload, bool(flags & 1))
         if identifier and self._tcp and not self._send(packet(_PUBACK, number(identifier))):
@@ -361,10 +366,5 @@ class MqttClient:
         for message in self._unacked:
             if message.identifier == identifier:  # the second answer to one that was sent twice has none
                 self._unacked.remove(message)
-                if self.on_acked:
-                    self.on_acked()
+                self.on_acked()
                 break
-
-    def _warn(self, text):
-        if self.on_warning:
-            self.on_warning(text)

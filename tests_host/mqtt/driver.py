@@ -1,13 +1,14 @@
 """The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`, which takes orders by TCP.
 
-It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["publish",
-topic, payload, qos, retain], ["stop"], ["start"], ["fill", topic, size], which publishes until no more is taken, or ["flood", topic, count], which
-publishes numbers with QoS 1.
+It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["stop"],
+["start"], ["publish", topic, payload, qos, retain], ["fill", topic, size], which publishes until no more is taken, or
+["flood", topic, count], which publishes numbers with QoS 1.
 """
 import json
 import sys
 
 from mqtt.client import MqttClient
+
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer
 
 

@@ -66,3 +66,16 @@ def test_who_stops_leaves_no_will(drive, broker, topic):
     one.wait('connected')
     assert one.publish(topic, 'online')
     assert watcher.wait('message') == [topic, 'online', False]
+
+
+def test_a_broker_that_is_killed_and_comes_back(drive, broker, topic):
+    one = drive(broker.port, subscriptions=[topic], second=0.1)
+    one.wait('connected')
+    broker.kill()
+    one.wait('lost')
+    assert not one.publish(topic, 'nobody is there', 1)
+    one.wait('lost')    # refused
+    broker.start()
+    one.wait('connected')
+    assert one.publish(topic, 'again', 1)
+    assert one.wait('message') == [topic, 'again', False]

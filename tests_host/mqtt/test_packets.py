@@ -1,4 +1,4 @@
-"""The packets, beside a second implementation of the standard, with inputs that hypothesis makes; on both interpreters."""
+"""The packets, beside a second implementation of the standard, with inputs of hypothesis; on both interpreters."""
 import json
 import os
 import subprocess

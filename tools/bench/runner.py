@@ -196,7 +196,7 @@ def compare(row, sides, timing, absent):
     return {name: figures(found) for name, found in reports.items() if name not in absent}
 
 
-def put_load(row, side, server, options, core):
+def put_load(row, side, server, options, load_core):
     """Put one slice of load on a running server; return the report."""
     process, port = server
     try:
