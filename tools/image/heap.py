@@ -29,6 +29,9 @@ SWITCHES = {
     "network.probe_s": 0,
     "network.announce": 0,
     "ap.enabled": False,
+    "mqtt.broker": "",
+    "mqtt.discovery": False,
+    "log.syslog": "",
 }
 
 # most: the bytes that the heap can have, None if unknown. in_rom: the code runs from a ROMFS and takes no heap.
