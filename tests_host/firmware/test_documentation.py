@@ -63,7 +63,7 @@ def test_the_login_example_works(board):
 
 
 def pages():
-    return [*DOCS.glob("*.md"), *ROOT.glob("*.md"), ROOT / "examples" / "README.md"]
+    return [*DOCS.glob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("README.md")]
 
 
 def anchors(page):

@@ -7,6 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import pytest
 import yaml
@@ -223,3 +226,38 @@ def test_a_board_s_password_opens_no_other_board_s_topics(broker):
     refused = subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-t", "#"], capture_output=True, text=True,
                              timeout=PATIENCE_S)  # fmt: skip
     assert refused.returncode and "not authori" in refused.stderr
+
+
+def test_prometheus_takes_a_board_s_readings(board, tmp_path):
+    """With the stack's file, but for the pace and the board's address."""
+    if not shutil.which("prometheus"):
+        pytest.skip("no prometheus: tools/setup/programs.sh peers")
+    if not (ROOT / "firmware" / "web").exists():
+        pytest.skip("no page, and so no /metrics")
+    board.write("sensors/bme280.py", SENSOR.format(name="bme280", values=SENSORS["bme280"]))
+    board.configure(http={"enabled": True, "port": 0})
+    board.start()
+    text = (STACK / "debian" / "prometheus.yml").read_text()
+    text = text.replace("scrape_interval: 15s", "scrape_interval: 200ms")
+    text = text.replace("attic.local:80", f"127.0.0.1:{board.http_port}")
+    (tmp_path / "prometheus.yml").write_text(text)
+    port = free_port()
+    words = [f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+             f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]  # fmt: skip
+    with open(tmp_path / "prometheus.log", "wb") as log:
+        process = subprocess.Popen(["prometheus", *words], stdout=log, stderr=log)
+
+    def values():
+        query = urllib.parse.urlencode({"query": 'xas_reading{sensor="bme280"}'})
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=PATIENCE_S) as answer:
+                found = json.load(answer)["data"]["result"]
+        except urllib.error.URLError:  # it is not there yet
+            return {}
+        return {one["metric"]["field"]: float(one["value"][1]) for one in found}
+
+    try:
+        until(lambda: values() == SENSORS["bme280"])
+    finally:
+        process.kill()
+        process.wait()

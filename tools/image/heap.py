@@ -30,6 +30,9 @@ SWITCHES = {
     "network.announce": 0,
     "ap.enabled": False,
     "http.enabled": False,
+    "mqtt.broker": "",
+    "mqtt.discovery": False,
+    "log.syslog": "",
 }
 
 # most: the bytes that the heap can have, None if unknown. in_rom: the code runs from a ROMFS and takes no heap.

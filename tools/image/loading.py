@@ -4,6 +4,7 @@ A program, as each configuration needs an interpreter's modules anew: a JSON lis
 on its standard input, a list of lists of names on its standard output.
 """
 
+import importlib
 import json
 import subprocess
 import sys
@@ -53,7 +54,13 @@ def _loaded(config, has_ethernet):
         app = boot._load(board, settings, log, clock, None)
         app._load()
     telemetry = settings["telemetry"]
-    hosts = [one.partition(":")[0] for one in telemetry["collectors"] if telemetry["enabled"]]
+    mqtt = settings["mqtt"]
+    if mqtt["broker"]:  # which loads its parts when it starts
+        for setting, part in (("rpc", "commands"), ("pins", "pins"), ("discovery", "discovery")):
+            if mqtt[setting]:
+                importlib.import_module("firmware.mqtt." + part)
+    servers = [*(telemetry["collectors"] if telemetry["enabled"] else ()), mqtt["broker"], settings["log"]["syslog"]]
+    hosts = [one.partition(":")[0] for one in servers if one]
     if app.services.get("time") or not all(map(is_address, hosts)):
         app.names  # noqa: B018  # loads what looks names up, as the first datagram does
     if not borrow("firmware.network.links").make_links(board, settings, clock):
