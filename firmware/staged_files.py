@@ -66,7 +66,7 @@ def _move(old, new):
     try:
         os.rename(old, new)
     except OSError:
-        # FAT does not rename over a file. A cut between these two lines is mended by the next boot.
+        # FAT does not rename over a file. After a power failure between these two lines the next boot completes it.
         os.remove(new)
         os.rename(old, new)
 
@@ -151,10 +151,10 @@ def recover(root="/"):
     if not _mode(root + FOLDER):
         return []
     try:
-        # After a rename that was cut off, littlefs 2.11 does not show the file beside it. Any write mends that.
+        # After an interrupted rename littlefs 2.11 does not show the neighbouring file. Any write brings it back.
         open(folder + "new", "w").close()
     except OSError:
-        pass  # it is full; what had to be mended is
+        pass  # it is full, but littlefs has repaired itself
     names = _decided(folder)
     for number, name in enumerate(names):
         _place(folder + str(number), root, name)
