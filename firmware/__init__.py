@@ -19,10 +19,10 @@ _ALL_DIGITS = "%.15g" if float("1e300") < float("inf") else "%.7g"  # doubles, o
 
 
 def number_text(value):
-    """A finite number with the digits that count: 8.03, where MicroPython's `str` may say 8.029999999999999."""
+    """A finite number with its significant digits: 8.03, while MicroPython's `str` may give 8.029999999999999."""
     if not isinstance(value, float):
         return str(value)
-    short = "%.6g" % value  # in single precision the seventh digit may be wrong
+    short = "%.6g" % value  # the seventh digit of a single-precision number may be wrong
     return short if float(short) == value else _ALL_DIGITS % value
 
 
@@ -45,9 +45,9 @@ def in_heap():
 
 
 def borrow(name, *more):
-    """Import a module that is rarely needed; only the caller keeps it. On stock MicroPython, code lies in the heap.
+    """Import a module that is rarely needed; only the caller keeps it. On stock MicroPython, code takes heap.
 
-    `more` are modules that it imports and that go with it.
+    `more` names modules that it imports and that are forgotten together with it.
     """
     module = __import__(name, None, None, (name,))
     for one in (name,) + more:

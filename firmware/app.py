@@ -58,7 +58,7 @@ class App:
 
     @property
     def names(self):
-        """Host names to addresses; loaded for the first that asks."""
+        """Host names to addresses; loaded when first used."""
         if not self._names:
             from firmware.network.names import Names
 
@@ -73,7 +73,7 @@ class App:
             self.log.error("loop", "failed", error)
 
     def start(self):
-        """Start everything; from here on it is the loop's."""
+        """Start everything; after that the loop does the work."""
         self.log.info("boot", f"{NAME} {VERSION}, {self.device}" + (", SAFE MODE" if self.safe_reason else ""))
         if self.safe_reason:
             self.log.warning("boot", f"safe mode: {self.safe_reason}")
@@ -85,7 +85,7 @@ class App:
         guarded(getattr(self.board.network, "hostname", str), self.device)
         self.bringup.start()
         if hasattr(gc, "threshold"):
-            gc.threshold(-1)  # boot has set it for the loading
+            gc.threshold(-1)  # boot has set a threshold for the loading
         gc.collect()
 
     def _load(self):
@@ -95,7 +95,7 @@ class App:
         self.services.load(own, with_user_files=not self.safe_reason)
 
     def turn(self, longest_ms=LONGEST_TURN_MS):
-        """One turn: what the sockets bring within `longest_ms`, and what is due."""
+        """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
         self.board.feed_watchdog()
 
@@ -114,7 +114,7 @@ class App:
         self.outcome = outcome
 
     def restart_later(self, safe_mode=False):
-        """End the loop once the answer to who asked for it has left. Then the board starts again."""
+        """End the loop once the answer to the caller has been sent. Then the board starts again."""
         self.pool.CallLater(_ANSWER_LEAVES_S, self.stop, SAFE_MODE if safe_mode else REBOOT)
 
     def _end(self):
@@ -136,5 +136,5 @@ class _Console:
         self._app = app
 
     def network_up(self, connection):
-        """Tell it, in the order of the services: the server listens by now."""
+        """Print it. Services are told in their order, so the server listens by now."""
         borrow("firmware.console").tell(self._app, connection)

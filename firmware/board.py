@@ -1,15 +1,15 @@
-"""What the hardware gives: its modules `network` and `machine`, its identity, its files, its watchdog.
+"""The board's hardware: its modules `network` and `machine`, its identity, its files, its watchdog.
 
-A board adds what only it knows in a frozen module `board_support` (boards/<NAME>/modules/board_support.py).
+A board describes itself in a frozen module `board_support` (boards/<NAME>/modules/board_support.py).
 Everything in it is optional:
 
     NAME            the board's name, shown by `info`
     FILES           folder that holds config.json and the user's files (default: "/")
     RESERVED_PINS   pins that the control server must not touch
-    KEEPS_TIME      True where the clock is right without NTP
+    KEEPS_TIME      True if the clock is right without NTP
     sensors()       the board's own sensors, a list
     lan()           its wired interface, not yet active
-    uart(baud)      the UART its PPP modem hangs on
+    uart(baud)      the UART of its PPP modem
 """
 
 import binascii
@@ -20,7 +20,7 @@ from firmware import borrow
 
 
 def _module(name):
-    """A module that not every board has, or None."""
+    """A module that some boards lack, or None."""
     try:
         return __import__(name)
     except ImportError:
@@ -28,7 +28,7 @@ def _module(name):
 
 
 class Board:
-    """One board. The arguments replace what it would find by itself; tests use them."""
+    """One board. Tests use the arguments to replace what it would find by itself."""
 
     def __init__(self, network=None, machine=None, support=None, files=None):
         self.network = network or _module("network")
@@ -41,7 +41,7 @@ class Board:
         self.last_update = None  # of the image: "on trial", "kept" or "went back"
         self.settings_on_trial = False
         self.watchdog = None
-        self.watchdog_s = 0  # after so long it bites; 0: none runs
+        self.watchdog_s = 0  # the time limit of the watchdog; 0: it does not run
 
     def _given(self, name, default):
         return getattr(self.support, name, default)
@@ -59,7 +59,7 @@ class Board:
             return False
 
     def folder(self, name):
-        """The sorted names in a folder; none where there is no such folder."""
+        """The sorted names in a folder; empty if there is no such folder."""
         try:
             return sorted(os.listdir(self.path(name)))
         except OSError:
@@ -73,7 +73,7 @@ class Board:
             return "000000"
 
     def default_device(self):
-        """A device name that differs between boards of a kind: "unix-3fa2c1"."""
+        """A device name that differs between boards of the same kind: "unix-3fa2c1"."""
         return f"{self.name.lower().replace('_', '-')}-{self.unique_id()[-6:]}"
 
     def sensors(self):
@@ -89,45 +89,45 @@ class Board:
         return self._given("uart", lambda baud: None)(baud)
 
     def watchdog_reset(self):
-        """True if the last reset was the watchdog's."""
+        """True if the watchdog caused the last reset."""
         cause = getattr(self.machine, "reset_cause", None)
         return bool(cause) and cause() == getattr(self.machine, "WDT_RESET", None)
 
     def start_watchdog(self, seconds):
-        """Start the watchdog; False where the board has none."""
+        """Start the watchdog; False if the board has none."""
         return borrow("firmware.watchdog").start(self, seconds)
 
     def stop_watchdog(self):
-        """The loop turns no more, and somebody else has the board."""
+        """Stop the watchdog: the loop has ended, and a person has the board."""
         borrow("firmware.watchdog").stop(self)
 
     def feed_watchdog(self):
-        """Tell the watchdog, where one runs, that the loop turns."""
+        """Tell the watchdog, if it runs, that the loop runs."""
         if self.watchdog:
             self.watchdog.feed()
 
     def _partition(self, find):
-        """find(esp32.Partition, the one that runs), or None where there are none (only ESP32's images have them)."""
+        """find(esp32.Partition, the running partition), or None if there are no partitions (only an ESP32 has them)."""
         partition = getattr(_module("esp32"), "Partition", None)
         try:
             return find(partition, partition(partition.RUNNING)) if partition else None
         except OSError:
-            return None  # this image has one partition for itself, and no other
+            return None  # the flash has one partition for images
 
     def running_partition(self):
         """The name of the partition that the image runs from, or None."""
         return self._partition(lambda _, running: running.info()[4])
 
     def other_partition(self):
-        """The partition that takes a new image, or None."""
+        """The partition for a new image, or None."""
         return self._partition(lambda _, running: running.get_next_update())
 
     def keep_image(self):
-        """Tell the bootloader that the image that runs is a good one. Without this a new one runs only once."""
+        """Tell the bootloader that the running image is good. Otherwise a new image runs only once."""
         self._partition(lambda partition, _: partition.mark_app_valid_cancel_rollback())
 
     def system_heap(self):
-        """What an ESP32's system has left for itself, in bytes: free, largest piece, least ever; else None."""
+        """The free memory of an ESP32's system in bytes: now, its largest piece, the least so far. None elsewhere."""
         esp32 = _module("esp32")
         if not hasattr(esp32, "idf_heap_info"):
             return None
@@ -149,7 +149,7 @@ class Board:
         self.machine.reset()
 
     def facts(self):
-        """What `info` tells of the board."""
+        """What `info` reports about the board."""
         version = ".".join(str(part) for part in sys.implementation.version[:3])
         return {
             "board": self.name,

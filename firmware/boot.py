@@ -1,10 +1,10 @@
-"""From reset to the main loop. It never raises, and it locks nobody out.
+"""From reset to the main loop. It never raises, and it always leaves a way in.
 
-update      files that came over the network are put in place, all of them
-escape      a file `repl`, "boot": {"repl": true} or a held button end here: the REPL is free
-main.py     the user's own program, where there is one, runs instead of the firmware (and may start it: run()), which
-            runs where that fails
-safe mode   after three boots in a row that did not last: network and control server only, until the next boot
+update      files that came over the network are put into their places, all together
+escape      a file `repl`, "boot": {"repl": true} or a held button ends the boot here: the REPL is free
+main.py     the user's own program, if there is one, runs instead of the firmware, which it can start (run()). If it
+            fails, the firmware runs
+safe mode   after three boots in a row that did not last, only the network and the control server run
 """
 
 import gc
@@ -26,18 +26,18 @@ ENDED = "ended"  # beside the other outcomes: the REPL is free
 
 
 class BootRecord:
-    """How the last boots went, in a small file: it has to outlast a loss of power. What is in it, start.py reads."""
+    """How the last boots went, in a small file, because it has to survive a power failure. start.py reads it."""
 
     def __init__(self, board, log):
         self.path = board.path(RECORD_FILE)
         self.state = None  # (how many in a row did not last, the last run ended on purpose, safe mode is asked for)
         self._log = log
-        self.kept = True  # False where the filesystem takes no record: then nothing leads to safe mode
+        self.kept = True  # False if the record cannot be written: then nothing leads to safe mode
 
     def save(self, unsteady, planned=False, safe=False):
-        """What the next boot has to know."""
+        """Record what the next boot has to know."""
         if (unsteady, planned, safe) == self.state:
-            return  # a write less for the flash
+            return  # spares the flash a write
         self.state = unsteady, planned, safe
         try:
             with open(self.path, "w") as file:
@@ -48,8 +48,8 @@ class BootRecord:
 
 
 def run(board=None, clock=None, failure=None):
-    """Run the firmware's services until they end. Returns REBOOT where the board has to start again. `failure` is what
-    the user's program has raised."""
+    """Run the firmware's services until they end. Returns REBOOT if the board has to start again. `failure` is the
+    exception of the user's program."""
     board = board or Board()
     clock = clock or Clock()
     log = Log(clock)
@@ -69,7 +69,7 @@ def run(board=None, clock=None, failure=None):
         return REBOOT  # a user's file called sys.exit() or machine.reset()
     except Exception as error:
         log.error("boot", "failed", error)
-        # Again, if that leads to safe mode at last. Otherwise it would go on for ever: then rather the REPL.
+        # Start again if that leads to safe mode in the end. Otherwise the REPL is better than an endless loop.
         if record.kept and not safe_reason:
             return REBOOT
         board.stop_watchdog()
@@ -79,8 +79,8 @@ def run(board=None, clock=None, failure=None):
 
 
 def _load(board, config, log, clock, safe_reason):
-    """The app. While its modules are loaded, garbage is collected often: else it cuts a small heap into pieces, and an
-    ESP32's heap grows over what the radio needs, which therefore comes first."""
+    """The app. While its modules are loaded, garbage is collected often. Otherwise it would fragment a small heap, and
+    an ESP32's heap would grow into the memory that the radio needs; so the radio comes first."""
     if hasattr(gc, "threshold"):
         gc.threshold(_LOADING_THRESHOLD)
     if sys.platform == "esp32":
@@ -91,9 +91,9 @@ def _load(board, config, log, clock, safe_reason):
 
 
 def _watch_over(app, record, steady_s, lasts):
-    """Tell the record, and start the watchdog, once the loop has turned for long enough.
+    """Record the good boot, and start the watchdog, once the loop has run for long enough.
 
-    Not sooner: a boot that fails must leave time for a person, and for the count that leads to safe mode.
+    An earlier watchdog would leave no time for a person, or for the count of failed boots.
     """
 
     def steady(_):
@@ -117,7 +117,7 @@ def _boot():
     borrow("firmware.staged_files").recover(board.files)
     log = Log(Clock())
     config = Config(board, log)
-    log.console = False  # run() loads it again, and says what is wrong with it
+    log.console = False  # run() loads it again, and reports what is wrong with it
     config.load()
     reason = borrow("firmware.escape").reason(board, config)
     if reason:
@@ -129,12 +129,12 @@ def _boot():
             borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
             return ENDED
         except Exception as error:
-            failure = error  # it may have come over the network: so may a better one
+            failure = error  # it may have come over the network, and so may a better one
     return run(board, failure=failure)
 
 
 def main():
-    """Boot, and boot again where that is asked for. Returns to the REPL; never raises."""
+    """Boot, and boot again if that is requested. Returns to the REPL; never raises."""
     try:
         while _boot() == REBOOT:
             _reset()

@@ -1,4 +1,4 @@
-"""The board's uptime, which never wraps. What has to happen later is the library's: `pool.CallLater` and `XTimer`."""
+"""The board's uptime, which never wraps. For later calls there are the library's `pool.CallLater` and `XTimer`."""
 
 try:
     from time import ticks_diff, ticks_ms
@@ -8,16 +8,16 @@ except ImportError:  # CPython
     _PERIOD = 1 << 30
 
     def ticks_ms():
-        """Milliseconds since some start."""
+        """Milliseconds since an arbitrary start."""
         return monotonic_ns() // 1000000
 
     def ticks_diff(end, start):
-        """Signed milliseconds from `start` to `end`, right as long as they are less than 6 days apart."""
+        """Signed milliseconds from `start` to `end`; correct if they are less than 6 days apart."""
         return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
 
 class Clock:
-    """The board's milliseconds. Ask it once a day at least, or the uptime loses a wrap."""
+    """The board's milliseconds. It must be asked at least once a day, or it misses a wrap of the counter."""
 
     def __init__(self):
         self._last = self.ticks()
@@ -25,7 +25,7 @@ class Clock:
         self._seconds = 0
 
     def ticks(self):
-        """Milliseconds that wrap: to be compared with `ticks_diff` only."""
+        """Milliseconds that wrap; compare them only with `ticks_diff`."""
         return ticks_ms()
 
     def _advance(self):

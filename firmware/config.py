@@ -1,47 +1,47 @@
 """The configuration: config.json on the board's filesystem over the frozen defaults.
 
-Only what differs from the defaults is in the file. A file that is bad in any way is not used: the last good copy
-is, then the defaults, and `faults` tells what was wrong. Files are replaced whole: a new one is written beside
-the old one and renamed over it.
+Only what differs from the defaults is in the file. A bad file is not used. The last good copy
+is used instead, or else the defaults, and `faults` lists what was wrong. A new file is written beside the old one
+and renamed over it, so that there is always a whole one.
 """
 
 from firmware import borrow
 
 
 class ConfigError(ValueError):
-    """What a configuration cannot have; its `args` are the faults, a text each."""
+    """The faults of a configuration: its `args`, one text each."""
 
     def __str__(self):
         return "; ".join(self.args)
 
 
 def _defaults():
-    """The module that describes every key: for what is stored or shown, and gone again afterwards."""
+    """The module that describes every key; it is loaded for one use and forgotten."""
     return borrow("firmware.defaults", "firmware.schema")
 
 
 class Config:
-    """What is configured: `config["telemetry"]["port"]`."""
+    """The settings: `config["telemetry"]["port"]`."""
 
     def __init__(self, board, log):
         self._board = board
         self._log = log
-        self.given = {}  # what differs from the defaults
+        self.given = {}  # only what differs from the defaults
         self._values = None  # filled when first needed
         self.source = "defaults"
         self.faults = []
         self.unsaved = False
-        self.safe = False  # what may lock out has its default
+        self.safe = False  # settings that may lock the owner out have their defaults
 
     def __getitem__(self, section):
         return self._values_now()[section]
 
     def load(self):
-        """Take the file, or if it is bad the last good copy; never raises."""
+        """Use the file, or the last good copy if it is bad; never raises."""
         borrow("firmware.config_file").load(self, self._board, self._log)
 
     def use(self, given, source, check=None):
-        """Take these values, which come from the file `source`. Raises ConfigError, or what check(values) raises."""
+        """Use these values from the file `source`. Raises ConfigError, or what check(values) raises."""
         defaults = _defaults()
         values = defaults.SCHEMA.fill(given)
         if check:
@@ -69,8 +69,8 @@ class Config:
         return value
 
     def set(self, key, value, check=None):
-        """Change "section.key" in memory. Raises ConfigError and changes nothing if it cannot be so, or what
-        check(new values) raises."""
+        """Change "section.key" in memory. Raises ConfigError for a bad value, or what check(new values) raises, and
+        then changes nothing."""
         self._change(borrow("firmware.edit").changed(self.given, key, value), check)
 
     def reset(self, key="", check=None):
@@ -84,8 +84,8 @@ class Config:
         self.unsaved = True
 
     def save(self):
-        """Write what is configured to the board's filesystem. True where it is on trial from the next boot on. Raises
-        OSError, and ConfigError for what would lock out."""
+        """Write the settings to the board's filesystem. True if they are on trial from the next boot on. Raises
+        OSError, and ConfigError for settings that would lock the owner out."""
         module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
         on_trial = module.save(self, self.given, self._board, self._log)
         self.faults = []

@@ -11,7 +11,7 @@ LONGEST_FILE = 16384  # bytes; more than this is no configuration, and might not
 
 
 def read_text(path):
-    """The text of a file; None where there is none."""
+    """The text of a file; None if there is none."""
     try:
         size = os.stat(path)[6]
     except OSError:
@@ -23,7 +23,7 @@ def read_text(path):
 
 
 def decoded(content):
-    """The text of a configuration. Raises ValueError where it is not UTF-8, which a mark at its start does not hurt."""
+    """The text of a configuration, without a byte order mark. Raises ValueError if it is not UTF-8."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
         raise ValueError("this is UTF-16; save it as UTF-8")
     try:
@@ -33,13 +33,13 @@ def decoded(content):
 
 
 def write_whole(path, text):
-    """Replace a file so that after a power failure there is the old one or the new one, never half of one."""
+    """Replace a file; after a power failure there is either the old one or the new one, whole."""
     new_path = path + ".new"
     with open(new_path, "w") as file:
         file.write(text)
     if hasattr(os, "sync"):
         os.sync()
-    # FAT removes the old one first (extmod/vfs_fat.c). Should the power fail there, the last good copy holds.
+    # FAT removes the old one first (extmod/vfs_fat.c). If the power fails in between, the last good copy is used.
     os.rename(new_path, path)
 
 
@@ -50,7 +50,7 @@ def replace(board, log, text):
 
 
 def load(config, board, log):
-    """Have `config` use the file, or if it is bad the last good copy; never raises."""
+    """Let `config` use the file, or the last good copy if it is bad; never raises."""
     config.faults = []
     for name in (FILE, LAST_GOOD_FILE):
         text = _load_file(config, board, name)
@@ -63,7 +63,7 @@ def load(config, board, log):
 
 
 def parsed(text):
-    """What is in the text of a configuration. Raises ValueError."""
+    """The values in the text of a configuration. Raises ValueError."""
     try:
         return loads(text)
     except ValueError:
@@ -86,7 +86,7 @@ def _load_file(config, board, name):
 
 
 def keep_good_copy(board, log, text):
-    """These are the settings to go back to."""
+    """Keep these settings as the last good ones."""
     copy = board.path(LAST_GOOD_FILE)
     try:
         if read_text(copy) != text:

@@ -1,8 +1,8 @@
-"""What a person at the console reads when the network is up: where the board can be reached, and what to try."""
+"""The text on the console when the network is up: where the board can be reached, and what to try."""
 
 
 def tell(app, connection):
-    """Tell it."""
+    """Print it."""
     if app.http and app.http.url:
         print(f"page       {app.http.url}")
     _tell_telemetry(app)
@@ -44,6 +44,6 @@ def _listen_command(port):
 
 
 def _call_command(address, port, line):
-    # No f-strings: MicroPython 1.23 does not join such that have quotes in them.
+    # No f-strings: MicroPython 1.23 does not join f-strings that contain quotes.
     connect = "python3 -c \"import socket; s = socket.create_connection(('" + address + "', " + str(port) + ")); "
     return connect + "s.send(b'" + line + "\\n'); print(s.recv(4000).decode())\""

@@ -1,4 +1,4 @@
-"""Changes to a configuration: what is given in it, with one key more or less."""
+"""Changes to a configuration: its values with one key added, changed or removed."""
 
 from firmware.config import ConfigError
 from firmware.jsontext import dumps, loads

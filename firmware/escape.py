@@ -1,4 +1,4 @@
-"""Ways past the firmware, to a REPL that is free."""
+"""Ways to keep the firmware from starting, so that the REPL is free."""
 
 from firmware import borrow
 from firmware.log import describe
@@ -12,7 +12,7 @@ def reason(board, config):
         return f"there is a file {FILE}"
     found = _by_settings(board, config)
     if found and board.has_file("trial.json") and borrow("firmware.update.trial", "firmware.config_file").fail(board):
-        return None  # run() takes them back
+        return None  # run() restores the old ones
     return found
 
 

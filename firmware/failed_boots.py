@@ -1,12 +1,12 @@
-"""What a boot did that did not last, in a file: its log, and what began last. Only a boot after a failed one has it."""
+"""A file about a boot that did not last: its log, and what began last. Only a boot after a failed one writes it."""
 
 FILE = "boots.log"
 _LONGEST = 3000  # bytes
-_BEGINS = "- "  # a line of what began
+_BEGINS = "- "  # begins a line about a start
 
 
 def keep(board, log):
-    """From here on each line is in the file as well, before what it tells of can go wrong."""
+    """From now on each line is also written to the file, before its step can fail."""
     path = board.path(FILE)
     lines = []
 
@@ -18,7 +18,7 @@ def keep(board, log):
             log.also = None  # there is no room
 
     def also(line):
-        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; these come with the end
+        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; they are written at the end
             return
         lines.append(line)
         if sum(len(line) for line in lines) > _LONGEST:
@@ -32,7 +32,7 @@ def keep(board, log):
 
 
 def tell(board, log):
-    """Put what is in the file into the log. Returns what began last, or None."""
+    """Put the lines of the file into the log. Returns what began last, or None."""
     last = None
     try:
         with open(board.path(FILE)) as file:

@@ -1,4 +1,4 @@
-"""All JSON of the firmware, to the letter (RFC 8259).
+"""Reads and writes the firmware's JSON strictly by RFC 8259.
 
 MicroPython's own reader takes what breaks off or lacks commas, and makes two characters that do not exist of a
 surrogate pair; its writer says `nan` and `<object>`.
@@ -11,13 +11,13 @@ import sys
 from firmware import const, number_text
 
 _DEEPEST = const(32)
-_LONGEST_NUMBER = const(24)  # characters; matching one takes C stack for each
+_LONGEST_NUMBER = const(24)  # characters; a match takes C stack for each of them
 _is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
 _is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
 
 
 def sound(text):
-    """`text` with a "?" for each character that UTF-8 does not have: MicroPython's text can hold any."""
+    """`text` with "?" for characters that UTF-8 does not have; MicroPython's text can hold any."""
     if len(text) == len(text.encode()):
         return text
     return "".join([one if _is_sound(one, ord(one)) else "?" for one in text])
@@ -44,7 +44,7 @@ def _joined(text):
 
 
 def _text(data, start):
-    """The text whose quote is at `start`, and where it ends."""
+    """The text after the quote at `start`, and the place of its end."""
     at = start + 1
     while True:
         end = data.find(b'"', at)
@@ -71,11 +71,11 @@ def _scalar(word):
 
 
 def _read(data):
-    holder = found = []  # what is being filled
+    holder = found = []  # the open lists and objects
     around = []
     key = None
     value_next = True
-    marks = b""  # that may come instead
+    marks = b""  # other tokens that may come here
     at = 0
     while at < len(data):
         byte = data[at]
@@ -124,18 +124,18 @@ def _read(data):
 
 
 def loads(text):
-    """The value that a JSON text says. Raises ValueError."""
+    """The value of a JSON text. Raises ValueError."""
     _require(sound(text) == text)
     return _read(text.encode())
 
 
 def dumps(value):
-    """`value` as JSON: a number without an end is null, and what JSON has no form for is text."""
+    """`value` as JSON. Infinite numbers become null, and values that JSON cannot express become text."""
     return sound(json.dumps(_plain(value)))
 
 
 class _Number:
-    """A number with the digits that count: MicroPython writes what `__repr__` gives."""
+    """A number with its significant digits: MicroPython writes what `__repr__` gives."""
 
     def __init__(self, text):
         self._text = text

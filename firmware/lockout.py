@@ -1,4 +1,4 @@
-"""Settings that come over the network: what would lock the owner out is refused, what might is on trial (trial.py)."""
+"""Settings from the network. Those that would lock the owner out are refused; those that might are on trial."""
 
 from firmware import boot, borrow
 from firmware.config import ConfigError
@@ -31,7 +31,7 @@ def check(board, given, path=None):
 
 
 def _in_use(board):
-    """What is given in the settings that this boot has taken, or the last that were good."""
+    """The values of the settings that this boot has used, or of the last good ones."""
     try:
         return parsed(read_text(board.path(LAST_GOOD_FILE)) or "{}")
     except (OSError, ValueError):
@@ -39,7 +39,7 @@ def _in_use(board):
 
 
 def save(config, given, board, log):
-    """Write `given` to the board's filesystem. True where it is on trial. Raises OSError, or ConfigError."""
+    """Write `given` to the board's filesystem. True if they are on trial. Raises OSError, or ConfigError."""
     on_trial = check(board, given)
     fault = announce(board, "settings", False) if on_trial else None
     if fault:

@@ -1,4 +1,4 @@
-"""The log: the last lines in memory for `log.tail`, every line on the console."""
+"""The log: the last lines stay in memory for `log.tail`, and every line goes to the console."""
 
 import sys
 
@@ -6,21 +6,21 @@ LONGEST_TEXT = 160  # characters kept of one entry: an exception may carry a who
 
 
 def describe(error):
-    """An exception in one line: its kind and what it says."""
+    """An exception in one line: its class and its text."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Log:
-    """The last `size` entries. One that repeats is counted, and where there is no room for another, the source with the
-    most entries loses its oldest: what strangers cause pushes nothing out but its like."""
+    """The last `size` entries. A repeated entry is counted. If there is no room, the source with the most entries loses
+    its oldest one, so that entries caused by strangers replace only each other."""
 
     def __init__(self, clock, size=50, console=True):
         self._clock = clock
         self._size = size
         self.entries = []  # (seconds, level, source, text, times)
         self.console = console
-        self.also = None  # f(line): keeps the lines of a boot that may not last
+        self.also = None  # f(line): stores the lines of a boot that may fail
         self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
 
     def _add(self, level, source, text):
@@ -37,7 +37,7 @@ class Log:
             listener(self.tail(1)[0])
 
     def _make_room(self, level, source, text):
-        """Remove the entry that says the same, or one where there are too many. Returns how often it is said by now."""
+        """Remove the entry with this text, or one if there are too many. Returns how often the text has come."""
         entries = self.entries
         for index, entry in enumerate(entries):
             if entry[3] == text and entry[2] == source and entry[1] == level:
@@ -48,12 +48,12 @@ class Log:
         return 1
 
     def mark(self, source, text):
-        """What begins now: kept only of a boot that may not last."""
+        """Note what begins now; only a boot that may fail stores it."""
         if self.also:
             self.also(f"- {source}: {text}")
 
     def info(self, source, text):
-        """What a reader of the console wants to know."""
+        """Something that a reader of the console wants to know."""
         self._add("info", source, text)
 
     def warning(self, source, text):
@@ -67,7 +67,7 @@ class Log:
             print_traceback(error)
 
     def tail(self, count=20):
-        """The last `count` entries, oldest first, as dictionaries; `times`, where one was repeated."""
+        """The last `count` entries, oldest first, as dictionaries; `times` if an entry was repeated."""
         found = []
         for seconds, level, source, text, times in self.entries[-count:]:
             found.append({"uptime": seconds, "level": level, "source": source, "text": text})

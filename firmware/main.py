@@ -1,4 +1,4 @@
-"""What a chip runs after reset: frozen as the top-level module `main`. It never raises."""
+"""A chip runs this after reset; it is frozen as the top-level module `main`. It never raises."""
 
 from firmware.boot import main
 

@@ -1,8 +1,8 @@
-"""The kinds of values a configuration is made of: each checks what it is given and knows its default.
+"""The kinds of values in a configuration. Each checks a given value and knows its default.
 
-`fill(value)` returns the checked value, completed with defaults, or raises `ConfigError`, which tells all that is
-wrong: the key, the value and what was expected. A value is told only of a key that is known, has no secret and is no
-structure: a secret may stand in any wrong place. `show(value)` is the value with every secret replaced.
+`fill(value)` returns the checked value, completed with defaults, or raises `ConfigError` with all faults: the key, the
+value and what was expected. A fault shows the value only if the key is known, holds no secret and takes a single value,
+because a secret may stand in any wrong place. `show(value)` is the value with every secret replaced.
 """
 
 from firmware import borrow
@@ -10,8 +10,8 @@ from firmware.config import ConfigError
 from firmware.network.interface import is_address
 
 HIDDEN = "***"
-_MOST = 10  # faults that are told
-_LONGEST = 40  # characters of what is told of a key or a value
+_MOST = 10  # the most faults that are reported
+_LONGEST = 40  # characters of a key or a value in a report
 
 
 def _short(text):
@@ -24,11 +24,11 @@ def _kind_of(value):
 
 
 class Kind:
-    """A value of a type with a default. Numbers have a range, text a length in bytes, as the radio counts it.
-    Of text that needs more, `check(value)` tells whether it may be, and `words` say what may be."""
+    """A value of a type with a default. Numbers have a range, and text has a length in bytes, as the radio counts it.
+    `check(value)` decides about further conditions, and `words` describe them."""
 
-    secret = False  # its value is shown to nobody
-    plain = True  # it is one value, and no structure of values
+    secret = False  # its value is never shown
+    plain = True  # it is a single value, not a list or an object
 
     def __init__(self, type, default, low=0, high=0, check=None, words=None):
         self.type = type
@@ -39,7 +39,7 @@ class Kind:
         self._words = words
 
     def accepts(self, value):
-        """Whether it may be."""
+        """True if the value is allowed."""
         if self.type is bool or isinstance(value, bool):
             return self.type is bool and isinstance(value, bool)
         if not isinstance(value, str):
@@ -51,7 +51,7 @@ class Kind:
         return self._low <= len(value.encode()) <= self._high
 
     def expected(self):
-        """What may be, in words."""
+        """The allowed values, in words."""
         if self._words:
             return self._words
         if self.type is bool:
@@ -73,7 +73,7 @@ class Kind:
         return value
 
     def collect(self, value, path, faults):
-        """`value`; what is wrong with it goes to the list `faults`."""
+        """`value`; its faults are added to the list `faults`."""
         if value is None and self.default is None:
             return value
         if not self.accepts(value):
@@ -82,7 +82,7 @@ class Kind:
         return value
 
     def _told(self, value):
-        """What may be said of a wrong value."""
+        """What a report may show of a wrong value."""
         kind = _kind_of(value)
         if self.secret and kind == "text":
             return HIDDEN
@@ -90,7 +90,7 @@ class Kind:
         return told + ", without quotes," if kind == "a number" and self.type is str else told
 
     def show(self, value):
-        """`value` as it may be seen by anybody."""
+        """`value` as everybody may see it."""
         return HIDDEN if self.secret and value else value
 
 
@@ -140,7 +140,7 @@ def _is_host_name(value):
 
 
 def WifiKey():
-    """What a station joins with: empty, a password, or the network's key itself."""
+    """The secret of a Wi-Fi network: empty, a password, or the network's key itself."""
     kind = Secret(8, 63)
     is_password = kind.accepts
     kind.accepts = lambda value: is_password(value) or _is_key(value)
@@ -167,7 +167,7 @@ def _is_ipv4(value):
 
 
 def Netmask():
-    """Which part of an address is the network's."""
+    """The mask for the network's part of an address."""
     return Kind(str, "255.255.255.0", 7, 15, _is_netmask, "a netmask, as '255.255.255.0'")
 
 
@@ -184,18 +184,18 @@ def _is_netmask(value):
 
 
 def check_static(values, start):
-    """The faults of a static address: it and its gateway have to be in one subnet."""
+    """The faults of a static address; it has to be in one subnet with its gateway."""
     return borrow("firmware.subnet").faults(values, start, _number) if values["address"] else []
 
 
 def Measurement(default):
-    """The name that InfluxDB stores the lines under. It takes a line that begins with # for a comment."""
+    """The name under which InfluxDB stores the lines. To InfluxDB a line that begins with # is a comment."""
     words = "text of 1 to 32 bytes that does not begin with '#'"
     return Kind(str, default, 1, 32, lambda value: value[:1] != "#", words)
 
 
 def Tag():
-    """One more tag for each line: "key=value". InfluxDB refuses all lines with a wrong one."""
+    """A further tag for each line: "key=value". InfluxDB refuses a line with a wrong tag."""
     return Kind(str, "", 3, 64, _is_tag, "a tag, as 'room=kitchen', not " + _NO_TAGS)
 
 
@@ -208,7 +208,7 @@ def _is_tag(value):
 
 
 def Server(default, kind, may_be_empty=True):
-    """A machine elsewhere, `kind` in words: "host" or "host:port"; empty is none."""
+    """Another machine, as "host" or "host:port"; `kind` names it in words. Empty: none."""
     words = f"{kind}: a name or an IPv4 address, and :port if it is another; IPv6 is not supported"
     return Kind(str, default, 0, 80, lambda value: may_be_empty and value == "" or _is_server(value), words)
 
@@ -314,9 +314,9 @@ class ListOf(Kind):
 
 
 class Record(Kind):
-    """Named values; what is not given has its default, what is not known is an error.
+    """Named values. Missing ones have their defaults, and unknown ones are errors.
 
-    `fit(values, start)` looks at values that have to fit each other; `start` is what comes before their keys.
+    `fit(values, start)` checks values that depend on each other; `start` is the text before their keys.
     """
 
     plain = False

@@ -15,17 +15,17 @@ from XAsyncSockets import XTimer
 
 FOLDER = "services"
 _LONGEST_TICK_S = const(86400)
-_FAILURES_IN_A_ROW = const(10)  # ticks; then the service is ticked no more
+_FAILURES_IN_A_ROW = const(10)  # ticks that fail in a row, after which the service gets no more of them
 _LONG_TICK_MS = const(200)
 
 
 def user_classes(board, folder, class_name, log):
-    """[(name, class)] of the user's files in `folder`; what finds them is loaded only where there is one."""
+    """[(name, class)] of the user's files in `folder`; the finder is loaded only if there are any."""
     return borrow("firmware.user_files").load_classes(board, folder, class_name, log) if board.folder(folder) else ()
 
 
 class _Entry:
-    """A service, and how it fares."""
+    """A service and its state."""
 
     def __init__(self, name, service, app):
         self.name = name
@@ -34,11 +34,11 @@ class _Entry:
         self.failures = 0  # in a row
         self._log = app.log
         self._clock = app.clock
-        self._longest_ms = _LONG_TICK_MS  # a longer tick is told
+        self._longest_ms = _LONG_TICK_MS  # a longer tick is reported
         self._timer = XTimer(app.pool, self._tick)
 
     def call(self, method, *args):
-        """Call a method that the service may have; True unless it raised."""
+        """Call a method if the service has it; True unless it raised."""
         function = getattr(self.service, method, None)
         if not function:
             return True
@@ -52,14 +52,14 @@ class _Entry:
             return False
 
     def start(self, app):
-        """Start it; one that cannot start is not called again."""
+        """Start it. A service that cannot start is not called again."""
         self.state = "running"
         if self.call("start", app) and hasattr(self.service, "tick"):
             self._next_tick()
 
     @property
     def runs(self):
-        """False for a service that could not start."""
+        """False if the service could not start."""
         return not self.state.startswith("start:")
 
     def _next_tick(self):
@@ -70,7 +70,7 @@ class _Entry:
         done = self.call("tick")
         took_ms = self._clock.uptime_ms() - start
         if took_ms > self._longest_ms:
-            self._longest_ms = 2 * took_ms  # a few lines, however it varies
+            self._longest_ms = 2 * took_ms  # a few lines, even if its text varies
             self._log.warning(self.name, f"tick took {took_ms} ms; nothing else could run meanwhile")
         if done:
             self.failures = 0
@@ -106,14 +106,14 @@ class Late:
 
 
 class ServiceSet:
-    """All services of an app, in the order they start."""
+    """All services of an app, in the order of their start."""
 
     def __init__(self, app):
         self._app = app
         self._entries = []
 
     def load(self, own, with_user_files):
-        """Take in the firmware's `own` services and the user's files; a file replaces the one of its name."""
+        """Add the firmware's `own` services and the user's files. A file replaces the service of its name."""
         services = {service.name: service for service in own}
         order = [service.name for service in own]
         classes = user_classes(self._app.board, FOLDER, "Service", self._app.log) if with_user_files else ()
@@ -141,7 +141,7 @@ class ServiceSet:
             entry.start(self._app)
 
     def replace(self, name, service):
-        """Put `service` in the place of the one of that name, or after all others, and start it."""
+        """Replace the service of that name by `service`, or add it at the end, and start it."""
         for entry in self._entries:
             if entry.name == name:
                 entry.service = service

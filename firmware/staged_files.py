@@ -1,4 +1,4 @@
-"""Files that replace others all together: staged in a folder, valid by one rename, put in place by the next boot.
+"""Files that replace others all together: staged in a folder, made valid by one rename, placed by the next boot.
 
     update/0, 1, ...     the contents of the new files
     update/files         their names, a line each; "/" before a name means that the file is to be deleted.
@@ -13,7 +13,7 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
-REPL_FILE = "repl"  # where it is, the firmware does not start (escape.py): nobody could undo that over the network
+REPL_FILE = "repl"  # with this file the firmware does not start (escape.py), which cannot be undone over the network
 _FOLDER_BIT = 0x4000
 
 
@@ -30,7 +30,7 @@ def _sync():
 
 
 def _mode(path):
-    """What is there, as os.stat() says; 0 where nothing is."""
+    """The mode of what is there, from os.stat(); 0 if there is nothing."""
     try:
         return os.stat(path)[0]
     except OSError:
@@ -38,7 +38,7 @@ def _mode(path):
 
 
 def _obstacle(root, name):
-    """What on the board keeps a file from the place `name`, or None."""
+    """What on the board is in the way of the file `name`, or None."""
     if _mode(root + name) & _FOLDER_BIT:
         return f"{name} is a folder on the board"
     while "/" in name:
@@ -57,7 +57,7 @@ def _make_folders(path):
         try:
             os.mkdir(path[:end])
         except OSError:
-            pass  # it is there; if it cannot be, the rename says so
+            pass  # it exists; if it cannot be made, the rename fails
         end = path.find("/", end + 1)
 
 
@@ -66,13 +66,13 @@ def _move(old, new):
     try:
         os.rename(old, new)
     except OSError:
-        # FAT does not rename over a file. A cut between these two lines is mended by the next boot.
+        # FAT does not rename over a file. After a power failure between these two lines the next boot completes it.
         os.remove(new)
         os.rename(old, new)
 
 
 class Staging:
-    """The files of one update, below the folder `root`. Whatever an earlier one has left is removed."""
+    """The files of one update, below the folder `root`. The remains of an earlier update are removed."""
 
     def __init__(self, root):
         self._root = root.rstrip("/") + "/"
@@ -83,7 +83,7 @@ class Staging:
         return f"{self._root}{FOLDER}/{name}"
 
     def clear(self):
-        """Forget everything; first the decision, if there was one."""
+        """Remove everything, the decision first."""
         self.names = []
         _remove(self._path(RECORD))
         try:
@@ -94,12 +94,12 @@ class Staging:
             pass  # there is none
 
     def create(self, name):
-        """A binary file for the new content of `name`; close it. Raises ValueError for a name that cannot be."""
+        """A binary file for the new content of `name`; close it. Raises ValueError for an impossible name."""
         self._add(name, name)
         return open(self._path(str(len(self.names) - 1)), "wb")
 
     def delete(self, name):
-        """Delete the file `name`, too. Raises ValueError where there is none."""
+        """Delete the file `name`, too. Raises ValueError if there is none."""
         self._add(name, "/" + name)
         if not _mode(self._root + name):
             raise ValueError(f"{name}: there is no such file on the board")
@@ -126,7 +126,7 @@ class Staging:
         self.names.append(line)
 
     def commit(self):
-        """From here on the next boot puts the files in place. Raises OSError."""
+        """Decide: the next boot puts the files into their places. Raises OSError."""
         with open(self._path("new"), "w") as file:
             file.write("\n".join(self.names) + "\n")
         _sync()
@@ -135,7 +135,7 @@ class Staging:
 
 
 def _decided(folder):
-    """The lines of the record in `folder`; none where nothing is decided."""
+    """The lines of the record in `folder`; none if nothing is decided."""
     try:
         with open(folder + RECORD) as file:
             return file.read().split("\n")[:-1]
@@ -151,10 +151,10 @@ def recover(root="/"):
     if not _mode(root + FOLDER):
         return []
     try:
-        # After a rename that was cut off, littlefs 2.11 does not show the file beside it. Any write mends that.
+        # After an interrupted rename littlefs 2.11 does not show the neighbouring file. Any write brings it back.
         open(folder + "new", "w").close()
     except OSError:
-        pass  # it is full; what had to be mended is
+        pass  # it is full, but littlefs has repaired itself
     names = _decided(folder)
     for number, name in enumerate(names):
         _place(folder + str(number), root, name)
@@ -171,11 +171,11 @@ def _place(staged, root, name):
         elif _mode(staged):
             _move(staged, root + name)
     except OSError:
-        pass  # a folder has this name, or the flash a fault: the other files are not kept waiting
+        pass  # a folder has this name, or the flash has a fault; the other files are placed all the same
 
 
 def report(root, log, give_up):
-    """Tell what could not be put in place; with `give_up` it is not tried again."""
+    """Report the files that could not be placed. With `give_up` they are not tried again."""
     for text in left(root):
         log.error("update", f"not in place: {text}")
     if give_up:
@@ -183,7 +183,7 @@ def report(root, log, give_up):
 
 
 def left(root="/"):
-    """Why each file that was decided is not in its place, a text each."""
+    """The reason for each decided file that is not in its place."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
     return [

@@ -1,4 +1,4 @@
-"""The first part of a boot: what the last ones left, and with which settings this one goes on."""
+"""The first part of a boot: reads what the last boots have left, and chooses the settings."""
 
 import json
 
@@ -6,9 +6,9 @@ from firmware import borrow
 from firmware.config import Config
 
 BOOTS_BEFORE_SAFE_MODE = 3
-AFTER_WATCHDOG = 10  # times longer until a boot counts as steady
-TRIAL_FILE = "trial.json"  # something new is on trial, or was
-UPDATE_FILE = "update/files"  # an update that is not whole in its place
+AFTER_WATCHDOG = 10  # times as long until a boot counts as good
+TRIAL_FILE = "trial.json"  # something new is or was on trial
+UPDATE_FILE = "update/files"  # an update of which a file is not in its place
 
 
 def begin(board, log, record):
@@ -31,7 +31,7 @@ def _read(path):
             record = json.load(file)
         return int(record["unsteady"]), bool(record["planned"]), bool(record["safe"])
     except (OSError, ValueError, KeyError, TypeError):
-        return 0, False, False  # none yet, or cut off by a loss of power
+        return 0, False, False  # there is none yet, or a power failure has cut it off
 
 
 def _safe_reason(board, log, failed, _planned, wanted):
@@ -48,7 +48,7 @@ def _safe_reason(board, log, failed, _planned, wanted):
 
 
 def _settings(board, log, safe_reason):
-    """The configuration; one on trial that nobody has confirmed is taken back before."""
+    """The configuration. Settings on trial that nobody has confirmed are taken back first."""
     config = Config(board, log)
     config.safe = bool(safe_reason)
     fault = None

@@ -1,8 +1,8 @@
-"""Is a static address one that a board can have? Loaded only where there is one."""
+"""Checks a static address; loaded only if there is one."""
 
 
 def faults(values, start, number):
-    """What is wrong, a text each: the address has to be one of its subnet, and the gateway another one there.
+    """The faults, one text each: the address and the gateway have to be two different addresses of one subnet.
 
     `number(address)` is schema.py's, which is not to be loaded a second time.
     """

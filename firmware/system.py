@@ -1,4 +1,4 @@
-"""The methods that show and steer the firmware itself: info, sensors, configuration, log, reboot."""
+"""The methods about the firmware itself: info, sensors, configuration, log, reboot."""
 
 import gc
 
@@ -7,7 +7,7 @@ from firmware.network.interface import guarded
 
 
 def network_status(bringup):
-    """What there is to know of the network."""
+    """What is known about the network."""
     connection = bringup.connection
     return {
         "state": bringup.state,
@@ -92,7 +92,7 @@ class System:
         return self._app.log.tail(count)
 
     def _checks_token(self, session, proof):
-        """What lets nobody change the token who does not prove that he knows the one of now."""
+        """check(values), which raises if the token would change without a proof that the caller knows it."""
         token = self._app.config["control"]["token"]
 
         def check(values):

@@ -119,7 +119,7 @@ def emulated_board(tmp_path_factory, make_board):
     try:
         board.start()
     except BoardError as error:
-        pytest.exit(str(error), returncode=2)
+        pytest.fail(str(error), pytrace=False)
     if not network_missing:
         board.connect_network()
     give_settings(board)
@@ -214,11 +214,11 @@ def find_compiler(target):
     if built and shutil.which(str(built)):
         return built
     if not PORT:
-        pytest.exit(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD={KIND}", returncode=2)
+        pytest.fail(f"There is no mpy-cross at {MPY_CROSS}: make firmware BOARD={KIND}", pytrace=False)
     try:
         return compiler(target, print)
     except BoardProblem as problem:
-        pytest.exit(f"{problem} MPY_CROSS= may name one.", returncode=2)
+        pytest.fail(f"{problem} MPY_CROSS= may name one.", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ def assigned(path, name):
     return re.search('^%s = ["\'](.*)["\']$' % name, (ROOT / path).read_text(), re.MULTILINE).group(1)
 
 
-def test_firmware_library_and_package_have_the_same_version():
+def test_firmware_library_and_packages_have_the_same_version():
     version = assigned('firmware/__init__.py', 'VERSION')
     assert assigned('lib/XAsyncSockets.py', '__version__') == version
-    assert json.loads((ROOT / 'package.json').read_text())['version'] == version
+    for package in [ROOT / 'package.json', *(ROOT / 'firmware').glob('*.json')]:
+        assert json.loads(package.read_text())['version'] == version, package

@@ -25,7 +25,7 @@ class _Entry:
         self.make = make if sensor is None else None
         self.name = name
         self.reading = None
-        self.valid = False  # the reading is of the last time
+        self.valid = False  # the reading is an old one
         self.read_at = None  # uptime in milliseconds
         self.tried_at = None
         self.error = None
@@ -34,19 +34,19 @@ class _Entry:
 
 
 class SensorHub:
-    """All sensors. One that fails is reported and harms no other."""
+    """All sensors. A sensor that fails is reported and does not affect the others."""
 
     def __init__(self, clock, pool, log):
         self._clock = clock
         self._log = log
         self._entries = []
-        self._waiting = []  # who wants the readings that are being taken
+        self._waiting = []  # the callers that wait for the current readings
         self._timer = XTimer(pool, self._finish)
 
     def add(self, sensor, name=None, make=None):
         """Take a sensor in; a second one of the same name gets a number. Returns the name it has here.
 
-        None for one that could not be made: `make()` is tried again.
+        None for a sensor that could not be made; `make()` is tried again.
         """
         name = wanted = str(name or getattr(sensor, "name", "sensor"))
         number = 2
@@ -72,7 +72,7 @@ class SensorHub:
         return getattr(entry and entry.sensor, "units", {})
 
     def list(self):
-        """What there is to tell of each sensor, and its last reading."""
+        """The description of each sensor, with its last reading."""
         return [
             {
                 "name": entry.name,
@@ -85,7 +85,7 @@ class SensorHub:
         ]
 
     def read(self, name):
-        """One sensor's reading: fresh where that takes no waiting. Raises KeyError, or OSError if it fails."""
+        """One sensor's reading, a fresh one if that needs no waiting. Raises KeyError, or OSError if it fails."""
         entry = self._find(name)
         if not entry:
             raise KeyError(f"{name}; there are {', '.join(self.names())}")
@@ -109,7 +109,7 @@ class SensorHub:
         """Measure with every sensor, then call `done({name: reading})`, without waiting in between."""
         self._waiting.append(done)
         if len(self._waiting) > 1:
-            return  # a measurement is under way: its readings are for both
+            return  # a measurement is under way: both callers get its readings
         delay_ms = self._prepare()
         if delay_ms:
             self._timer.Restart(delay_ms / 1000)
@@ -161,7 +161,7 @@ class SensorHub:
             entry.valid = True
 
     def _is_due(self, entry, pause_ms):
-        """True if `pause_ms` are over since it last was; the next pause begins."""
+        """True if `pause_ms` have passed since it was last true; then the next pause begins."""
         now = self._clock.uptime_ms()
         if pause_ms and entry.tried_at is not None and now - entry.tried_at < pause_ms:
             return False
@@ -171,13 +171,13 @@ class SensorHub:
     def _failed(self, entry, text):
         entry.valid = False
         entry.errors += 1
-        if not entry.error:  # once, not at every reading: it may fail in a thousand ways
+        if not entry.error:  # once, not at every reading
             self._log.warning("sensors", f"{entry.name}: {text}")
         entry.error = text
 
 
 def _checked(reading, limits):
-    """(the fields of a reading that have a value, the errors of others); what is None or no number is in neither."""
+    """(the fields of a reading that have a value, the errors of others). None and other values are in neither."""
     if not isinstance(reading, dict):
         raise TypeError("read() must return a dictionary")
     fields = {}

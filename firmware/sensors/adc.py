@@ -2,7 +2,7 @@
 
 
 def analogue_input(machine, pin):
-    """The ADC of a pin, over the whole range of voltages that the chip can measure: an ESP32's is else 0.95 V."""
+    """The ADC of a pin with the chip's full range of voltages; an ESP32 measures only 0.95 V otherwise."""
     full_range = getattr(machine.ADC, "ATTN_11DB", None)
     return machine.ADC(pin) if full_range is None else machine.ADC(pin, atten=full_range)
 

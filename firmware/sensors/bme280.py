@@ -35,7 +35,7 @@ def pressure(raw, fine, p):
     first = (p[2] * half * half / 524288 + p[1] * half) / 524288
     first = (1 + first / 32768) * p[0]
     if not first:
-        return 0  # no pressure, and none that it can measure
+        return 0  # not a pressure that it can measure
     pascal = (1048576 - raw - second / 4096) * 6250 / first
     return pascal + (p[8] * pascal * pascal / 2147483648 + pascal * p[7] / 32768 + p[6]) / 16
 
@@ -57,7 +57,7 @@ def humidity_calibration(first, data):
 
 
 class Bme280Sensor:
-    """One part. It may be plugged in later, or taken away for a while."""
+    """One part. It may be plugged in later, or be missing for a while."""
 
     limits = {"celsius": (-40, 85), "pascal": (30000, 110000), "humidity": (0, 100)}
 
@@ -86,7 +86,7 @@ class Bme280Sensor:
         self._calibration = t, p, h
 
     def prepare(self):
-        """Have it measure once; in between it sleeps."""
+        """Start one measurement; in between the part sleeps."""
         try:
             if not self._calibration:
                 self._calibrate()
@@ -94,7 +94,7 @@ class Bme280Sensor:
                 self._set(_CONTROL_HUMIDITY, 1)
             self._set(_CONTROL, _ONCE)
         except OSError:
-            self._calibration = None  # what comes back may be another part
+            self._calibration = None  # another part may come back
             raise
         return _MEASURING_MS
 

@@ -1,10 +1,10 @@
-"""DHT22 (AM2302): temperature and relative humidity over one wire of its own protocol."""
+"""DHT22 (AM2302): temperature and relative humidity, over one wire with a protocol of its own."""
 
 import sys
 
 
 def _find_readinto(machine):
-    """The function that reads the part's 5 bytes; where it lives differs between ports and releases."""
+    """The function that reads the part's 5 bytes; its module differs between ports and releases."""
     if hasattr(machine, "dht_readinto"):
         return machine.dht_readinto
     return __import__("esp" if sys.platform.startswith("esp") else sys.platform).dht_readinto
@@ -30,6 +30,6 @@ class Dht22Sensor:
         if sum(data[:4]) & 0xFF != data[4]:
             raise OSError("checksum wrong")
         tenths = data[2] << 8 | data[3]
-        if tenths & 0x8000:  # a sign and the amount; some parts: two's complement. The other way is far too cold.
+        if tenths & 0x8000:  # a sign and the amount, or two's complement; read in the wrong way it is far too cold
             tenths = max(0x8000 - tenths, tenths - 0x10000)
         return {"celsius": tenths / 10, "humidity": (data[0] << 8 | data[1]) / 10}

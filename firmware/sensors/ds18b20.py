@@ -33,7 +33,7 @@ class Ds18b20Sensor:
         self.name = settings["name"]
         self._onewire = onewire
         self._pin = machine.Pin(settings["pin"], machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP)
-        self._serials = []  # of all that were ever found: one that is away for a while is missed
+        self._serials = []  # all that were ever found, so that a missing one is noticed
         self._last = b""
         self._last_choice = _ALL_WAYS
 
@@ -46,7 +46,7 @@ class Ds18b20Sensor:
             self._onewire.writebyte(self._pin, value)
 
     def prepare(self):
-        """Look for parts, and have all of them measure."""
+        """Look for parts, and let all of them measure."""
         while self._finds_another():
             pass
         if not self._thermometers():
@@ -56,7 +56,7 @@ class Ds18b20Sensor:
         return _CONVERSION_MS
 
     def read(self):
-        """{"celsius_<serial>"}: degrees, or what is wrong with that part"""
+        """{"celsius_<serial>"}: degrees, or the part's error"""
         reading = {}
         for serial in self._thermometers():
             reading["celsius_" + binascii.hexlify(serial[1:7]).decode()] = self._read_one(serial)
@@ -100,7 +100,7 @@ class Ds18b20Sensor:
             has_zero = not self._onewire.readbit(self._pin)
             has_one = not self._onewire.readbit(self._pin)
             if not has_zero and not has_one:
-                return b"", 0  # who answered first is gone
+                return b"", 0  # the part that answered first is gone
             one = has_one
             if has_zero and has_one:
                 one = position == last_choice or (position > last_choice and bool(last[byte] >> bit & 1))

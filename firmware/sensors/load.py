@@ -8,7 +8,7 @@ WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
 
 
 def _wired(board, kind, settings):
-    """The sensor for a part that is wired up; its module is imported only where one is configured."""
+    """The sensor for a part that is wired up; its module is imported only if one is configured."""
     for key in ("pin", "scl", "sda"):
         if settings.get(key) in board.reserved_pins:
             raise ValueError(f"pin {settings[key]} belongs to the board itself")
@@ -17,7 +17,7 @@ def _wired(board, kind, settings):
 
 
 def load(app):
-    """Take in all sensors: the board's own, the chip's, the configured, the user's files."""
+    """Add all sensors: the board's own, the chip's, the configured ones, and the user's files."""
     settings = app.config["sensors"]
     for find in (app.board.sensors, lambda: borrow("firmware.sensors.onboard").find(app.board, app.bringup)):
         try:
@@ -33,7 +33,7 @@ def load(app):
 
 
 def _make(app, name, make):
-    """Take in what `make()` gives; it may raise where the part is not there yet, and is tried again."""
+    """Add the sensor that `make()` returns. It may raise if the part is missing, and is tried again later."""
     sensor = None
     try:
         sensor = make()

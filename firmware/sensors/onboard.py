@@ -7,16 +7,16 @@ class HeapSensor:
     """The interpreter's heap, in bytes."""
 
     name = "heap"
-    min_interval_ms = 1000  # a collection takes its time, and anybody may ask
+    min_interval_ms = 1000  # a collection takes time, and everybody may ask
 
     def read(self):
-        """{"free", "used"}, without what waits to be collected: that would look like a leak."""
+        """{"free", "used"} after a collection, because garbage would look like a leak."""
         gc.collect()
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
 
 class ChipSensor:
-    """The chip's own temperature in degrees Celsius; some degrees off, and warmer than the room."""
+    """The chip's own temperature in degrees Celsius; it may be some degrees off, and is warmer than the room."""
 
     name = "chip"
     limits = {"celsius": (-40, 125)}
@@ -30,7 +30,7 @@ class ChipSensor:
 
 
 class SignalSensor:
-    """The strength of the radio's signal in dBm, while the board is a station of a Wi-Fi network."""
+    """The radio's signal strength in dBm, while the board is a station in a Wi-Fi network."""
 
     name = "wifi"
     limits = {"rssi": (-127, 0)}
@@ -45,12 +45,12 @@ class SignalSensor:
 
 
 def _rp2_temperature(adc):
-    """RP2040 and RP2350 datasheets: 27 degrees at 0.706 V, 1.721 mV less for each degree more."""
+    """27 degrees at 0.706 V, and 1.721 mV less for each degree more (RP2040 and RP2350 datasheets)."""
     return 27 - (adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
 
 
 def _find_chip_temperature(machine):
-    """A function that measures the chip's temperature, or None where the chip cannot."""
+    """A function that measures the chip's temperature, or None if the chip cannot."""
     try:
         import esp32
 
@@ -68,7 +68,7 @@ def _find_chip_temperature(machine):
 
 
 def find(board, bringup):
-    """The sensors of this kind that the board has, one after the other."""
+    """Yield those of these sensors that the board has."""
     if hasattr(gc, "mem_free"):
         yield HeapSensor()
     measure = _find_chip_temperature(board.machine)

@@ -159,7 +159,7 @@ def see_timeouts(program):
     limit_ms = 1500 * DELAY_SEC
     assert sorted(told) == ['answered', 'connect timed out', 'connected', 'receive timed out'], told
     for what in ('connect timed out', 'receive timed out'):
-        assert limit_ms - 20 <= told[what] < 4 * limit_ms, told
+        assert limit_ms - 20 <= told[what] < 20 * limit_ms, told     # the other limit is 20 s
     for what in ('connected', 'answered'):
         assert told[what] >= 2000 * DELAY_SEC - 20, told
 

@@ -203,7 +203,7 @@ def test_after_a_bad_file_the_last_good_copy_holds(bench, write):
     assert "not JSON" in config.faults[0]
 
 
-def test_saving_mends_a_bad_file(bench, write):
+def test_saving_replaces_a_bad_file(bench, write):
     write("{")
     config = load(bench)
     config.set("telemetry.port", 9000)
