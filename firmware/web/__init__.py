@@ -122,8 +122,8 @@ class WebServer:
 
     def _on_client(self, _listener, client):
         staying = [one for one in self._connections if not one.leaving]
-        leaving = [one for one in self._connections if one.leaving]
-        if leaving and len(self._connections) > self.places:
+        leaving = [one for one in self._connections if one.leaving and not one.closed]
+        if leaving and len(staying) + len(leaving) > self.places:
             leaving[0].drop()
         is_full = len(staying) >= self.places
         if is_full:
