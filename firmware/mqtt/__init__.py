@@ -9,6 +9,7 @@ from firmware import const
 from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.mqtt.client import MqttClient
+from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncTCPClient
 
 _PORT = const(1883)
@@ -116,7 +117,7 @@ class Mqtt:
                 self._tell("the clock is not set, and no certificate can be checked without: network.ntp sets it")
             return None
         host, _, port = settings["broker"].partition(":")
-        address = self.app.names.address(host)
+        address = host if is_address(host) else self.app.names.address(host)
         return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
 
     def _tell(self, reason):
