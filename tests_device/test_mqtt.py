@@ -1,106 +1,135 @@
-"""MQTT on the chip: the board at a real mosquitto, what the connection takes of its heap, and what a state costs."""
+"""The MQTT client on the chip, with a broker on this computer: what it takes of the heap, and of the processor."""
 
-import json
-import os
-import shutil
-import subprocess
-import threading
+import sys
 import time
 
 import pytest
 
-from tests_device.test_firmware import Control, firmware, restart_with  # noqa: F401
+from tests_device.conftest import ROOT
+from tools.board.certificate import make
 
-PORT = 1883
-PATIENCE_S = 60  # an emulator on a busy computer takes its time
-MOST_OF_HEAP = 5 * 1024
-# One state every 2 s: in a second at most so many instructions more than without MQTT, of 125 million.
-MOST_OF_SECOND = 0.015 * 125e6
-MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+sys.path += [str(ROOT / folder) for folder in ("lib", "tests_host", "tests_host/mqtt")]
+from brokers import Mosquitto  # noqa: E402
+
+from firmware.mqtt.client import MqttClient  # noqa: E402
+from XAsyncSockets import XAsyncSocketsPool  # noqa: E402
+
+NAME = "broker.example"
+START_SEC = 60
+MOST_CONNECTED = 5 * 1024  # bytes
+MOST_OVER_TLS = 32 * 1024
+STATES = 3  # one every 2 s
+MOST_PERCENT = 1.5
+INSTRUCTIONS_PER_SEC = 125e6
+
+# It connects, tells the heap that it takes, and publishes `states`, one every 2 s.
+PROGRAM = """
+import gc, machine, time
+import testing_network
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XTimer
+
+def used():
+    gc.collect()
+    return gc.mem_alloc()
+
+def on_connected():
+    global connected
+    connected = True
+
+def publish(_):
+    global left
+    left -= 1
+    if left < 0:
+        pool.StopWaitEvents()
+    timer.Restart(2)
+    client.publish('state', '{{"temperature": 21.25, "humidity": 48.5, "pressure": 1013.2, "rssi": -61}}')
+
+machine.RTC().datetime({now})
+pool = XAsyncSocketsPool()
+timer = XTimer(pool, publish)
+connected = False
+left = {states}
+pool.PollEvents()
+empty = used()
+from {module} import MqttClient
+client = MqttClient(pool, 'board', on_connected, print, print)
+client.subscriptions = ['board/set']
+client.will = ('board/status', 'offline')
+client.start(lambda: ({address!r}, {port}))
+if {secure}:
+    client.context = XAsyncTCPClient.CreateSSLContext(cert_reqs=2, ca_certs='/authority.pem')
+    client.host = {name!r}
+    XAsyncTCPClient.HandshakeSec = 60       # an emulator on a busy computer takes its time
+while not connected:
+    pool.PollEvents(20)
+for _ in range(10):
+    pool.PollEvents(20)
+print(used() - empty)
+timer.Restart(0)
+pool.AsyncWaitEvents()
+"""
 
 
-class Watcher:
-    """What is published at the broker: (topic, payload)."""
-
-    def __init__(self):
-        command = ["mosquitto_sub", "-p", str(PORT), "-t", "#", "-F", "%t %p"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.seen = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self._process.stdout:
-            self.seen.append(line.rstrip("\n").partition(" ")[::2])
-
-    def wait(self, ending, payload=None, start=0):
-        """The payload of the first message to a topic with this ending."""
-        end = time.monotonic() + PATIENCE_S
-        while True:
-            for topic, found in self.seen[start:]:
-                if topic.endswith(ending) and payload in (None, found):
-                    return found
-            assert time.monotonic() < end, f"nothing on {ending}: {self.seen[-5:]}"
-            time.sleep(0.05)
-
-    def publish(self, topic, payload):
-        subprocess.run(["mosquitto_pub", "-p", str(PORT), "-t", topic, "-m", payload], check=True)
-
-    def stop(self):
-        self._process.kill()
-        self._process.wait()
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    for name, content in zip(("certificate.pem", "key.pem"), make([NAME], 30)):
+        (folder / name).write_bytes(content)
+    return folder
 
 
 @pytest.fixture
-def broker(networked, board, tmp_path):
-    if not MOSQUITTO or not shutil.which("mosquitto_sub"):
-        pytest.skip("no mosquitto: tools/setup/programs.sh peers")
-    (tmp_path / "mosquitto.conf").write_text(f"user root\nlistener {PORT} 0.0.0.0\nallow_anonymous true\n")
-    broker = subprocess.Popen([MOSQUITTO, "-c", tmp_path / "mosquitto.conf"], stderr=subprocess.DEVNULL)
-    yield board.local_address
+def broker(tmp_path, host_address, request):
+    lines = ["allow_anonymous true"]
+    if request.param:
+        folder = request.getfixturevalue("certificate")
+        lines += [f"certfile {folder / 'certificate.pem'}", f"keyfile {folder / 'key.pem'}"]
+    broker = Mosquitto(tmp_path, host_address, lines=lines)
+    broker.secure = request.param
+    yield broker
     broker.kill()
-    broker.wait()
 
 
-@pytest.fixture
-def watcher(broker):
-    time.sleep(0.5)
-    watcher = Watcher()
-    yield watcher
-    watcher.stop()
+class States:
+    """The states that the board publishes, with the instructions that it had executed then."""
+
+    def __init__(self, board, broker, certificate):
+        self.pool = XAsyncSocketsPool()
+        self.counts = []
+        self._board = board
+        self.client = MqttClient(self.pool, "watcher", lambda: None, print, self._on_message)
+        self.client.subscriptions = ["state"]
+        if broker.secure:
+            import ssl
+
+            self.client.context = ssl.create_default_context(cafile=certificate / "certificate.pem")
+            self.client.host = NAME
+        self.client.start(lambda: (broker.address, broker.port))
+
+    def _on_message(self, topic, payload, retained):
+        self.counts.append(self._board.instruction_count)
+
+    def wait(self, count):
+        deadline = time.monotonic() + START_SEC
+        while len(self.counts) < count:
+            assert time.monotonic() < deadline, "the board publishes nothing"
+            self.pool.PollEvents(20)
 
 
-def heap_and_cost(board):
-    """Bytes in use at rest, and instructions in a second of the board's time."""
-    control = Control(board.address)
-    used = min(control.call("gc")["used"] for _ in range(5))
-    before, instructions = control.call("uptime"), board.instruction_count
-    while control.call("uptime") < before + 10:
-        time.sleep(5)
-    cost = (board.instruction_count - instructions) / (control.call("uptime") - before)
-    control.close()
-    return used, cost
-
-
-def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
-    telemetry = {"broadcast": False, "interval_s": 2, "jitter": 0}
-    restart_with(firmware, device, {"telemetry": telemetry})
-    used, cost = heap_and_cost(firmware)
-    settings = {"broker": broker, "base": "here", "rpc": ["reboot"], "pins": [{"name": "lamp", "pin": 16}]}
-    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": {**settings, "rpc": [], "pins": []}})
-    watcher.wait("here/status", "online")
-    state = json.loads(watcher.wait("here/state"))
-    assert state["heap"]["free"] > 0
-    watcher.wait("heap--free/config")
-    time.sleep(5)  # what announces the entities is dropped again
-    used_then, cost_then = heap_and_cost(firmware)
-    print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
-    assert used_then - used <= MOST_OF_HEAP
-    assert cost_then - cost <= MOST_OF_SECOND
-    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": settings})
-    seen = len(watcher.seen)
-    watcher.wait("here/pin/lamp", "0", seen)
-    watcher.publish("here/pin/lamp/set", "1")
-    watcher.wait("here/pin/lamp", "1", seen)
-    watcher.publish("here/rpc", json.dumps({"jsonrpc": "2.0", "id": 7, "method": "reboot"}))
-    watcher.wait("here/rpc/reply", start=seen)
-    watcher.wait("here/status", "offline", seen)
+@pytest.mark.parametrize("broker", [False, True], ids=["plain", "tls"], indirect=True)
+def test_what_the_client_takes(networked, board, device, device_network, certificate, broker):
+    device.soft_reset()
+    device.write_file("/authority.pem", (certificate / "certificate.pem").read_bytes())
+    device.run("import testing_network; testing_network.up()", timeout=START_SEC)
+    now = time.gmtime()
+    states = States(board, broker, certificate)
+    device.start(PROGRAM.format(
+        module="firmware.mqtt.client", address=broker.address, port=broker.port, secure=broker.secure, name=NAME,
+        states=STATES + 1, now=(now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)))
+    states.wait(STATES + 1)
+    states.client.stop()
+    heap = int(device.finish(START_SEC).split()[0])
+    percent = 100 * (states.counts[-1] - states.counts[0]) / (2 * STATES) / INSTRUCTIONS_PER_SEC
+    print(f"the client takes {heap:,} B; a state every 2 s, {percent:.2f} % of the processor")
+    assert heap <= (MOST_OVER_TLS if broker.secure else MOST_CONNECTED)
+    assert percent <= MOST_PERCENT

@@ -43,8 +43,12 @@ _REFUSALS = (
     "it does not take the client id",
     "it is not ready",
     "user or password is wrong",
-    "the user may not connect",
+    "user, password or client id is not allowed",
 )
+
+
+def _ignore(*_):
+    """The handler of an event that nobody listens to."""
 
 
 class _Message:
@@ -64,8 +68,9 @@ class MqttClient:
     One connection after another to a broker, with a clean session each.
 
     on_connected(): it is connected, and subscribed to `subscriptions`. on_lost(reason): a connection, or an attempt at
-    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes; with QoS 1
-    the broker is told afterwards that it has arrived. random(): a number from 0 to 1, for the pauses.
+    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first ones
+    may come before on_connected(). With QoS 1 the broker is told afterwards that the message has arrived. random(): a
+    number from 0 to 1, for the pauses.
 
     The attributes are for the next connection:
     keepalive_s: after half of it in silence the broker is asked whether it is there, and has so long to answer.
@@ -82,7 +87,7 @@ class MqttClient:
     subscriptions = ()
     longest = 1024
     most_unacked = 8
-    on_acked = on_warning = None
+    on_acked = on_warning = _ignore
     second = 1
     connected = False
 
@@ -113,15 +118,17 @@ class MqttClient:
 
     def stop(self):
         """Take leave of the broker, which then does not publish the will, and forget what it has not acknowledged."""
-        self._timer.Cancel()
-        self._unacked = []
+        if self.connected:
+            self._send(_DISCONNECT)
         tcp = self._tcp
-        self._tcp = None
-        self.connected = False
         if tcp:
             tcp.OnConnected = tcp.OnClosed = None
-            tcp.AsyncSendData(_DISCONNECT)
             tcp.Close()
+        self._timer.Cancel()
+        self._tcp = None
+        self._awaited = 0
+        self._unacked = []
+        self.connected = False
 
     def publish(self, topic, payload, qos=0, retain=False):
         """True where the message is on its way; False: not connected, or too much waits already.
@@ -151,7 +158,7 @@ class MqttClient:
         if not self._tcp:
             self._connect()
         elif self._awaited and self._now >= self._due:
-            self._end("no answer within its time")
+            self._end("the broker has not answered within its time")
         elif self.connected:
             if not self._awaited and self._now - min(self._sent_at, self._heard_at) >= self.keepalive_s // 2:
                 self._send(_PING)
@@ -196,8 +203,12 @@ class MqttClient:
     def _on_closed(self, tcp, reason):
         why = self._why or tcp.CloseError
         if not why:
-            why = "the broker closed the connection" if reason == XClosedReason.ClosedByPeer else "no connection"
-        self._lost(str(why) or repr(why))
+            silent = reason == XClosedReason.Timeout
+            why = "the broker does not answer" if silent else "the broker closed the connection"
+        why = str(why) or repr(why)
+        if self._awaited == _CONNACK and not self._why and not self.context:
+            why += " before its first answer: does it want TLS?"
+        self._lost(why)
 
     def _lost(self, reason):
         pause_s = self._pause_s * (1 + self._random()) / 2
@@ -231,7 +242,7 @@ class MqttClient:
         for message in self._unacked:
             if self._now >= message.due:
                 if message.tries == _TRIES:
-                    self._end("a message is not acknowledged")
+                    self._end("the broker has not acknowledged a message")
                     return
                 self._transmit(message)
 
@@ -241,28 +252,24 @@ class MqttClient:
             if not [message for message in self._unacked if message.identifier == self._identifier]:
                 return self._identifier
 
-    # --- what is received: the header, its length byte by byte, and what follows
+    # --- what is received: the kind and the first byte of the length, the others one by one, and what follows
 
     def _on_head(self, tcp, data, _):
-        self._kind = data[0]
-        self._size = self._shift = 0
-        self._on_length(tcp, data[1:], None)
-
-    def _on_length(self, tcp, data, _):
-        self._size |= (data[0] & 127) << self._shift
+        if len(data) == 2:
+            self._kind = data[0]
+            self._size = self._shift = 0
+        digit = data[-1]
+        self._size |= (digit & 127) << self._shift
         self._shift += 7
-        if not data[0] & 128:
-            self._on_size(tcp)
+        if digit < 128:
+            if self._size:
+                tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
+            else:
+                self._on_body(tcp, b"", None)
         elif self._shift < 28:
-            tcp.AsyncRecvData(1, self._on_length)
+            tcp.AsyncRecvData(1, self._on_head)
         else:
             self._end("a packet has a length of more than four bytes")
-
-    def _on_size(self, tcp):
-        if self._size == 0:
-            self._on_body(tcp, b"", None)
-        else:
-            tcp.AsyncRecvData(min(self._size, self.longest), self._on_body)
 
     def _on_body(self, tcp, data, _):
         self._heard_at = self._now
@@ -316,7 +323,7 @@ class MqttClient:
             return "an answer to a subscription that was not asked for"
         for topic, code in zip(self.subscriptions, body[2:]):
             if code > 1:
-                self._warn("the broker does not let us subscribe to " + topic)
+                self.on_warning("the broker does not let us subscribe to " + topic)
         self._ready()
         return None
 
@@ -336,7 +343,7 @@ class MqttClient:
         except ValueError as error:
             return "a wrong message: %s" % error
         if self._size:
-            self._warn("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
+            self.on_warning("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))
         else:
             self.on_message(topic, payload, bool(flags & 1))
         if identifier and self._tcp and not self._send(packet(_PUBACK, number(identifier))):
@@ -347,10 +354,5 @@ class MqttClient:
         for message in self._unacked:
             if message.identifier == identifier:  # the second answer to one that was sent twice has none
                 self._unacked.remove(message)
-                if self.on_acked:
-                    self.on_acked()
+                self.on_acked()
                 break
-
-    def _warn(self, text):
-        if self.on_warning:
-            self.on_warning(text)

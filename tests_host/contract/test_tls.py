@@ -232,8 +232,9 @@ def test_a_handshake_that_fails_says_why():
 
 
 def test_the_host_name_is_verified_for_a_name_and_for_an_address():
-    for host in (peer_name(), peer_ip()):
-        for name, reason in (('server', None), ('elsewhere', XClosedReason.Error)):
+    for host, named in ((peer_name(), None), (peer_ip(), None), (peer_ip(), peer_name()), (peer_ip(), 'other.example')):
+        for name, reason in (('server', None if named != 'other.example' else XClosedReason.Error),
+                             ('elsewhere', XClosedReason.Error)):
             listener = listen_peer()
             link = Link()
             events = Recorder()
@@ -241,7 +242,7 @@ def test_the_host_name_is_verified_for_a_name_and_for_an_address():
             link.pump(lambda: events.count('connected'))
             peer = link.pump(listener.accept)
             peer.start_tls('server', name)
-            client.StartSSLContext(client_context(name))
+            client.StartSSLContext(client_context(name), serverName=named)
             link.pump(lambda: events.count('closed') if reason is not None else peer.state() == 'secure')
             assert events.values('closed') == ([] if reason is None else [reason])
 

@@ -18,11 +18,12 @@ class Broker:
 
     program = ''
 
-    def __init__(self, folder, **more):
+    def __init__(self, folder, address='127.0.0.1', **more):
         path = shutil.which(self.program, path=os.environ['PATH'] + ':/usr/sbin')
         if path is None:
             pytest.skip('no %s: tools/setup/programs.sh peers' % self.program)
         self.folder = folder
+        self.address = address
         self.log = folder / 'broker.log'
         self.port = free_port()
         self._command = [path, '-c', str(self.configure(**more))]
@@ -37,7 +38,7 @@ class Broker:
             self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + PATIENCE_SEC
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 1):
                 return
             assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
             time.sleep(0.02)
@@ -46,11 +47,13 @@ class Broker:
         self.process.kill()
         self.process.wait()
 
-    def pause(self):
+    @contextlib.contextmanager
+    def paused(self):
         self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 class Mosquitto(Broker):
@@ -61,7 +64,7 @@ class Mosquitto(Broker):
     def configure(self, lines=('allow_anonymous true',)):
         path = self.folder / 'mosquitto.conf'
         # Without `user` it would be another user than root, who may not read the test's folder.
-        path.write_text('\n'.join(['user root', 'listener %d 127.0.0.1' % self.port, *lines, '']))
+        path.write_text('\n'.join(['user root', 'listener %d %s' % (self.port, self.address), *lines, '']))
         return path
 
 
@@ -71,6 +74,6 @@ class Nats(Broker):
 
     def configure(self):
         path = self.folder / 'nats.conf'
-        path.write_text('server_name: one\nlisten: "127.0.0.1:%d"\njetstream {store_dir: "%s"}\n'
-                        'mqtt {listen: "127.0.0.1:%d"}\n' % (free_port(), self.folder / 'store', self.port))
+        path.write_text('server_name: one\nlisten: "%s:%d"\njetstream {store_dir: "%s"}\nmqtt {listen: "%s:%d"}\n' % (
+            self.address, free_port(), self.folder / 'store', self.address, self.port))
         return path

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
 
 import brokers
 import pytest
-from program import Program
+from program import PATIENCE_SEC, Program
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -29,9 +30,10 @@ class Driver:
             if found == name:
                 del self._seen[index]
                 return words
+        end = time.monotonic() + PATIENCE_SEC
         while True:
             line = self._program.line()
-            assert line is not None, self._program.text()
+            assert line is not None and time.monotonic() < end, self._program.text()
             if not line.startswith('['):
                 continue
             found, *words = json.loads(line)
@@ -88,7 +90,6 @@ def _broker(kind):
     def fixture(tmp_path_factory):
         broker = kind(tmp_path_factory.mktemp('broker'))
         yield broker
-        broker.resume()
         broker.kill()
     return fixture
 

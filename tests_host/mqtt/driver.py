@@ -1,12 +1,14 @@
 """The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`, which takes orders by TCP.
 
-It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["publish",
-topic, payload, qos, retain], ["stop"], ["start"], or ["flood", topic, count], which publishes numbers with QoS 1.
+It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["stop"],
+["start"], ["publish", topic, payload, qos, retain], ["fill", topic, size], which publishes until no more is taken, or
+["flood", topic, count], which publishes numbers with QoS 1.
 """
 import json
 import sys
 
 from mqtt.client import MqttClient
+
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer
 
 
@@ -19,6 +21,7 @@ class Driver:
     def __init__(self, place, settings):
         self.pool = XAsyncSocketsPool()
         self.place = place
+        self.unknown = settings.pop('unknown', 0)   # how often the broker's address is not known yet
         self.flooding = None    # [topic, next number, end]
         self.client = MqttClient(self.pool, settings.pop('client_id'), self.on_connected,
                                  lambda reason: tell('lost', reason), self.on_message, lambda: 0)
@@ -36,13 +39,22 @@ class Driver:
         self.pool.AsyncWaitEvents()
 
     def start(self):
-        self.client.start(lambda: self.place)
+        self.client.start(self.locate)
+
+    def locate(self):
+        self.unknown -= 1
+        return None if self.unknown >= 0 else self.place
 
     def on_order(self, client, line, _):
         client.AsyncRecvLine(self.on_order)
         name, *words = json.loads(line)
         if name == 'publish':
             tell('published', self.client.publish(*words))
+        elif name == 'fill':
+            count = 0
+            while count < 10000 and self.client.publish(words[0], b'x' * words[1]):
+                count += 1
+            tell('filled', count)
         elif name == 'flood':
             self.flooding = [words[0], 0, words[1]]
             self.flood()
@@ -57,8 +69,6 @@ class Driver:
         self.flood()
 
     def on_message(self, topic, payload, retained):
-        if topic.endswith('/raise'):
-            raise RuntimeError('as the test wants')
         tell('message', topic, payload.decode(), retained)
 
     def on_acked(self):

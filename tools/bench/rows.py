@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from broker import BURST, SIZE
 from runner import PEER_2024, Side
 
 BARE, ASYNCIO, OURS = "bare loop", "asyncio streams", "XAsyncSockets"
@@ -126,6 +127,19 @@ def cpython_open_row():
                [Bar(1 / 1.1, few, many, by=("cpu",))], slices=1)
 
 
+def mqtt_rows():
+    """MQTT clients at the same broker: messages that they publish, and that they receive."""
+    for qos in (0, 1):
+        for direction in ("out", "in"):
+            sides = [Side(name, server, (server.partition(".")[0], qos, BURST, SIZE), python=True, needs=needs)
+                     for name, server, needs in (("paho-mqtt", "py_paho_mqtt.py", "paho"),
+                                                 ("aiomqtt", "py_aiomqtt.py", "aiomqtt"),
+                                                 (OURS, "xas_mqtt.py", ""))]
+            yield Row(f"mqtt-{direction}-{qos}", f"CPython: MQTT messages {direction}, QoS {qos}, {SIZE} B", "mqtt",
+                      {"qos": qos, "direction": direction}, sides,
+                      [Bar(1, "paho-mqtt", by=("cpu",)), Bar(1, "aiomqtt", by=("cpu",))])
+
+
 def all_rows():
     """Return every row in the order of the table."""
     return [
@@ -141,4 +155,5 @@ def all_rows():
         *timeout_rows(),
         *cpython_echo_rows(),
         cpython_open_row(),
+        *mqtt_rows(),
     ]

@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import broker
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "bench"
@@ -72,7 +74,8 @@ class Side:
     def environment(self):
         """Return the environment in which the server finds its library, frozen only with `--frozen`."""
         path = ".frozen" if FROZEN else f"{self.library}:.frozen"
-        return {**os.environ, "MICROPYPATH": path, "PYTHONPATH": self.library, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, "MICROPYPATH": path, "PYTHONPATH": f"{self.library}:{ROOT}",
+                "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def pinned(core):
@@ -110,9 +113,12 @@ def prepare(library):
 
 
 @contextlib.contextmanager
-def serving(side, core=SERVER_CORE, wrapper=()):
-    """Run the server of `side` on `core` during the block; yields the process and its port."""
-    port = free_port()
+def serving(side, core=SERVER_CORE, wrapper=(), port=None):
+    """Run the server of `side` on `core` during the block; yields the process and its port.
+
+    It has a port of its own; or `port` is that of a broker which it connects to.
+    """
+    port = port or free_port()
     process = subprocess.Popen([*wrapper, *side.command(port)], env=side.environment(), text=True, bufsize=1,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                preexec_fn=pinned(core))
@@ -174,22 +180,28 @@ def compare(row, sides, timing, absent):
     reports = {}
     with contextlib.ExitStack() as running:
         servers = {}
+        port = None
+        if row.mode == "mqtt":
+            port = free_port()
+            running.enter_context(broker.broker(port, pinned(load_core)))
         for side in sides:
             if side.name not in absent:
                 with note_failure(absent, side.name):
-                    servers[side.name] = running.enter_context(serving(side))
+                    servers[side.name] = running.enter_context(serving(side, port=port))
         for side in list(sides) * row.slices:
             if side.name not in absent:
                 with note_failure(absent, side.name):
                     reports.setdefault(side.name, []).append(
-                        put_load(row, servers[side.name], {**timing, **row.load, **side.load}, load_core))
+                        put_load(row, side, servers[side.name], {**timing, **row.load, **side.load}, load_core))
     return {name: figures(found) for name, found in reports.items() if name not in absent}
 
 
-def put_load(row, server, options, load_core):
+def put_load(row, side, server, options, load_core):
     """Put one slice of load on a running server; return the report."""
     process, port = server
     try:
+        if row.mode == "mqtt":
+            return broker.exchange(port, process.pid, side.args[0].encode(), **options)
         return generate(row.mode, port, process.pid, load_core, **options)
     except Failed as failure:
         process.kill()

@@ -1,0 +1,246 @@
+"""The MQTT client with a broker that cuts its packets anywhere, sends wrong ones, or none. Seconds are short here."""
+import time
+
+import pytest
+from scripted import CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, Scripted, message, packet
+
+
+@pytest.fixture
+def peer():
+    peer = Scripted()
+    yield peer
+    peer.stop()
+
+
+def test_what_the_client_says_first(drive, peer):
+    drive(peer.port, user='me', password='secret', will=['st', 'off'], keepalive_s=300)
+    assert peer.accept().expect(CONNECT) == (
+        0, b'\0\4MQTT\4\xee\x01\x2c' b'\0\x08client-0' b'\0\2st' b'\0\3off' b'\0\2me' b'\0\6secret')
+    drive(peer.port, client_id='a')
+    assert peer.accept().expect(CONNECT) == (0, b'\0\4MQTT\4\2\0\x2d' b'\0\1a')
+
+
+def test_packets_cut_at_every_byte(drive, peer):
+    one = drive(peer.port, subscriptions=['a/b'])
+    connection = peer.accept()
+    connection.expect(CONNECT)
+    for byte in CONNACK:
+        connection.send(bytes([byte]))
+        time.sleep(0.002)
+    _, body = connection.packet()[1:]
+    assert body == b'\0\1\0\3a/b\1'
+    for byte in packet(0x90, b'\0\1\1'):
+        connection.send(bytes([byte]))
+        time.sleep(0.002)
+    one.wait('connected')
+    for payload in (b'12345', b'x' * 130):
+        for data in (message('a/b', payload), message('a/b', payload, 2, 300)):
+            for cut in range(1, min(len(data), 20)):
+                connection.send(data[:cut])
+                time.sleep(0.002)
+                connection.send(data[cut:])
+                assert one.wait('message') == ['a/b', payload.decode(), False]
+                if data[0] & 2:
+                    assert connection.expect(PUBACK) == (0, b'\x01\x2c')
+    connection.send(message('a/b', b'1') + message('a/b', b'2', 3, 7) + message('a/b', b'')[:3])
+    assert [one.wait('message') for _ in range(2)] == [['a/b', '1', False], ['a/b', '2', True]]
+    connection.send(message('a/b', b'')[3:])
+    assert one.wait('message') == ['a/b', '', False]
+
+
+WRONG = [
+    (b'\x20\2\0\0', 'wrong here: kind 0x20'),                    # again
+    (b'\x40\1\0', 'wrong here: kind 0x40'),                      # an acknowledgement of nothing
+    (b'\x90\3\0\1\0', 'wrong here: kind 0x90'),                  # of a subscription
+    (b'\xd0\0', 'wrong here: kind 0xd0'),                        # an answer to no ping
+    (b'\xe0\0', 'wrong here: kind 0xe0'),                        # of a client
+    (b'\0\0', 'wrong here: kind 0x00'),
+    (b'\x30\xff\xff\xff\xff\1', 'a length of more than four bytes'),
+    (b'\x40\xff\xff\xff\x7f' + bytes(2000), 'wrong here: kind 0x40'),
+    (b'\x30\0', 'a wrong message: its topic is empty or cut off'),
+    (b'\x30\2\0\0', 'a wrong message: its topic is empty or cut off'),
+    (b'\x30\3\0\2a', 'a wrong message: its topic is empty or cut off'),
+    (b'\x32\4\0\2ab', 'a wrong message: its topic is empty or cut off'),
+    (b'\x32\5\0\1a\0\0', 'a wrong message: its packet identifier is 0'),
+    (b'\x34\5\0\1a\0\1', 'a wrong message: it has a QoS that was not asked for'),
+    (b'\x36\5\0\1a\0\1', 'a wrong message: it has a QoS that was not asked for'),
+    (b'\x30\3\0\1+', 'a wrong message: its topic has characters that it must not have'),
+    (b'\x30\4\0\2\xc3\x28', 'a wrong message: its topic has characters that it must not have'),
+    (b'\x30\4\0\2a\0', 'a wrong message: its topic has characters that it must not have'),
+]
+WRONG_AT_FIRST = [
+    (b'\x30\3\0\1a', 'wrong here: kind 0x30'),
+    (b'\xd0\0', 'wrong here: kind 0xd0'),
+    (b'\x20\1\0', 'wrong here: kind 0x20'),
+    (b'HTTP/1.1 400 Bad Request' + bytes(100), 'wrong here: kind 0x48'),
+    (b'\x20\2\0\1', 'the broker refuses: it does not speak MQTT 3.1.1'),
+    (b'\x20\2\0\2', 'the broker refuses: it does not take the client id'),
+    (b'\x20\2\0\3', 'the broker refuses: it is not ready'),
+    (b'\x20\2\0\7', 'the broker refuses: code 7'),
+]
+
+
+def test_wrong_packets_end_the_connection_with_a_reason(drive, peer):
+    one = drive(peer.port, subscriptions=['a'], second=0.01)
+    for data, reason in WRONG:
+        connection = peer.accept()
+        connection.greet()
+        one.wait('connected')
+        connection.send(data)
+        assert reason in one.wait('lost')[0], data
+        assert connection.packet() is None
+    for data, reason in WRONG_AT_FIRST:
+        connection = peer.accept()
+        connection.expect(CONNECT)
+        connection.send(data)
+        assert reason in one.wait('lost')[0], data
+        assert connection.packet() is None
+
+
+def test_a_wrong_answer_to_the_subscription(drive, peer):
+    one = drive(peer.port, subscriptions=['a'], second=0.01)
+    for answer in (b'\x90\3\0\2\1', b'\x90\4\0\1\1\1'):
+        connection = peer.accept()
+        connection.expect(CONNECT)
+        connection.send(CONNACK)
+        connection.packet()
+        connection.send(answer)
+        one.wait('lost')
+
+
+def test_a_subscription_that_is_refused_is_told(drive, peer):
+    one = drive(peer.port, subscriptions=['a', 'b'])
+    connection = peer.accept()
+    connection.expect(CONNECT)
+    connection.send(CONNACK)
+    connection.packet()
+    connection.send(b'\x90\4\0\1\x80\0')
+    assert one.wait('warning') == ['the broker does not let us subscribe to a']
+    one.wait('connected')
+
+
+def test_a_message_that_is_too_long_is_left_out(drive, peer):
+    one = drive(peer.port, subscriptions=['a'])
+    connection = peer.accept()
+    connection.greet()
+    connection.send(message('a', b'x' * 100000, 2, 5) + message('a', b'x' * 1021) + message('a', b'x' * 1022) +
+                    message('a', b'short'))
+    assert one.wait('warning') == ['a message of 100005 bytes to a was left out']
+    assert connection.expect(PUBACK) == (0, b'\0\5')
+    assert one.wait('message') == ['a', 'x' * 1021, False]
+    assert one.wait('warning') == ['a message of 1025 bytes to a was left out']
+    assert one.wait('message') == ['a', 'short', False]
+
+
+@pytest.mark.parametrize('answers', [0, 1])
+def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
+    one = drive(peer.port, subscriptions=['a'], second=0.02)
+    for _ in range(2):
+        connection = peer.accept()
+        start = time.monotonic()
+        if answers:
+            connection.send(CONNACK)
+        assert one.wait('lost') == ['the broker has not answered within its time']
+        assert 0.15 < time.monotonic() - start < 2      # 10 times 0.02
+
+
+def test_pings(drive, peer):
+    """One after half of the keepalive in which nothing was sent, or nothing was received; its answer is waited for."""
+    one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=10)
+    connection = peer.accept()
+    connection.greet()
+    one.wait('connected')
+    start = time.monotonic()
+    for _ in range(3):
+        assert connection.expect(PINGREQ) == (0, b'')
+        connection.send(PINGRESP)
+    assert 0.25 < time.monotonic() - start < 1.5
+    for talks in ('client', 'peer'):
+        end = time.monotonic() + 0.3    # 15 times 0.02
+        pings = 0
+        while time.monotonic() < end or not pings:
+            if talks == 'client':
+                assert one.publish('a', 'state')
+                found = connection.packet()
+                while found[0] != PUBLISH:
+                    assert found[0] == PINGREQ
+                    pings += 1
+                    connection.send(PINGRESP)
+                    found = connection.packet()
+            else:
+                connection.send(message('a', b'1', 2, 1))
+                connection.send(message('a', b'1'))
+                found = connection.packet()
+                while found[0] != PUBACK:
+                    assert found[0] == PINGREQ
+                    connection.send(PINGRESP)
+                    found = connection.packet()
+                pings += 1      # its acknowledgements are as good
+    start = time.monotonic()
+    assert one.wait('lost') == ['the broker has not answered within its time']
+    assert 0.15 < time.monotonic() - start < 1.5        # 15 times 0.02, and less where a ping was under way
+
+
+def test_a_message_without_acknowledgement(drive, peer):
+    """Four times again in the connection, then in a new one as a new message."""
+    one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=300)
+    connection = peer.accept()
+    connection.greet()
+    one.wait('connected')
+    assert one.publish('b', 'important', 1, True)
+    start = time.monotonic()
+    assert connection.expect(PUBLISH) == (3, b'\0\1b\0\2important')
+    for _ in range(4):
+        assert connection.expect(PUBLISH) == (0xb, b'\0\1b\0\2important')
+    assert one.wait('lost') == ['the broker has not acknowledged a message']
+    assert 0.9 < time.monotonic() - start < 4           # 5 times 10 times 0.02
+    connection = peer.accept()
+    connection.greet()
+    assert connection.expect(PUBLISH) == (3, b'\0\1b\0\4important')
+    one.wait('connected')
+    connection.send(packet(0x40, b'\0\4') * 2)          # the second one is to one that was sent twice
+    one.wait('acked')
+    connection.send(message('a', b'more'))
+    one.wait('message')
+
+
+def test_pauses_grow_until_the_broker_accepts(drive, peer):
+    """With the shortest pauses that chance allows: half of 1 s, 2 s, 4 s ..., 60 s."""
+    drive(peer.port, subscriptions=['a'], second=0.01)
+
+    def gaps(count):
+        last, found = time.monotonic(), []
+        for _ in range(count):
+            peer.accept().close()
+            found.append(time.monotonic() - last)
+            last = time.monotonic()
+        return found[1:]
+
+    pauses = gaps(9)
+    for got, want in zip(pauses, (0.5, 1, 2, 4, 8, 16, 30, 30)):
+        assert 0.008 * want <= got < 0.01 * want + 0.15, pauses
+    connection = peer.accept()
+    connection.expect(CONNECT)
+    connection.send(CONNACK)
+    connection.close()
+    assert gaps(3)[1] < 0.15
+
+
+def test_an_address_that_is_not_known_yet(drive, peer):
+    one = drive(peer.port, subscriptions=['a'], second=0.02, unknown=5)
+    start = time.monotonic()
+    peer.accept().greet()
+    one.wait('connected')
+    assert time.monotonic() - start < 2
+
+
+def test_the_end(drive, peer):
+    one = drive(peer.port, subscriptions=['a'], second=0.02)
+    connection = peer.accept()
+    connection.greet()
+    one.wait('connected')
+    one.order('publish', 'a', 'offline', 0, True)
+    one.order('stop')
+    assert connection.expect(PUBLISH) == (1, b'\0\1aoffline')
+    assert connection.expect(DISCONNECT) == (0, b'')
+    assert connection.packet() is None
