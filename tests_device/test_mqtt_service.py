@@ -1,29 +1,34 @@
 """MQTT on the chip: the board at a real mosquitto, what the connection takes of its heap, and what a state costs."""
 
 import json
-import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from tests_device.conftest import ROOT
 from tests_device.test_firmware import Control, firmware, restart_with  # noqa: F401
 
-PORT = 1883
+sys.path += [str(ROOT / folder) for folder in ("lib", "tests_host", "tests_host/mqtt")]
+from brokers import Mosquitto  # noqa: E402
+
 PATIENCE_S = 60  # an emulator on a busy computer takes its time
 MOST_OF_HEAP = 5 * 1024
 # One state every 2 s: in a second at most so many instructions more than without MQTT, of 125 million.
 MOST_OF_SECOND = 0.015 * 125e6
-MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
 
 
 class Watcher:
     """What is published at the broker: (topic, payload)."""
 
-    def __init__(self):
-        command = ["mosquitto_sub", "-p", str(PORT), "-t", "#", "-F", "%t %p"]
+    def __init__(self, broker):
+        if not shutil.which("mosquitto_sub"):
+            pytest.skip("no mosquitto_sub: tools/setup/programs.sh peers")
+        self._place = ["-h", broker.address, "-p", str(broker.port)]
+        command = ["mosquitto_sub", *self._place, "-t", "#", "-F", "%t %p"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.seen = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -43,7 +48,7 @@ class Watcher:
             time.sleep(0.05)
 
     def publish(self, topic, payload):
-        subprocess.run(["mosquitto_pub", "-p", str(PORT), "-t", topic, "-m", payload], check=True)
+        subprocess.run(["mosquitto_pub", *self._place, "-t", topic, "-m", payload], check=True)
 
     def stop(self):
         self._process.kill()
@@ -51,20 +56,15 @@ class Watcher:
 
 
 @pytest.fixture
-def broker(networked, board, tmp_path):
-    if not MOSQUITTO or not shutil.which("mosquitto_sub"):
-        pytest.skip("no mosquitto: tools/setup/programs.sh peers")
-    (tmp_path / "mosquitto.conf").write_text(f"user root\nlistener {PORT} 0.0.0.0\nallow_anonymous true\n")
-    broker = subprocess.Popen([MOSQUITTO, "-c", tmp_path / "mosquitto.conf"], stderr=subprocess.DEVNULL)
-    yield board.local_address
+def broker(networked, host_address, tmp_path):
+    broker = Mosquitto(tmp_path, host_address)
+    yield broker
     broker.kill()
-    broker.wait()
 
 
 @pytest.fixture
 def watcher(broker):
-    time.sleep(0.5)
-    watcher = Watcher()
+    watcher = Watcher(broker)
     yield watcher
     watcher.stop()
 
@@ -85,7 +85,7 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     telemetry = {"broadcast": False, "interval_s": 2, "jitter": 0}
     restart_with(firmware, device, {"telemetry": telemetry})
     used, cost = heap_and_cost(firmware)
-    settings = {"broker": broker, "base": "here", "rpc": ["reboot"], "pins": [{"name": "lamp", "pin": 16}]}
+    settings = {"broker": f"{broker.address}:{broker.port}", "base": "here", "rpc": ["reboot"], "pins": [{"name": "lamp", "pin": 16}]}
     restart_with(firmware, device, {"telemetry": telemetry, "mqtt": {**settings, "rpc": [], "pins": []}})
     watcher.wait("here/status", "online")
     state = json.loads(watcher.wait("here/state"))
