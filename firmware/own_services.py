@@ -33,7 +33,7 @@ def find(app):
         else:
             own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
         if app.config["mqtt"]["broker"]:
-            from firmware.mqtt import Mqtt
+            from firmware.mqtt.service import Mqtt
 
             own.append(Mqtt())
         if app.config["network"]["ntp"] and not app.board.keeps_time:
