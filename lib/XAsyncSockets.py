@@ -78,8 +78,15 @@ _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADD
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
 _BYTES = (memoryview, bytes, bytearray)
 
+# Options of sockets: level and name; the unix port names none of TCP.
+_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))
+_REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
+_BROADCAST = (socket.SOL_SOCKET, socket.SO_BROADCAST)
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
+_NOBODY_THERE = _WOULD_BLOCK + (errno.ECONNABORTED,)
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
+
+_UNKNOWN = (OSError, ValueError, KeyError)    # what the poll sets raise for a socket that they do not have
 
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
@@ -213,8 +220,15 @@ def _check_pool(pool, kind):
 
 
 def _check_socket(value):
-    if not isinstance(value, XAsyncSocket):
-        _require(False, XAsyncSocketsPoolException, 'asyncSocket', 'an XAsyncSocket', value)
+    _require(isinstance(value, XAsyncSocket), XAsyncSocketsPoolException, 'asyncSocket', 'an XAsyncSocket', value)
+
+
+def _as_bytes(name, data, kind):
+    """The bytes of any buffer, whatever its items are; not copied where they are bytes."""
+    try:
+        return data if type(data) is bytes else bytes(memoryview(data if type(data) is not str else None))
+    except TypeError as ex:
+        raise _error(kind, '"%s" must be bytes or another buffer' % name, ex)
 
 
 def _check_seconds(name, seconds, kind):
@@ -268,10 +282,9 @@ def _bind(sock, address):
                 raise
 
 
-def _set_option(sock, level, name, number):
-    """Switch a socket option on where the port has it; `number` is its value where the module does not name it."""
+def _switch_on(sock, option):
     try:
-        sock.setsockopt(level, getattr(socket, name, number), 1)
+        sock.setsockopt(option[0], option[1], 1)
     except OSError:
         pass
 
@@ -293,6 +306,7 @@ class _Waker:
     """
 
     key = None
+    _awake = False      # a byte is under way
 
     def __init__(self):
         if not _MICROPYTHON:
@@ -314,7 +328,8 @@ class _Waker:
             self._buffer = bytearray(64)
 
     def wake(self):
-        if self.key is not None:
+        if self.key is not None and not self._awake:
+            self._awake = True
             try:
                 self._send(b'\0')
             except OSError:     # full: it is awake anyway
@@ -327,6 +342,7 @@ class _Waker:
                 pass
         except OSError:
             pass
+        self._awake = False
 
     def close(self):
         if self.key is not None:
@@ -385,14 +401,14 @@ class XBufferSlot:
     Size = 0
 
     _memory = None      # with room for the end of a line behind `size` bytes
-    _slots = None
-    _next = None        # the next free slot: a linked list, for giving back must not allocate; None: it is not in it
+    _slots = None       # the XBufferSlots that it belongs to
+    _next = None        # None while it is taken; the next free slot, or itself without _slots
 
     def __init__(self, size, keepAlloc=True):
         _check_size('size', size, ValueError)
         self.Size = size
         self._keep = keepAlloc
-        self._available = True
+        self._next = self
         if keepAlloc:
             self._allocate()
 
@@ -404,27 +420,31 @@ class XBufferSlot:
     @property
     def Available(self):
         """True while nobody holds the slot; set it to False to take it and to True to give it back."""
-        return self._available
+        return self._next is not None
 
     @Available.setter
     def Available(self, value):
+        slots = self._slots
         if value:
             self._give_back()
+        elif slots is None:
+            self._next = None
         else:
-            self._available = False
+            slots._take(self)
 
     def _give_back(self):
-        if self._available:
+        if self._next is not None:
             return
-        self._available = True
         if not self._keep:
             self._memory = None
         slots = self._slots
-        if slots is not None:
-            with slots._lock:
-                if self._next is None:
-                    self._next = slots._free
-                    slots._free = self
+        if slots is None:
+            self._next = self
+            return
+        with slots._lock:   # a linked list, for giving back must not allocate
+            if self._next is None:
+                self._next = slots._next
+                slots._next = self
 
     @property
     def Buffer(self):
@@ -450,7 +470,7 @@ class XBufferSlots:
         self._keep = keepAlloc
         self._lock = _allocate_lock()
         self._made = []
-        self._free = self       # the first of the chain, whose end is this object
+        self._next = self       # the first free slot, in a chain that ends with this object
         if keepAlloc:
             self._make(slotsCount)
 
@@ -459,24 +479,31 @@ class XBufferSlots:
             slot = XBufferSlot(self.SlotsSize, self._keep)
             slot._slots = self
             self._made.append(slot)
-            slot._next = self._free
-            self._free = slot
+            slot._next = self._next
+            self._next = slot
 
     def GetAvailableSlot(self):
         """Take a slot: an XBufferSlot, or None where all are taken."""
         with self._lock:
-            while True:
-                slot = self._free
-                if slot is not self:
-                    self._free = slot._next  # type: ignore[attr-defined]
-                    slot._next = None  # type: ignore[attr-defined]
-                    if slot._available:  # type: ignore[attr-defined]   # the application may have taken it by hand
-                        slot._available = False  # type: ignore[attr-defined]
-                        return slot
-                elif len(self._made) < self.SlotsCount:
-                    self._make(8)   # one by one, between connections, they would fragment a small heap
-                else:
-                    return None
+            if self._next is self:
+                self._make(8)       # one by one, between connections, they would fragment a small heap
+            slot = self._next
+            if slot is self:
+                return None
+            self._next = slot._next
+            slot._next = None
+            return slot
+
+    def _take(self, slot):
+        """Take this one."""
+        with self._lock:
+            if slot._next is None:
+                return
+            before = self
+            while before._next is not slot:
+                before = before._next
+            before._next = slot._next
+            slot._next = None
 
     @property
     def Slots(self):
@@ -514,7 +541,7 @@ class XTimer:
     """
 
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
-    # stores _due, and _fire_timers moves it once `_at` has come. `_number`: the order of starting, which breaks ties.
+    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the one started first is first.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -523,7 +550,7 @@ class XTimer:
         self._handler = handler
         self._arg = arg
         self._socket = socket   # that it is a timeout of
-        self._due = self._at = self._number = 0
+        self._due = self._at = 0
 
     def Cancel(self):
         """Call nothing. True where the call was still to come, False where it was made or cancelled already."""
@@ -548,7 +575,6 @@ class XTimer:
             if self._runs:
                 self._leave(pool._timers)
             self._due = self._at = _ticks_add(_ticks_ms(), ms)
-            self._number = pool._timer_number = (pool._timer_number + 1) & 0x3fffffff
             self._enter(pool._timers)
             pool._set_alarm()
             is_first = pool._timers[0] is self
@@ -562,26 +588,27 @@ class XTimer:
         if not self._runs or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
             self._start(self._ms)   # (a foreign pool looks at ExpireTimeSec)
 
-    def _place(self, timers):
-        """The place in the list where it stands, or is to stand."""
+    def _place(self, timers, first_of_equals):
         first = 0
         end = len(timers)
         while first < end:
             middle = (first + end) >> 1
-            other = timers[middle]
-            difference = _ticks_diff(self._at, other._at)
-            if difference > 0 or not difference and 0 < (self._number - other._number) & 0x3fffffff < 0x20000000:
-                first = middle + 1
-            else:
+            difference = _ticks_diff(self._at, timers[middle]._at)
+            if difference < 0 or first_of_equals and not difference:
                 end = middle
+            else:
+                first = middle + 1
         return first
 
     def _enter(self, timers):
-        timers.insert(self._place(timers), self)
+        timers.insert(self._place(timers, False), self)
         self._runs = True
 
     def _leave(self, timers):
-        timers.pop(self._place(timers))
+        i = self._place(timers, True)
+        while timers[i] is not self:
+            i += 1
+        timers.pop(i)
         self._runs = False
 
 
@@ -625,10 +652,8 @@ class XAsyncSocketsPool:
         self._sockets = {}      # by key, which is what poll() reports; changed by the owner, under the lock
         self._poll = None       # while a loop runs, or turns are made
         self._waker = None
-        self._woken = False
         self._due_first = self._due_last = self     # the chain of due sockets, which ends with the pool
         self._timers = []       # in the order of their times; under the lock
-        self._timer_number = 0
         self._alarm = None      # ticks at which the first of them is to be looked at
         self._scratches = {}    # by size
         self._workers = None
@@ -637,9 +662,9 @@ class XAsyncSocketsPool:
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # MicroPython's dict for 23 names is full with these and WaitEventsProcessing, and each look-up of a method
-        # would search all of it. With one name more it has room: 5 % of a connection.
-        self._room = None
+        # MicroPython's dict for 23 names would be full with these and WaitEventsProcessing, and each look-up of a method
+        # would search all of it. With more names it has room: 5 % of a connection.
+        self._room = self._more_room = None
 
     # --- for applications
 
@@ -728,11 +753,7 @@ class XAsyncSocketsPool:
                 raise XAsyncSocketsPoolException('PollEvents: the loop is already running')
         if self._poll is None or self._owner != _get_ident():
             self._open()
-        count = 0
-        try:
-            count = self._turn(timeoutMs, True)
-        except MemoryError:     # what was about to be done is still to be done
-            self._reserve = None
+        count = self._turn(timeoutMs, True)
         if self._stopping:
             self._shut_down()
         return count
@@ -761,15 +782,12 @@ class XAsyncSocketsPool:
         """Forget a socket without closing it. False where it is not managed."""
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
-        key = asyncSocket._key
-        if key is None:
+        if asyncSocket._key is None:
             return False
         if _get_ident() == self._owner:
-            self._forget(asyncSocket, key)
-            asyncSocket._key = None     # last: what Ctrl-C interrupts is done again
+            self._forget(asyncSocket)
         else:
-            asyncSocket._key = None
-            self._do(asyncSocket, self._forget, asyncSocket, key)
+            self._do(asyncSocket, self._forget, asyncSocket)
         return True
 
     def NotifyNextReadyForReading(self, asyncSocket, notify):
@@ -790,8 +808,7 @@ class XAsyncSocketsPool:
 
     def _watch(self, s):
         if self._reserve is None:   # rather no further socket than no reserve
-            # In small blocks: a fragmented heap may have no large one.
-            self._reserve = [bytearray(64) for _ in range(10)]
+            self._fill_reserve()
         if s._key is None:          # another thread has removed it meanwhile
             return
         with self._lock:
@@ -800,13 +817,20 @@ class XAsyncSocketsPool:
             return
         try:    # also inside the loop over ipoll(): an event that is read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
-        except Exception as ex:
-            if _MICROPYTHON and isinstance(ex, MemoryError):
-                self._complete_entry(s._key)
-            with self._lock:
-                del self._sockets[s._key]
-            s._key = None
+        except Exception:   # no `as`, which makes a large frame: MicroPython takes one of more than 11 words from the heap
+            self._register_failed(s)
             raise
+
+    def _fill_reserve(self):
+        # In small blocks: a fragmented heap may have no large one.
+        self._reserve = [bytearray(64) for _ in range(10)]
+
+    def _register_failed(self, s):
+        with self._lock:
+            del self._sockets[s._key]
+        if _MICROPYTHON:
+            self._complete_entry(s._key)
+        s._key = None
 
     def _complete_entry(self, key):
         """
@@ -830,28 +854,27 @@ class XAsyncSocketsPool:
             except MemoryError:
                 time.sleep(0.001)
 
-    def _forget(self, s, key):
-        if self._sockets.get(key) is not s:
+    def _forget(self, s):
+        if s._key is None:
             return
         with self._lock:
-            del self._sockets[key]
+            self._sockets.pop(s._key, None)
         if self._poll is not None:
             try:
-                self._poll.unregister(key)
-            except (OSError, ValueError, KeyError):     # the application closed the system socket itself
+                self._poll.unregister(s._key)
+            except _UNKNOWN:        # the application closed the system socket itself
                 pass
+        s._key = None               # last: what Ctrl-C interrupts is done again
 
     def _set_interest(self, s, bit, on):
         interest = s._interest | bit if on else s._interest & ~bit
-        if interest != s._interest:
-            s._interest = interest
-            self._apply_interest(s)
-
-    def _apply_interest(self, s):
+        if interest == s._interest:
+            return
+        s._interest = interest
         if s._key is not None and self._poll is not None and not s._busy:
             try:
-                self._poll.modify(s._key, s._interest)
-            except (OSError, ValueError, KeyError):     # see _forget
+                self._poll.modify(s._key, interest)
+            except _UNKNOWN:      # see _forget
                 pass
 
     if not _MICROPYTHON:
@@ -900,9 +923,12 @@ class XAsyncSocketsPool:
 
     def _wake(self):
         waker = self._waker
-        if waker is not None and not self._woken:
-            self._woken = True
+        if waker is not None:
             waker.wake()
+
+    def _new_scratch(self, size):
+        scratch = self._scratches[size] = _Scratch(size)
+        return scratch
 
     def _set_threaded(self):
         self._threaded = True
@@ -954,14 +980,6 @@ class XAsyncSocketsPool:
         except MemoryError:     # the connection ends all the same
             pass
 
-    def _end_failing(self):
-        s = self._failing
-        self._failing = None
-        try:
-            s._fail(_NO_MEMORY)
-        except MemoryError:     # again in the next turn
-            self._failing = s
-
     # --- the loop
 
     def _open(self):
@@ -996,10 +1014,7 @@ class XAsyncSocketsPool:
                             s._indirect()
             self._owner = _get_ident()
             while not self._stopping:
-                try:
-                    self._turn(-1, False)
-                except MemoryError:     # what was about to be done is still to be done
-                    self._reserve = None
+                self._turn(-1, False)
         finally:
             self._shut_down()
 
@@ -1012,11 +1027,13 @@ class XAsyncSocketsPool:
         start = _ticks_ms()
         left = wait_ms
         sockets = self._sockets
+        workers = self._workers
         self._in_turn = True
         try:
             while True:
                 if self._failing is not None:
-                    self._end_failing()
+                    self._failing._fail(_NO_MEMORY)
+                    self._failing = None
                 if self._calls:
                     self._take_calls()
                 ms = left
@@ -1039,7 +1056,6 @@ class XAsyncSocketsPool:
                     except KeyError:    # closed by a handler of this turn, or the waker
                         if key == self._waker.key:
                             self._waker.clear()
-                            self._woken = False
                         continue
                     count += 1
                     n = 0   # None while a read is under way: tells a failed read from a failed handler
@@ -1093,7 +1109,7 @@ class XAsyncSocketsPool:
                         n -= 1
                     elif s is last:
                         last = None
-                    if not s._busy:  # type: ignore[attr-defined]  # posted again when it is back
+                    if workers is None or not s._busy:  # type: ignore[attr-defined]  # posted again when it is back
                         count += 1
                         try:
                             s._fire()  # type: ignore[attr-defined]
@@ -1111,8 +1127,11 @@ class XAsyncSocketsPool:
                         left = wait_ms - _ticks_diff(_ticks_ms(), start)
                         if left <= 0:
                             return 0
+        except MemoryError:     # what was about to be done is still to be done
+            self._reserve = None
         finally:
             self._in_turn = False
+        return count
 
     def _dispatch(self, s, events):
         """Call the hooks for `events`: what has arrived first, so that no error of writing loses it."""
@@ -1194,10 +1213,7 @@ class XAsyncSocketsPool:
                 break
             left = limit - _ticks_diff(_ticks_ms(), started)
             forced = left <= 0
-            try:
-                self._turn(max(10, min(left, 100)), True)
-            except MemoryError:
-                self._reserve = None
+            self._turn(max(10, min(left, 100)), True)
         self._close_poll()
 
     def _close_poll(self):
@@ -1210,7 +1226,7 @@ class XAsyncSocketsPool:
             if _EPOLL and self._poll is not None:
                 self._poll.close()
             self._poll = self._waker = self._owner = self._reserve = None
-            self._woken = self._stopping = False
+            self._stopping = False
         self.WaitEventsProcessing = False
 
 
@@ -1235,11 +1251,13 @@ class _Workers:
         while len(self.idents) < self._running:
             time.sleep(0.001)
 
-    def give(self, s, handler, args):
-        """Have a worker call handler(*args); asked by the loop."""
-        self._jobs.Put((s, handler, args))  # first, for it may raise; the loop is told of the end in a later turn
+    def give(self, s, handler, args, client=None):
+        """Have a worker call handler(*args) for `s`, and for its `client`, too; asked by the loop."""
+        self._jobs.Put((s, handler, args, client))  # first, for it may raise; the end is told in a later turn
         self.busy += 1
         s._busy = True
+        if client is not None:
+            client._busy = True
         self._release_one()
 
     def _release_one(self):
@@ -1247,13 +1265,18 @@ class _Workers:
             if self._idle:
                 self._idle.pop().release()
 
-    def _finished(self, s, exception):
+    def _finished(self, s, client, exception):
         self.busy -= 1
+        self._go_on(s, exception)
+        if client is not None:
+            self._go_on(client, exception)
+
+    def _go_on(self, s, exception):
         s._busy = False
         if s._key is not None:
             try:
                 self._pool._poll.modify(s._key, s._interest)
-            except (OSError, KeyError):     # see _dispatch
+            except _UNKNOWN:      # see _dispatch
                 self._pool._watch(s)
         self._pool._post(s)
         if exception is not None:
@@ -1291,20 +1314,16 @@ class _Workers:
             self._running -= 1
 
     def _work(self, job):
-        s, handler, args = job
+        s, handler, args, client = job
         error = None
         try:
             handler(*args)
         except BaseException as ex:     # sys.exit(), too, must not take the worker with it
             error = ex
             self._pool._tell(s, ex)
-        self.finish(s, error)
-
-    def finish(self, s, error):
-        """Let the loop go on with a socket, or end it for an `error` of its handler."""
-        while s is not None:
+        while s is not None:            # the loop must know, or the socket is busy for ever
             try:
-                self._pool._do(s, self._finished, s, error)
+                self._pool._do(s, self._finished, s, client, error)
                 s = None
             except MemoryError:
                 self._pool._reserve = None
@@ -1335,7 +1354,6 @@ class _ForeignPool(XAsyncSocketsPool):
 
     def RemoveAsyncSocket(self, s):
         self.public.RemoveAsyncSocket(s)
-        self._written(s)
 
     def _do(self, s, function, *args):
         function(*args)     # _owner stays None, so that all goes this way
@@ -1344,7 +1362,7 @@ class _ForeignPool(XAsyncSocketsPool):
         super()._post(s)
         if s._reason is None:
             self.public.NotifyNextReadyForWriting(s, True)
-        elif s.SocketID is None:    # that pool has forgotten it
+        elif s.SocketID is None:    # that pool calls nothing any more
             self._written(s)
 
     def _written(self, s):
@@ -1363,7 +1381,7 @@ class _ForeignPool(XAsyncSocketsPool):
             self.public.NotifyNextReadyForWriting(s, self._due_first is not self or bool(s._interest & _OUT))
 
     def _set_interest(self, s, bit, on):
-        s._interest = s._interest | bit if on else s._interest & ~bit
+        super()._set_interest(s, bit, on)
         if bit == _IN:
             self.public.NotifyNextReadyForReading(s, on)
         elif bit == _OUT:
@@ -1563,20 +1581,20 @@ class XAsyncSocket:
         """A handler or hook of the socket raised `exception`; a connection ends with it."""
 
     def _close(self, closedReason=XClosedReason.Error):
-        """Close at once, by the owner; OnClosed fires when no handler runs. True the first time."""
-        if self._reason is not None:
-            return False
-        self._reason = closedReason
-        self._closing = True
-        self._pool._post(self)
+        """Close at once, by the owner; OnClosed fires when no handler runs. Can be repeated, also where it failed."""
+        if self._reason is None:
+            self._reason = closedReason
+            self._closing = True
+        elif self.SocketID is None:
+            return
         try:
             self._release()
         except MemoryError:         # _fire tries again
             self._pool._reserve = None
-        return True
+        self._pool._post(self)
 
     def _release(self):
-        """Give back the system socket and all that belongs to it. Can be repeated where it found no memory."""
+        """Give back the system socket and all that belongs to it."""
         self._clear()
         self._pool.RemoveAsyncSocket(self)
         self.SocketID = None
@@ -1584,11 +1602,10 @@ class XAsyncSocket:
             self._socket.close()
         except OSError:
             pass
-        for slot in (self._recv_slot, self._send_slot):
-            if slot is not None:
-                slot._give_back()
-        if self._next is None:      # a foreign pool has forgotten it, or this was repeated
-            self._pool._post(self)
+        if self._recv_slot is not None:
+            self._recv_slot._give_back()
+        if self._send_slot is not None:
+            self._send_slot._give_back()
 
     def _clear(self):
         """Let go of what the subclass holds."""
@@ -1647,7 +1664,7 @@ class XAsyncTCPServer(XAsyncSocket):
         try:
             sock = socket.socket(_resolve(srvAddr)[0], socket.SOCK_STREAM)
             if srvAddr[1]:
-                _set_option(sock, socket.SOL_SOCKET, 'SO_REUSEADDR', 4)
+                _switch_on(sock, _REUSE_ADDRESS)
             address = _bind(sock, srvAddr)
             # Not within the search for a port: lwIP must not bind a bound socket again when this fails.
             sock.listen(min(srvBacklog, 255) if _MICROPYTHON else srvBacklog)
@@ -1666,21 +1683,29 @@ class XAsyncTCPServer(XAsyncSocket):
     def OnReadyForReading(self):
         """Accept several where there are many sockets, as turns take longer then. One too many costs 1 ms on RP2."""
         for _ in range(1 + _len(self._pool._sockets) // 16):
-            try:
-                sock, address = self._socket.accept()
-            except OSError as ex:
-                if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
-                    self._pause()
+            accepted = self._accept()
+            if accepted is None:
                 return
-            except MemoryError:
-                self._pause()
-                raise
-            self._accept(sock, address)
+            self._take_in(accepted)
             if self._busy or self._reason is not None or not self._interest:
                 return
 
-    def _accept(self, sock, address):
-        client = slot = None
+    def _accept(self):
+        try:
+            return self._socket.accept()
+        except Exception as ex:
+            self._not_accepted(ex)
+
+    def _not_accepted(self, ex):
+        if isinstance(ex, MemoryError):
+            self._pause()
+            raise ex
+        if ex.errno not in _NOBODY_THERE:
+            self._pause()
+
+    def _take_in(self, accepted):
+        sock, address = accepted
+        slot = client = None
         try:
             if self.OnClientAccepted is not None:
                 slot = self._slots.GetAvailableSlot()
@@ -1691,33 +1716,20 @@ class XAsyncTCPServer(XAsyncSocket):
                 sock.close()
                 return
             client = XAsyncTCPClient(self._pool.public, sock, self.SrvAddr, address, slot)
-            workers = self._pool._workers
-            if workers is None:
+            if self._pool._workers is None:
                 self.OnClientAccepted(self, client)
-            else:   # both are busy until the handler is done
-                workers.give(self, self._accept_in_worker, (client,))
-                client._busy = True
-                workers.busy += 1
+            else:
+                self._pool._workers.give(self, self.OnClientAccepted, (self, client), client)
         except Exception as ex:
-            if client is None:      # no memory: this one connection ends
+            if client is not None:
+                client._fail(ex)
+            else:               # no memory: this one connection ends
                 sock.close()
                 if slot is not None:
                     slot._give_back()
                 if isinstance(ex, MemoryError):
                     self._pause()
-            else:
-                client._fail(ex)
             self._pool._report(self, ex)
-
-    def _accept_in_worker(self, client):
-        """In a worker."""
-        error = None
-        try:
-            self.OnClientAccepted(self, client)
-        except BaseException as ex:
-            error = ex
-            self._pool._tell(self, ex)
-        self._pool._workers.finish(client, error)
 
     def _pause(self):
         """Out of descriptors, sockets or memory: the listener stays readable, so look away for a moment."""
@@ -1788,7 +1800,7 @@ class XAsyncTCPClient(XAsyncSocket):
     CloseError = None
 
     # Of the base class, but found sooner here.
-    OnClosed = ExpireTimeSec = _deadline = None
+    OnClosed = ExpireTimeSec = SocketID = _key = _deadline = _send_slot = None
     _busy = False
     _interest = _IN
     _straight = True
@@ -1857,10 +1869,11 @@ class XAsyncTCPClient(XAsyncSocket):
         return client
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
-        self._addresses = (srvAddr, cliAddr or _ANY_ADDRESS)
+        self.SrvAddr = srvAddr
+        self._cli_address = cliAddr or _ANY_ADDRESS
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
-        self._wants = self._arg = self.CloseError = None
+        self._wants = self._arg = None
         self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
         self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
@@ -1878,22 +1891,18 @@ class XAsyncTCPClient(XAsyncSocket):
             if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
                 self._made_ms = _ticks_ms()
         cliSocket.setblocking(False)
-        _set_option(cliSocket, 6, 'TCP_NODELAY', 1)     # small messages go at once (RFC 896 delays them); 6: TCP
+        _switch_on(cliSocket, _NO_DELAY)      # small messages go at once (RFC 896 delays them)
         self._closing = False
         self._next = self._reason = None
-        pool = asyncSocketsPool
-        if not _isinstance(pool, XAsyncSocketsPool):
-            pool = _ForeignPool(pool)
-        if pool._workers is not None or pool.public is not pool:
+        if not _isinstance(asyncSocketsPool, XAsyncSocketsPool):
+            asyncSocketsPool = _ForeignPool(asyncSocketsPool)
+        self._pool = asyncSocketsPool
+        if asyncSocketsPool._workers is not None or asyncSocketsPool.public is not asyncSocketsPool:
             self._straight = False
-        self._pool = pool
-        size = recvBufSlot.Size
-        scratches = pool._scratches
-        self._scratch = scratches.get(size)
-        if self._scratch is None:
-            self._scratch = scratches[size] = _Scratch(size)
+        self._scratch = asyncSocketsPool._scratches.get(recvBufSlot.Size) \
+            or asyncSocketsPool._new_scratch(recvBufSlot.Size)
         self._socket = cliSocket
-        pool.AddAsyncSocket(self)
+        asyncSocketsPool.AddAsyncSocket(self)
 
     # --- receiving: what the application asks for
 
@@ -1942,55 +1951,58 @@ class XAsyncTCPClient(XAsyncSocket):
                       onDataRecvArg if onLineRecvArg is None else onLineRecvArg, timeoutSec)
         return self._receive(_encoding(lineEncoding), onDataRecv)
 
-    def _receive(self, wants, asked):
-        """`asked`: handler, argument and timeout, in one so that the frames of the callers are small."""
-        handler, _, seconds = asked
-        if handler is not None and not _callable(handler):
-            _check_handler('onDataRecv', handler, XAsyncTCPClientException)
-        ms = 0 if seconds is None else _check_seconds('timeoutSec', seconds, XAsyncTCPClientException)
-        memory = None
-        if _type(wants) is int and wants > self._recv_slot.Size:
-            try:
-                memory = memoryview(bytearray(wants))
-            except (MemoryError, OverflowError) as ex:
-                raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for a "size" of %d' % wants, ex)
-        with _state_lock:
+    def _receive(self, wants, asked, claimed=False):
+        """`asked`: handler, argument and timeout, in one so that frames are small."""
+        if asked[0] is not None and not _callable(asked[0]):
+            _check_handler('onDataRecv', asked[0], XAsyncTCPClientException)
+        ms = 0 if asked[2] is None else _check_seconds('timeoutSec', asked[2], XAsyncTCPClientException)
+        if not claimed:
+            if _get_ident() != self._pool._owner or _type(wants) is not _str and wants > self._recv_slot.Size:
+                return self._claim(wants, asked)
             if self._wants is not None:
-                if self._closing or self._peer_done and self._wants == _NO_MORE:
-                    return False
-                raise XAsyncTCPClientException('a receive is already pending')
-            self._wants = _NO_MORE
-        if _get_ident() == self._pool._owner:
-            self._want(wants, asked, memory, ms)
-        else:
-            try:
-                self._pool._do(self, self._want, wants, asked, memory, ms)
-            except MemoryError:
-                self._wants = None
-                raise
-        return True
-
-    def _want(self, wants, asked, memory, ms):
+                return self._refuse()
         if self._closing:
-            return
-        handler, self._arg, seconds = asked
-        self._handler = handler or _ignore
+            return False
+        self._handler = asked[0] or _ignore
+        self._arg = asked[1]
         self._again = _NEVER
         if self._straight and self._held <= 0:
-            self._again = seconds
+            self._again = asked[2]
             if wants == _SOME and not self._held:
                 wants = _DIRECT
         self._wants = wants
-        if memory is not None:
-            self._larger = memory
-        if ms and self._timer is None:
-            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
-        if self._timer is not None:
-            self._timer._ms = ms
-            if ms:
-                self._timer._put_off()
-        if self._held > 0 or self._peer_done or memory is not None:
+        if ms or self._timer is not None:
+            self._set_timeout(ms)
+        if self._held > 0 or self._peer_done or self._larger is not None:
             self._pool._post(self)
+        return True
+
+    def _claim(self, wants, asked):
+        """A receive that another thread asks for, or that exceeds the buffer."""
+        with _state_lock:
+            if self._wants is not None:
+                return self._refuse()
+            self._wants = _NO_MORE      # so that nobody else asks for one
+        try:
+            if _type(wants) is not _str and wants > self._recv_slot.Size:
+                self._larger = memoryview(bytearray(wants))
+            self._pool._do(self, self._receive, wants, asked, True)
+        except (MemoryError, OverflowError) as ex:
+            self._wants = None
+            raise _error(XAsyncTCPClientException, 'AsyncRecvData: no memory for this "size"', ex)
+        return True
+
+    def _refuse(self):
+        if self._closing or self._peer_done and self._wants == _NO_MORE:
+            return False
+        raise XAsyncTCPClientException('a receive is already pending')
+
+    def _set_timeout(self, ms):
+        if self._timer is None:
+            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
+        self._timer._ms = ms
+        if ms:
+            self._timer._put_off()
 
     def _indirect(self):
         self._straight = False
@@ -2153,9 +2165,6 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _fire(self):
         """Tell one thing that is due, the oldest first; what is left is due again."""
-        if self._outcome is not None:
-            self._tell_outcome()
-            return
         handler = self._sent
         if handler is not None:
             arg = self._sent_arg
@@ -2169,8 +2178,12 @@ class XAsyncTCPClient(XAsyncSocket):
             else:
                 self._pool._workers.give(self, handler, (self, arg))
             return
+        if self._outcome is not None:
+            self._tell_outcome()
+            return
         if self._reason is not None:
-            self._drop_unsent()
+            if self._sending is not None:
+                self._send_waiting()
             XAsyncSocket._fire(self)
             return
         if self._larger is not None or self._held and self._wants is not None:
@@ -2199,14 +2212,18 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataSent is not None:
             self._sent = onDataSent
             self._sent_arg = onDataSentArg
-            self._pool._post(self)
+            if self._next is None:      # _post, without a call
+                pool = self._next = self._pool
+                if pool._due_first is pool:
+                    pool._due_first = self
+                else:
+                    pool._due_last._next = self
+                pool._due_last = self
         return True
 
     def _write_again(self, data, write=None):
         try:
             return (write or self._write)(data) or 0
-        except TypeError as ex:
-            raise _error(XAsyncTCPClientException, '"data" must be bytes or another buffer', ex)
         except Exception as ex:
             if isinstance(ex, OSError) and ex.errno in _WOULD_BLOCK:
                 return 0
@@ -2220,19 +2237,11 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if n == -1:
             return False
-        try:
-            view = memoryview(data if type(data) is not str else None)
-            if not _MICROPYTHON:
-                view = view.cast('B')   # the bytes of any buffer, whatever its items are
-            elif type(data) not in (bytes, bytearray):
-                view = memoryview(bytes(view))
-        except TypeError as ex:
-            raise _error(XAsyncTCPClientException, '"data" must be bytes or another buffer', ex)
-        view = view[max(n, 0):]
-        if not view and handler is None:    # no bytes, but it has other items
+        n = max(n, 0)
+        rest = _as_bytes('data', data, XAsyncTCPClientException)
+        view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])
+        if not view and handler is None:    # all is sent, but `data` has other items than bytes
             return True
-        if type(data) is not bytes:
-            view = memoryview(bytes(view))
         with _state_lock:
             if self._closing:
                 return False
@@ -2272,8 +2281,10 @@ class XAsyncTCPClient(XAsyncSocket):
             view, handler, arg = self._sending
             if view:
                 n = -1 if self._reason is not None else self._write_again(view, self._writer())
-                if n < 0:
-                    self._drop_unsent()
+                if n < 0:               # it ends, and the rest goes nowhere
+                    self._sending = None
+                    if self._queue is not None:     # only what the object has is stored: see _clear
+                        self._queue = None
                     return
                 with _state_lock:
                     self._queued -= n
@@ -2304,12 +2315,6 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._phase == _OPEN:
             self._write = self._writer()
 
-    def _drop_unsent(self):
-        if self._sending is not None:   # only what the object has is stored: see _clear
-            self._sending = None
-        if self._queue is not None:
-            self._queue = None
-
     def OnReadyForWriting(self):
         """Go on with connecting, with TLS, or with what waits to be sent."""
         if self._reason is not None:
@@ -2319,10 +2324,11 @@ class XAsyncTCPClient(XAsyncSocket):
             self._connected()
         elif self._tls is not None:
             self.OnReadyForReading()
-        if self._sending is not None and self._phase != _CONNECTING and self._reason is None:
-            self._send_waiting()
-        elif self._phase == _FLUSHING and self._reason is None:
-            self._end_sending()
+        if self._outcome is None and self._reason is None:
+            if self._sending is not None:
+                self._send_waiting()
+            elif self._phase == _FLUSHING:
+                self._end_sending()
         self._pool._written(self)
 
     def AsyncSendSendingBuffer(self, size=None, onDataSent=None, onDataSentArg=None):
@@ -2338,24 +2344,18 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _sending_slot(self):
         if self._send_slot is None:
-            try:
-                self._send_slot = XBufferSlot(self._send_size or self._recv_slot.Size)
-            except MemoryError as ex:
-                raise _error(XAsyncTCPClientException, 'SendingBuffer: no memory', ex)
+            self._send_slot = XBufferSlot(self._send_size or self._recv_slot.Size)
         return self._send_slot
 
     if _MICROPYTHON:    # no property: see XAsyncSocket
         def __getattr__(self, name):
-            if name == 'SrvAddr':
-                return self._addresses[0]
             if name == 'CliAddr':
-                return _readable(self._addresses[1])
+                return _readable(self._cli_address)
             if name == 'SendingBuffer':
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
     else:               # a class with __getattr__ has no fast look-ups there
-        SrvAddr = property(lambda self: self._addresses[0], doc='(ip, port) of the server.')
-        CliAddr = property(lambda self: _readable(self._addresses[1]), doc='(ip, port) of the client.')
+        CliAddr = property(lambda self: _readable(self._cli_address), doc='(ip, port) of the client.')
         SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
     # --- connecting
@@ -2374,10 +2374,8 @@ class XAsyncTCPClient(XAsyncSocket):
                 return
         self._phase = _OPEN
         self._set_deadline(None)
-        if self._sending is None:
-            self._write = self._writer()
         if not _MICROPYTHON:
-            self._addresses = (self.SrvAddr, self._socket.getsockname()[:2])
+            self._cli_address = self._socket.getsockname()
         self._outcome = 'OnConnected'
         self._pool._post(self)
         if self._timer is not None and self._timer._ms and self._wants is not None:
@@ -2397,6 +2395,7 @@ class XAsyncTCPClient(XAsyncSocket):
             time.sleep(0.001)       # another thread made it, and may be about to set the handler
             return
         self._outcome = None
+        self._send_waiting()        # only now, so that what is sent is told after it
         if handler is not None:
             self._pool._call(self, handler, self)
 
@@ -2549,9 +2548,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _fail(self, exception):
         if self._reason is None:
             self.CloseError = exception
-            self._close(XClosedReason.Error)
-        elif self.SocketID is not None:
-            self._release()
+        self._close()
 
     def OnExceptionalCondition(self):
         """Reset by the peer, or refused: a read tells the error."""
@@ -2664,9 +2661,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         try:
             sock = socket.socket(socket.AF_INET if localAddr is None else _resolve(localAddr)[0], socket.SOCK_DGRAM)
             if broadcast:
-                _set_option(sock, socket.SOL_SOCKET, 'SO_BROADCAST', 0x20)
+                _switch_on(sock, _BROADCAST)
                 if localAddr is not None and localAddr[1]:
-                    _set_option(sock, socket.SOL_SOCKET, 'SO_REUSEADDR', 4)
+                    _switch_on(sock, _REUSE_ADDRESS)
             address = None if localAddr is None else _bind(sock, localAddr)
             return XAsyncUDPDatagram(asyncSocketsPool, sock, None, address, size)
         except Exception as ex:
@@ -2766,10 +2763,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             return False
         _check_handler('onDataSent', onDataSent, fail)
         _check_address('remoteAddr', remoteAddr, fail, 1)
-        try:
-            datagram = bytes(memoryview(datagram if type(datagram) is not str else None))
-        except TypeError as ex:
-            raise _error(fail, '"datagram" must be bytes or another buffer', ex)
+        datagram = _as_bytes('datagram', datagram, fail)
         remoteAddr = tuple(remoteAddr)
         try:    # here also for another thread, so that the loop need not wait for it
             system_address = self._look_up(remoteAddr) if _get_ident() == self._pool._owner else \
