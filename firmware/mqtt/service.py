@@ -9,6 +9,7 @@ from firmware import const
 from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.mqtt.client import MqttClient
+from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncTCPClient
 
 _PORT = const(1883)
@@ -119,7 +120,7 @@ class Mqtt:
             return None
         host, _, port = settings["broker"].partition(":")
         self._turn += 1
-        address = self.app.names.address(host, self._turn)
+        address = host if is_address(host) else self.app.names.address(host, self._turn)
         return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
 
     def _tell(self, reason):
