@@ -10,13 +10,14 @@ import pytest
 from tests_device.conftest import KIND
 from tests_device.test_firmware import ANSWER_SEC, FORGET, START_SEC, Control
 
-ROUNDS = 8
+ROUNDS = 4
+TIMES = 10  # that one round does it: the counter may be coarse
 # Bytes of heap: the idle server, and a client of /events.
 MOST_HEAP = 5000
 MOST_OF_EVENTS = 1300
-# Instructions: the page for a browser; and a call, times the same by a line of TCP.
+# Instructions: the page for a browser; and a call, times the same by a line of TCP, each on a connection of its own.
 MOST_PAGE = 4000000
-MOST_CALL = 1.3
+MOST_CALL = 1.3 if KIND == "PICO_W" else 1.5  # with PPP each byte costs
 PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
 CALL = (
     "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
@@ -28,7 +29,7 @@ BROWSER = {
     "Cache-Control": "max-age=0",
     "DNT": "1",
     "Upgrade-Insecure-Requests": "1",
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130 Safari/537.36",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
     "Accept-Encoding": "gzip, deflate",
     "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
@@ -95,8 +96,9 @@ def least(board, function):
     costs = []
     for _ in range(ROUNDS):
         before = board.instruction_count
-        function()
-        costs.append(board.instruction_count - before)
+        for _ in range(TIMES):
+            function()
+        costs.append((board.instruction_count - before) // TIMES)
     return min(costs)
 
 
@@ -128,6 +130,6 @@ def test_what_the_web_server_costs(start, board):
     for one in streams:
         one.close()
     print(f"\n{KIND}: heap {on - off} B idle, {per_stream} B for a client of /events ({off}, {on}, {taken})")
-    print(f"page of {size} B {per_page:,} instructions, call {per_call:,}, line {per_line:,} ({per_call / per_line:.2f})")
+    print(f"page of {size} B {per_page:,} instructions, a call {per_call:,}, a line {per_line:,}")
     assert on - off <= MOST_HEAP and per_stream <= MOST_OF_EVENTS
-    assert per_page <= MOST_PAGE and per_call <= MOST_CALL * per_line
+    assert per_page <= MOST_PAGE and new_call <= MOST_CALL * new_line

@@ -5,6 +5,7 @@ from firmware.log import describe
 
 _HEADERS = const(32)
 _LATE_S = const(10)  # for the head of a request, for its body, for a piece of the answer, and until the next request
+_SLOW_S = const(3)  # until a request that has not come whole gives its place to a newcomer
 _HANDLER_S = const(30)  # for a handler that answers later
 _LINGER_S = const(1)  # for a client to read why it was refused, before the connection ends
 _PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS); what is not sent yet waits in lwIP's small heap
@@ -74,8 +75,8 @@ class Request:
 
     @property
     def is_idle(self):
-        """True while nobody is waiting for anything."""
-        return self._state == _IDLE
+        """True while nobody is waiting for anything, or a request has not come for long."""
+        return self._state == _IDLE or self._state == _READING and self._left_s < _LATE_S - _SLOW_S
 
     @property
     def closed(self):

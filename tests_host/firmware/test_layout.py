@@ -69,7 +69,13 @@ ALWAYS = set(
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
         ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
-        ("config.set('telemetry.enabled', False)\nconfig.set('http', {'port': 0})", None, "", "network.watch web web.request"),
+        (
+            "config.set('telemetry.enabled', False)\nconfig.set('http', {'port': 0})",
+            None,
+            "",
+            "network.watch web web.request",
+        ),
+        ("config.set('http', {'port': 0})", "'asked for'", "", "web web.request"),
         (
             "config.set('mqtt.broker', '127.0.0.1:9'); config.set('mqtt.discovery', False)",
             None,
