@@ -310,7 +310,8 @@ class Request:
     def drop(self):
         """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
         self.leaving = True
-        self._client.OnExceptionalCondition()
+        if not self.closed:  # else it would read from the next one that has its descriptor
+            self._client.OnExceptionalCondition()
 
     def _on_closed(self, _client, _reason):
         self.leaving = True
