@@ -136,4 +136,3 @@ if os.getenv("BOARD_WIFI"):
     )
 
     WLAN = make(Host())
-    del Host  # it would be the network that always answers
