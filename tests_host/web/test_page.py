@@ -29,7 +29,13 @@ VIEWS = ("readings", "pins", "network", "log", "settings", "system")
 def site(driver, board):
     """The page of a board with a sensor that has hostile names."""
     port = free_port()
-    board.configure(device={"name": "attic"}, http={"port": port}, boot={"steady_s": 1}, wifi={"networks": [NETWORK]})
+    board.configure(
+        device={"name": "attic"},
+        http={"port": port},
+        control={"port": free_port()},  # the same after a restart
+        boot={"steady_s": 1},
+        wifi={"networks": [NETWORK]},
+    )
     board.write("sensors/hostile.py", SENSORS)
     for name in ("constructor", "__proto__"):  # which objects of a script have of themselves
         reading = {name: 7}
@@ -242,3 +248,16 @@ def test_the_page_s_own_sha256_is_right(page):
         assert made == hashlib.sha256(text).hexdigest()
         made = page.run("return hex(hmac(bytes('x'.repeat(arguments[0] % 200)), bytes('signed')))", size)
         assert made == hmac.new(text[: size % 200], b"signed", "sha256").hexdigest()
+
+
+def test_a_new_token_is_proved_and_kept_after_the_restart(page, board):
+    page.open("settings")
+    page.log_in(TOKEN)
+    page.run("document.querySelector('#s-control').open = true")
+    page.fill("token", "another token")
+    page.press("Save and restart")
+    page.until(lambda: "The board runs again." in page.text("#toast") and "live" in page.text("#state"))
+    assert page.text("#who") == "Log out" and config(board)["control"]["token"] == "another token"
+    with board.client() as client:
+        assert client.login("another token")["result"] is True
+        assert not [line for line in client.result("log.tail", count=50) if line["level"] == "error"]
