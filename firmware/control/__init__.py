@@ -34,6 +34,7 @@ class Caller:
     nonce_at = wait_s = 0
     authenticated = False
     unlimited = False  # in its rate: it brings an update
+    takes_words = False  # instead of JSON, for a person
 
     def __init__(self, server, address, visitor):
         self.server = server
@@ -71,28 +72,36 @@ class Caller:
             raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
-    def call(self, method, params):
-        """The result of a method, or RpcError. Each request of a batch counts."""
+    def count_call(self, method, params):
+        """Each request of a batch counts."""
         self._calls += 1
         if self._calls > 1 and not self.within_rate():
             self.refuse_call(method, params)
+
+    def call(self, method, params):
+        """The result of a method, or RpcError."""
+        self.count_call(method, params)
         return self._app.methods.call(self, method, params)
 
     def reply(self, text, call):
         """The text that answers `text`, by `call` or `refuse_call`; None where there is nothing to answer."""
         self._calls = 0
         try:
-            return self._reply(text, call)
+            word = text.split(None, 1)[0] if self.takes_words else ""
+            if word[:1].isalpha():
+                from firmware.control import plain
+
+                return plain.reply(word, text[len(word) :], call)
+            return answer(text, call)
         except Exception as error:  # no memory for the answer, or for what was asked
             self._app.log.warning("control", f"{self.address}: {describe(error)}")
             return encode_error(None, INTERNAL_ERROR, describe(error))
 
-    def _reply(self, text, call):
-        return answer(text, call)
-
 
 class Session(Caller):
     """One client by TCP."""
+
+    takes_words = True
 
     def __init__(self, server, client, visitor):
         super().__init__(server, client.CliAddr[0], visitor)
@@ -219,16 +228,6 @@ class Session(Caller):
 
     def _idle_too_long(self, _):
         self.refuse(IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
-
-    # --- requests
-
-    def _reply(self, text, call):
-        word = text.split(None, 1)[0]
-        if word[0].isalpha():
-            from firmware.control import plain
-
-            return plain.reply(word, text[len(word) :], call)
-        return answer(text, call)
 
 
 class ControlServer:

@@ -31,7 +31,7 @@ class WebServer:
         self._listener = None
         self._connections = []
         self._routes = {}
-        self._rpc = self._events = None  # loaded for the first that asks
+        self._host = None  # that the last request named, and that was right
         self._fault = None
         self.places = _PLACES_OF_STOCK if in_heap() else _PLACES
 
@@ -61,6 +61,7 @@ class WebServer:
 
     def network_down(self, _reason):
         """The connections are dead, whether the system knows it or not."""
+        self._host = None
         self._retry.Cancel()
         if self._listener:
             self._listener.Close()
@@ -121,8 +122,8 @@ class WebServer:
 
     def _on_client(self, _listener, client):
         staying = [one for one in self._connections if not one.leaving]
-        leaving = [one for one in self._connections if one.leaving]
-        if leaving and len(self._connections) > self.places:
+        leaving = [one for one in self._connections if one.leaving and not one.closed]
+        if leaving and len(staying) + len(leaving) > self.places:
             leaving[0].drop()
         is_full = len(staying) >= self.places
         if is_full:
@@ -157,21 +158,21 @@ class WebServer:
 
     # --- requests
 
-    def serve(self, request):
-        """Answer a request, or have it answered."""
-        app = self._app
-        if not self._is_own(request.headers["host"]):
-            connection = app.bringup.connection
-            if not app.portal or not connection:
-                raise HttpError(421, "this board has another name")
-            location = f"Location: {self.url}"
-            return request.answer(302, None, b"", (location, "Cache-Control: no-store"))
+    def find(self, request):
+        """The handler of a request. Raises HttpError."""
+        host = request.headers["host"]
+        if host != self._host:
+            if not self._is_own(host):
+                if not self._app.portal or not self.url:
+                    raise HttpError(421, "this board has another name")
+                raise HttpError(302, "the board's page", ("Location: " + self.url, "Cache-Control: no-store"))
+            self._host = host
         handler = self._routes.get(f"{request.method} {request.path}")
         if not handler:
-            return self._no_route(request)
+            self._tell_missing(request.path)
         if request.method == "POST" and request.is_foreign:
             raise HttpError(403, "a page of another site may not do this")
-        return handler(request)
+        return handler
 
     def _is_own(self, host):
         name, _, port = host.lower().partition(":")
@@ -180,8 +181,8 @@ class WebServer:
         own = name in _LOOPBACK or name in (device, device + ".local") or connection and name == connection.address
         return own and (not port or port.isdigit())
 
-    def _no_route(self, request):
-        ending = " " + request.path
+    def _tell_missing(self, path):
+        ending = " " + path
         methods = sorted(route.split(" ")[0] for route in self._routes if route.endswith(ending))
         if not methods:
             raise HttpError(404, "there is no such page")
@@ -199,20 +200,16 @@ class WebServer:
         return request.answer(200, "text/html; charset=utf-8", page.PAGE, headers)
 
     def _call(self, request):
-        if not self._rpc:
-            from firmware.web.rpc import Rpc
+        from firmware.web.rpc import Rpc
 
-            self._rpc = Rpc(self._app)
-        self._rpc.answer(request)
+        self._routes["POST /rpc"] = answer = Rpc(self._app).answer
+        answer(request)
 
     def _stream(self, request):
-        if request.is_foreign:
-            raise HttpError(403, "a page of another site may not do this")
-        if not self._events:
-            from firmware.web.events import Events
+        from firmware.web.events import Events
 
-            self._events = Events(self._app, self.places // 2)
-        self._events.add(request)
+        self._routes["GET /events"] = add = Events(self._app, self.places // 2).add
+        add(request)
 
     def _metrics(self, request):
         text = borrow("firmware.web.metrics").text(self._app)

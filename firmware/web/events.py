@@ -31,6 +31,8 @@ class Events:
 
     def add(self, request):
         """Take in a client."""
+        if request.is_foreign:
+            raise HttpError(403, "a page of another site may not do this")
         self._forget_closed()
         if len(self._clients) >= self._most:
             goes = crowding(self._clients, request.address)

@@ -19,11 +19,10 @@ _KEPT = (
 # States of a connection.
 _IDLE = const(0)  # between requests
 _READING = const(1)
-_READY = const(2)
-_SERVING = const(3)
-_SENDING = const(4)
-_STREAMING = const(5)
-_REFUSED = const(6)
+_SERVING = const(2)
+_SENDING = const(3)
+_STREAMING = const(4)
+_REFUSED = const(5)
 
 
 class HttpError(Exception):
@@ -161,7 +160,7 @@ class Request:
     def _read_body(self, client, length):
         if not length:
             self.body = b""
-            self._serve_soon()
+            self._serve()
             return
         self._left_s = _LATE_S
         try:
@@ -174,20 +173,14 @@ class Request:
     def _on_body(self, _client, data, _arg):
         if self._state == _READING:
             self.body = bytes(data)
-            self._serve_soon()
+            self._serve()
 
-    def _serve_soon(self):
-        """From the loop: with the calls that lead here, a chip's stack is too short for some methods."""
-        self._state = _READY
-        self._app.pool.CallLater(0, self._serve)
-
-    def _serve(self, _):
-        if self._state != _READY:
-            return
+    def _serve(self):
         self._state = _SERVING
         self._left_s = _HANDLER_S
         try:
-            self._server.serve(self)
+            handler = self._server.find(self)
+            handler(self)  # from here: a chip's stack is short
         except HttpError as error:
             self._say(error.status, str(error), error.headers)
         except Exception as error:
@@ -304,7 +297,7 @@ class Request:
             self.drop()
 
     def _on_peer_finished(self, _client):
-        if _READY <= self._state <= _SENDING:
+        if self._state in (_SERVING, _SENDING):
             self._keep = self.leaving = False
         else:
             self.close()
@@ -317,7 +310,8 @@ class Request:
     def drop(self):
         """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
         self.leaving = True
-        self._client.OnExceptionalCondition()
+        if not self.closed:  # else it would read from the next one that has its descriptor
+            self._client.OnExceptionalCondition()
 
     def _on_closed(self, _client, _reason):
         self.leaving = True

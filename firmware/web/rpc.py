@@ -11,6 +11,7 @@ from firmware.web.request import HttpError
 _SESSIONS = const(4)  # that have logged in, and as many that have not yet
 _LIFE_MS = const(600000)  # after the last request
 _KEY_BYTES = const(16)
+_JSON = const("application/json")
 
 
 class WebSession(Caller):
@@ -25,9 +26,10 @@ class WebSession(Caller):
 
     def call(self, method, params):
         """As by TCP; a challenge begins a session."""
+        self.count_call(method, params)
         if method == "telemetry.subscribe":
             raise RpcError(METHOD_NOT_FOUND, "HTTP has no notifications: GET /events brings the readings")
-        result = super().call(method, params)
+        result = self._app.methods.call(self, method, params)
         if method == "auth.challenge":
             self._rpc.keep(self)
             result["session"] = self.key
@@ -41,19 +43,16 @@ class Rpc:
 
     def __init__(self, app):
         self._app = app
-
-    @property
-    def _server(self):
-        server = self._app.services.get("control")
-        if not hasattr(server, "others"):
+        self._server = app.services.get("control")
+        if not hasattr(self._server, "others"):
             raise HttpError(503, "there is no control server")
-        return server
 
     def answer(self, request):
         """Answer a request or a batch."""
         headers = request.headers
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise HttpError(415, "Content-Type: application/json is what /rpc takes")
+        kind = headers.get("content-type", "")
+        if kind != _JSON and kind.partition(";")[0].strip().lower() != _JSON:
+            raise HttpError(415, f"Content-Type: {_JSON} is what /rpc takes")
         if headers.get("x-board") != "1":
             raise HttpError(403, "the header X-Board: 1 is missing")
         try:
@@ -61,24 +60,25 @@ class Rpc:
         except ValueError:
             raise HttpError(400, "the body is not UTF-8") from None
         caller = self._caller(headers.get("x-session"), request.address)
-        call = caller.call if caller.within_rate() else caller.refuse_call
-        found = caller.reply(text, call)
+        found = caller.reply(text, caller.call if caller.within_rate() else caller.refuse_call)
         if found is None:  # only notifications
             request.answer(204, None, b"")
         else:
-            request.answer(200, "application/json", found, ("Cache-Control: no-store",))
+            request.answer(200, _JSON, found, ("Cache-Control: no-store",))
 
     def _caller(self, key, address):
-        server = self._server
+        others = self._server.others
         now = self._app.clock.uptime_ms()
-        server.others[:] = [one for one in server.others if now - one.used < _LIFE_MS]
-        for caller in server.others:
-            if caller.key == key:
-                server.others.remove(caller)
-                server.others.append(caller)  # the last is the one that was used last
+        while others and now - others[0].used > _LIFE_MS:
+            others.pop(0)
+        caller = None
+        for one in others if key else ():
+            if one.key == key:
+                caller = one
+                others.remove(one)
+                others.append(one)  # the last is the one that was used last
                 break
-        else:
-            caller = WebSession(self, server, address)
+        caller = caller or WebSession(self, self._server, address)
         caller.used = now
         return caller
 
