@@ -89,13 +89,22 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 def get(host, path):
     """(status, headers, body) of a page of `host`, whose address the board has told."""
     _, (address,) = look_up(OWN, host, A) if host != OWN else (0, [OWN])
-    request = urllib.request.Request(f"http://{address}{path}", headers={"Host": host})
+    return fetch(urllib.request.Request(f"http://{address}{path}", headers={"Host": host}))
+
+
+def fetch(request):
+    """The same of a request; again while the server is not there yet."""
     opener = urllib.request.build_opener(Redirects, urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=LIMIT_SEC) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
+    deadline = time.monotonic() + LIMIT_SEC
+    while True:
+        try:
+            with opener.open(request, timeout=LIMIT_SEC) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline, "no web server"
+            time.sleep(0.2)
 
 
 def rpc(method, session=None, **params):
@@ -104,10 +113,7 @@ def rpc(method, session=None, **params):
     headers = {"Content-Type": "application/json", "X-Board": "1"}
     if session:
         headers["X-Session"] = session
-    request = urllib.request.Request(f"http://{OWN}/rpc", body, headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=LIMIT_SEC) as answer:
-        return json.loads(answer.read())
+    return json.loads(fetch(urllib.request.Request(f"http://{OWN}/rpc", body, headers))[2])
 
 
 def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):

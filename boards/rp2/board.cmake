@@ -18,3 +18,6 @@ endif()
 
 # The image contains no path of the building machine, so the same sources give the same bytes everywhere.
 add_compile_options(-ffile-prefix-map=${MICROPY_DIR}=micropython -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+
+# The port's stack of 8 KiB is too short for a method that checks the whole configuration: each call takes 250 bytes.
+add_compile_options(-UPICO_STACK_SIZE -DPICO_STACK_SIZE=0x2800)
