@@ -1,12 +1,14 @@
 """The board's page in a browser: what its user sees and does."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import re
+import socket
 
 import pytest
-from browser import DESK, PHONE, Page
+from browser import DESK, PATIENCE_S, PHONE, Page
 from free_ports import free_port
 from image import ROOT
 
@@ -70,6 +72,22 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
     assert chart.find_element("css selector", "path:last-child").get_attribute("d").count("L") > 8
     system = page.text("#view-readings")
     assert re.search(r"memory total\n[\d.]+ GB", system) and "°C" in system
+
+
+def test_without_a_place_for_events_it_asks_again_and_again(page):
+    host, port = re.fullmatch(r"http://(.*):(\d+)/", page.url).groups()
+    page.open("log")
+    page.driver.get("about:blank")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            other = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_S))
+            other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            assert b" 200 " in other.recv(20)
+        page.driver.get(page.url)
+        page.until(lambda: "not live" in page.text("#state"))
+        first = page.find("#view-readings svg[aria-label$='°C']").accessible_name
+        page.until(lambda: page.find("#view-readings svg[aria-label$='°C']").accessible_name != first)
+    page.until(lambda: "● live" in page.text("#state"))
 
 
 def test_foreign_text_stays_text(page):
@@ -181,10 +199,10 @@ def test_safe_mode_says_why_and_a_restart_ends_it(page):
     page.press("Safe mode")
     page.press("Safe mode", "dialog")
     page.answer_login(TOKEN)
-    page.until(lambda: "Safe mode\n" in page.text("main .note") and "live" in page.text("#state"))
+    page.until(lambda: "Safe mode\n" in page.text("main .note") and "● live" in page.text("#state"))
     page.press("Restart")
     page.press("Restart", "dialog")
-    page.until(lambda: "Safe mode" not in page.text("main > div") and "live" in page.text("#state"))
+    page.until(lambda: "Safe mode" not in page.text("main > div") and "● live" in page.text("#state"))
     page.go("readings")
     page.until(lambda: "memory total" in page.text("#view-readings"))
 
@@ -256,7 +274,7 @@ def test_a_new_token_is_proved_and_kept_after_the_restart(page, board):
     page.run("document.querySelector('#s-control').open = true")
     page.fill("token", "another token")
     page.press("Save and restart")
-    page.until(lambda: "The board runs again." in page.text("#toast") and "live" in page.text("#state"))
+    page.until(lambda: "The board runs again." in page.text("#toast") and "● live" in page.text("#state"))
     assert page.text("#who") == "Log out" and config(board)["control"]["token"] == "another token"
     board.wait_for("config: the new settings stay")
     with board.client() as client:
