@@ -34,16 +34,6 @@ REBOOT = "reboot"
 SAFE_MODE = "safe mode"
 
 
-def on_chip():
-    """True on a board, False on a computer."""
-    return sys.platform not in ("linux", "darwin", "win32")
-
-
-def in_heap():
-    """True where the firmware lies in files on a board: then its code takes heap."""
-    return on_chip() and __file__.startswith("/")
-
-
 def borrow(name, *more):
     """Import a module that is rarely needed; only the caller keeps it. On stock MicroPython, code lies in the heap.
 

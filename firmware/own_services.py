@@ -1,6 +1,8 @@
 """The firmware's own services that a configuration uses. Those that only answer calls are loaded by the first call."""
 
-from firmware import const, in_heap
+import sys
+
+from firmware import const
 from firmware.services import Late
 
 # What is loaded when it is first called.
@@ -12,6 +14,8 @@ _UPDATE = const("update.status update.begin update.write update.end update.abort
 _TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
 _CONTROL_PORT = const(8095)  # where a control server is looked for
 _OFTEN_S = const(5)
+_PLACES = const(6)  # for connections by HTTP
+_PLACES_OF_STOCK = const(2)  # stock MicroPython has five TCP control blocks, and keeps those of ended connections
 _PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
@@ -46,7 +50,7 @@ def find(app):
     if _has_page(app):
         from firmware.web import WebServer
 
-        app.http = WebServer()
+        app.http = WebServer(_PLACES_OF_STOCK if _in_heap() else _PLACES)
         own.append(app.http)
         own.append(Late("setup", "firmware.network.setup", "Setup", "setup.status setup.save"))
     return own
@@ -55,7 +59,12 @@ def find(app):
 def _has_page(app):
     """Unless it is configured: not where its code would take heap."""
     enabled = app.config["http"]["enabled"]
-    return not in_heap() if enabled is None else enabled
+    return not _in_heap() if enabled is None else enabled
+
+
+def _in_heap():
+    """True where the firmware lies in files on a board."""
+    return sys.platform not in ("linux", "darwin", "win32") and __file__.startswith("/")
 
 
 def announce(app):

@@ -8,13 +8,11 @@ GET /metrics  readings and counters for Prometheus
 
 import sys
 
-from firmware import VERSION, borrow, const, in_heap, on_chip
+from firmware import VERSION, borrow, const
 from firmware.log import describe
 from firmware.web.request import HttpError, Request, crowding
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
-_PLACES = const(6)
-_PLACES_OF_STOCK = const(2)  # stock MicroPython has five TCP control blocks, and keeps those of ended connections
 _LINE_BYTES = const(512)
 _RETRY_S = const(5)  # until a port that was in use is tried again
 _LOOPBACK = ("localhost", "127.0.0.1")  # through a tunnel or an emulator; no name of an attacker leads a browser there
@@ -25,7 +23,8 @@ class WebServer:
 
     name = "http"
 
-    def __init__(self):
+    def __init__(self, places):
+        self.places = places
         self._app = None
         self._retry = self._timer = None
         self._listener = None
@@ -33,7 +32,6 @@ class WebServer:
         self._routes = {}
         self._host = None  # that the last request named, and that was right
         self._fault = None
-        self.places = _PLACES_OF_STOCK if in_heap() else _PLACES
 
     def start(self, app):
         """Add the firmware's own routes; listening begins when the network is up."""
@@ -72,7 +70,7 @@ class WebServer:
     def _listen(self, _=None):
         port = self._app.config["http"]["port"]
         if port is None:
-            port = 80 if on_chip() else 8080
+            port = 8080 if hasattr(self._app.board.network, "Host") else 80  # a computer
         most = self.places + 2  # a newcomer, and one that is told that all places are taken
         slots = XBufferSlots(most, _LINE_BYTES, keepAlloc=False)
         try:

@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 from free_ports import free_port
@@ -229,3 +230,13 @@ def test_main_py_may_leave_the_repl(board, source):
     board.write("main.py", source)
     board.start()
     assert board.wait() == 0 and board.text == ""
+
+
+def test_the_example_page_is_ten_lines_and_is_served(board):
+    source = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "services.md").read_text(), re.DOTALL)[1]
+    assert len([line for line in source.splitlines() if line.strip()]) <= 10
+    board.write("services/hottest.py", source)
+    board.write("sensors/attic.py", "class Sensor:\n    def read(self):\n        return {'celsius': 87.5}\n")
+    board.start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{board.http_port}/hottest", timeout=PATIENCE_S) as answer:
+        assert answer.read() == b"87.5 degrees\n"

@@ -1,4 +1,4 @@
-"""What anybody can do to a board's web server: take its places, never end a request, split it anywhere, lie about names.
+"""What anybody can do to a board's web server: take its places, never end a request, split it, lie about names.
 
 Meanwhile the control server answers everything within a second, and no datagram of the telemetry is lost. The board is
 the image of this computer; each attack is bounded.
@@ -59,7 +59,8 @@ class Watch:
         assert self.asked > 5 and self.slowest < SLOWEST_S, (self.asked, self.slowest)
         first, last = self.sequence[0], self.sequence[-1]
         assert self.sequence == list(range(first, last + 1)) and len(self.sequence) > 1, self.sequence
-        print(f"{self.asked} requests, the slowest {self.slowest * 1000:.0f} ms; {len(self.sequence)} datagrams, none lost")
+        slowest_ms = round(self.slowest * 1000)
+        print(f"{self.asked} requests, the slowest {slowest_ms} ms; {len(self.sequence)} datagrams, none lost")
 
     def _run(self, work):
         try:
@@ -99,8 +100,7 @@ def attacked(tmp_path):
 
 
 def connect(port, number=1):
-    connection = socket.create_connection(("127.0.0.1", port), PATIENCE_S, (loopback(number), 0))
-    return connection
+    return socket.create_connection(("127.0.0.1", port), PATIENCE_S, (loopback(number), 0))
 
 
 def is_served(port, number=1):
@@ -198,6 +198,7 @@ def test_a_thousand_connections(attacked):
 
 def test_a_request_split_at_every_byte(attacked):
     with connect(attacked) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(1, len(CALL)):
             connection.sendall(CALL[:at])
             time.sleep(0.001)  # else the two would be one again

@@ -27,12 +27,10 @@ def _loaded(config, has_ethernet):
     """As firmware/boot.py and app.py do it, up to where services would start."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "firmware"]:
         del sys.modules[name]
-    import firmware
-
-    firmware.in_heap = lambda: True  # it is about boards whose code lies in files
     from firmware import boot, borrow
     from firmware.network.interface import is_address
 
+    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards whose code lies in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
     support = SimpleNamespace(NAME="", **({"lan": None} if has_ethernet else {}))
     with tempfile.TemporaryDirectory() as folder:
