@@ -15,7 +15,7 @@ import pytest
 from firmware import VERSION
 from tests_device.conftest import KIND, network_missing
 from tests_device.device import Device
-from tests_device.test_wifi import LIMIT_SEC, wait_joined, wait_until
+from tests_device.test_wifi import LIMIT_SEC, ask, wait_joined, wait_until
 from tests_host.firmware.image import proof
 from tools.emulator.pico_w import KEY, SSID
 
@@ -211,9 +211,7 @@ def test_the_page_is_found_by_dns_sd(board, networked, device):
 
 def device_name(board):
     """What the board calls itself."""
-    with socket.create_connection((board.address, 8095), LIMIT_SEC) as control:
-        control.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
-        return json.loads(control.makefile().readline())["result"]["device"]
+    return ask(board, "info")["device"]
 
 
 def test_a_button_makes_the_board_new(new, phone):

@@ -66,7 +66,8 @@ def main():
         report(f"  of which {what}", total(table, FROZEN, prefixes))
     report("RAM, static", size[".data"] + size[".bss"])
     report("  of which lwIP's pools", total(table, LWIP_POOL))
-    report("RAM, Python's heap", address["__GcHeapEnd"] - address["__GcHeapStart"])
+    heap_end = min(address["__GcHeapEnd"], address["__StackBottom"])  # boards/rp2/stack.c
+    report("RAM, Python's heap", heap_end - address["__GcHeapStart"])
     if image > room:
         over = image - room
         sys.exit(f"The image reaches {over:,} B into the filesystem: MICROPY_HW_FLASH_STORAGE_BYTES is too large.")

@@ -28,7 +28,7 @@ def make_links(board, config, clock):
     """The links that the board can have and the configuration wants, in its order."""
     network = board.network
     by_kind = {
-        "host": lambda: [HostLink(network)] if hasattr(network, "Host") else [],
+        "host": lambda: [] if hasattr(network, "WLAN") or not hasattr(network, "Host") else [HostLink(network)],
         "lan": lambda: _make_lan(board, config["lan"]),
         "ppp": lambda: _make_ppp(board, config["ppp"], clock),
         "wifi": lambda: _make_stations(board, config["wifi"], clock),

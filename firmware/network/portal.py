@@ -4,7 +4,7 @@ Every name that a guest asks for is the board's address (DNS, RFC 1035); the web
 hosts. Networks are looked for before it opens, as a scan takes the radio off the guests' channel.
 """
 
-from firmware import const, on_chip
+from firmware import const
 from firmware.log import describe
 from firmware.network.access_point import AccessPointLink
 from firmware.network.interface import guarded
@@ -52,12 +52,11 @@ def answer(query, address):
 class Portal(AccessPointLink):
     """The access point, the name server in it, and the networks that a guest may choose from."""
 
-    port = _PORT if on_chip() else 0  # on a computer there are others that need it
-
     def __init__(self, app):
         super().__init__(app.board.network, app.config["ap"], app.device)
         self._app = app
         self._socket = None
+        self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer's is another program's
         self.networks = []  # [{"ssid", "rssi", "open"}], the strongest first
 
     def start(self):

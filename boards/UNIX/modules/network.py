@@ -123,4 +123,3 @@ if os.getenv("BOARD_WIFI"):
     )
 
     WLAN = make(Host())
-    del Host  # it would be the network that always answers
