@@ -62,7 +62,7 @@ class Page:
         """Load it anew, with that part of it in sight."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}#{view}")
-        self.until(lambda: "live" in self.text("#state"))
+        self.until(lambda: "● live" in self.text("#state"))
 
     def go(self, view):
         """Follow the link to a part."""

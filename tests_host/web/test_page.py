@@ -1,12 +1,14 @@
 """The board's page in a browser: what its user sees and does."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import re
+import socket
 
 import pytest
-from browser import DESK, PHONE, Page
+from browser import DESK, PATIENCE_S, PHONE, Page
 from free_ports import free_port
 from image import ROOT
 
@@ -29,7 +31,13 @@ VIEWS = ("readings", "pins", "network", "log", "settings", "system")
 def site(driver, board):
     """The page of a board with a sensor that has hostile names."""
     port = free_port()
-    board.configure(device={"name": "attic"}, http={"port": port}, boot={"steady_s": 1}, wifi={"networks": [NETWORK]})
+    board.configure(
+        device={"name": "attic"},
+        http={"port": port},
+        control={"port": free_port()},  # the same after a restart
+        boot={"steady_s": 1},
+        wifi={"networks": [NETWORK]},
+    )
     board.write("sensors/hostile.py", SENSORS)
     for name in ("constructor", "__proto__"):  # which objects of a script have of themselves
         reading = {name: 7}
@@ -64,6 +72,22 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
     assert chart.find_element("css selector", "path:last-child").get_attribute("d").count("L") > 8
     system = page.text("#view-readings")
     assert re.search(r"memory total\n[\d.]+ GB", system) and "°C" in system
+
+
+def test_without_a_place_for_events_it_asks_again_and_again(page):
+    host, port = re.fullmatch(r"http://(.*):(\d+)/", page.url).groups()
+    page.open("log")
+    page.driver.get("about:blank")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            other = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_S))
+            other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            assert b" 200 " in other.recv(20)
+        page.driver.get(page.url)
+        page.until(lambda: "not live" in page.text("#state"))
+        first = page.find("#view-readings svg[aria-label$='°C']").accessible_name
+        page.until(lambda: page.find("#view-readings svg[aria-label$='°C']").accessible_name != first)
+    page.until(lambda: "● live" in page.text("#state"))
 
 
 def test_foreign_text_stays_text(page):
@@ -175,10 +199,10 @@ def test_safe_mode_says_why_and_a_restart_ends_it(page):
     page.press("Safe mode")
     page.press("Safe mode", "dialog")
     page.answer_login(TOKEN)
-    page.until(lambda: "Safe mode\n" in page.text("main .note") and "live" in page.text("#state"))
+    page.until(lambda: "Safe mode\n" in page.text("main .note") and "● live" in page.text("#state"))
     page.press("Restart")
     page.press("Restart", "dialog")
-    page.until(lambda: "Safe mode" not in page.text("main > div") and "live" in page.text("#state"))
+    page.until(lambda: "Safe mode" not in page.text("main > div") and "● live" in page.text("#state"))
     page.go("readings")
     page.until(lambda: "memory total" in page.text("#view-readings"))
 
@@ -242,3 +266,16 @@ def test_the_page_s_own_sha256_is_right(page):
         assert made == hashlib.sha256(text).hexdigest()
         made = page.run("return hex(hmac(bytes('x'.repeat(arguments[0] % 200)), bytes('signed')))", size)
         assert made == hmac.new(text[: size % 200], b"signed", "sha256").hexdigest()
+
+
+def test_a_new_token_is_proved_and_kept_after_the_restart(page, board):
+    page.open("settings")
+    page.log_in(TOKEN)
+    page.run("document.querySelector('#s-control').open = true")
+    page.fill("token", "another token")
+    page.press("Save and restart")
+    page.until(lambda: "The board runs again." in page.text("#toast") and "● live" in page.text("#state"))
+    assert page.text("#who") == "Log out" and config(board)["control"]["token"] == "another token"
+    board.wait_for("config: the new settings stay")
+    with board.client() as client:
+        assert client.login("another token")["result"] is True

@@ -70,7 +70,7 @@ def test_a_new_board_is_set_up_and_says_why_it_did_not_work(new, board):
     choose(page, "Another network", "correct horse")
     page.fill("Its name", "home")
     page.press("Save and restart", "#view-setup")
-    page.until(lambda: page.text("#view-readings .reading") and "live" in page.text("#state"))
+    page.until(lambda: page.text("#view-readings .reading") and "● live" in page.text("#state"))
     assert config(board)["wifi"]["networks"] == [{"ssid": "home", "password": "correct horse"}]
     board.wait_for("network: up: wifi 'home'")
     assert not page.driver.find_element("id", "to-setup").is_displayed()
