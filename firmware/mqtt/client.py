@@ -68,15 +68,15 @@ class MqttClient:
     One connection after another to a broker, with a clean session each.
 
     on_connected(): the client is connected and subscribed. on_lost(reason): a connection, or an attempt at one, has
-    ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first messages may
-    come before on_connected(). The broker is told that a message with QoS 1 has arrived when this returns.
+    ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first messages
+    may come before on_connected(). The broker is told that a message with QoS 1 has arrived when this returns.
     random(): a number from 0 to 1, for the pauses between attempts.
 
     Attributes, which take effect with the next connection:
     keepalive_s: after half of this time without a packet in one direction the client sends a ping, and the broker has
     this time to answer it.
-    user, password: text or None. will: (topic, payload) or None; the broker publishes it, retained, if the client is gone
-    without stop(). context: an SSLContext, for TLS; host: the name that the broker's certificate must have.
+    user, password: text or None. will: (topic, payload) or None; the broker publishes it, retained, if the client is
+    gone without stop(). context: an SSLContext, for TLS; host: the name that the broker's certificate must have.
     subscriptions: topics, which may have wildcards. longest: bytes; a message that has more is left out.
     most_unacked: how many messages with QoS 1 may wait for the broker's acknowledgement.
     on_acked(): the broker has acknowledged one. on_warning(text): something was left out; text for a person.
