@@ -35,7 +35,7 @@ _ANSWER_S = const(10)  # that the broker may take for an answer
 _TRIES = const(5)  # of a message with QoS 1, in one connection
 _FIRST_PAUSE_S = const(1)  # before the next connection; twice as long each time
 _LONGEST_PAUSE_S = const(60)
-_REFUSED_PAUSE_S = const(300)  # more attempts with a wrong password could lock the user out
+_REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
 _WAITING_BYTES = const(4096)  # that the network may be behind with; states beyond that are dropped
 
 _REFUSALS = (
