@@ -63,9 +63,10 @@ class Mosquitto(Broker):
 
     def configure(self, lines=('allow_anonymous true',)):
         path = self.folder / 'mosquitto.conf'
-        # Without `user` it would be another user than root, who may not read the test's folder. Without the limit of 1000
-        # messages it drops none that it has acknowledged, however slow the receiver is.
-        path.write_text('\n'.join(['user root', 'max_queued_messages 0', 'listener %d %s' % (self.port, self.address), *lines, '']))
+        # It would become another user, who may not read the test's folder; and beyond 1000 messages for a slow receiver it
+        # drops what it has acknowledged.
+        general = ['user root', 'max_queued_messages 0', 'listener %d %s' % (self.port, self.address)]
+        path.write_text('\n'.join([*general, *lines, '']))
         return path
 
 
