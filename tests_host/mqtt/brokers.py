@@ -63,8 +63,8 @@ class Mosquitto(Broker):
 
     def configure(self, lines=('allow_anonymous true',)):
         path = self.folder / 'mosquitto.conf'
-        # It would become another user, who may not read the test's folder; and beyond 1000 messages for a slow receiver it
-        # drops what it has acknowledged.
+        # It would become another user, who may not read the test's folder. And it would drop messages that it has
+        # acknowledged, if 1000 wait for a slow receiver.
         general = ['user root', 'max_queued_messages 0', 'listener %d %s' % (self.port, self.address)]
         path.write_text('\n'.join([*general, *lines, '']))
         return path
