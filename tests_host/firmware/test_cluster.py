@@ -17,8 +17,9 @@ from XAsyncSockets import XAsyncSocketsPool
 
 BOARDS = 6
 INTERVAL_S = 0.2
-LONGEST_GAP_S = 20  # new leaders are elected within 9 s, during which a board may try in vain, and pauses
-PATIENCE_S = 25
+LONGEST_ELECTION_S = 12  # NATS takes up to 9; nothing that is retained is passed on meanwhile
+LONGEST_RECONNECT_S = 45  # a board may try in vain during an election, and its pauses grow
+PATIENCE_S = 60
 OLD = "127.0.0.4"
 
 NAMESPACE = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() else [])
@@ -128,6 +129,8 @@ def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
     (old,) = brokers.mosquitto(tmp_path, OLD, servers[0].port)
     observer = Observer()
     started += [observer, *servers, old]
+    for server in servers:
+        server.start()
     old.start().wait()
     observer.watch(old)
     hosts = Hosts(tmp_path / "hosts")
@@ -145,8 +148,6 @@ def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
         )
         started.append(board)
         boards.append(board.start())
-    for server in servers:
-        server.start()
     observer.until(lambda: observer.all_since(0))
 
     for server in servers:
@@ -158,12 +159,12 @@ def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
     observer.until(lambda: observer.all_since(moved + 1))
     assert [boards_at(server, 1) for server in servers] == [BOARDS / len(servers)] * len(servers)
 
-    died = time.monotonic()
+    died = time.monotonic()  # with it, a third of the boards lose their connection
     servers[1].kill()
     observer.until(lambda: observer.all_since(died + 1))
-    gaps = {name: round(observer.longest_gap(name, died), 1) for name in observer.times}
+    gaps = sorted(round(observer.longest_gap(name, died), 1) for name in observer.times)
     print(f"longest times without a state: {gaps}")
-    assert max(gaps.values()) < LONGEST_GAP_S
+    assert gaps[-1 - BOARDS // len(servers)] < LONGEST_ELECTION_S and gaps[-1] < LONGEST_RECONNECT_S
     assert boards_at(servers[0], 1) + boards_at(servers[2], 1) == BOARDS
     for server in (servers[0], servers[2]):
         kept = observer.kept(server, "boards/+/status", BOARDS)
