@@ -43,7 +43,7 @@ class Config:
     def use(self, given, source, check=None):
         """Take these values, which come from the file `source`. Raises ConfigError, or what check(values) raises."""
         defaults = _defaults()
-        values = defaults.SCHEMA.fill(given)
+        values = defaults.fill(given)
         if check:
             check(values)
         self._values = defaults.safe(values) if self.safe else values
@@ -76,7 +76,7 @@ class Config:
     def reset(self, key="", check=None):
         """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
         if key:
-            self._find(self._values_now(), key)
+            self.get(key)
         self._change(borrow("firmware.edit").without(self._given, key) if key else {}, check)
 
     def _change(self, given, check):

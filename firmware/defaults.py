@@ -5,26 +5,22 @@ docs/configuration.md explains them; a test keeps the two in step.
 
 from firmware.schema import (
     Address,
+    Apart,
     Choice,
     Flag,
     HostName,
     Integer,
     ListOf,
     Measurement,
-    Method,
     Netmask,
     Number,
     Optional,
-    PinName,
     Record,
     Secret,
     Server,
     Tag,
     Text,
-    Topic,
     WifiKey,
-    Word,
-    check_mqtt,
     check_static,
 )
 
@@ -109,31 +105,7 @@ SCHEMA = Record(
         collectors=ListOf(Server("", "a collector", may_be_empty=False), 4),
         measurement=Measurement("board"),
     ),
-    mqtt=Record(
-        fit=check_mqtt,
-        broker=Server("", "a broker"),  # empty: no MQTT
-        user=Text("", 0, 128),
-        password=Secret(1, 256),
-        client_id=Word(0, 64),  # empty: from the board's number
-        tls=OFF,
-        certificate=Text("broker.pem", 1, 64),  # a file: the broker's, or that of who signed it
-        base=Topic(),  # empty: boards/<the device's name>
-        state=ON,
-        telemetry=OFF,
-        log=Choice("off", "off", "error", "warning", "info"),
-        rpc=ListOf(Method(), 32),  # what may be called
-        pins=ListOf(
-            Record(
-                name=Word(),
-                pin=PinName(),
-                mode=Choice("out", "in", "out"),
-                pull=Optional(Choice("", "up", "down")),
-            ),
-            16,
-        ),
-        discovery=ON,
-        discovery_prefix=Topic("homeassistant"),
-    ),
+    mqtt=Apart("firmware.mqtt_keys"),
     log=Record(syslog=Server("", "a syslog server")),  # empty: none
     sensors=Record(
         off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use
@@ -162,6 +134,15 @@ SCHEMA = Record(
         idle_s=Integer(300, 1, 86400),
     ),
 )
+
+
+def fill(given):
+    """The checked values of what is given; {} for what stands apart and is not."""
+    Apart.only_used = True
+    try:
+        return SCHEMA.fill(given)
+    finally:
+        Apart.only_used = False
 
 
 def safe(values):

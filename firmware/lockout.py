@@ -14,7 +14,7 @@ _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 def check(board, given, path=None):
     """True where the settings `given` have to be tried. Raises ConfigError where they are wrong, or cut off for good.
     `path(name)` is where a file of the board will be."""
-    values = borrow("firmware.defaults", "firmware.schema").SCHEMA.fill(given)
+    values = borrow("firmware.defaults", "firmware.schema").fill(given)
     before = _in_use(board)
     faults = []
     if values["boot"]["repl"]:

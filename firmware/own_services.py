@@ -26,14 +26,15 @@ def find(app):
             from firmware.syslog import Syslog
 
             own.append(Syslog())
-        if app.config["telemetry"]["enabled"] or app.config["mqtt"]["broker"]:
+        has_broker = app.config["mqtt"].get("broker")
+        if app.config["telemetry"]["enabled"] or has_broker:
             from firmware.telemetry import Telemetry
 
             own.append(Telemetry())
         else:
             own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
-        if app.config["mqtt"]["broker"]:
-            from firmware.mqtt import Mqtt
+        if has_broker:
+            from firmware.mqtt.service import Mqtt
 
             own.append(Mqtt())
         if app.config["network"]["ntp"] and not app.board.keeps_time:

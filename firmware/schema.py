@@ -5,10 +5,13 @@ wrong: the key, the value and what was expected. A value is told only of a key t
 structure: a secret may stand in any wrong place. `show(value)` is the value with every secret replaced.
 """
 
+import sys
+
 from firmware import borrow
 from firmware.config import ConfigError
 from firmware.network.interface import is_address
 
+_THIS = sys.modules[__name__]
 HIDDEN = "***"
 _MOST = 10  # faults that are told
 _LONGEST = 40  # characters of what is told of a key or a value
@@ -149,10 +152,10 @@ def WifiKey():
 
 
 def _is_key(value):
-    return isinstance(value, str) and len(value) == 64 and _is_of(value.lower(), "0123456789abcdef")
+    return isinstance(value, str) and len(value) == 64 and is_of(value.lower(), "0123456789abcdef")
 
 
-def _is_of(text, characters):
+def is_of(text, characters):
     return all(c in characters for c in text)
 
 
@@ -163,7 +166,7 @@ def Address(default=""):
 
 
 def _is_ipv4(value):
-    return _is_of(value, ".0123456789") and is_address(value)
+    return is_of(value, ".0123456789") and is_address(value)
 
 
 def Netmask():
@@ -215,67 +218,19 @@ def Server(default, kind, may_be_empty=True):
 
 def _is_server(value):
     host, colon, port = value.partition(":")
-    is_port = 0 < len(port) < 6 and _is_of(port, "0123456789") and 0 < int(port) < 65536
+    is_port = 0 < len(port) < 6 and is_of(port, "0123456789") and 0 < int(port) < 65536
     return _is_host(host) and (is_port or not colon)
 
 
 def _is_host(host):
     """True for an address, or a name whose last part is not a number."""
     labels = (host[:-1] if host.endswith(".") else host).split(".")
-    if _is_of(labels[-1], "0123456789"):
+    if is_of(labels[-1], "0123456789"):
         return _is_ipv4(host)
-    return all(0 < len(label) < 64 and _is_of(label.lower(), _NAME) for label in labels)
+    return all(0 < len(label) < 64 and is_of(label.lower(), _NAME) for label in labels)
 
 
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-def Word(shortest=1, longest=32):
-    """A name of letters, digits, "-" and "_"."""
-    words = f"{shortest} to {longest} letters, digits, '-' or '_'"
-    return Kind(str, "", shortest, longest, lambda value: _is_of(value.lower(), _NAME), words)
-
-
-def Topic(default=""):
-    """The first levels of MQTT topics; empty where there is no default."""
-    words = "a topic of 1 to 64 bytes, as 'home/attic', without '+', '#' and empty levels"
-    return Kind(str, default, 0, 64, lambda value: _is_topic(value) or not value and not default, words)
-
-
-def _is_topic(value):
-    return all(value.split("/")) and value[0] != "$" and not any(c in "+#" or ord(c) < 32 for c in value)
-
-
-def Method():
-    """The name of a method that may be called without a connection of one's own."""
-    words = "the name of a method, as 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
-    return Kind(str, "", 1, 40, _is_method, words)
-
-
-def _is_method(value):
-    on_connection = "auth.", "update.", "telemetry.subscribe", "telemetry.unsubscribe"
-    return _is_of(value.lower(), _NAME + ".") and not any(value.startswith(one) for one in on_connection)
-
-
-def PinName():
-    """A pin by its number or its name."""
-    kind = Integer("", 0, 255)
-    is_number = kind.accepts
-    kind.accepts = lambda value: is_number(value) or isinstance(value, str) and 0 < len(value) <= 16
-    kind.expected = lambda: "a pin: a number from 0 to 255, or a name, as 'LED'"
-    return kind
-
-
-def check_mqtt(values, start):
-    """The faults of values that do not fit each other."""
-    faults = []
-    names = [pin["name"] for pin in values["pins"]]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            faults.append(f"{start}pins.{index}.name: {name!r} is there twice")
-    if values["password"] and not values["user"]:
-        faults.append(f"{start}user: a password needs a user, too")
-    return faults
 
 
 def Optional(kind):
@@ -348,3 +303,24 @@ class Record(Kind):
 
     def show(self, value):
         return {key: kind.show(value[key]) for key, kind in self._kinds.items() if key in value}
+
+
+class Apart(Kind):
+    """A section that most boards do not use: its keys are in `VALUES` of a module of its own, loaded when needed."""
+
+    plain = False
+    only_used = False  # what is not given is {}, and its keys are not loaded
+
+    def __init__(self, module):
+        super().__init__(dict, {})
+        self._module = module
+
+    def _values(self):
+        sys.modules["firmware.schema"] = _THIS  # it was borrowed
+        return borrow(self._module, "firmware.schema").VALUES
+
+    def collect(self, value, path, faults):
+        return {} if self.only_used and value == {} else self._values().collect(value, path, faults)
+
+    def show(self, value):
+        return self._values().show(value)

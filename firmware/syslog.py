@@ -4,6 +4,7 @@ The board's clock may be wrong, so a line has "-" for its time, and the uptime i
 """
 
 from firmware import const
+from firmware.network.interface import is_address
 from XAsyncSockets import XAsyncUDPDatagram
 
 _PORT = const(514)
@@ -59,7 +60,8 @@ class Syslog:
                     self._send(entry, address)
 
     def _address(self):
-        return self._socket and self._app.names.address(self._target[0])
+        host = self._target[0]
+        return self._socket and (host if is_address(host) else self._app.names.address(host))
 
     def _on_line(self, entry):
         if self._behind is not None:

@@ -68,6 +68,18 @@ ALWAYS = set(
         ("", None, "", "telemetry telemetry.line_protocol network.watch"),
         ("config.set('telemetry.enabled', False)", None, "", "network.watch"),
         ("config.set('network.probe_s', 0)", None, "", "telemetry telemetry.line_protocol"),
+        (
+            "config.set('mqtt.broker', '127.0.0.1:9'); config.set('mqtt.discovery', False)",
+            None,
+            "",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets",
+        ),
+        (
+            "config.set('mqtt.broker', '127.0.0.1:9'); config.set('telemetry.enabled', False)",
+            None,
+            "",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery",
+        ),
         ("config.set('log.syslog', '127.0.0.1')", None, "", "telemetry telemetry.line_protocol network.watch syslog"),
         ("config.set('log.syslog', '127.0.0.1'); config.set('mqtt.broker', '127.0.0.1')", "'asked for'", "", ""),
         ("", "'asked for'", "", ""),

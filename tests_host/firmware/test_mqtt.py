@@ -228,7 +228,7 @@ def own_broker(folder, *lines):
     "settings, told",
     [
         ({"tls": True}, r"mqtt: error: start: ValueError: mqtt.certificate: broker.pem: .*"),
-        ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* the user may not connect"),
+        ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* is not allowed, next attempt in 5 minutes"),
     ],
 )
 def test_what_is_wrong_is_told(board, tmp_path, settings, told):

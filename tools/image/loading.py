@@ -45,11 +45,12 @@ def _loaded(config, has_ethernet):
         app._load()
     telemetry = settings["telemetry"]
     mqtt = settings["mqtt"]
-    if mqtt["broker"]:  # which loads its parts when it starts
+    if mqtt.get("broker"):  # which loads its parts when it starts
         for setting, part in (("rpc", "commands"), ("pins", "pins"), ("discovery", "discovery")):
             if mqtt[setting]:
                 importlib.import_module("firmware.mqtt." + part)
-    servers = [*(telemetry["collectors"] if telemetry["enabled"] else ()), mqtt["broker"], settings["log"]["syslog"]]
+    servers = telemetry["collectors"] if telemetry["enabled"] else []
+    servers = [*servers, mqtt.get("broker"), settings["log"]["syslog"]]
     hosts = [one.partition(":")[0] for one in servers if one]
     if app.services.get("time") or not all(map(is_address, hosts)):
         app.names  # noqa: B018  # loads what looks names up, as the first datagram does

@@ -1,0 +1,193 @@
+"""MQTT: the board's status, readings, log, commands and pins at a broker. docs/mqtt.md has the topics.
+
+What only some configurations use is in modules of its own: commands.py, pins.py, discovery.py.
+"""
+
+import time
+
+from firmware import const
+from firmware.jsontext import dumps
+from firmware.log import describe
+from firmware.mqtt.client import MqttClient
+from firmware.network.interface import is_address
+from XAsyncSockets import XAsyncTCPClient
+
+_PORT = const(1883)
+_TLS_PORT = const(8883)
+_MOST_BEHIND = const(8)  # lines of the log that are sent later, once there is a connection
+_LEVELS = ("off", "error", "warning", "info")
+_CLOCK_S = const(60)  # that the clock may take to be set; then it is told
+_CLOCK_IS_RIGHT = const(2024)  # from that year on: chips start in 2000 or 2021
+
+
+class Mqtt:
+    """The service. Its parts use `app`, `settings`, `client`, `id` (the client's), `topic` and `publish`."""
+
+    name = "mqtt"
+
+    def __init__(self):
+        self.app = None
+        self.settings = None
+        self.client = None
+        self.id = ""
+        self._base = ""
+        # Of the parts: f() at each connection, f(readings), f(topic, payload, retained).
+        self.when_connected = []
+        self.when_read = []
+        self.when_told = []
+        self.last_readings = None
+        self.pins = {}  # {name: True for an output}
+        self._level = 0  # of the log
+        self._behind = 0  # the uptime of the first line of the log that is not sent, or None
+        self._told = None  # why there is no connection
+        self._clock_due = 0
+        self._turn = 0  # of the broker's addresses, where its name has several
+
+    # --- the service
+
+    def start(self, app):
+        """Take the settings; the connection begins when the network is up."""
+        self.app = app
+        settings = self.settings = app.config["mqtt"]
+        self.id = settings["client_id"] or "xas" + app.board.unique_id()
+        self._base = (settings["base"] or "boards/" + app.device) + "/"
+        self._turn = sum(app.device.encode())  # boards begin with different ones
+        self._make_client(settings)
+        telemetry = app.services.get("telemetry")
+        telemetry.listeners.append(self)
+        if settings["telemetry"]:
+            telemetry.on_line = lambda line: self.publish("telemetry", line.rstrip())
+        self._level = _LEVELS.index(settings["log"])
+        if self._level:
+            app.log.listeners.append(self._on_line)
+        self._load_parts(settings)
+
+    def _make_client(self, settings):
+        app = self.app
+        client = self.client = MqttClient(
+            app.pool, self.id, self._on_connected, self._on_lost, self._on_message, app.random
+        )
+        client.on_warning = lambda text: app.log.warning(self.name, text)
+        client.will = self.topic("status"), "offline"
+        client.subscriptions = []
+        if settings["user"]:
+            client.user = settings["user"]
+            client.password = settings["password"] or None
+        if settings["tls"]:
+            client.host = settings["broker"].partition(":")[0]
+            try:
+                client.context = XAsyncTCPClient.CreateSSLContext(
+                    cert_reqs=2, ca_certs=app.board.path(settings["certificate"])
+                )
+            except Exception as error:
+                raise ValueError(f"mqtt.certificate: {settings['certificate']}: {describe(error)}")
+
+    def _load_parts(self, settings):
+        if settings["rpc"]:
+            from firmware.mqtt.commands import Commands
+
+            Commands(self)
+        if settings["pins"]:
+            from firmware.mqtt.pins import NamedPins
+
+            NamedPins(self)
+        if settings["discovery"]:
+            from firmware.mqtt.discovery import Discovery
+
+            Discovery(self)
+
+    def network_up(self, _connection):
+        """Connect, and again and again."""
+        self._clock_due = self.app.clock.uptime() + _CLOCK_S
+        self.client.start(self._locate)
+
+    def network_down(self, _reason):
+        """Take leave; where nothing arrives any more, the broker publishes the will."""
+        self._note_behind()
+        self.publish("status", "offline", 1, True)
+        self.client.stop()
+
+    def stop(self):
+        """End it; the network went down before."""
+        self.client.stop()
+
+    def _locate(self):
+        """The broker's address, or None while it cannot be connected to."""
+        settings = self.settings
+        if settings["tls"] and time.gmtime()[0] < _CLOCK_IS_RIGHT:
+            if self.app.clock.uptime() >= self._clock_due:
+                self._tell("the clock is not set, and no certificate can be checked without: network.ntp sets it")
+            return None
+        host, _, port = settings["broker"].partition(":")
+        self._turn += 1
+        address = host if is_address(host) else self.app.names.address(host, self._turn)
+        return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
+
+    def _tell(self, reason):
+        if reason != self._told:  # once, not with every attempt
+            self._told = reason
+            self.app.log.warning(self.name, f"{self.settings['broker']}: {reason}")
+
+    # --- the connection
+
+    def topic(self, below):
+        """One of the board's topics."""
+        return self._base + below
+
+    def publish(self, below, payload, qos=0, retain=False):
+        """Publish to one of the board's topics; False while that cannot be."""
+        return self.client.publish(self._base + below, payload, qos, retain)
+
+    def _on_connected(self):
+        self._told = None
+        self.publish("status", "online", 1, True)
+        self.app.log.info(self.name, f"connected to {self.settings['broker']}")
+        self._catch_up()
+        for function in list(self.when_connected):
+            function()
+        if self.last_readings:
+            self.notify(self.last_readings)
+
+    def _on_lost(self, reason):
+        self._note_behind()
+        self._tell(reason)
+
+    def _on_message(self, topic, payload, retained):
+        try:
+            for function in self.when_told:
+                function(topic, payload, retained)
+        except Exception as error:
+            self.app.log.error(self.name, topic, error)
+
+    # --- what is published
+
+    def notify(self, readings):
+        """Publish what the telemetry has read."""
+        self.last_readings = readings
+        if not self.client.connected:
+            return
+        if self.settings["state"]:
+            state = {"uptime": self.app.clock.uptime()}
+            state.update(readings)
+            self.publish("state", dumps(state), 0, True)
+        for function in self.when_read:
+            function(readings)
+
+    def _on_line(self, entry):
+        if self._behind is None and _LEVELS.index(entry["level"]) <= self._level:
+            try:
+                if self.publish("log", dumps(entry)):
+                    return
+            except Exception:  # no memory: a line of the log must not raise
+                pass
+            self._behind = entry["uptime"]
+
+    def _note_behind(self):
+        if self._behind is None:
+            self._behind = self.app.clock.uptime()
+
+    def _catch_up(self):
+        first, self._behind = self._behind, None
+        for entry in self.app.log.tail(_MOST_BEHIND) if self._level else ():
+            if entry["uptime"] >= first:
+                self._on_line(entry)

@@ -1,0 +1,82 @@
+"""The keys of `mqtt` in the configuration, loaded where one of them is given. docs/configuration.md explains them."""
+
+from firmware.schema import Choice, Flag, Integer, Kind, ListOf, Optional, Record, Secret, Server, Text, is_of
+
+_WORD = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def Word(shortest=1, longest=32):
+    """A name of letters, digits, "-" and "_"."""
+    words = f"{shortest} to {longest} letters, digits, '-' or '_'"
+    return Kind(str, "", shortest, longest, lambda value: is_of(value.lower(), _WORD), words)
+
+
+def Topic(default=""):
+    """The first levels of MQTT topics; empty where there is no default."""
+    words = "a topic of 1 to 64 bytes, as 'home/attic', without '+', '#' and empty levels"
+    return Kind(str, default, 0, 64, lambda value: _is_topic(value) or not value and not default, words)
+
+
+def _is_topic(value):
+    return all(value.split("/")) and value[0] != "$" and not any(c in "+#" or ord(c) < 32 for c in value)
+
+
+def Method():
+    """The name of a method that may be called without a connection of one's own."""
+    words = "the name of a method, as 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
+    return Kind(str, "", 1, 40, _is_method, words)
+
+
+def _is_method(value):
+    on_connection = "auth.", "update.", "telemetry.subscribe", "telemetry.unsubscribe"
+    return is_of(value.lower(), _WORD + ".") and not any(value.startswith(one) for one in on_connection)
+
+
+def PinName():
+    """A pin by its number or its name."""
+    kind = Integer("", 0, 255)
+    is_number = kind.accepts
+    kind.accepts = lambda value: is_number(value) or isinstance(value, str) and 0 < len(value) <= 16
+    kind.expected = lambda: "a pin: a number from 0 to 255, or a name, as 'LED'"
+    return kind
+
+
+def check_mqtt(values, start):
+    """The faults of values that do not fit each other."""
+    faults = []
+    names = [pin["name"] for pin in values["pins"]]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            faults.append(f"{start}pins.{index}.name: {name!r} is there twice")
+    if values["password"] and not values["user"]:
+        faults.append(f"{start}user: a password needs a user, too")
+    return faults
+
+
+ON = Flag(True)
+OFF = Flag(False)
+VALUES = Record(
+    fit=check_mqtt,
+    broker=Server("", "a broker"),  # empty: no MQTT
+    user=Text("", 0, 128),
+    password=Secret(1, 256),
+    client_id=Word(0, 64),  # empty: from the board's number
+    tls=OFF,
+    certificate=Text("broker.pem", 1, 64),  # a file: the broker's, or that of who signed it
+    base=Topic(),  # empty: boards/<the device's name>
+    state=ON,
+    telemetry=OFF,
+    log=Choice("off", "off", "error", "warning", "info"),
+    rpc=ListOf(Method(), 32),  # what may be called
+    pins=ListOf(
+        Record(
+            name=Word(),
+            pin=PinName(),
+            mode=Choice("out", "in", "out"),
+            pull=Optional(Choice("", "up", "down")),
+        ),
+        16,
+    ),
+    discovery=ON,
+    discovery_prefix=Topic("homeassistant"),
+)

@@ -1,0 +1,107 @@
+"""MQTT on the chip: the board at a real mosquitto, what the connection takes of its heap, and what a state costs."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests_device.conftest import ROOT
+from tests_device.test_firmware import Control, firmware, restart_with  # noqa: F401
+
+sys.path += [str(ROOT / folder) for folder in ("lib", "tests_host", "tests_host/mqtt")]
+from brokers import Mosquitto  # noqa: E402
+
+PATIENCE_S = 60  # an emulator on a busy computer takes its time
+MOST_OF_HEAP = 5 * 1024
+# One state every 2 s: in a second at most so many instructions more than without MQTT, of 125 million.
+MOST_OF_SECOND = 0.015 * 125e6
+
+
+class Watcher:
+    """What is published at the broker: (topic, payload)."""
+
+    def __init__(self, broker):
+        if not shutil.which("mosquitto_sub"):
+            pytest.skip("no mosquitto_sub: tools/setup/programs.sh peers")
+        self._place = ["-h", broker.address, "-p", str(broker.port)]
+        command = ["mosquitto_sub", *self._place, "-t", "#", "-F", "%t %p"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.seen = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.seen.append(line.rstrip("\n").partition(" ")[::2])
+
+    def wait(self, ending, payload=None, start=0):
+        """The payload of the first message to a topic with this ending."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            for topic, found in self.seen[start:]:
+                if topic.endswith(ending) and payload in (None, found):
+                    return found
+            assert time.monotonic() < end, f"nothing on {ending}: {self.seen[-5:]}"
+            time.sleep(0.05)
+
+    def publish(self, topic, payload):
+        subprocess.run(["mosquitto_pub", *self._place, "-t", topic, "-m", payload], check=True)
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def broker(networked, host_address, tmp_path):
+    broker = Mosquitto(tmp_path, host_address)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def watcher(broker):
+    watcher = Watcher(broker)
+    yield watcher
+    watcher.stop()
+
+
+def heap_and_cost(board):
+    """Bytes in use at rest, and instructions in a second of the board's time."""
+    control = Control(board.address)
+    used = min(control.call("gc")["used"] for _ in range(5))
+    before, instructions = control.call("uptime"), board.instruction_count
+    while control.call("uptime") < before + 10:
+        time.sleep(5)
+    cost = (board.instruction_count - instructions) / (control.call("uptime") - before)
+    control.close()
+    return used, cost
+
+
+def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
+    telemetry = {"broadcast": False, "interval_s": 2, "jitter": 0}
+    restart_with(firmware, device, {"telemetry": telemetry})
+    used, cost = heap_and_cost(firmware)
+    settings = {"broker": f"{broker.address}:{broker.port}", "base": "here"}
+    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": settings})
+    watcher.wait("here/status", "online")
+    state = json.loads(watcher.wait("here/state"))
+    assert state["heap"]["free"] > 0
+    watcher.wait("heap--free/config")
+    time.sleep(5)  # what announces the entities is dropped again
+    used_then, cost_then = heap_and_cost(firmware)
+    print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
+    assert used_then - used <= MOST_OF_HEAP
+    assert cost_then - cost <= MOST_OF_SECOND
+    settings.update({"rpc": ["reboot"], "pins": [{"name": "lamp", "pin": 16}]})
+    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": settings})
+    seen = len(watcher.seen)
+    watcher.wait("here/pin/lamp", "0", seen)
+    watcher.publish("here/pin/lamp/set", "1")
+    watcher.wait("here/pin/lamp", "1", seen)
+    watcher.publish("here/rpc", json.dumps({"jsonrpc": "2.0", "id": 7, "method": "reboot"}))
+    watcher.wait("here/rpc/reply", start=seen)
+    watcher.wait("here/status", "offline", seen)
