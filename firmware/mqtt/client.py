@@ -4,8 +4,8 @@
     client.subscriptions = ["board-1/set"]
     client.start(lambda: ("192.0.2.7", 1883))
 
-It connects, again and again, until it is told to stop. QoS 0 and 1, both ways. Whatever the broker has to answer has a
-deadline; packets that are wrong, and silence, end the connection with a reason in words.
+It connects, and connects again whenever the connection is lost, until stop(). It sends and receives messages with QoS 0
+and 1. Every answer of the broker has a deadline. Silence and wrong packets end the connection, with a reason in words.
 """
 
 from random import random as _random
@@ -53,7 +53,7 @@ def _ignore(*_):
 
 
 class _Message:
-    """A message with QoS 1 until the broker has it."""
+    """A message with QoS 1 that the broker has not acknowledged yet."""
 
     def __init__(self, kind, topic, payload, identifier):
         self.kind = kind
@@ -68,19 +68,20 @@ class MqttClient:
     """
     One connection after another to a broker, with a clean session each.
 
-    on_connected(): it is connected, and subscribed to `subscriptions`. on_lost(reason): a connection, or an attempt at
-    one, has ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first ones
-    may come before on_connected(). With QoS 1 the broker is told afterwards that the message has arrived. random(): a
-    number from 0 to 1, for the pauses.
+    on_connected(): the client is connected and subscribed. on_lost(reason): a connection, or an attempt at one, has
+    ended; `reason` is text for a person. on_message(topic, payload, retained): `payload` is bytes. The first messages
+    may come before on_connected(). The broker is told that a message with QoS 1 has arrived when this returns.
+    random(): a number from 0 to 1, for the pauses between attempts.
 
-    The attributes are for the next connection:
-    keepalive_s: after half of it in silence the broker is asked whether it is there, and has so long to answer.
-    user, password; will: (topic, payload), which the broker publishes, retained, if the client is gone without stop().
-    context: an SSLContext, for TLS; host: the name that the broker's certificate must have.
-    subscriptions: topics, with wildcards where wanted. longest: bytes of a packet that is taken.
-    most_unacked: messages with QoS 1 that may wait for the broker's acknowledgement.
-    on_acked(): the broker has one more of these. on_warning(text): something was left out, text for a person.
-    second: the unit of all times. connected: True from on_connected to on_lost.
+    Attributes, which take effect with the next connection:
+    keepalive_s: after half of this time without a packet in one direction the client sends a ping, and the broker has
+    this time to answer it.
+    user, password: text or None. will: (topic, payload) or None; the broker publishes it, retained, if the client is
+    gone without stop(). context: an SSLContext, for TLS; host: the name that the broker's certificate must have.
+    subscriptions: topics, which may have wildcards. longest: bytes; a message that has more is left out.
+    most_unacked: how many messages with QoS 1 may wait for the broker's acknowledgement.
+    on_acked(): the broker has acknowledged one. on_warning(text): something was left out; text for a person.
+    second: the length of a second; tests have shorter ones. connected: True from on_connected() to on_lost().
     """
 
     keepalive_s = 45
@@ -112,14 +113,14 @@ class MqttClient:
         self._kind = self._size = self._shift = 0  # of the packet that is being received
 
     def start(self, locate):
-        """Connect. locate(): (address, port), or None as long as it is not known, which is asked again each second."""
+        """Connect. locate(): (address, port), or None if it is not known yet; then it is called again each second."""
         self.stop()
         self._locate = locate
         self._pause_s = _FIRST_PAUSE_S
         self._timer.Restart(0)
 
     def stop(self):
-        """Take leave of the broker, which then does not publish the will, and forget what it has not acknowledged."""
+        """Disconnect, so that the broker does not publish the will. Messages without acknowledgement are dropped."""
         if self.connected:
             self._send(_DISCONNECT)
         tcp = self._tcp
@@ -133,9 +134,9 @@ class MqttClient:
         self.connected = False
 
     def publish(self, topic, payload, qos=0, retain=False):
-        """True where the message is on its way; False: not connected, or too much waits already.
+        """Return True if the message was queued, False without a connection or if too many wait already.
 
-        With QoS 1 it will be delivered at least once, whatever happens to the connection before stop().
+        With QoS 1 the broker gets it at least once, even if the connection is lost, unless stop() is called.
         """
         if not self.connected:
             return False
@@ -154,7 +155,7 @@ class MqttClient:
     # --- the connection
 
     def _tick(self, _):
-        """What a second brings: the next attempt, the end of somebody's patience, a ping, a message again."""
+        """Each second: connect, check deadlines, send a ping, send a message again."""
         self._timer.Restart(self.second)
         self._now += 1
         if not self._tcp:
@@ -197,7 +198,7 @@ class MqttClient:
         self._due = self._now + seconds
 
     def _end(self, reason):
-        """End the connection at once, with what waits."""
+        """End the connection at once; what is still to be sent is dropped."""
         self.connected = False
         if self._tcp and not self._why:
             self._why = reason
@@ -229,7 +230,7 @@ class MqttClient:
     # --- what is sent
 
     def _send(self, data):
-        """False where the connection is gone, or too far behind."""
+        """Return False if the connection is closed, or too much waits to be sent."""
         self._sent_at = self._now
         try:
             return self._tcp is not None and self._tcp.AsyncSendData(data)
@@ -285,7 +286,7 @@ class MqttClient:
             self._skip(tcp, b"", None)
 
     def _skip(self, tcp, data, _):
-        """Leave out what is too long, and go on with the next packet."""
+        """Skip the rest of a message that is too long, then receive the next packet."""
         self._size -= len(data)
         if self._size:
             tcp.AsyncRecvData(min(self._size, self.longest), self._skip)
@@ -340,7 +341,7 @@ class MqttClient:
         return None
 
     def _ready(self):
-        """What the last connection left behind comes first: in its order, and as new messages."""
+        """Connected. Messages that the last connection left behind are sent first, in their order, as new ones."""
         self._awaited = 0
         self.connected = True
         for message in self._unacked:
