@@ -91,9 +91,9 @@ def _device(mqtt, in_full):
     made = {"ids": mqtt.id, "name": app.device}
     if in_full:
         made.update({"mf": "XAsyncSockets", "mdl": app.board.name, "sw": VERSION})
-        port = getattr(app.services.get("http"), "port", None)
-        if port and app.bringup.connection:
-            made["cu"] = f"http://{app.bringup.connection.address}" + ("/" if port == 80 else f":{port}/")
+        page = getattr(app.services.get("http"), "url", None)
+        if page:
+            made["cu"] = page
     return made
 
 

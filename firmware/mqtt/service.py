@@ -1,6 +1,6 @@
 """MQTT: the board's status, readings, log, commands and pins at a broker. docs/mqtt.md has the topics.
 
-What only some configurations use is in modules of its own: commands.py, pins.py, discovery.py.
+What only some configurations use is in modules of its own: loglines.py, commands.py, pins.py, discovery.py.
 """
 
 import time
@@ -14,8 +14,6 @@ from XAsyncSockets import XAsyncTCPClient
 
 _PORT = const(1883)
 _TLS_PORT = const(8883)
-_MOST_BEHIND = const(8)  # lines of the log that are sent later, once there is a connection
-_LEVELS = ("off", "error", "warning", "info")
 _CLOCK_S = const(60)  # that the clock may take to be set; then it is told
 _CLOCK_IS_RIGHT = const(2024)  # from that year on: chips start in 2000 or 2021
 
@@ -37,8 +35,6 @@ class Mqtt:
         self.when_told = []
         self.last_readings = None
         self.pins = {}  # {name: True for an output}
-        self._level = 0  # of the log
-        self._behind = 0  # the uptime of the first line of the log that is not sent, or None
         self._told = None  # why there is no connection
         self._clock_due = 0
         self._turn = 0  # of the broker's addresses, where its name has several
@@ -57,15 +53,12 @@ class Mqtt:
         telemetry.listeners.append(self)
         if settings["telemetry"]:
             telemetry.on_line = lambda line: self.publish("telemetry", line.rstrip())
-        self._level = _LEVELS.index(settings["log"])
-        if self._level:
-            app.log.listeners.append(self._on_line)
         self._load_parts(settings)
 
     def _make_client(self, settings):
         app = self.app
         client = self.client = MqttClient(
-            app.pool, self.id, self._on_connected, self._on_lost, self._on_message, app.random
+            app.pool, self.id, self._on_connected, self._tell, self._on_message, app.random
         )
         client.on_warning = lambda text: app.log.warning(self.name, text)
         client.will = self.topic("status"), "offline"
@@ -83,6 +76,10 @@ class Mqtt:
                 raise ValueError(f"mqtt.certificate: {settings['certificate']}: {describe(error)}")
 
     def _load_parts(self, settings):
+        if settings["log"] != "off":
+            from firmware.mqtt.loglines import LogLines
+
+            LogLines(self)
         if settings["rpc"]:
             from firmware.mqtt.commands import Commands
 
@@ -103,7 +100,6 @@ class Mqtt:
 
     def network_down(self, _reason):
         """Take leave; where nothing arrives any more, the broker publishes the will."""
-        self._note_behind()
         self.publish("status", "offline", 1, True)
         self.client.stop()
 
@@ -142,15 +138,10 @@ class Mqtt:
         self._told = None
         self.publish("status", "online", 1, True)
         self.app.log.info(self.name, f"connected to {self.settings['broker']}")
-        self._catch_up()
         for function in list(self.when_connected):
             function()
         if self.last_readings:
             self.notify(self.last_readings)
-
-    def _on_lost(self, reason):
-        self._note_behind()
-        self._tell(reason)
 
     def _on_message(self, topic, payload, retained):
         try:
@@ -172,22 +163,3 @@ class Mqtt:
             self.publish("state", dumps(state), 0, True)
         for function in self.when_read:
             function(readings)
-
-    def _on_line(self, entry):
-        if self._behind is None and _LEVELS.index(entry["level"]) <= self._level:
-            try:
-                if self.publish("log", dumps(entry)):
-                    return
-            except Exception:  # no memory: a line of the log must not raise
-                pass
-            self._behind = entry["uptime"]
-
-    def _note_behind(self):
-        if self._behind is None:
-            self._behind = self.app.clock.uptime()
-
-    def _catch_up(self):
-        first, self._behind = self._behind, None
-        for entry in self.app.log.tail(_MOST_BEHIND) if self._level else ():
-            if entry["uptime"] >= first:
-                self._on_line(entry)

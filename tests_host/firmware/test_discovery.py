@@ -199,7 +199,7 @@ def test_without_discovery_nothing_is_announced(start, broker, watcher):
 
 def test_the_board_s_page_is_linked(start, broker):
     home = start()
-    home.app.services.replace("http", SimpleNamespace(port=80))
+    home.app.services.replace("http", SimpleNamespace(url="http://127.0.0.1/"))
     home.settle()
     device = entities(broker)["homeassistant/sensor/xas0123456789abcdef/--uptime/config"]["dev"]
     assert device["cu"] == "http://127.0.0.1/" and device["mdl"] == "PICO_W"

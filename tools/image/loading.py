@@ -46,6 +46,8 @@ def _loaded(config, has_ethernet):
     telemetry = settings["telemetry"]
     mqtt = settings["mqtt"]
     if mqtt.get("broker"):  # which loads its parts when it starts
+        if mqtt["log"] != "off":
+            importlib.import_module("firmware.mqtt.loglines")
         for setting, part in (("rpc", "commands"), ("pins", "pins"), ("discovery", "discovery")):
             if mqtt[setting]:
                 importlib.import_module("firmware.mqtt." + part)
