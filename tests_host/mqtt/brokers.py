@@ -63,8 +63,10 @@ class Mosquitto(Broker):
 
     def configure(self, lines=('allow_anonymous true',)):
         path = self.folder / 'mosquitto.conf'
-        # Without `user` it would be another user than root, who may not read the test's folder.
-        path.write_text('\n'.join(['user root', 'listener %d %s' % (self.port, self.address), *lines, '']))
+        # It would become another user, who may not read the test's folder. And it would drop messages that it has
+        # acknowledged, if 1000 wait for a slow receiver.
+        general = ['user root', 'max_queued_messages 0', 'listener %d %s' % (self.port, self.address)]
+        path.write_text('\n'.join([*general, *lines, '']))
         return path
 
 

@@ -48,12 +48,13 @@ def test_the_right_password_opens(drive, broker):
 
 
 def test_a_wrong_password_is_told_and_not_tried_again_soon(drive, broker):
-    one = drive(broker.port, second=0.001, user='user', password='wrong')
-    refused = ['the broker refuses: user, password or client id is not allowed, next attempt in 5 minutes']
-    assert one.wait('lost') == refused
+    one = drive(broker.port, second=0.005, user='user', password='wrong')
+    while one.wait('lost') != ['the broker refuses: user, password or client id is not allowed, '
+                               'next attempt in 5 minutes']:
+        pass    # an answer that took more than 10 times 0.005 s
     start = time.monotonic()
-    assert one.wait('lost') == refused
-    assert 0.2 < time.monotonic() - start < 3   # 5 times 60 ms
+    one.wait('lost')
+    assert 1.3 < time.monotonic() - start < 5       # 5 times 60 times 0.005
 
 
 def test_a_subscription_that_is_refused_is_told(drive, broker):

@@ -95,7 +95,7 @@ WRONG_AT_FIRST = [
 
 
 def test_wrong_packets_end_the_connection_with_a_reason(drive, peer):
-    one = drive(peer.port, subscriptions=['a'], second=0.01)
+    one = drive(peer.port, subscriptions=['a'], second=0.05)
     for data, reason in WRONG:
         connection = peer.accept()
         connection.greet()
@@ -109,6 +109,11 @@ def test_wrong_packets_end_the_connection_with_a_reason(drive, peer):
         connection.send(data)
         assert reason in one.wait('lost')[0], data
         assert connection.packet() is None
+        connection = peer.accept()      # one that goes well, so that the pauses stay short
+        connection.greet()
+        one.wait('connected')
+        connection.close()
+        one.wait('lost')
 
 
 def test_a_wrong_answer_to_the_subscription(drive, peer):
@@ -169,7 +174,7 @@ def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
 
 def test_pings(drive, peer):
     """One after half of the keepalive in which nothing was sent, or nothing was received; its answer is waited for."""
-    one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=10)
+    one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=20)
     connection = peer.accept()
     connection.greet()
     one.wait('connected')
@@ -177,7 +182,7 @@ def test_pings(drive, peer):
     for _ in range(3):
         assert connection.expect(PINGREQ) == (0, b'')
         connection.send(PINGRESP)
-    assert 0.25 < time.monotonic() - start < 1.5
+    assert 0.5 < time.monotonic() - start < 3
     # The client sends all the time, and receives nothing. (A ping after a pause of this test proves nothing.)
     sent_at = time.monotonic()
     pings = 0
@@ -186,7 +191,7 @@ def test_pings(drive, peer):
         assert one.publish('a', 'state')
         kind = connection.packet()[0]
         while kind == PINGREQ:
-            pings += time.monotonic() - sent_at < 0.09
+            pings += time.monotonic() - sent_at < 0.18
             connection.send(PINGRESP)
             kind = connection.packet()[0]
         sent_at = time.monotonic()
@@ -202,12 +207,12 @@ def test_pings(drive, peer):
     # The broker does not answer.
     start = time.monotonic()
     assert one.wait('lost') == ['the broker has not answered within its time']
-    assert 0.1 < time.monotonic() - start < 1.5         # 10 times 0.02 since the ping
+    assert 0.2 < time.monotonic() - start < 2           # 20 times 0.02 since the ping
 
 
 def test_a_message_without_acknowledgement(drive, peer):
     """Four times again in the connection, then in a new one as a new message."""
-    one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=300)
+    one = drive(peer.port, subscriptions=['a'], second=0.03, keepalive_s=300)
     connection = peer.accept()
     connection.greet()
     one.wait('connected')
@@ -217,7 +222,7 @@ def test_a_message_without_acknowledgement(drive, peer):
     for _ in range(4):
         assert connection.expect(PUBLISH) == (0xb, b'\0\1b\0\2important')
     assert one.wait('lost') == ['the broker has not acknowledged a message']
-    assert 0.9 < time.monotonic() - start < 4           # 5 times 10 times 0.02
+    assert 1.4 < time.monotonic() - start < 5           # 5 times 10 times 0.03
     connection = peer.accept()
     connection.greet()
     assert connection.expect(PUBLISH) == (3, b'\0\1b\0\4important')
@@ -252,14 +257,15 @@ def test_pauses_grow_until_the_broker_accepts(drive, peer):
             last = time.monotonic()
         return found[1:]
 
-    pauses = gaps(9)
-    for got, want in zip(pauses, (0.5, 1, 2, 4, 8, 16, 30, 30)):
-        assert 0.008 * want <= got < 0.01 * want + 0.15, pauses
+    pauses = gaps(10)
+    for got, want in zip(pauses, (0.5, 1, 2, 4, 8, 16, 30, 30, 30)):
+        assert got >= 0.008 * want, pauses
+    assert min(pauses[-2:]) < 0.5, pauses   # on a busy computer one takes longer
     connection = peer.accept()
     connection.expect(CONNECT)
     connection.send(CONNACK)
     connection.close()
-    assert gaps(3)[1] < 0.15
+    assert min(gaps(3)) < 0.2
 
 
 def test_an_address_that_is_not_known_yet(drive, peer):
