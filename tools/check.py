@@ -9,6 +9,7 @@ not start in time.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -118,7 +119,7 @@ def pytest_terminal_summary(terminalreporter, config):
     times = config.cache.get("check/times", {})
     for report in terminalreporter.stats.get("passed", []):
         if report.when == "call":
-            times[report.nodeid] = round(report.duration, 3)
+            times[re.sub(r"@[\w ]+$", "", report.nodeid)] = round(report.duration, 3)  # without the name of its group
     config.cache.set("check/times", times)
     skipped = terminalreporter.stats.get("skipped", [])
     late = sum(NO_TIME in str(report.longrepr) for report in skipped)
