@@ -58,7 +58,7 @@ def test_instructions(bare_message, work):
         work, spent, bare_message, LIMITS[work])
 
 
-def test_a_timeout_that_every_message_starts_anew(bench):
+def test_a_timeout_that_every_message_restarts(bench):
     """Of a single connection, each of whose messages is a turn of the loop, too."""
     work = instructions.WORKS['echo']
     without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=CONNECTIONS)[0]

@@ -28,7 +28,7 @@ def test_what_is_installed_is_what_is_wanted_with_hashes(name):
     assert all(re.search(r"( --hash=sha256:[0-9a-f]{64})+$", line) for line in written)
 
 
-def test_pip_is_always_told_to_look_at_the_hashes():
+def test_pip_always_checks_the_hashes():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     installs = [line for line in makefile.splitlines() if "pip install" in line and " -r " in line]
     assert len(installs) == 5 and all("--require-hashes" in line for line in installs)

@@ -307,7 +307,7 @@ def test_datagrams_wait_for_a_full_system_queue_up_to_the_limit():
     datagrams_wait(errno.EAGAIN)
 
 
-def test_datagrams_wait_where_a_full_system_queue_is_told_as_on_rp2():
+def test_datagrams_wait_where_a_full_system_queue_is_reported_as_on_rp2():
     datagrams_wait(errno.ENOMEM)
 
 

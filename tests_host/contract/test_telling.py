@@ -85,7 +85,7 @@ def test_the_repr_of_a_socket_of_the_programs_own():
     own.Close()
 
 
-def test_connections_that_are_refused_for_want_of_a_handler_are_told_once_per_server():
+def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_per_server():
     pool = XAsyncSocketsPool()
     raised = Recorder()
     pool.OnException = raised.raised

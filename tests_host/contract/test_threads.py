@@ -355,7 +355,7 @@ def test_a_handler_that_exits_in_a_worker_ends_its_connection_only():
     stop(link.pool)
 
 
-def test_on_closed_fires_once_where_its_handler_sets_it_anew():
+def test_on_closed_fires_once_if_its_handler_sets_it_again():
     for threadsCount in COUNTS:
         link = running_link(threadsCount)
         ended = []

@@ -239,7 +239,7 @@ def test_the_console_sends_away_and_resets(air, console):
     assert board.was_reset
 
 
-def test_what_passt_says_when_it_cannot_work_is_told(air, home, tmp_path, monkeypatch, capsys):
+def test_what_passt_says_when_it_cannot_work_is_reported(air, home, tmp_path, monkeypatch, capsys):
     program = tmp_path / "passt"
     program.write_text("#!/bin/sh\necho no way out >&2\nexit 1\n")
     program.chmod(0o755)

@@ -158,7 +158,7 @@ def test_data_larger_than_the_heap(small):
 
 
 @heaps
-def test_answers_that_nobody_takes(small):
+def test_answers_that_are_never_read(small):
     """The peers send and do not read: the queue for each of them ends, at its limit or for want of memory."""
 
     def send_much(client, number):

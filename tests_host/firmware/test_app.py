@@ -135,7 +135,7 @@ def test_its_end_closes_everything_and_leaves_the_network(start):
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
 
 
-def test_what_raises_later_is_told_and_harms_nobody(start):
+def test_what_raises_later_is_reported_and_harms_nobody(start):
     running = start()
     running.app.pool.CallLater(0, lambda _: 1 / 0)
     running.turn_until(lambda: any("ZeroDivisionError" in entry["text"] for entry in running.app.log.tail(50)))

@@ -118,7 +118,7 @@ class TestImage:
         board.interrupt()
         assert board.wait() == 0
 
-    def test_a_bad_configuration_boots_and_is_told(self, board):
+    def test_a_bad_configuration_boots_and_is_reported(self, board):
         board.write("config.json", '{"control": {"port": 0}, "telemetry": {"interval_s": 0')
         board.write("config.last.json", '{"control": {"port": 0}}')
         board.start()
@@ -268,7 +268,7 @@ class TestRun:
         self.run(during)
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-    def test_who_gets_the_repl_is_not_bitten(self, error):
+    def test_the_watchdog_stops_with_the_repl(self, error):
         """Ctrl-C, and a firmware that fails where no record can be kept, so that it does not start again."""
         self.configure(watchdog_s=8, steady_s=30)
         boards = []
@@ -314,7 +314,7 @@ class TestRun:
 
         self.run(during)
 
-    def test_a_board_without_a_watchdog_is_told_so(self, monkeypatch):
+    def test_a_board_without_a_watchdog_is_reported(self, monkeypatch):
         self.configure(watchdog_s=8, steady_s=30)
         told = []
 

@@ -144,7 +144,7 @@ class TestTelemetry:
 
 
 class TestLimits:
-    def test_one_client_too_many_is_told_and_the_others_live(self, board):
+    def test_one_client_too_many_is_reported_and_the_others_live(self, board):
         board.configure(control={"port": 0, "clients": 3})
         board.start()
         clients = [board.client() for _ in range(3)]

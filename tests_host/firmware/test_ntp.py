@@ -174,7 +174,7 @@ def test_a_name_that_is_never_known_is_not_waited_for_twice_a_second(server):
 
 
 @pytest.mark.parametrize("why", ["none is configured", "the clock is right"])
-def test_where_no_time_is_wanted_nobody_is_asked(server, why):
+def test_without_a_time_server_no_question_is_sent(server, why):
     if why == "none is configured":
         server.config.set("network.ntp", "")
     else:

@@ -142,7 +142,7 @@ def test_an_analogue_input_is_made_once_and_read_until_it_is_something_else(call
 
 
 @pytest.mark.parametrize("pin", [30, -1, "GP30", "nothing", "board"])
-def test_an_invalid_pin_is_told_which_there_are(call, pin):
+def test_the_answer_to_an_invalid_pin_names_the_valid_ones(call, pin):
     with pytest.raises(Exception, match=re.escape("invalid pin: one of 0, 1, 2,")) as caught:
         call("gpio.read", pin)
     assert str(caught.value).endswith(" 28, 29, WL_GPIO1") and " 23," not in str(caught.value)

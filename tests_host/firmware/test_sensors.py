@@ -133,7 +133,7 @@ class TestHub:
         assert bench.texts() == ["loose: OSError: error 0"]
         assert hub.list()[0]["error"] == "OSError: error 19"
 
-    def test_an_unknown_name_is_told_which_there_are(self, hub):
+    def test_the_answer_to_an_unknown_name_names_the_known_ones(self, hub):
         hub.add(Constant("a"))
         hub.add(Constant("b"))
         with pytest.raises(KeyError, match="c; there are a, b"):
@@ -214,7 +214,7 @@ class TestHub:
         bench.advance(7.5)
         assert (hub.list()[0]["age_s"], hub.list()[0]["reading"]) == (7, {"value": 1})
 
-    def test_names_are_told_apart(self, hub):
+    def test_similar_names_are_distinguished(self, hub):
         assert [hub.add(Constant("adc")) for _ in range(3)] == ["adc", "adc2", "adc3"]
 
 

@@ -337,7 +337,7 @@ def test_the_token_signs_nothing_but_a_challenge(impostor, challenge):
 
 
 @pytest.mark.parametrize("method", ["ping", "sensor.read"])
-def test_who_wants_a_login_for_what_is_open_to_all_gets_none(tool, impostor, method):
+def test_a_board_that_wants_a_login_for_an_open_method_gets_none(tool, impostor, method):
     fake = impostor(lambda request: refusal(request, -32001, "this method needs auth.challenge and auth.login first"))
     check_ended_well(*tool("call", fake.host, method, BOARD_TOKEN=TOKEN).wait())
     assert [request["method"] for request in fake.requests] == [method]

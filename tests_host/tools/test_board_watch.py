@@ -250,7 +250,7 @@ def test_ctrl_c_ends_a_stream(tool, board):
     assert watching.wait()[0] == 0
 
 
-def test_nobody_is_heard(tool):
+def test_without_any_board_the_exit_code_is_3(tool):
     code, output, errors = tool("watch", "--seconds", "0.3", "--json", "--port", "0").wait()
     assert (code, output) == (3, "")
     assert "nothing was heard on UDP port" in errors
