@@ -41,7 +41,7 @@ EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 
 
 class Interpreter:
-    """How to run the portable runner, and why not, if so."""
+    """How to run the portable runner, or why it cannot run."""
 
     def __init__(self, name, command, path, network, missing=None):
         self.name = name
@@ -195,7 +195,7 @@ class ContractModule(pytest.File):
 
 
 class ContractFailure(Exception):
-    """What the interpreter that ran the test printed."""
+    """The output of the interpreter that ran the test."""
 
 
 class ContractTest(pytest.Item):

@@ -1,4 +1,4 @@
-"""What a piece of work costs MicroPython: instructions, which no clock and no other load can disturb.
+"""The cost of a piece of work on MicroPython, in instructions, which do not depend on clocks and other load.
 
 Valgrind counts them. The unit is what a bare loop (poll, readinto, send) takes for one message on the same interpreter,
 so that other compilers give about the same numbers. Allocations and changes of the poll set per message are in
@@ -59,7 +59,7 @@ def test_instructions(bare_message, work):
 
 
 def test_a_timeout_that_every_message_restarts(bench):
-    """Of a single connection, each of whose messages is a turn of the loop, too."""
+    """On a single connection, on which each message is also a turn of the loop."""
     work = instructions.WORKS['echo']
     without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=CONNECTIONS)[0]
                              for side in ('ours', 'timeout')]

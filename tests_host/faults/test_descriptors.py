@@ -1,4 +1,4 @@
-"""Out of descriptors: the server neither spins nor dies, and serves again when some are free; on both interpreters."""
+"""Out of descriptors: the server uses little processor time, stays alive, and serves again when some are free."""
 import os
 import resource
 import signal

@@ -1,4 +1,4 @@
-"""What the board's modules are asked for: firmware/board.py."""
+"""How the board's modules are used: firmware/board.py."""
 
 import sys
 from types import SimpleNamespace

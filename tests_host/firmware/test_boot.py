@@ -165,7 +165,7 @@ class Machine:
 
 
 class FakeApp:
-    """Stands in for the firmware between boot and end: what `during` does is the test's."""
+    """Replaces the firmware between boot and end; the test's `during` runs instead."""
 
     during = None
     failure = None
@@ -269,7 +269,7 @@ class TestRun:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
     def test_the_watchdog_stops_with_the_repl(self, error):
-        """Ctrl-C, and a firmware that fails where no record can be kept, so that it does not start again."""
+        """Ctrl-C, and a firmware that fails on a board that can keep no record, and therefore does not start again."""
         self.configure(watchdog_s=8, steady_s=30)
         boards = []
         if error is ZeroDivisionError:
@@ -291,7 +291,7 @@ class TestRun:
         assert not Watchdog.made
 
     def test_a_watchdog_that_bites_after_each_steady_boot_leads_to_safe_mode(self):
-        """The count is not cleared at 30 s while the last reset was the watchdog's."""
+        """The count is not cleared after 30 s if the watchdog caused the last reset."""
         self.configure(watchdog_s=8, steady_s=30)
 
         def bitten(app):

@@ -368,7 +368,7 @@ def test_secrets_are_never_shown(bench, write):
 
 
 def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, monkeypatch):
-    """Stop before each change to the filesystem in turn, also where rename is two of them, as on FAT."""
+    """Stop before each change to the filesystem in turn, also between the two changes of a rename on FAT."""
 
     class PowerFailure(BaseException):
         pass

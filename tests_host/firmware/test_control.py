@@ -234,7 +234,7 @@ def is_text(line):
 
 
 def send_what_is_no_text(board, lines):
-    """Each line on a connection of its own, which it ends; only a line that is too long is not looked at."""
+    """Send each line on a connection of its own, which it ends. Only a line that is too long is skipped."""
     for line in lines:
         with board.client() as client:
             client.send(line)
@@ -243,7 +243,7 @@ def send_what_is_no_text(board, lines):
 
 
 def send_all_reading(board, client, lines):
-    """Send lines while taking in what comes back; returns the lines that came."""
+    """Send lines and read the answers at the same time; returns the answers."""
     lines = list(lines)
     send_what_is_no_text(board, [line for line in lines if not is_text(line)])
     text = b"".join(line for line in lines if is_text(line))

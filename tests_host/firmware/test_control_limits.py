@@ -1,4 +1,4 @@
-"""The control server's limits and access with a clock of the test's own: firmware/control/."""
+"""The control server's limits and access, on a clock that the test sets: firmware/control/."""
 
 import json
 import socket
@@ -190,7 +190,7 @@ class Line:
         self.ended = False
 
     def send(self, data, size):
-        """Send `data` in pieces, each taken by the board before the next one."""
+        """Send `data` in pieces; the board reads each of them before the next one is sent."""
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(data), size):
             self.peer.sendall(data[start : start + size])
@@ -201,7 +201,7 @@ class Line:
             pass
 
     def answers(self, count):
-        """The lines that have come, `count` of them at least."""
+        """The lines that have come, at least `count` of them."""
         until(lambda: self._take() or self.ended or self.received.count(b"\n") >= count)
         return self.received.decode().splitlines()
 
@@ -281,7 +281,7 @@ class TestLines:
         assert json.loads(line.answers(1)[0])["error"]["code"] == -32005 and line.end()
 
     def test_a_client_that_only_sends_gets_all_answers(self, connect):
-        """printf ... | nc -N: the end of its sending comes at once, with more lines than may be answered ahead."""
+        """Like printf ... | nc -N: it ends its sending at once, with more lines than the board answers in advance."""
         line = connect()
         line.peer.sendall(b"ping\n" * 100)
         line.peer.shutdown(socket.SHUT_WR)
@@ -403,7 +403,7 @@ class TestLimits:
 
 
 class TestPlaces:
-    """Who wants in when all places are taken."""
+    """New clients while all places are taken."""
 
     @pytest.fixture
     def bench(self, make):
@@ -481,7 +481,7 @@ class TestPlaces:
         assert not self.come(bench, "192.0.2.1").closed
 
     def test_a_client_that_leaves_slowly_keeps_nobody_out(self, bench):
-        """Sessions that linger are no clients any more, and leave for good when their buffer is wanted."""
+        """Sessions that are closing are no longer clients, and end at once when their buffer is needed."""
         for _ in range(20):
             client = FakeClient()
             client.CliAddr = ("192.0.2.66", 40000)
@@ -583,7 +583,7 @@ class TestCrowd:
             assert self.fail(bench, f"192.0.2.{number}").endswith(" 2 s")
 
     def crowd(self, bench, count=40):
-        """So many addresses give a wrong answer; how many could do so at once."""
+        """That many addresses give a wrong answer. Returns how many of them could do so at once."""
         return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
@@ -616,7 +616,7 @@ class TestCrowd:
 
 
 class TestToken:
-    """Who may change the token: who proves that he knows it, whatever connection he writes into."""
+    """Changing the token needs a proof of the old one, on whatever connection the request comes."""
 
     @pytest.fixture
     def client(self, make):

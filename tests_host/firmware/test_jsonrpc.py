@@ -10,7 +10,7 @@ from firmware.control.methods import Methods
 
 
 class Session:
-    """Stands in for a client; access is the control server's matter."""
+    """Replaces a client; the control server checks access."""
 
     def check_access(self, writes):
         pass

@@ -1,4 +1,4 @@
-"""What is kept of the log, and what the console shows of it: firmware/log.py."""
+"""What the log keeps, and what the console shows: firmware/log.py."""
 
 from fakes import FakeClock
 

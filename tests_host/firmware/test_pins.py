@@ -1,4 +1,4 @@
-"""The pins' methods on a chip of the test's own: firmware/control/pins.py. Those of the image: test_control.py."""
+"""The pins' methods on a simulated chip: firmware/control/pins.py. test_control.py tests those of the image."""
 
 import re
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ RESERVED = 23
 
 
 class Chip:
-    """Notes what is done to its pins and pulses. As on an RP2, an ADC takes its pin from what drove it."""
+    """Records the changes of its pins and pulses. As on an RP2, an ADC switches its pin's output off."""
 
     NAMES = {f"GP{number}": number for number in range(30)} | {f"GPIO{number}": number for number in range(30)}
     NAMES |= {"LED": "led", "WL_GPIO0": "led", "WL_GPIO1": "supply"}

@@ -1,4 +1,4 @@
-"""Sensors: the hub and the parts' drivers, on buses of the test's own: firmware/sensors/."""
+"""Sensors: the hub and the parts' drivers, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace
@@ -604,7 +604,7 @@ class TestBme280:
 class TestAdc:
     @pytest.mark.parametrize("attenuation", [None, 3])
     def test_it_measures_the_whole_range(self, bench, attenuation):
-        """An ESP32 measures up to 0.95 V where nothing else is said."""
+        """An ESP32 measures only up to 0.95 V by default."""
         given = []
 
         class ADC:
@@ -623,7 +623,7 @@ class TestAdc:
 
 
 class TestOnBoard:
-    """What needs nothing wired up."""
+    """Sensors that need no wiring."""
 
     def read(self, bench, monkeypatch, esp32=None, **machine):
         """{name: reading}"""

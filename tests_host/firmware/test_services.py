@@ -1,4 +1,4 @@
-"""Services on a clock of the test's own: firmware/services.py. Those in files are in test_user_files.py."""
+"""Services on a clock that the test sets: firmware/services.py. test_user_files.py tests those in files."""
 
 from types import SimpleNamespace
 

@@ -209,7 +209,7 @@ def test_main_py_may_start_the_firmware(board):
 
 @pytest.mark.parametrize("source, shown", [("1 / 0", "ZeroDivisionError"), ("(", "SyntaxError")])
 def test_main_py_that_fails_is_reported_and_the_firmware_runs(board, source, shown):
-    """Else who sent it over the network could not send a better one."""
+    """Otherwise a better file could not be sent over the network."""
     board.write("main.py", source)
     board.start()
     with board.client() as client:

@@ -1,9 +1,9 @@
-"""What anybody can do to a board's control server: take its places, guess its token, replay what was recorded, write
-into a connection of the owner, send what is almost JSON.
+"""Attacks on a board's control server: take its places, guess its token, replay a recording, write into a connection of
+the owner, send almost valid JSON.
 
 The board is the image of this computer; an attacker with many addresses has those of the loopback. Each attack is
-bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, with a
-clock of the test's own.
+bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, on a
+clock that the test sets.
 """
 
 import base64
@@ -44,7 +44,7 @@ class Attacker:
         self.sockets.append(client)
         return client
 
-    def let_go(self):
+    def close(self):
         for client in self.sockets:
             client.close()
         self.sockets = []
@@ -53,7 +53,7 @@ class Attacker:
         return self
 
     def __exit__(self, *_):
-        self.let_go()
+        self.close()
 
 
 def is_served(port, context=None):

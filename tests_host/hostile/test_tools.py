@@ -1,6 +1,6 @@
 """Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
-Nothing of it ends a tool, makes it grow, or reaches the terminal as a command. Each attack is bounded and on the
+It must not end a tool, make it grow, or reach the terminal as a command. Each attack is bounded and on the
 loopback; `pytest -s` shows what was tried.
 """
 

@@ -1,4 +1,4 @@
-"""`call`: one method of a real board, with and without the token, and everything that can be in the way."""
+"""`call`: one method of a real board, with and without the token, and all that can go wrong."""
 
 import json
 import socket

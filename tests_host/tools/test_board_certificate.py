@@ -1,4 +1,4 @@
-"""`certificate` and `--pin`: a board made secure, and everything that can be in the way."""
+"""`certificate` and `--pin`: a board made secure, and all that can go wrong."""
 
 import json
 import os

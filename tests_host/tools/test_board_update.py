@@ -102,7 +102,7 @@ def test_files_are_deleted(tool, board, host, tmp_path):
 
 
 def test_a_place_that_is_taken_is_reported_before_anything_changes(tool, board, host, tmp_path):
-    """Such an update once ended in a boot that failed for ever."""
+    """Such an update once made every boot fail."""
     board.write("services/old.py", "class Service: pass\n")
     (tmp_path / "door.py").write_text("")
     words = [f"{name}={tmp_path / 'door.py'}" for name in ("first.py", "services")]
@@ -124,7 +124,7 @@ def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
 
 
 class Esp32:
-    """A board with room for two images, as ControlClient shows it. `then` is its status after each look, or none."""
+    """A board with room for two images, as ControlClient shows it. `then`: its status at each question, or None."""
 
     def __init__(self, *then):
         self.then = [{"kinds": ["image", "files"], "last": last, "running": "ota_1"} if last else None for last in then]
