@@ -23,7 +23,7 @@ def without(given, key):
 
 
 def _place(values, key):
-    """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there."""
+    """The place of "section.key" in `values`: the object or list that holds it, and its key or index in it."""
     parts = key.split(".")
     for part in parts[:-1]:
         if isinstance(values, dict):

@@ -95,7 +95,7 @@ def test_the_control_server_answers(control):
 
 
 def restart_with(board, device, settings):
-    """The firmware, started anew with these settings."""
+    """The firmware, restarted with these settings."""
     board_settings = {**board.settings, **settings}
     device.write_file("/config.json", json.dumps(board_settings).encode())
     device.run_firmware()

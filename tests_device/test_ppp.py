@@ -25,7 +25,7 @@ class Line:
         self.peer.receive(frame(b"\xff\x03" + protocol + content), now)
 
     def received(self):
-        """What the peer has sent since the last look: [(protocol, code, identifier, data)]"""
+        """The peer's packets since the last call: [(protocol, code, identifier, data)]"""
         contents = list(Deframer().feed(b"".join(self.written)))
         self.written.clear()
         messages = []

@@ -145,7 +145,7 @@ def pump_for(pool, ms):
 
 
 def wait(condition, limit_sec=5):
-    """As `pump`, where another thread runs the pool."""
+    """Like `pump`, while another thread runs the pool."""
     limit_sec *= PATIENCE
     start = now_ms()
     while True:

@@ -1,4 +1,4 @@
-"""Where an interpreter under test and its peers meet. The peers are peer_agent.py's, unless said otherwise.
+"""The networks between an interpreter under test and its peers. The peers are peer_agent.py's by default.
 
     Host            both on this computer's loopback
     InProcess       the interpreter's loopback ends with its process; loopback_agent.py plays the peers in there

@@ -5,7 +5,7 @@ from firmware.control.jsonrpc import encode_notification
 
 
 class Subscribers:
-    """Who gets the measurements."""
+    """The clients that get the measurements."""
 
     def __init__(self, app, telemetry):
         self._app = app
@@ -36,7 +36,7 @@ class Subscribers:
 
     def _subscribe(self, session):
         if session not in self.sessions:
-            self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
+            self._forget_closed()  # here too: clients that subscribe and go must not fill the heap
             self.sessions.append(session)
         return f"a telemetry notification every {self._telemetry.settings['interval_s']} s"
 
@@ -49,7 +49,7 @@ class Subscribers:
         self.sessions = [session for session in self.sessions if not session.closed]
 
     def notify(self, readings):
-        """Tell them; one that has gone away is one no more."""
+        """Send it to them; those that have gone are removed."""
         self._forget_closed()
         if not self.sessions:
             return

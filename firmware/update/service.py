@@ -66,7 +66,7 @@ class ImageTarget:
         self._partition.set_boot()
 
     def abort(self):
-        """What was written is in a partition that nobody boots."""
+        """Nothing to undo: the image is in a partition that is not booted."""
 
 
 class FilesTarget:
@@ -131,7 +131,7 @@ class Update:
         add("update.abort", self._abort, writes=True)
 
     def stop(self):
-        """What is not decided is forgotten."""
+        """Forget an undecided update."""
         self._drop()
 
     def _kinds(self):
@@ -189,7 +189,7 @@ class Update:
         return transfer.received
 
     def _guarded(self, function, *args):
-        """What fails here ends the update, and leaves all as it was."""
+        """A failure here ends the update and changes nothing."""
         try:
             return function(*args)
         except Exception as error:

@@ -1,5 +1,5 @@
-"""What is new is on trial until it has shown itself good: an image, when its boot has lasted; settings that may lock
-out, when somebody has logged in with them. Else the old comes back. What is on trial is in a small file."""
+"""Trials. A new image stays once its boot has lasted. Settings that may lock the owner out stay once somebody has logged
+in with them. Otherwise the old ones come back. A small file says what is on trial."""
 
 import os
 

@@ -119,7 +119,7 @@ def test_the_receive_is_pending_meanwhile_and_afterwards():
 
 
 def test_the_timeout_still_counts():
-    """From the call on, however much of long lines comes."""
+    """It counts from the call on, even if long lines keep coming."""
     for link in skipping():
         start = now_ms()
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.3)

@@ -33,7 +33,7 @@ def test_the_names_of_the_reasons():
 
 
 def text_of(socket, addresses):
-    """What the repr of an open socket is to be."""
+    """The expected repr of an open socket."""
     return '<%s #%d%s open>' % (type(socket).__name__, socket.SocketID, addresses)
 
 

@@ -21,7 +21,7 @@ def mac(number):
 
 
 def dhcp_frame(sender, kind, wanted=None):
-    """What a board sends to get an address."""
+    """The packets that a board sends to get an address."""
     options = bytes((53, 1, kind)) + (bytes((50, 4)) + wanted if wanted else b"") + b"\xff"
     message = bytes((1, 1, 6, 0)) + b"\1\2\3\4" + bytes(20) + sender.ljust(16, b"\0") + bytes(192)
     message += b"\x63\x82\x53\x63" + options

@@ -194,7 +194,7 @@ TEXTS = (
 
 
 def test_what_the_check_of_the_configuration_lets_pass_is_stored(database):
-    """And what it refuses for the database's sake would have been lost."""
+    """InfluxDB would indeed lose the values that the configuration refuses."""
     lines = {}
     for text in TEXTS:
         lines[f"measurement {text!r}"] = "telemetry.measurement", text, (text, {"a": "b"})

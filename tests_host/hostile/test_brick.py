@@ -84,7 +84,7 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
         try:
             send(caller, files, delete)
             outcomes["taken"] += 1
-        except Exception as error:  # of any kind: the client is told what it says
+        except Exception as error:  # of any kind; the client gets its text
             caller.service.stop()
             outcomes["refused"] += 1
             assert str(error)
