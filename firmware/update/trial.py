@@ -1,4 +1,4 @@
-"""Trials. A new image stays once its boot has lasted. Settings that may lock the owner out stay once somebody has logged
+"""Trials. A new image stays once its boot has lasted. Settings that may lock the owner out stay once somebody logs
 in with them. Otherwise the old ones come back. A small file says what is on trial."""
 
 import os
