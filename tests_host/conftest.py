@@ -132,6 +132,15 @@ def pytest_unconfigure(config):
         interpreter.network.stop()
 
 
+@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """The processes share all tests. Those that share a fixture of their module stay together, in one process."""
+    for item in items:
+        fixtures = getattr(item, '_fixtureinfo', None)
+        if fixtures and any(found[-1].scope == 'module' for found in fixtures.name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_generate_tests(metafunc):
     """Host tests that ask for `interpreter` run once with each that has this computer's network."""
     if 'interpreter' in metafunc.fixturenames:

@@ -23,8 +23,6 @@ LIMITS = {'echo': 7.5, 'lines': 15, 'udp': 18, 'upload': 4, 'download': 8, 'chur
 # With more, the computer's load would decide how many messages a turn handles.
 CONNECTIONS = 1
 
-pytestmark = pytest.mark.xdist_group('cost')    # its tests share the bare loop's figure
-
 
 @pytest.fixture(scope='module')
 def bench(micropython):

@@ -26,10 +26,7 @@ MIB = 1024 * 1024
 ROOM = 128 * 1024  # that our code takes more than a stock image
 STOCK_IMAGE = 1672768  # ESP32_GENERIC v1.23.0, optimized for speed; ours is for size
 
-pytestmark = [
-    pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}"),
-    pytest.mark.xdist_group("esp32"),  # its tests share what CMake has made
-]
+pytestmark = pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}")
 
 # Stands where ESP-IDF's build begins: notes what it would be given.
 PROJECT_CMAKE = """

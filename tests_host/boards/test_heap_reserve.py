@@ -22,7 +22,6 @@ KIB = 1024
 pytestmark = [
     pytest.mark.skipif(not PORT.exists(), reason=f"no ESP32 port in {MPY}"),
     pytest.mark.skipif(not COMPILER, reason="no C compiler"),
-    pytest.mark.xdist_group("heap reserve"),  # its tests share a program
 ]
 
 

@@ -9,8 +9,6 @@ import pytest
 from image import ROOT
 from tool import environment
 
-pytestmark = pytest.mark.xdist_group("pip install")  # its tests share the environment
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
