@@ -19,7 +19,7 @@ FILES = "files"
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
 _REQUEST_BYTES = const(128)  # of an update.write's line without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none at this place
 _APP_MAGIC_AT = const(32)
 
 
@@ -82,14 +82,14 @@ class FilesTarget:
         self._reader.write(data)
 
     def check(self):
-        """Raise ValueError where something is missing."""
+        """Raise ValueError if something is missing."""
         if not self._reader.complete:
             raise ValueError("the archive has no end")
         if not self.staging.names:
             raise ValueError("the archive is empty")
 
     def commit(self):
-        """Let the next boot put them in place."""
+        """Let the next boot place them."""
         self.staging.commit()
 
     def abort(self):
