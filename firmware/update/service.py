@@ -19,7 +19,7 @@ FILES = "files"
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
 _REQUEST_BYTES = const(128)  # of an update.write's line without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none at this place
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none here
 _APP_MAGIC_AT = const(32)
 
 

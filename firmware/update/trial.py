@@ -29,8 +29,8 @@ def _write(board, record):
 
 
 def announce(board, what, value):
-    """The next boot has this on trial: what is in a "partition", or "settings". Returns why that cannot be noted, or
-    None."""
+    """Put this on trial from the next boot on: the image of a "partition", or "settings". Returns why that is
+    impossible, or None."""
     record = _read(board)
     record[what] = value
     try:
