@@ -11,7 +11,7 @@ try:
 except ImportError:
 
     def const(value):
-        """What `micropython.const` is: private constants cost a board nothing."""
+        """Replaces `micropython.const`, with which private constants cost a board nothing."""
         return value
 
 

@@ -47,7 +47,7 @@ class Board:
         return getattr(self.support, name, default)
 
     def path(self, name):
-        """Where the file `name` is on the board."""
+        """The path of the file `name` on the board."""
         return self.files.rstrip("/") + "/" + name
 
     def has_file(self, name):

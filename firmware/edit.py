@@ -24,8 +24,8 @@ def without(given, key):
 
 
 def _place(values, key, more):
-    """Where "section.key" is in `values`: the object or list that holds it, and its key or index in there. `more` is 1
-    where it may be the index after the last."""
+    """The place of "section.key" in `values`: the object or list that holds it, and its key or index in it. With
+    `more` = 1 the index may be the one after the last."""
     parts = key.split(".")
     for part, inner in zip(parts, parts[1:]):
         if isinstance(values, dict):

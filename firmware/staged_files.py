@@ -105,7 +105,7 @@ class Staging:
             raise ValueError(f"{name}: there is no such file on the board")
 
     def path(self, name):
-        """Where the content of the file `name` will be until the next boot; None for a file that is to be deleted."""
+        """The path of the file `name`'s content until the next boot; None for a file that is to be deleted."""
         if name in self.names:
             return self._path(str(self.names.index(name)))
         return None if "/" + name in self.names else self._root + name

@@ -7,7 +7,7 @@ from firmware.network.interface import guarded
 
 
 def network_status(bringup):
-    """What is known about the network."""
+    """The state of the network."""
     connection = bringup.connection
     return {
         "state": bringup.state,

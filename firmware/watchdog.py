@@ -23,7 +23,7 @@ def start(board, seconds):
 
 
 def stop(board):
-    """From here on nobody feeds it: the REPL is a person's, or mpremote's."""
+    """Stop it, or let it wait for very long: a person or mpremote has the REPL."""
     if not board.watchdog_s:
         return
     if sys.platform == "esp32":

@@ -104,7 +104,7 @@ def make_board(request):
 
 
 def give_settings(board):
-    """What the board has to know of its network."""
+    """Write the settings that the board needs for its network."""
     if board.settings:
         device = Device(board.port)
         device.soft_reset()
@@ -114,7 +114,7 @@ def give_settings(board):
 
 @pytest.fixture(scope="session")
 def emulated_board(tmp_path_factory, make_board):
-    log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # what the chip's model complains about
+    log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # complaints of the chip's model
     board = make_board(log=log)
     try:
         board.start()

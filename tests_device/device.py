@@ -14,7 +14,7 @@ BOOT_SEC = 30
 
 
 class DeviceError(AssertionError):
-    """What the board printed when something raised."""
+    """The board's output when something raised an exception."""
 
 
 class Device:
@@ -72,7 +72,7 @@ class Device:
         return self.finish(timeout)
 
     def start(self, code):
-        """Have the board execute code, and do not wait for its end: `finish` does."""
+        """Let the board execute code, without waiting for its end; `finish` waits."""
         if not self._transport:
             self.open()
         self._transport.exec_raw_no_follow(textwrap.dedent(code))
@@ -81,7 +81,7 @@ class Device:
         try:
             output, error = self._transport.follow(timeout)
         except TransportError as problem:
-            self.close()  # what it does there is unknown; the next command interrupts it
+            self.close()  # its state is unknown; the next command interrupts it
             raise DeviceError(f"The board did not come to an end within {timeout} s: {problem}") from problem
         if error:
             raise DeviceError(f"{output.decode()}\n{error.decode()}")

@@ -1,4 +1,4 @@
-"""What a board is after its start: our image, complete, and a REPL that can always be had."""
+"""A board after its start: our image is complete, and its REPL can always be reached."""
 
 import re
 from pathlib import Path

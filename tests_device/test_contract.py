@@ -58,8 +58,8 @@ def needed_modules(path):
 
 class Chip:
     """
-    The board with the harness on it. Its interpreter is started anew for each module, because those before it would
-    fill and cut up the heap, and where a test has spoilt it.
+    The board with the harness on it. Its interpreter is restarted for each module, because earlier ones would
+    fill and fragment the heap, and after a test that failed.
     """
 
     def __init__(self, device, agent, provide):

@@ -1,4 +1,4 @@
-"""What a TCP echo costs on the chip, in instructions: ours beside a bare loop and asyncio's streams, same firmware.
+"""The cost of a TCP echo on the chip, in instructions: ours, a bare loop and asyncio's streams on the same firmware.
 
 The emulator counts exactly. What the chip does while it waits for the next message is in the number, too (lwIP's
 timers, the polling of its sockets), so each side gets its messages back to back, and the smallest of several rounds

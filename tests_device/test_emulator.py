@@ -135,7 +135,7 @@ def test_it_starts_without_a_network_and_says_why():
 
 
 def test_a_relay_leads_to_a_boards_port():
-    """What a user without rights gets instead of an interface."""
+    """The relay for a user without the rights for an interface."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

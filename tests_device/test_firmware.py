@@ -95,7 +95,7 @@ def test_the_control_server_answers(control):
 
 
 def restart_with(board, device, settings):
-    """The firmware, started anew with these settings."""
+    """The firmware, restarted with these settings."""
     board_settings = {**board.settings, **settings}
     device.write_file("/config.json", json.dumps(board_settings).encode())
     device.run_firmware()
@@ -168,7 +168,7 @@ def test_a_thermometer_that_goes_costs_only_itself_and_comes_back(firmware, devi
         firmware.detach_sensor(f"thermometer{serial}")
 
 
-def test_a_pin_that_is_driven_is_not_changed_by_who_reads(firmware, device):
+def test_reading_does_not_change_a_driven_pin(firmware, device):
     restart_with(firmware, device, {"control": {"token": TOKEN}})
     owner, anybody = Control(firmware.address), Control(firmware.address)
     log_in(owner)
@@ -219,7 +219,7 @@ def log_in(control):
     control.call("auth.login", response=hmac.new(key, signed.encode(), "sha256").hexdigest())
 
 
-def test_a_pin_is_switched_by_who_knows_the_token(firmware, device):
+def test_switching_a_pin_needs_the_token(firmware, device):
     restart_with(firmware, device, {"control": {"token": TOKEN}})
     control = Control(firmware.address)
     log_in(control)

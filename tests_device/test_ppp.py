@@ -25,7 +25,7 @@ class Line:
         self.peer.receive(frame(b"\xff\x03" + protocol + content), now)
 
     def received(self):
-        """What the peer has sent since the last look: [(protocol, code, identifier, data)]"""
+        """The peer's packets since the last call: [(protocol, code, identifier, data)]"""
         contents = list(Deframer().feed(b"".join(self.written)))
         self.written.clear()
         messages = []
@@ -83,7 +83,7 @@ def test_nothing_is_said_before_the_board_speaks():
     assert not line.written
 
 
-def test_the_board_is_told_its_address():
+def test_the_board_gets_its_address():
     line = Line()
     line.send(LCP, ppp.CONFIGURE_REQUEST)
     line.accept(LCP)
@@ -111,14 +111,14 @@ def test_a_lost_request_is_sent_again():
     assert [code for _, code, _, _ in line.received()] == [ppp.CONFIGURE_REQUEST]
 
 
-def test_a_board_that_starts_anew_takes_the_link_down_and_up():
+def test_a_restarted_board_takes_the_link_down_and_up():
     line = Line()
     line.bring_up()
     line.bring_up()
     assert line.changes == [True, False, True]
 
 
-def test_hanging_up_is_told():
+def test_hanging_up_is_reported():
     line = Line()
     line.bring_up()
     line.received()

@@ -78,7 +78,7 @@ def test_the_watchdog_can_be_stopped(board, device):
     assert board.stats()["resets"] == before
 
 
-def test_who_stops_the_firmware_is_not_bitten_by_its_watchdog(networked, board, device, tmp_path):
+def test_the_watchdog_stops_with_the_firmware(networked, board, device, tmp_path):
     settings = {**board.settings, "boot": {"watchdog_s": 2, "steady_s": 1}}
     device.soft_reset()
     device.write_file("/config.json", json.dumps(settings).encode())

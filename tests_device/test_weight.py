@@ -36,7 +36,7 @@ def test_the_heap_at_rest(running):
 
 
 def test_loading_takes_little_more_than_what_stays(running):
-    """Else an ESP32's heap has grown over the chip before the firmware runs."""
+    """Otherwise an ESP32's heap would fill the chip before the firmware runs."""
     assert running["peak"] <= running["used"] + 8 * 1024, running
 
 
@@ -53,7 +53,7 @@ def serving(scales):
 
 
 def test_a_board_that_serves_does_not_fill_its_heap(serving):
-    """What is in use goes up and down with the clients' messages, and no further."""
+    """The heap in use rises and falls with the clients' messages, and does not grow."""
     assert serving["serving"] - serving["floor"] <= 16 * 1024, serving
 
 

@@ -1,4 +1,4 @@
-"""What only Wi-Fi has: networks that are wrong, vanish, change or are the board's own. On an emulated Pico W."""
+"""Tests for Wi-Fi: networks that are wrong, vanish, change or are the board's own. On an emulated Pico W."""
 
 import hashlib
 import json
@@ -285,7 +285,7 @@ def test_a_name_server_that_does_not_answer_lets_readings_through(air, firmware)
 
 
 def test_bluetooth_is_refused_and_wifi_goes_on(device_network, device):
-    """The model has no Bluetooth; the program is told so."""
+    """The model has no Bluetooth, and the program gets an error that says so."""
     output = device.run(
         "import bluetooth\ntry: bluetooth.BLE().active(True)\nexcept OSError as error: print('refused', error)",
         timeout=LIMIT_SEC,

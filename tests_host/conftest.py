@@ -41,7 +41,7 @@ EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 
 
 class Interpreter:
-    """How to run the portable runner, and why not, if so."""
+    """How to run the portable runner, or why it cannot run."""
 
     def __init__(self, name, command, path, network, missing=None):
         self.name = name
@@ -132,6 +132,15 @@ def pytest_unconfigure(config):
         interpreter.network.stop()
 
 
+@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """The processes share all tests. Those that share a fixture of their module stay together, in one process."""
+    for item in items:
+        fixtures = getattr(item, '_fixtureinfo', None)
+        if fixtures and any(found[-1].scope == 'module' for found in fixtures.name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_generate_tests(metafunc):
     """Host tests that ask for `interpreter` run once with each that has this computer's network."""
     if 'interpreter' in metafunc.fixturenames:
@@ -195,7 +204,7 @@ class ContractModule(pytest.File):
 
 
 class ContractFailure(Exception):
-    """What the interpreter that ran the test printed."""
+    """The output of the interpreter that ran the test."""
 
 
 class ContractTest(pytest.Item):

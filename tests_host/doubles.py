@@ -170,7 +170,7 @@ else:
 
 
 def install():
-    """Have the library, when it is imported next, take these for the system's."""
+    """Let the library use these instead of the system's when it is imported next."""
     assert 'XAsyncSockets' not in sys.modules
     replaced = {'poll': lambda: _CountingPoll(_select.poll())}
     if hasattr(_select, 'epoll'):

@@ -1,4 +1,4 @@
-"""What a contract test needs from outside: peers, time, and turns of the pool.
+"""What a contract test needs: peers, time, and turns of the pool.
 
 Everything here runs on CPython and on MicroPython, on this machine and on a board. The peers themselves live in
 another process (`peer_agent.py`); this module only asks it for them, so no test touches a raw socket.
@@ -33,7 +33,7 @@ PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 
 
 def has_memory_for(size):
-    """True where the heap has a free piece of so many bytes."""
+    """True if the heap has a free piece of that many bytes."""
     try:
         return len(bytearray(size)) == size
     except MemoryError:
@@ -145,7 +145,7 @@ def pump_for(pool, ms):
 
 
 def wait(condition, limit_sec=5):
-    """As `pump`, where another thread runs the pool."""
+    """Like `pump`, while another thread runs the pool."""
     limit_sec *= PATIENCE
     start = now_ms()
     while True:
@@ -167,7 +167,7 @@ def open_files():
 
 
 class most_allocated:
-    """While the context lasts, no garbage is collected; afterwards `bytes` is what was allocated at the most."""
+    """During the context no garbage is collected. Afterwards `bytes` is the most that was allocated."""
 
     def __enter__(self):
         if MICROPYTHON:
@@ -277,7 +277,7 @@ def _ask(*words):
 
 
 def connect_agent():
-    """Open the control connection now, where a test counts files or allocations afterwards."""
+    """Open the control connection before a test counts files or allocations."""
     _ask('free', 'tcp')
 
 
@@ -349,7 +349,7 @@ class Peer:
         return int(_ask('state', self._number)[0])
 
     def received_pattern(self, start=0):
-        """True where all bytes received so far are the test pattern from `start` on."""
+        """True if all bytes received so far are the test pattern from `start` on."""
         return _ask('matches', self._number, start)[0] == 'True'
 
     def state(self):
@@ -464,7 +464,7 @@ def udp_peer():
 
 
 def limit_send_buffer(sock):
-    """Have the system take little data at once from a TCP socket of the interpreter itself."""
+    """Let the system take little data at once from a TCP socket of the interpreter itself."""
     if not CHIP:    # Linux takes megabytes; MicroPython's socket module does not name the option
         sock.setsockopt(socket.SOL_SOCKET, getattr(socket, 'SO_SNDBUF', 7), 8192)
 

@@ -143,7 +143,7 @@ class _UdpPeer:
 
 
 class _Held:
-    """Sockets that only need to exist."""
+    """Sockets that only have to exist."""
 
     def __init__(self, *socks):
         self._socks = socks
@@ -157,7 +157,7 @@ class _Held:
 
 
 class Agent:
-    """The commands, and the peers that were asked for."""
+    """The commands, and the peers that they made."""
 
     def __init__(self):
         self._lock = allocate_lock()

@@ -1,4 +1,4 @@
-"""Where an interpreter under test and its peers meet. The peers are peer_agent.py's, unless said otherwise.
+"""The networks between an interpreter under test and its peers. The peers are peer_agent.py's by default.
 
     Host            both on this computer's loopback
     InProcess       the interpreter's loopback ends with its process; loopback_agent.py plays the peers in there
@@ -73,7 +73,7 @@ class PrivateTap(Host):
 
 
 def _private_tap_missing():
-    """Why there can be no such network, or None."""
+    """The reason why there is no such network, or None."""
     if shutil.which('nsenter') is None:
         return 'the program nsenter (util-linux) is not installed'
     trial = subprocess.run(PrivateTap.agent_command, stdin=subprocess.DEVNULL, capture_output=True, text=True)

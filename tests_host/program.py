@@ -33,7 +33,7 @@ class Program:
         return ''.join(self._text)
 
     def line(self):
-        """The next line that it prints; None at its end."""
+        """The next line of its output; None at the end."""
         try:
             return self._lines.get(timeout=PATIENCE_SEC)
         except queue.Empty:

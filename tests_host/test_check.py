@@ -29,6 +29,7 @@ def test_fast():
         ("lib/XAsyncSockets.py", ["contract", "test_surface.py", "test_reference.py", "test_docs_library.py"]),
         ("firmware/control/places.py", ["firmware"]),
         ("tools/board/watch.py", ["tools"]),
+        ("tools/emulator/board.py", ["emulator"]),
         ("tests_host/firmware/test_log.py", ["firmware/test_log.py"]),
         ("tests_host/firmware/image.py", ["firmware"]),
         ("tests_host/harness.py", ["contract"]),

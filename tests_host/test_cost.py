@@ -1,4 +1,4 @@
-"""What a piece of work costs MicroPython: instructions, which no clock and no other load can disturb.
+"""The cost of a piece of work on MicroPython, in instructions, which do not depend on clocks and other load.
 
 Valgrind counts them. The unit is what a bare loop (poll, readinto, send) takes for one message on the same interpreter,
 so that other compilers give about the same numbers. Allocations and changes of the poll set per message are in
@@ -22,8 +22,6 @@ LIMITS = {'echo': 7.5, 'lines': 15, 'udp': 18, 'upload': 4, 'download': 8, 'chur
 
 # With more, the computer's load would decide how many messages a turn handles.
 CONNECTIONS = 1
-
-pytestmark = pytest.mark.xdist_group('cost')    # its tests share the bare loop's figure
 
 
 @pytest.fixture(scope='module')
@@ -58,8 +56,8 @@ def test_instructions(bare_message, work):
         work, spent, bare_message, LIMITS[work])
 
 
-def test_a_timeout_that_every_message_starts_anew(bench):
-    """Of a single connection, each of whose messages is a turn of the loop, too."""
+def test_a_timeout_that_every_message_restarts(bench):
+    """On a single connection, on which each message is also a turn of the loop."""
     work = instructions.WORKS['echo']
     without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=CONNECTIONS)[0]
                              for side in ('ours', 'timeout')]

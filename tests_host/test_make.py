@@ -35,7 +35,7 @@ def test_a_board_that_does_not_fit(words, said):
 
 
 def test_python_stores_its_bytecode_below_build():
-    """Where the environment says not to, a Python process takes five times as long to start."""
+    """If the environment forbids it, a Python process takes five times as long to start."""
     words = ["make", "--no-print-directory", "--eval", "show: ; @env", "show"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)

@@ -21,21 +21,21 @@ def lines(path):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_installed_is_what_is_wanted_with_hashes(name):
-    """Where it fails: make hashes."""
+    """If it fails, run make hashes."""
     wanted, written = lines(ROOT / name), lines((ROOT / name).with_suffix(".txt"))
     facts = [[(name_of(line), VERSION.search(line).group(1)) for line in some] for some in (wanted, written)]
     assert sorted(facts[0]) == sorted(facts[1])
     assert all(re.search(r"( --hash=sha256:[0-9a-f]{64})+$", line) for line in written)
 
 
-def test_pip_is_always_told_to_look_at_the_hashes():
+def test_pip_always_checks_the_hashes():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     installs = [line for line in makefile.splitlines() if "pip install" in line and " -r " in line]
     assert len(installs) == 5 and all("--require-hashes" in line for line in installs)
 
 
 def fetch(monkeypatch, folder, version, status=0):
-    """What pip is asked for, for a board of that release."""
+    """The arguments for pip, for a board of that release."""
     asked = []
 
     def run(command):

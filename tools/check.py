@@ -9,6 +9,7 @@ not start in time.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,19 +22,20 @@ SECONDS = 40
 MARGIN_S = 1.0  # A test that takes longer does not start in the last seconds.
 NO_TIME = "no time left for it"
 
-# The tests that belong to a folder, below tests_host/. The first line that fits counts.
+# The tests that belong to a folder, below tests_host/. The first line that fits counts. A folder of tests with the name
+# of the part, as tests_host/emulator for tools/emulator, comes in addition.
 AREAS = [
     ("lib/", "contract test_surface.py test_reference.py test_docs_library.py"),
     ("firmware/", "firmware"),
     ("boards/", "boards test_esp32_image.py"),
     ("examples/", "examples"),
     ("tools/board/", "tools"),
-    ("tools/emulator/", "emulator"),
     ("tools/flash/", "image tools/test_flash_parts.py tools/test_deploy.py"),
-    ("tools/image/", "image"),
     ("tools/weigh/", "image"),
     ("tools/setup/", "test_requirements.py"),
     ("tools/bench/", "test_cost.py test_performance.py"),
+    ("tools/emulator/", ""),
+    ("tools/image/", ""),
     ("tools/", "test_release.py test_reference.py test_make.py"),
     ("docs/", "firmware/test_documentation.py test_docs_library.py test_reference.py"),
     ("tests_device/", "boards/test_device_suite.py"),
@@ -67,7 +69,8 @@ def tests_for(path):
     if folder == "tests_host":
         is_test = rest[-1].startswith("test_") and path.endswith(".py")
         return ["/".join(rest)] if is_test else [rest[0] if len(rest) > 1 else "contract"]
-    return next(tests for area, tests in AREAS if path.startswith(area)).split()
+    own = [rest[0]] if len(rest) > 1 and (ROOT / "tests_host" / rest[0]).is_dir() else []
+    return own + next(tests for area, tests in AREAS if path.startswith(area)).split()
 
 
 def chosen(paths):
@@ -118,7 +121,7 @@ def pytest_terminal_summary(terminalreporter, config):
     times = config.cache.get("check/times", {})
     for report in terminalreporter.stats.get("passed", []):
         if report.when == "call":
-            times[report.nodeid] = round(report.duration, 3)
+            times[re.sub(r"@[\w ]+$", "", report.nodeid)] = round(report.duration, 3)  # without the name of its group
     config.cache.set("check/times", times)
     skipped = terminalreporter.stats.get("skipped", [])
     late = sum(NO_TIME in str(report.longrepr) for report in skipped)

@@ -71,7 +71,7 @@ class Telemetry:
     # --- settings
 
     def take_settings(self):
-        """As the configuration is now."""
+        """Apply the configuration."""
         self.settings = self._app.config["telemetry"]
         self._head = encode_head(self.settings["measurement"], self._tags())
 
@@ -84,7 +84,7 @@ class Telemetry:
         return tags
 
     def targets(self):
-        """[(host, port)] of everybody who gets the lines now."""
+        """[(host, port)] of all that get the lines now."""
         settings = self.settings
         targets = []
         if not settings["enabled"]:

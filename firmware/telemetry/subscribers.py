@@ -5,7 +5,7 @@ from firmware.control.jsonrpc import encode_notification
 
 
 class Subscribers:
-    """Who gets the measurements."""
+    """The clients that get the measurements."""
 
     def __init__(self, app, telemetry):
         self._app = app
@@ -38,7 +38,7 @@ class Subscribers:
         if session not in self.sessions:
             if self not in self._telemetry.listeners:
                 self._telemetry.listeners.append(self)
-            self._forget_closed()  # here too: who comes, subscribes and goes must not fill the heap until a reading
+            self._forget_closed()  # here too: clients that subscribe and go must not fill the heap
             self.sessions.append(session)
         return f"a telemetry notification every {self._telemetry.settings['interval_s']} s"
 
@@ -51,7 +51,7 @@ class Subscribers:
         self.sessions = [session for session in self.sessions if not session.closed]
 
     def notify(self, readings):
-        """Tell them; one that has gone away is one no more."""
+        """Send it to them; those that have gone are removed."""
         self._forget_closed()
         if not self.sessions:
             self._telemetry.listeners.remove(self)

@@ -19,7 +19,7 @@ FILES = "files"
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
 _REQUEST_BYTES = const(128)  # of an update.write's line without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none there
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none here
 _APP_MAGIC_AT = const(32)
 
 
@@ -66,7 +66,7 @@ class ImageTarget:
         self._partition.set_boot()
 
     def abort(self):
-        """What was written is in a partition that nobody boots."""
+        """Nothing to undo: the image is in a partition that is not booted."""
 
 
 class FilesTarget:
@@ -82,14 +82,14 @@ class FilesTarget:
         self._reader.write(data)
 
     def check(self):
-        """Raise ValueError where something is missing."""
+        """Raise ValueError if something is missing."""
         if not self._reader.complete:
             raise ValueError("the archive has no end")
         if not self.staging.names:
             raise ValueError("the archive is empty")
 
     def commit(self):
-        """Let the next boot put them in place."""
+        """Let the next boot place them."""
         self.staging.commit()
 
     def abort(self):
@@ -131,7 +131,7 @@ class Update:
         add("update.abort", self._abort, writes=True)
 
     def stop(self):
-        """What is not decided is forgotten."""
+        """Forget an undecided update."""
         self._drop()
 
     def _kinds(self):
@@ -189,7 +189,7 @@ class Update:
         return transfer.received
 
     def _guarded(self, function, *args):
-        """What fails here ends the update, and leaves all as it was."""
+        """A failure here ends the update and changes nothing."""
         try:
             return function(*args)
         except Exception as error:

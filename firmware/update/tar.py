@@ -5,7 +5,7 @@ from firmware import const
 _BLOCK = const(512)
 _FILES = const(b"0\0")  # the types that mean a plain file
 _FOLDER = const(b"5")
-_DELETE = const(b"R")  # one of POSIX's letters for types of one's own
+_DELETE = const(b"R")  # one of the letters that POSIX leaves to applications
 
 
 def _text(field):
@@ -20,14 +20,14 @@ class TarReader:
         self._create = create
         self._delete = delete
         self._header = bytearray(_BLOCK)
-        self._filled = 0  # bytes of the header that are there
+        self._filled = 0  # bytes of the header that have come
         self._file = None
         self._left = 0  # bytes of the file that are still to come
-        self._padding = 0  # ... and behind it, up to a whole block
+        self._padding = 0  # ... and of the padding after it
         self.complete = False  # the mark of the end has come
 
     def write(self, data):
-        """The next piece. Raises ValueError where it is no such archive, OSError where a file cannot be written."""
+        """The next piece. Raises ValueError if it is no such archive, OSError if a file cannot be written."""
         data = memoryview(data)
         while len(data) and not self.complete:
             if self._left:

@@ -1,5 +1,5 @@
-"""What is new is on trial until it has shown itself good: an image, when its boot has lasted; settings that may lock
-out, when somebody has logged in with them. Else the old comes back. What is on trial is in a small file."""
+"""Trials. A new image stays once its boot has lasted. Settings that may lock the owner out stay once somebody logs
+in with them. Otherwise the old ones come back. A small file says what is on trial."""
 
 import os
 
@@ -9,7 +9,7 @@ from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
 FILE = "trial.json"  # {"partition": "ota_1", "settings": true once a boot has begun with them}
-WATCHDOG_S = 60  # an image on trial that hangs is reset, and with that judged
+WATCHDOG_S = 60  # an image on trial that hangs is reset, which ends its trial
 LOGIN_S = 600  # for somebody to log in
 
 
@@ -29,8 +29,8 @@ def _write(board, record):
 
 
 def announce(board, what, value):
-    """The next boot has this on trial: what is in a "partition", or "settings". Returns why that cannot be noted, or
-    None."""
+    """Put this on trial from the next boot on: the image of a "partition", or "settings". Returns why that is
+    impossible, or None."""
     record = _read(board)
     record[what] = value
     try:
@@ -41,7 +41,7 @@ def announce(board, what, value):
 
 
 def drop(board, what):
-    """This is not on trial any more."""
+    """End the trial of this."""
     record = _read(board)
     record.pop(what, None)
     try:
@@ -51,7 +51,7 @@ def drop(board, what):
 
 
 def begin(board, log):
-    """At boot, before the settings are read. Returns what there is to say of them, or None; never raises."""
+    """Called at boot, before the settings are read. Returns a report about them, or None; never raises."""
     record = _read(board)
     if "partition" in record:
         _begin_image(board, log, record["partition"])
@@ -88,12 +88,12 @@ def _begin_settings(board, have_begun):
 
 
 def fail(board):
-    """True where settings are on trial: the boot that comes takes them back."""
+    """True if settings are on trial; the next boot takes them back."""
     return "settings" in _read(board) and not announce(board, "settings", True)
 
 
 def watch(app):
-    """Settings on trial: start again, with those before, unless somebody logs in."""
+    """Settings on trial: restart with the earlier ones, unless somebody logs in."""
 
     def give_up(_):
         if app.board.settings_on_trial:

@@ -34,7 +34,7 @@ def run(module, name):
 
 
 def _tidy_up():
-    """What a process's end does on a computer: close all that is open, also with the peers, forget what was changed."""
+    """Do what the end of a process does on a computer: close everything, also at the peers, and undo changes."""
     for place, name, value in _as_imported:
         if place.__dict__.get(name) is not value:
             setattr(place, name, value)

@@ -26,10 +26,7 @@ MIB = 1024 * 1024
 ROOM = 128 * 1024  # that our code takes more than a stock image
 STOCK_IMAGE = 1672768  # ESP32_GENERIC v1.23.0, optimized for speed; ours is for size
 
-pytestmark = [
-    pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}"),
-    pytest.mark.xdist_group("esp32"),  # its tests share what CMake has made
-]
+pytestmark = pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}")
 
 # Stands where ESP-IDF's build begins: notes what it would be given.
 PROJECT_CMAKE = """
@@ -140,7 +137,7 @@ def test_the_configuration_is_valid_and_says_what_is_meant(given, board, tmp_pat
 
 
 def test_the_windows_mailbox_holds_a_whole_window(given, board):
-    """Else lwIP drops what it has promised to take: window / segment + 2 (ESP-IDF's Kconfig)."""
+    """Otherwise lwIP drops data that it has promised to take: window / segment + 2 (ESP-IDF's Kconfig)."""
     chosen = options(Path(given(board)["sdkconfig"]).read_text())
     window = int(chosen.get("LWIP_TCP_WND_DEFAULT", 5760))
     assert int(chosen.get("LWIP_TCP_RECVMBOX_SIZE", 6)) >= window // 1440 + 2
@@ -181,7 +178,7 @@ def test_the_partition_table_fits_the_flash_and_has_two_places_for_the_image(giv
 
 @pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
 def test_the_manifest_is_frozen_for_the_chip(given, board, tmp_path):
-    """As MicroPython's build does it: makemanifest.py, mpy-cross for the chip's instructions, mpy-tool."""
+    """Like MicroPython's build: makemanifest.py, mpy-cross for the chip's instructions, mpy-tool."""
     architecture = "rv32imc" if TARGETS[board] in ("esp32c3", "esp32c6") else "xtensawin"
     (tmp_path / "genhdr").mkdir()
     shutil.copy(ROOT / "build" / "unix" / "genhdr" / "qstrdefs.preprocessed.h", tmp_path / "genhdr")

@@ -82,7 +82,7 @@ def test_firmware_tells_what_its_partition_has_left(make):
     assert (OUT / "firmware.bin").read_text() == "whole\n"
 
 
-def test_what_is_missing_is_told_and_nothing_is_built(make):
+def test_what_is_missing_is_reported_and_nothing_is_built(make):
     done, notes = make("emulate", idf_path="")
     assert done.returncode != 0 and not notes
     assert "this is missing: ESP-IDF" in done.stderr and "Espressif's QEMU" in done.stderr

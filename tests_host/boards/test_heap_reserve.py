@@ -1,4 +1,4 @@
-"""What the ESP32 boards keep of their memory for the system: boards/esp32/heap_reserve.c.
+"""The memory that ESP32 boards reserve for the system: boards/esp32/heap_reserve.c.
 
 It is compiled for this computer and linked as in a board's image: with MicroPython's own gccollect.c, and stand-ins for
 ESP-IDF (esp_idf/).
@@ -22,7 +22,6 @@ KIB = 1024
 pytestmark = [
     pytest.mark.skipif(not PORT.exists(), reason=f"no ESP32 port in {MPY}"),
     pytest.mark.skipif(not COMPILER, reason="no C compiler"),
-    pytest.mark.xdist_group("heap reserve"),  # its tests share a program
 ]
 
 
@@ -91,5 +90,5 @@ def test_a_wired_board_keeps_nothing_for_the_radio(compiled):
 
 
 def test_without_it_python_takes_all(compiled):
-    """This is why the reserve exists. Where it fails, MicroPython has changed, and the reserve may have to."""
+    """This is why the reserve exists. If it fails, MicroPython has changed, and the reserve may have to change too."""
     assert new_part(compiled("ESP32_C3", wrapped=False), free=44 * KIB, largest=29 * KIB, wifi=False) == 29 * KIB

@@ -118,7 +118,7 @@ TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of
 
 
 def fire_in_time(disturb):
-    """Each timer alone: the first one of a pool starts its clock anew."""
+    """Each timer alone: the first one of a pool restarts its clock."""
     library, scenes = names()
     for timer in TIMERS:
         pool = library.XAsyncSocketsPool()
@@ -131,7 +131,7 @@ def fire_in_time(disturb):
 
 
 def wait_in_time(disturb):
-    """What waits by itself: a turn that nothing happens in, and the end of a pool whose peers take nothing."""
+    """Waits that nothing ends early: a turn without events, and the end of a pool whose peers read nothing."""
     library, scenes = names()
     pool = library.XAsyncSocketsPool()
     start = now_ms()

@@ -70,7 +70,7 @@ def test_a_close_with_unread_data_is_no_reset():
 
 
 def test_a_peer_that_goes_on_reading_is_waited_for():
-    """The time of the hand-over is for a peer that takes nothing, and starts anew when it takes something."""
+    """The time limit for the last data is for a peer that reads nothing, and restarts when it reads."""
     library, scenes = names()
     size = 2 * MANY
     library.XAsyncTCPClient.SendQueueLimit = size
@@ -92,7 +92,7 @@ def test_a_peer_that_goes_on_reading_is_waited_for():
 
 
 def test_a_reset_is_noticed_while_only_sending():
-    """After Close(), or after the peer's half-close, nothing is read any more: the write must tell."""
+    """After Close(), or after the peer's half-close, nothing is read any more: only the write can notice it."""
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     library.XAsyncTCPClient.LingerSec = 60
@@ -137,7 +137,7 @@ def test_the_hand_over_of_a_close_survives_the_wrap_of_the_counter():
 
 
 def test_timeouts_that_overlap_for_weeks():
-    """A timer is always running, so that the pool's clock never starts anew; it must not overflow."""
+    """A timer is always running, so that the pool's clock never restarts; it must not overflow."""
     library, scenes = names()
     counter = Counter(library)
     link = scenes.Link()
@@ -307,7 +307,7 @@ def test_datagrams_wait_for_a_full_system_queue_up_to_the_limit():
     datagrams_wait(errno.EAGAIN)
 
 
-def test_datagrams_wait_where_a_full_system_queue_is_told_as_on_rp2():
+def test_datagrams_wait_where_a_full_system_queue_is_reported_as_on_rp2():
     datagrams_wait(errno.ENOMEM)
 
 

@@ -503,7 +503,7 @@ def test_d30_a_socket_is_found_by_its_id():
         assert link.pool.GetAsyncSocketByID(socket.SocketID) is socket
 
 
-def test_d31_the_count_and_the_size_of_the_slots_are_told():
+def test_d31_the_count_and_the_size_of_the_slots_are_reported():
     library, _ = names()
     slots = library.XBufferSlots(3, 50)
     assert (slots.SlotsCount, slots.SlotsSize) == (3, 50)

@@ -1,4 +1,4 @@
-"""What is odd about the ESP32's sockets (ports/esp32/modsocket.c), and the library's answer.
+"""The peculiarities of the ESP32's sockets (ports/esp32/modsocket.c), and how the library handles them.
 
 `test_port_…` show the socket module as it is, with no library: where one fails, the port has changed, and the answer
 may have to.

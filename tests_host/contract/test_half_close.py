@@ -54,7 +54,7 @@ def test_a_late_answer_to_a_peer_that_has_finished():
         assert link.events.names() == ['called', 'sent', 'closed']
 
 
-def test_it_is_told_once_with_and_without_a_receive():
+def test_it_is_reported_once_with_and_without_a_receive():
     for pending in (False, True):
         for link in half_closing():
             if pending:
@@ -67,7 +67,7 @@ def test_it_is_told_once_with_and_without_a_receive():
             assert link.client in link.pool.GetAllAsyncSockets()
 
 
-def test_a_whole_close_of_the_peer_is_told_so_too():
+def test_a_whole_close_of_the_peer_is_reported_too():
     for link in half_closing():
         link.peer.close()
         pump_finished(link)

@@ -27,7 +27,7 @@ def skipping():
         link.end()
 
 
-def test_a_line_that_is_too_long_is_skipped_and_told_once():
+def test_a_line_that_is_too_long_is_skipped_and_reported_once():
     for size in (BUFFER_SIZE + 1, BUFFER_SIZE + 2, BUFFER_SIZE + 3, 2 * BUFFER_SIZE, 2 * BUFFER_SIZE + 1,
                  10 * BUFFER_SIZE + 7):
         for end in (b'\n', b'\r\n'):
@@ -47,7 +47,7 @@ def test_a_line_that_just_fits_is_no_long_line():
             assert lines == [FITS.decode()] * 3 and link.events.events == []
 
 
-def test_it_is_told_at_the_end_of_the_line():
+def test_it_is_reported_at_the_end_of_the_line():
     for link in skipping():
         lines = link.read_lines(1)
         for _ in range(3):
@@ -119,7 +119,7 @@ def test_the_receive_is_pending_meanwhile_and_afterwards():
 
 
 def test_the_timeout_still_counts():
-    """From the call on, however much of long lines comes."""
+    """It counts from the call on, even if long lines keep coming."""
     for link in skipping():
         start = now_ms()
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.3)

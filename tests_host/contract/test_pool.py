@@ -88,7 +88,7 @@ def test_a_turn_without_a_timeout_does_not_wait():
     assert elapsed_ms(start) < 2000
 
 
-def test_a_turn_waits_as_long_as_told_and_not_longer():
+def test_a_turn_waits_for_its_timeout_and_not_longer():
     link = Link()
     start = now_ms()
     link.pool.PollEvents(200)

@@ -265,7 +265,7 @@ def test_a_pause_of_a_server_whose_end_finds_no_memory():
 
 
 def test_a_close_takes_nothing_from_what_a_worker_is_handing_out():
-    """What the peer had sent and nobody read, is read at the close: not into the buffer of a worker that is at work."""
+    """A close reads the peer's unread data, but not into the buffer of a busy worker."""
     needs_threads()
     link = Link()
     other = Link(pool=link.pool)

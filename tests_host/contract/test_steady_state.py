@@ -1,4 +1,4 @@
-"""What a message costs once a connection is warm: no allocation, no change of the poll set."""
+"""The cost of a message on a warm connection: no allocation, no change of the poll set."""
 import gc
 
 import doubles
@@ -81,7 +81,7 @@ def test_an_idle_turn_allocates_nothing():
 
 
 def test_messages_do_not_fill_the_heap():
-    """What comes and goes with connections and lines goes again."""
+    """The memory of connections and lines is freed again."""
     if not MICROPYTHON:
         skip('CPython does not count allocations')
     needs_memory_of_its_own()

@@ -84,7 +84,7 @@ def test_lines_byte_by_byte():
 
 
 def test_head_body_and_next_head_in_every_split():
-    """As HTTP has it: lines, then exactly so much data, then lines again."""
+    """As in HTTP: lines, then an exact amount of data, then lines again."""
     stream = b'Length: 6\n\nb\no\rdyNext\n'
     link = Link()
     for pieces in [[stream]] + list(split_in_every_way(stream, 2)) + list(split_in_every_way(stream, 3))[::7]:

@@ -282,7 +282,7 @@ def test_the_sending_buffer_may_be_filled_again_at_once():
 
 
 def test_the_sending_buffer_in_chunks_from_its_own_handler():
-    """As web servers send a file: fill, send, and again from the sent handler."""
+    """As a web server sends a file: fill the buffer, send it, and repeat in the sent handler."""
     link = Link()
     size = len(link.client.SendingBuffer)
     done = [0]

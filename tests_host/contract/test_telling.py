@@ -33,7 +33,7 @@ def test_the_names_of_the_reasons():
 
 
 def text_of(socket, addresses):
-    """What the repr of an open socket is to be."""
+    """The expected repr of an open socket."""
     return '<%s #%d%s open>' % (type(socket).__name__, socket.SocketID, addresses)
 
 
@@ -85,7 +85,7 @@ def test_the_repr_of_a_socket_of_the_programs_own():
     own.Close()
 
 
-def test_connections_that_are_refused_for_want_of_a_handler_are_told_once_per_server():
+def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_per_server():
     pool = XAsyncSocketsPool()
     raised = Recorder()
     pool.OnException = raised.raised

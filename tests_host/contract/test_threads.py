@@ -355,7 +355,7 @@ def test_a_handler_that_exits_in_a_worker_ends_its_connection_only():
     stop(link.pool)
 
 
-def test_on_closed_fires_once_where_its_handler_sets_it_anew():
+def test_on_closed_fires_once_if_its_handler_sets_it_again():
     for threadsCount in COUNTS:
         link = running_link(threadsCount)
         ended = []
@@ -506,7 +506,7 @@ def test_stop_while_handlers_are_busy():
 
 
 def test_a_loop_started_in_a_thread_of_the_programs_own():
-    """As programs do it: a blocking AsyncWaitEvents() in a thread, calls from the main one."""
+    """As in programs: a blocking AsyncWaitEvents() in a thread, and calls from the main thread."""
     needs_threads()
     pool = XAsyncSocketsPool()
     ended = []
@@ -543,7 +543,7 @@ def test_a_pool_runs_again_after_a_stop():
 
 
 def test_sockets_that_threads_share_do_not_grow():
-    """Where nothing guards a dict (unix, RP2), a thread must not add to one while another looks something up."""
+    """If nothing guards a dict (unix, RP2), no thread may add to it while another one looks something up."""
     if not MICROPYTHON:
         skip('CPython guards its dicts')
     needs_threads()

@@ -72,7 +72,7 @@ def test_lines_and_data_both_ways():
 
 
 def test_many_lines_in_one_record():
-    """What the TLS layer holds already makes no socket readable."""
+    """Data that the TLS layer already holds does not make the socket readable."""
     for outgoing in (False, True):
         link = secure_link(outgoing)
         lines = link.read_lines(500)
@@ -220,7 +220,7 @@ def failure(outgoing, context, certificate='server', ciphers='-'):
 
 
 def test_a_handshake_that_fails_says_why():
-    """In the words of the interpreter's TLS, which differ."""
+    """In the words of each interpreter's TLS."""
     for why, outgoing, context, shown, ciphers in (
             (('signed',), True, client_context('elsewhere'), 'server', '-'),
             (('does not match', 'mismatch'), True, client_context('elsewhere'), 'elsewhere', '-'),

@@ -39,7 +39,7 @@ def test_a_socket_tells_its_address():
     assert XAsyncUDPDatagram.Create(pool, localAddr=None).LocalAddr == ('0.0.0.0', 0), 'a sender has none'
 
 
-def test_port_0_is_bound_and_told():
+def test_port_0_is_bound_and_reported():
     pool = XAsyncSocketsPool()
     events = Recorder()
     udp = XAsyncUDPDatagram.Create(pool, (own_ip(), 0))

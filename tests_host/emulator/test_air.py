@@ -21,7 +21,7 @@ def mac(number):
 
 
 def dhcp_frame(sender, kind, wanted=None):
-    """What a board sends to get an address."""
+    """The packets that a board sends to get an address."""
     options = bytes((53, 1, kind)) + (bytes((50, 4)) + wanted if wanted else b"") + b"\xff"
     message = bytes((1, 1, 6, 0)) + b"\1\2\3\4" + bytes(20) + sender.ljust(16, b"\0") + bytes(192)
     message += b"\x63\x82\x53\x63" + options
@@ -239,7 +239,7 @@ def test_the_console_sends_away_and_resets(air, console):
     assert board.was_reset
 
 
-def test_what_passt_says_when_it_cannot_work_is_told(air, home, tmp_path, monkeypatch, capsys):
+def test_what_passt_says_when_it_cannot_work_is_reported(air, home, tmp_path, monkeypatch, capsys):
     program = tmp_path / "passt"
     program.write_text("#!/bin/sh\necho no way out >&2\nexit 1\n")
     program.chmod(0o755)

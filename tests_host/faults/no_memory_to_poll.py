@@ -54,7 +54,7 @@ def on_answer(udp, address, data):
 
 
 def make(pool):
-    """As many sockets as there is memory for."""
+    """Make as many sockets as there is memory for."""
     for number in range(SOCKETS):
         try:
             held[number] = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)

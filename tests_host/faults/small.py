@@ -40,7 +40,7 @@ def on_closed(client, reason):
 
 def on_accepted(server, client):
     client.OnClosed = on_closed
-    count('accepted')     # now: what finds no memory to have a handler is not told of its end either
+    count('accepted')     # at this place, because a client without memory for a handler does not report its end either
     client.AsyncRecvLine(on_line)
 
 

@@ -1,4 +1,4 @@
-"""Out of descriptors: the server neither spins nor dies, and serves again when some are free; on both interpreters."""
+"""Out of descriptors: the server uses little processor time, stays alive, and serves again when some are free."""
 import os
 import resource
 import signal
@@ -61,7 +61,7 @@ def test_more_connections_than_descriptors(server):
 
 
 def test_descriptors_that_are_used_again_at_once(server):
-    """In one turn most connections end and as many begin: the system is never asked for more than there may be."""
+    """In one turn most connections end and as many begin, without ever exceeding the limit."""
     process, port = server
     with socket.create_server(('127.0.0.1', 0), backlog=100) as listener:
         clients = [socket.create_connection(('127.0.0.1', port), PATIENCE_SEC) for _ in range(26)]

@@ -1,4 +1,4 @@
-"""Out of memory: the unix image with small heaps. The one connection suffers, the pool lives, the heap recovers."""
+"""Out of memory: the unix image with small heaps. Only one connection fails, the pool goes on, the heap recovers."""
 import os
 import socket
 import subprocess
@@ -124,7 +124,7 @@ def flood(small, do, count=200):
     return clients
 
 
-def suffer(small, *attack, count):
+def attack_twice(small, *attack, count):
     """Attack twice: the second attack must not take more memory permanently than the first."""
     states = []
     for _ in range(2):
@@ -143,29 +143,29 @@ def suffer(small, *attack, count):
 @heaps
 def test_a_flood_of_connections(small):
     """More than fit; each holds a part of a line, which takes a buffer."""
-    suffer(small, lambda client, number: client.send(b'x' * 700), count=200)
+    attack_twice(small, lambda client, number: client.send(b'x' * 700), count=200)
 
 
 @heaps
 def test_lines_that_do_not_end(small):
-    suffer(small, lambda client, number: client.send(b'x' * 20000), count=60)
+    attack_twice(small, lambda client, number: client.send(b'x' * 20000), count=60)
 
 
 @heaps
 def test_data_larger_than_the_heap(small):
     """The receive raises at the call, which the handler does not handle; its connection is not waited for."""
-    suffer(small, lambda client, number: client.send(b'data %d\n' % (1000 << (number % 12))), count=24)
+    attack_twice(small, lambda client, number: client.send(b'data %d\n' % (1000 << (number % 12))), count=24)
 
 
 @heaps
-def test_answers_that_nobody_takes(small):
+def test_answers_that_are_never_read(small):
     """The peers send and do not read: the queue for each of them ends, at its limit or for want of memory."""
 
     def send_much(client, number):
         for _ in range(3000):
             client.send(b'y' * 1000 + b'\n')
 
-    suffer(small, send_much, count=10)
+    attack_twice(small, send_much, count=10)
 
 
 @pytest.mark.parametrize('crumbs', [0, 200])

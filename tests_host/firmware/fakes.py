@@ -1,4 +1,4 @@
-"""Stand-ins for what a test wants to own: the time, the log, a board's modules."""
+"""Stand-ins that a test controls: the time, the log, a board's modules."""
 
 import XAsyncSockets
 from firmware.board import Board
@@ -10,9 +10,9 @@ PERIOD = 1 << 30
 
 
 class FakeClock(Clock):
-    """Time that goes on only when the test says so, for the library, too; starts shortly before the ticks wrap.
+    """Time that passes only when the test says so, also for the library. It starts shortly before the ticks wrap.
 
-    conftest.py gives the library its own time back after each test. A pool that waits on this clock waits for ever, so
+    conftest.py gives the library its own time back after each test. A pool that waits on this clock never ends, so
     tests call `PollEvents()` without a time.
     """
 

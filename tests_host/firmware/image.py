@@ -46,12 +46,12 @@ def until(condition):
     """Wait until `condition()` holds."""
     end = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.02)
 
 
 def proof(token, purpose, challenge, asked=""):
-    """What answers a challenge, as docs/control.md has it."""
+    """The answer to a challenge, as docs/control.md describes it."""
     key = hmac.digest(token.encode(), purpose.encode(), "sha256")
     signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
     return hmac.new(key, signed.encode(), "sha256").hexdigest()
@@ -206,7 +206,7 @@ class BoardProcess:
 
     @property
     def ended(self):
-        """True where the process is no more, and all that it printed is read."""
+        """True once the process has ended and all its output is read."""
         return self._ended
 
     def wait(self):

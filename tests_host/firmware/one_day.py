@@ -1,6 +1,6 @@
 """A day of telemetry and control in as little time as the sockets take; runs on the image. Prints JSON.
 
-The board's clock is ours: it jumps from one second to the next as soon as all that was due is done.
+The test sets the board's clock: it jumps forward as soon as everything that was due is done.
 """
 
 import gc
@@ -20,7 +20,7 @@ PERIOD = 1 << 30
 
 
 class OwnClock(Clock):
-    """Starts two hours before the ticks wrap. The library's timers have the same time: nothing may wait for it."""
+    """Starts two hours before the ticks wrap. The library's timers use it too, so nothing may wait for it."""
 
     now = PERIOD - 2 * 3600 * 1000
 
@@ -74,7 +74,7 @@ class Day:
             if condition():
                 return
             self.app.turn(0)
-        raise RuntimeError("it did not come to pass")
+        raise RuntimeError("the condition did not become true in time")
 
     def step(self):
         """Some seconds: a measurement to the collector and the subscriber, and a request."""

@@ -1,4 +1,4 @@
-"""What proves that a client knows the token: firmware/control/access.py."""
+"""How a client proves that it knows the token: firmware/control/access.py."""
 
 import hmac
 import random

@@ -1,4 +1,4 @@
-"""What the board's modules are asked for: firmware/board.py."""
+"""How the board's modules are used: firmware/board.py."""
 
 import sys
 from types import SimpleNamespace
@@ -62,7 +62,7 @@ def test_a_watchdog_is_not_needed():
     ours.feed_watchdog()
 
 
-def test_what_is_told_of_it():
+def test_what_is_reported_about_it():
     facts = board(unique_id=lambda: b"\x01").facts()
     assert facts["board"] == "MY_BOARD" and facts["id"] == "01"
     assert facts["interpreter"].split()[0] == "cpython" and facts["interpreter"].count(".") == 2

@@ -1,4 +1,4 @@
-"""The files of examples/board, on a board as they stand."""
+"""The files of examples/board, unchanged on a board."""
 
 import re
 

@@ -120,7 +120,7 @@ class TestImage:
         board.interrupt()
         assert board.wait() == 0
 
-    def test_a_bad_configuration_boots_and_is_told(self, board):
+    def test_a_bad_configuration_boots_and_is_reported(self, board):
         board.write("config.json", '{"control": {"port": 0}, "telemetry": {"interval_s": 0')
         board.write("config.last.json", '{"control": {"port": 0}}')
         board.start()
@@ -167,7 +167,7 @@ class Machine:
 
 
 class FakeApp:
-    """Stands in for the firmware between boot and end: what `during` does is the test's."""
+    """Replaces the firmware between boot and end; the test's `during` runs instead."""
 
     during = None
     failure = None
@@ -270,8 +270,8 @@ class TestRun:
         self.run(during)
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-    def test_who_gets_the_repl_is_not_bitten(self, error):
-        """Ctrl-C, and a firmware that fails where no record can be kept, so that it does not start again."""
+    def test_the_watchdog_stops_with_the_repl(self, error):
+        """Ctrl-C, and a firmware that fails on a board that can keep no record, and therefore does not start again."""
         self.configure(watchdog_s=8, steady_s=30)
         boards = []
         if error is ZeroDivisionError:
@@ -293,7 +293,7 @@ class TestRun:
         assert not Watchdog.made
 
     def test_a_watchdog_that_bites_after_each_steady_boot_leads_to_safe_mode(self):
-        """The count is not cleared at 30 s while the last reset was the watchdog's."""
+        """The count is not cleared after 30 s if the watchdog caused the last reset."""
         self.configure(watchdog_s=8, steady_s=30)
 
         def bitten(app):
@@ -316,7 +316,7 @@ class TestRun:
 
         self.run(during)
 
-    def test_a_board_without_a_watchdog_is_told_so(self, monkeypatch):
+    def test_a_board_without_a_watchdog_is_reported(self, monkeypatch):
         self.configure(watchdog_s=8, steady_s=30)
         told = []
 

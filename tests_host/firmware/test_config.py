@@ -239,13 +239,13 @@ def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
         "hidden words",
     ],
 )
-def test_what_may_be_a_secret_is_not_told(bench, write, values):
+def test_what_may_be_a_secret_is_not_shown(bench, write, values):
     write(json.dumps(values))
     assert load(bench).faults
     assert "hidden" not in json.dumps(load(bench).faults + bench.texts())
 
 
-def test_all_faults_of_a_file_are_told_at_once(bench, write):
+def test_all_faults_of_a_file_are_reported_at_once(bench, write):
     write({"telemetry": {"port": 0, "intervall": 1}, "wifi": {"networks": [{"ssid": "a"}, {"ssid": ""}]}, "x": 1})
     faults = load(bench).faults
     for number, key in enumerate(["x", "telemetry.intervall", "telemetry.port", "wifi.networks.1.ssid"]):
@@ -253,7 +253,7 @@ def test_all_faults_of_a_file_are_told_at_once(bench, write):
     assert len(faults) == 4 and all(any(fault in text for text in bench.texts()) for fault in faults)
 
 
-def test_of_many_faults_the_first_are_told_and_how_many_more(bench, write):
+def test_of_many_faults_the_first_are_reported_and_how_many_more(bench, write):
     write({f"key{number}": 1 for number in range(1000)})
     faults = load(bench).faults
     assert len(faults) == 11 and faults[-1] == "config.json: and 990 more"
@@ -268,7 +268,7 @@ def test_a_mark_at_the_start_of_the_file_is_no_fault(bench, tmp_path):
 @pytest.mark.parametrize(
     "encoding, words", [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("latin-1", "Latin-1")]
 )
-def test_a_file_in_another_encoding_is_told_by_its_name(bench, tmp_path, encoding, words):
+def test_a_file_in_another_encoding_is_reported_by_its_name(bench, tmp_path, encoding, words):
     (tmp_path / "config.json").write_bytes('{"ap": {"ssid": "Café"}}'.encode(encoding))
     fault = load(bench).faults[0]
     assert words in fault and "save it as UTF-8" in fault
@@ -409,7 +409,7 @@ def test_secrets_are_never_shown(bench, write):
 
 
 def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, monkeypatch):
-    """Stop before each change to the filesystem in turn, also where rename is two of them, as on FAT."""
+    """Stop before each change to the filesystem in turn, also between the two changes of a rename on FAT."""
 
     class PowerFailure(BaseException):
         pass

@@ -144,7 +144,7 @@ class TestTelemetry:
 
 
 class TestLimits:
-    def test_one_client_too_many_is_told_and_the_others_live(self, board):
+    def test_one_client_too_many_is_reported_and_the_others_live(self, board):
         board.configure(control={"port": 0, "clients": 3})
         board.start()
         clients = [board.client() for _ in range(3)]
@@ -234,7 +234,7 @@ def is_text(line):
 
 
 def send_what_is_no_text(board, lines):
-    """Each line on a connection of its own, which it ends; only a line that is too long is not looked at."""
+    """Send each line on a connection of its own, which it ends. Only a line that is too long is skipped."""
     for line in lines:
         with board.client() as client:
             client.send(line)
@@ -243,7 +243,7 @@ def send_what_is_no_text(board, lines):
 
 
 def send_all_reading(board, client, lines):
-    """Send lines while taking in what comes back; returns the lines that came."""
+    """Send lines and read the answers at the same time; returns the answers."""
     lines = list(lines)
     send_what_is_no_text(board, [line for line in lines if not is_text(line)])
     text = b"".join(line for line in lines if is_text(line))

@@ -1,4 +1,4 @@
-"""The control server's limits and access with a clock of the test's own: firmware/control/."""
+"""The control server's limits and access, on a clock that the test sets: firmware/control/."""
 
 import json
 import socket
@@ -190,7 +190,7 @@ class Line:
         self.ended = False
 
     def send(self, data, size):
-        """Send `data` in pieces, each taken by the board before the next one."""
+        """Send `data` in pieces; the board reads each of them before the next one is sent."""
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(data), size):
             self.peer.sendall(data[start : start + size])
@@ -201,7 +201,7 @@ class Line:
             pass
 
     def answers(self, count):
-        """The lines that have come, `count` of them at least."""
+        """The lines that have come, at least `count` of them."""
         until(lambda: self._take() or self.ended or self.received.count(b"\n") >= count)
         return self.received.decode().splitlines()
 
@@ -253,14 +253,14 @@ class TestLines:
         assert json.loads(line.answers(1)[0])["result"] == "pong"
 
     @pytest.mark.parametrize("size", [1, 7, 128, 129, 512])
-    def test_a_line_too_long_is_told_once_and_skipped(self, connect, size):
+    def test_a_line_too_long_is_reported_once_and_skipped(self, connect, size):
         line = connect(line_bytes=128)
         line.send(b"x" * 1000 + b"\nping\n", size)
         answers = line.answers(2)
         assert json.loads(answers[0])["error"] == {"code": -32004, "message": "a line has at most 128 bytes"}
         assert answers[1:] == ["pong"]
 
-    def test_what_is_no_json_is_told(self, connect):
+    def test_what_is_no_json_is_reported(self, connect):
         line = connect()
         line.send(b"\x00\nping\n", 100)
         answers = line.answers(2)
@@ -280,8 +280,8 @@ class TestLines:
         line.bench.advance(1)
         assert json.loads(line.answers(1)[0])["error"]["code"] == -32005 and line.end()
 
-    def test_who_sends_only_and_is_told_all(self, connect):
-        """printf ... | nc -N: the end of its sending comes at once, with more lines than may be answered ahead."""
+    def test_a_client_that_only_sends_gets_all_answers(self, connect):
+        """Like printf ... | nc -N: it ends its sending at once, with more lines than the board answers in advance."""
         line = connect()
         line.peer.sendall(b"ping\n" * 100)
         line.peer.shutdown(socket.SHUT_WR)
@@ -320,7 +320,7 @@ class TestLimits:
         bench.advance(10)
         assert [ask(client).get("result") for _ in range(21)] == ["pong"] * 20 + [None]
 
-    def test_an_idle_client_is_told_and_closed(self, make):
+    def test_an_idle_client_is_reported_and_closed(self, make):
         bench = make(idle_s=60)
         client = bench.connect()
         bench.advance(59)
@@ -330,7 +330,7 @@ class TestLimits:
         bench.advance(2)
         assert client.closed and json.loads(client.sent[-1])["error"]["code"] == -32005
 
-    def test_who_gets_notifications_is_not_idle(self, make):
+    def test_a_client_that_gets_notifications_is_not_idle(self, make):
         bench = make(idle_s=60)
         client = bench.connect()
         for _ in range(30):
@@ -339,7 +339,7 @@ class TestLimits:
             client.deliver()
         assert not client.closed
 
-    def test_no_more_is_read_from_who_does_not_take_his_answers(self, make):
+    def test_no_more_is_read_from_a_client_that_reads_no_answers(self, make):
         client = make().connect()
         client.delivers = False
         for _ in range(8):
@@ -348,7 +348,7 @@ class TestLimits:
         client.deliver()
         assert client.receiver is not None
 
-    def test_long_lines_of_who_does_not_take_his_answers_get_none(self, make):
+    def test_a_client_that_reads_no_answers_gets_none_for_long_lines(self, make):
         client = make().connect()
         for _ in range(100):
             client.OnLineTooLong(client)
@@ -357,7 +357,7 @@ class TestLimits:
         client.OnLineTooLong(client)
         assert len(client.sent) == 9
 
-    def test_notifications_are_left_out_for_who_is_slow(self, make):
+    def test_a_slow_client_misses_notifications(self, make):
         bench = make(idle_s=60)
         client = bench.connect()
         for _ in range(100):
@@ -386,7 +386,7 @@ class TestLimits:
             assert {answer["error"]["code"] for answer in answers if "error" in answer} <= {-32002}
 
     @pytest.mark.parametrize("line", [b"greedy\n", b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'])
-    def test_no_memory_for_an_answer_is_told_and_the_client_goes_on(self, make, monkeypatch, line):
+    def test_no_memory_for_an_answer_is_reported_and_the_client_goes_on(self, make, monkeypatch, line):
         bench = make()
 
         def no_memory(*_):
@@ -403,7 +403,7 @@ class TestLimits:
 
 
 class TestPlaces:
-    """Who wants in when all places are taken."""
+    """New clients while all places are taken."""
 
     @pytest.fixture
     def bench(self, make):
@@ -435,7 +435,7 @@ class TestPlaces:
         assert not self.come(bench, "192.0.2.99").closed
         assert [client.closed for client in early].count(True) == 1
 
-    def test_time_counts_for_the_address_however_often_it_comes_anew(self, bench):
+    def test_time_counts_for_the_address_over_all_its_connections(self, bench):
         addresses = [f"192.0.2.{number}" for number in range(4)]
         for _ in range(3):
             hostile = [self.come(bench, address) for address in addresses]
@@ -462,7 +462,7 @@ class TestPlaces:
             self.come(bench, f"192.0.2.{number}")
         assert self.come(bench, "192.0.2.99").closed and not again.closed
 
-    def test_who_has_logged_in_stays(self, bench):
+    def test_a_logged_in_client_stays(self, bench):
         kept = [self.come(bench, "192.0.2.77") for _ in range(4)]
         for client in kept:
             ask(client, "auth.login", response=answer_challenge(client))
@@ -470,7 +470,7 @@ class TestPlaces:
         assert self.come(bench, "192.0.2.99").closed
         assert not any(client.closed for client in kept)
 
-    def test_the_time_of_who_has_logged_in_is_not_held_against_him(self, bench):
+    def test_the_time_of_a_logged_in_client_does_not_count(self, bench):
         mine = self.come(bench, "192.0.2.1")
         ask(mine, "auth.login", response=answer_challenge(mine))
         bench.advance(100)
@@ -480,8 +480,8 @@ class TestPlaces:
         bench.advance(20)
         assert not self.come(bench, "192.0.2.1").closed
 
-    def test_who_leaves_slowly_keeps_nobody_out(self, bench):
-        """Sessions that linger are no clients any more, and leave for good when their buffer is wanted."""
+    def test_a_client_that_leaves_slowly_keeps_nobody_out(self, bench):
+        """Sessions that are closing are no longer clients, and end at once when their buffer is needed."""
         for _ in range(20):
             client = FakeClient()
             client.CliAddr = ("192.0.2.66", 40000)
@@ -529,7 +529,7 @@ class TestPlaces:
             bench.advance(1)
             assert not honest.closed
 
-    def test_more_than_32_addresses_keep_nobody_out_but_throw_out_who_is_slow(self, bench):
+    def test_more_than_32_addresses_keep_nobody_out_but_displace_slow_clients(self, bench):
         owner = self.come(bench, "192.0.2.1")
         ask(owner, "auth.login", response=answer_challenge(owner))
         bench.config.set("control.clients", 5)
@@ -575,7 +575,7 @@ class TestCrowd:
             bench.advance(seconds, step_ms=1000)
         assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
-    def test_who_fails_again_drives_nobody_out(self, bench):
+    def test_repeated_failures_of_one_address_displace_no_other(self, bench):
         for number in range(31):
             assert self.fail(bench, f"192.0.2.{number}").endswith(" 1 s")
         bench.advance(2)
@@ -583,7 +583,7 @@ class TestCrowd:
             assert self.fail(bench, f"192.0.2.{number}").endswith(" 2 s")
 
     def crowd(self, bench, count=40):
-        """So many addresses give a wrong answer; how many could do so at once."""
+        """That many addresses give a wrong answer. Returns how many of them could do so at once."""
         return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
@@ -606,7 +606,7 @@ class TestCrowd:
         bench.advance(3605, step_ms=5000)
         assert ask(bench.connect("192.0.2.1"), "auth.challenge")["result"]["wait_s"] == 0
 
-    def test_who_failed_most_is_remembered_longest(self, bench):
+    def test_the_address_that_failed_most_is_remembered_longest(self, bench):
         for seconds in (1, 2, 4, 8, 16, 32, 64):
             self.fail(bench, "192.0.2.1")
             bench.advance(seconds)
@@ -616,7 +616,7 @@ class TestCrowd:
 
 
 class TestToken:
-    """Who may change the token: who proves that he knows it, whatever connection he writes into."""
+    """Changing the token needs a proof of the old one, on whatever connection the request comes."""
 
     @pytest.fixture
     def client(self, make):

@@ -1,4 +1,4 @@
-"""The documentation is true: its tables are compared with the firmware, and its programs are run."""
+"""Checks the documentation: compares its tables with the firmware, and runs its programs."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def pages():
 
 
 def anchors(page):
-    """What a link can lead to: the headings, as web pages of Markdown name them."""
+    """The targets of links into a page: its headings, named as on Markdown web pages."""
     headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -45,13 +45,13 @@ def test_it_broadcasts_on_the_subnet(board):
 
 
 @pytest.mark.parametrize("telemetry", [{"enabled": False, "broadcast": True}, {"broadcast": False}])
-def test_telemetry_that_nobody_gets_is_not_told(board, telemetry):
+def test_telemetry_without_a_receiver_is_not_shown(board, telemetry):
     board.configure(telemetry={"port": free_port(), **telemetry})
     board.start()
     assert board.port and "telemetry  UDP" not in board.text
 
 
-def test_a_port_that_another_program_has_is_told_and_not_offered(board):
+def test_a_port_of_another_program_is_reported_and_not_offered(board):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         board.configure(control={"port": port})

@@ -48,7 +48,7 @@ bind-address = "127.0.0.1:{rpc}"
 
 
 class Database:
-    """A server of the test's own, in a folder of the test's own."""
+    """A server for this test only, in a folder of its own."""
 
     def __init__(self, folder):
         self.http, self.udp = free_port(), free_port()
@@ -131,7 +131,7 @@ def send(database, line):
 
 
 def wait_for(find, is_right):
-    """What `find()` gives, as soon as it is right; while something is being written, a part of it can be read."""
+    """The result of `find()` as soon as it is right; while data is written, only a part of it can be read."""
     end = time.monotonic() + PATIENCE_S
     while True:
         found = find()
@@ -194,7 +194,7 @@ TEXTS = (
 
 
 def test_what_the_check_of_the_configuration_lets_pass_is_stored(database):
-    """And what it refuses for the database's sake would have been lost."""
+    """InfluxDB would indeed lose the values that the configuration refuses."""
     lines = {}
     for text in TEXTS:
         lines[f"measurement {text!r}"] = "telemetry.measurement", text, (text, {"a": "b"})

@@ -10,7 +10,7 @@ from firmware.control.methods import Methods
 
 
 class Session:
-    """Stands in for a client; access is the control server's matter."""
+    """Replaces a client; the control server checks access."""
 
     def check_access(self, writes):
         pass
@@ -142,7 +142,7 @@ def test_invalid_params(methods, params):
         ("broken", [1], "at most 0 parameters: it takes none"),
     ],
 )
-def test_wrong_params_are_told_what_there_is(methods, method, params, message):
+def test_the_answer_to_wrong_params_names_the_right_ones(methods, method, params, message):
     assert ask(methods, request(method, params))["error"]["message"] == message
 
 

@@ -1,4 +1,4 @@
-"""JSON to the letter: firmware/jsontext.py, here and in the image."""
+"""Strict JSON: firmware/jsontext.py, here and in the image."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The firmware's modules among each other: what can be off is a folder of its own, and no imports go in a circle."""
+"""The firmware's modules: each part that can be off has a folder of its own, and no imports form a circle."""
 
 import ast
 import subprocess
@@ -104,7 +104,7 @@ ALWAYS = set(
     ],
 )
 def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
-    """In an image: what stays loaded beside that which every board needs."""
+    """In an image: the modules that stay loaded besides those that every board needs."""
     script = tmp_path / "script.py"
     script.write_text(STARTED.format(configure=configure, safe=safe, then=then))
     done = subprocess.run(

@@ -216,7 +216,7 @@ class TestUpdate:
 
 
 class TestTrial:
-    """On a clock of the test's own."""
+    """On a clock that the test sets."""
 
     @pytest.fixture
     def bench(self, tmp_path):

@@ -1,4 +1,4 @@
-"""What is kept of the log, and what the console shows of it: firmware/log.py."""
+"""What the log keeps, and what the console shows: firmware/log.py."""
 
 from fakes import FakeClock
 
@@ -44,7 +44,7 @@ def test_what_strangers_cause_pushes_out_only_its_like():
     assert texts[-1] == "soil: error 499" and "host499: no answer" in texts
 
 
-def test_the_console_shows_when_who_and_how_bad(capsys):
+def test_the_console_shows_time_source_and_level(capsys):
     clock = FakeClock()
     log = Log(clock)
     clock.now += 12_000
@@ -57,7 +57,7 @@ def test_the_console_shows_when_who_and_how_bad(capsys):
     assert [entry["level"] for entry in log.tail()] == ["info", "warning", "error"]
 
 
-def test_an_error_is_told_with_its_kind_and_traceback(capsys):
+def test_an_error_is_reported_with_its_kind_and_traceback(capsys):
     log = Log(FakeClock())
     try:
         raise KeyError("key")

@@ -56,12 +56,12 @@ def test_a_time_before_the_image_s_own_date_is_none(monkeypatch):
     now = 1_790_000_000
     answer = server_answer(now + 2208988800)
     for date, found in (("2026-09-21", now), ("2026-09-22", None), ("", now)):
-        monkeypatch.setitem(parse.__globals__, "IMAGE_DATE", date)  # of this module: `borrow` may have loaded another
+        monkeypatch.setitem(parse.__globals__, "IMAGE_DATE", date)  # the module may have been imported again
         assert parse(answer, MARK) == found
 
 
 def test_the_image_s_date_is_the_interpreter_s():
-    """On MicroPython; CPython does not tell one that means anything here."""
+    """On MicroPython; CPython has no such date."""
     program = "from firmware.network.sntp import IMAGE_DATE; print(IMAGE_DATE)"
     done = subprocess.run([IMAGE, "-c", program], capture_output=True, text=True, timeout=60)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d\n", done.stdout), done.stdout + done.stderr
@@ -93,7 +93,7 @@ class Server(Bench):
         self.service.start(self)
 
     def asked(self, seconds):
-        """[(uptime, request, who asks)] while that time passes."""
+        """[(uptime, request, sender)] while that time passes."""
         found = []
         for _ in range(seconds):
             self.advance(1, 1000)
@@ -174,7 +174,7 @@ def test_a_name_that_is_never_known_is_not_waited_for_twice_a_second(server):
 
 
 @pytest.mark.parametrize("why", ["none is configured", "the clock is right"])
-def test_where_no_time_is_wanted_nobody_is_asked(server, why):
+def test_without_a_time_server_no_question_is_sent(server, why):
     if why == "none is configured":
         server.config.set("network.ntp", "")
     else:
@@ -187,7 +187,7 @@ LOOKUP_S = 7  # what lwIP waits for a name server that is silent
 
 
 def test_a_silent_name_server_does_not_hold_up_the_board_again_and_again(tmp_path, monkeypatch):
-    """Where only the system looks names up, each stops everything for seconds: there has to be time between them."""
+    """If only the system looks names up, each lookup stops everything for seconds: they need time in between."""
     bench = Bench(tmp_path)
     lookups = []
     getaddrinfo = socket.getaddrinfo

@@ -1,4 +1,4 @@
-"""A day of board time does not use up the heap."""
+"""A day of the board's time does not use up the heap."""
 
 import json
 import subprocess

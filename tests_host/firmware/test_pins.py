@@ -1,4 +1,4 @@
-"""The pins' methods on a chip of the test's own: firmware/control/pins.py. Those of the image: test_control.py."""
+"""The pins' methods on a simulated chip: firmware/control/pins.py. test_control.py tests those of the image."""
 
 import re
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ RESERVED = 23
 
 
 class Chip:
-    """Notes what is done to its pins and pulses. As on an RP2, an ADC takes its pin from what drove it."""
+    """Records the changes of its pins and pulses. As on an RP2, an ADC switches its pin's output off."""
 
     NAMES = {f"GP{number}": number for number in range(30)} | {f"GPIO{number}": number for number in range(30)}
     NAMES |= {"LED": "led", "WL_GPIO0": "led", "WL_GPIO1": "supply"}
@@ -142,7 +142,7 @@ def test_an_analogue_input_is_made_once_and_read_until_it_is_something_else(call
 
 
 @pytest.mark.parametrize("pin", [30, -1, "GP30", "nothing", "board"])
-def test_an_invalid_pin_is_told_which_there_are(call, pin):
+def test_the_answer_to_an_invalid_pin_names_the_valid_ones(call, pin):
     with pytest.raises(Exception, match=re.escape("invalid pin: one of 0, 1, 2,")) as caught:
         call("gpio.read", pin)
     assert str(caught.value).endswith(" 28, 29, WL_GPIO1") and " 23," not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Sensors: the hub and the parts' drivers, on buses of the test's own: firmware/sensors/."""
+"""Sensors: the hub and the parts' drivers, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace
@@ -133,7 +133,7 @@ class TestHub:
         assert bench.texts() == ["loose: OSError: error 0"]
         assert hub.list()[0]["error"] == "OSError: error 19"
 
-    def test_an_unknown_name_is_told_which_there_are(self, hub):
+    def test_the_answer_to_an_unknown_name_names_the_known_ones(self, hub):
         hub.add(Constant("a"))
         hub.add(Constant("b"))
         with pytest.raises(KeyError, match="c; there are a, b"):
@@ -214,7 +214,7 @@ class TestHub:
         bench.advance(7.5)
         assert (hub.list()[0]["age_s"], hub.list()[0]["reading"]) == (7, {"value": 1})
 
-    def test_names_are_told_apart(self, hub):
+    def test_similar_names_are_distinguished(self, hub):
         assert [hub.add(Constant("adc")) for _ in range(3)] == ["adc", "adc2", "adc3"]
 
 
@@ -604,7 +604,7 @@ class TestBme280:
 class TestAdc:
     @pytest.mark.parametrize("attenuation", [None, 3])
     def test_it_measures_the_whole_range(self, bench, attenuation):
-        """An ESP32 measures up to 0.95 V where nothing else is said."""
+        """An ESP32 measures only up to 0.95 V by default."""
         given = []
 
         class ADC:
@@ -623,7 +623,7 @@ class TestAdc:
 
 
 class TestOnBoard:
-    """What needs nothing wired up."""
+    """Sensors that need no wiring."""
 
     def read(self, bench, monkeypatch, esp32=None, **machine):
         """{name: reading}"""

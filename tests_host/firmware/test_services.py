@@ -1,4 +1,4 @@
-"""Services on a clock of the test's own: firmware/services.py. Those in files are in test_user_files.py."""
+"""Services on a clock that the test sets: firmware/services.py. test_user_files.py tests those in files."""
 
 from types import SimpleNamespace
 
@@ -48,7 +48,7 @@ def test_ticks_come_in_their_rhythm_until_the_end(bench, run):
     assert len(service.ticks) == 4 and not bench.waiting
 
 
-def test_a_tick_that_takes_long_is_told_with_its_time(bench, run):
+def test_a_tick_that_takes_long_is_reported_with_its_time(bench, run):
     class Slow(Ticking):
         takes_ms = 150
 
@@ -79,7 +79,7 @@ def test_ten_failures_in_a_row_end_the_ticks(bench, run, bad, ticks):
     assert services.describe() == {"ticking": "tick: ValueError: tock"}
 
 
-def test_who_could_not_start_is_told_nothing_but_the_end(bench, run):
+def test_a_service_that_could_not_start_is_only_stopped(bench, run):
     told = []
 
     def start(app):

@@ -1,4 +1,4 @@
-"""What the UNIX board gives: boards/UNIX/modules."""
+"""The UNIX board's modules: boards/UNIX/modules."""
 
 import board_support
 import machine

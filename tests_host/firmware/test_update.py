@@ -166,7 +166,7 @@ class TestStagedFiles:
         assert len(read_all(tmp_path)) == 4
 
     def test_a_file_that_cannot_be_placed_keeps_no_other_waiting(self, tmp_path):
-        """A folder came into its place between the decision and the boot."""
+        """Between the decision and the boot, somebody made a folder with its name."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
         (tmp_path / "services" / "new.py" / "x").mkdir(parents=True)
@@ -204,7 +204,7 @@ def stage(folder, files=NEW):
 
 
 class TestPowerCuts:
-    """Wherever an update is cut off, the next boot finds the old files or the new ones, never some of each."""
+    """Wherever an update is interrupted, the next boot finds the old files or the new ones, never a mixture."""
 
     def test_at_every_file_operation_of_the_image(self, tmp_path):
         """The process is killed, before the operation or after it."""
@@ -228,7 +228,7 @@ class TestPowerCuts:
         return old_or_new(read_all(folder), (number, where))
 
     def test_at_every_operation_of_the_flash(self):
-        """On littlefs, which boards have: in the middle of each; and again in each of the boot that follows."""
+        """On littlefs, as on boards: in the middle of each operation, and again in each of the following boot."""
         first = Flash()
         for name, text in BEFORE.items():
             if "/" in name:
@@ -270,11 +270,11 @@ def old_or_new(state, where):
 
 
 class PowerCut(BaseException):
-    """Not an error that a program could handle."""
+    """A power failure: not an error that a program could handle."""
 
 
 class Flash(littlefs.UserContext):
-    """A littlefs as MicroPython has it, that serves as `os` and `open`. Its power can fail in an operation's middle."""
+    """A littlefs like MicroPython's that replaces `os` and `open`. Its power can fail in the middle of an operation."""
 
     BLOCKS = 32
 
@@ -293,11 +293,11 @@ class Flash(littlefs.UserContext):
         self._fs.mount()
 
     def copy(self, cut_at=None):
-        """What a board finds that is switched on with this content."""
+        """A board that is switched on with this content."""
         return Flash(self.buffer, cut_at)
 
     def run(self, function):
-        """Run `function` on it; False where the power failed."""
+        """Run `function` on it; False if the power failed."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(staged_files, "os", self)
             patch.setattr(staged_files, "open", self.open, raising=False)
@@ -343,7 +343,7 @@ class Flash(littlefs.UserContext):
         return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
 
     def sync(self, cfg=None):
-        """There is nothing left to write. This one is the firmware's `os.sync`, too."""
+        """Everything is written already. It replaces the firmware's `os.sync`, too."""
         return 0
 
     # --- what the firmware asks of the filesystem
@@ -406,7 +406,7 @@ class File:
 
 
 class Partition:
-    """esp32.Partition of a chip with two places for the image: what ESP-IDF promises of them."""
+    """esp32.Partition of a chip with two partitions for the image, with the behaviour that ESP-IDF promises."""
 
     RUNNING = 1
 
@@ -456,7 +456,7 @@ class Chip:
 
 
 class Session:
-    """A client that has logged in, as far as an update looks at it."""
+    """A logged-in client, with the parts that an update uses."""
 
     address = "192.0.2.7"
     unlimited = False
@@ -491,7 +491,7 @@ class Caller(Bench):
         self.restarts.append("reboot")
 
     def call(self, name, session=None, **params):
-        """The result of a method, which may be an error."""
+        """Call a method; returns its result or raises its error."""
         function, usage = self.methods._methods["update." + name][:2]
         values, named = _bind(usage.split(), params)
         return function(session or self.session, *values, **named)
@@ -524,7 +524,7 @@ def caller(tmp_path, chip):
 
 
 def app_image(size=10000):
-    """As far as the firmware looks into it: the mark of an application."""
+    """The part of an application that the firmware checks: its mark."""
     return bytes([0xE9]) + bytes(31) + b"\x32\x54\xcd\xab" + bytes(range(256)) * (size // 256)
 
 

@@ -175,7 +175,7 @@ def test_a_file_replaces_a_service_of_the_firmware(board):
         assert client.result("telemetry.get")["settings"]["interval_s"] == 0.1
 
 
-def test_services_are_told_that_it_ends(board):
+def test_services_are_stopped_at_the_end(board):
     board.write("services/mine.py", service())
     board.start()
     board.port
@@ -209,8 +209,8 @@ def test_main_py_may_start_the_firmware(board):
 
 
 @pytest.mark.parametrize("source, shown", [("1 / 0", "ZeroDivisionError"), ("(", "SyntaxError")])
-def test_main_py_that_fails_is_told_and_the_firmware_runs(board, source, shown):
-    """Else who sent it over the network could not send a better one."""
+def test_main_py_that_fails_is_reported_and_the_firmware_runs(board, source, shown):
+    """Otherwise a better file could not be sent over the network."""
     board.write("main.py", source)
     board.start()
     with board.client() as client:

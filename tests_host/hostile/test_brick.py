@@ -1,7 +1,7 @@
-"""Updates that somebody with the token sends by mistake, in any order and shape: none keeps a board from starting.
+"""Wrong updates from somebody with the token, in any order and shape: none keeps a board from starting.
 
 What was decided is in its place after the next boot, the settings can be read, and the token is still there. And
-settings with a password in a wrong place: no fault tells it. `pytest -s` shows what was tried.
+settings with a password in a wrong place: no fault shows it. `pytest -s` shows what was tried.
 """
 
 import json
@@ -84,7 +84,7 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
         try:
             send(caller, files, delete)
             outcomes["taken"] += 1
-        except Exception as error:  # of any kind: the client is told what it says
+        except Exception as error:  # of any kind; the client gets its text
             caller.service.stop()
             outcomes["refused"] += 1
             assert str(error)

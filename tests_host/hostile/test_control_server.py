@@ -1,9 +1,9 @@
-"""What anybody can do to a board's control server: take its places, guess its token, replay what was recorded, write
-into a connection of the owner, send what is almost JSON.
+"""Attacks on a board's control server: take its places, guess its token, replay a recording, write into a connection of
+the owner, send almost valid JSON.
 
 The board is the image of this computer; an attacker with many addresses has those of the loopback. Each attack is
-bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, with a
-clock of the test's own.
+bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, on a
+clock that the test sets.
 """
 
 import base64
@@ -44,7 +44,7 @@ class Attacker:
         self.sockets.append(client)
         return client
 
-    def let_go(self):
+    def close(self):
         for client in self.sockets:
             client.close()
         self.sockets = []
@@ -53,7 +53,7 @@ class Attacker:
         return self
 
     def __exit__(self, *_):
-        self.let_go()
+        self.close()
 
 
 def is_served(port, context=None):
@@ -87,7 +87,7 @@ def test_one_address_that_renews_silent_connections_keeps_nobody_out(board):
     print(f"{attacker.tries} silent connections from one address; the owner came in 20 times")
 
 
-def test_nor_with_tls_where_no_handshake_is_ever_finished(tool, board, tmp_path):
+def test_unfinished_tls_handshakes_keep_nobody_out(tool, board, tmp_path):
     tool("certificate", "kitchen", "127.0.0.1", "--folder", tmp_path).wait()
     board.write("certificate.pem", (tmp_path / "kitchen.crt").read_text())
     board.write("key.pem", (tmp_path / "kitchen.key").read_text())
@@ -104,7 +104,7 @@ def test_nor_with_tls_where_no_handshake_is_ever_finished(tool, board, tmp_path)
     print(f"{attacker.tries} unfinished handshakes from 1 and from 6 addresses; the owner came in 20 times")
 
 
-def test_four_addresses_that_come_anew_keep_nobody_out_for_long(board):
+def test_four_addresses_that_reconnect_keep_nobody_out_for_long(board):
     """Each closes and connects again at once, before its time is over."""
     board.start()
     start = time.monotonic()
@@ -126,7 +126,7 @@ def test_four_addresses_that_come_anew_keep_nobody_out_for_long(board):
             assert serve(board.port, 3) <= 3
 
 
-def test_who_takes_no_answers_keeps_nobody_out(board):
+def test_clients_that_read_no_answers_keep_nobody_out(board):
     """Sessions that have to leave, and cannot, since what they asked for is still to be sent."""
     board.start()
     with Attacker(board.port, 2) as attacker:
@@ -235,7 +235,7 @@ def test_a_recorded_signature_is_worthless_on_this_board_and_on_another_with_the
     print("a recorded signature: tried again on its connection, on its board, and on another with the same token")
 
 
-def test_who_writes_into_the_owners_connection_cannot_choose_what_the_board_runs(board):
+def test_an_attacker_in_the_owners_connection_cannot_choose_what_the_board_runs(board):
     """He knows no token, and sees all that is sent."""
     board.start()
     with board.client() as hijacked:
@@ -318,7 +318,7 @@ BROKEN = [
 ]
 
 
-def test_what_is_almost_json_is_executed_by_nobody_and_answered(board):
+def test_almost_json_gets_an_error_and_is_not_executed(board):
     board.start()
     with board.client() as client:
         for line in BROKEN:

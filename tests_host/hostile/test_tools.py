@@ -1,6 +1,6 @@
 """Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
-Nothing of it ends a tool, makes it grow, or reaches the terminal as a command. Each attack is bounded and on the
+It must not end a tool, make it grow, or reach the terminal as a command. Each attack is bounded and on the
 loopback; `pytest -s` shows what was tried.
 """
 
@@ -337,7 +337,7 @@ def test_the_token_signs_nothing_but_a_challenge(impostor, challenge):
 
 
 @pytest.mark.parametrize("method", ["ping", "sensor.read"])
-def test_who_wants_a_login_for_what_is_open_to_all_gets_none(tool, impostor, method):
+def test_a_board_that_wants_a_login_for_an_open_method_gets_none(tool, impostor, method):
     fake = impostor(lambda request: refusal(request, -32001, "this method needs auth.challenge and auth.login first"))
     check_ended_well(*tool("call", fake.host, method, BOARD_TOKEN=TOKEN).wait())
     assert [request["method"] for request in fake.requests] == [method]

@@ -149,7 +149,7 @@ class Run:
         self.failures.append('%s: %s: %s %s' % (self.name, kind, type(error).__name__, error))
 
     def report(self):
-        """What was exercised and how often."""
+        """The stories that ran, and how often."""
         counts, last = self.stories.counts, self.states[-1]
         lines = ['', '%s: %d s' % (self.name, self.seconds)]
         lines.append('  %12s connections, %s faults' % (

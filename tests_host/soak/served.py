@@ -38,7 +38,7 @@ def pattern(size, start=0):
 
 
 def wrap_soon():
-    """Have the counter that every timeout is made of wrap WRAPS_IN_MS from now."""
+    """Let the counter behind all timeouts wrap WRAPS_IN_MS from now."""
     real = library._ticks_ms
     ahead = WRAP - WRAPS_IN_MS - real()
     library._ticks_ms = lambda: (real() + ahead) & (WRAP - 1)
@@ -160,17 +160,17 @@ class Served:
             client.AsyncSendData(chunk, self.on_sent, (size, start + len(chunk)))
 
     def do_foreign(self, client, rest):
-        """Have threads that are not the pool's send numbered lines, so many each."""
+        """Let threads outside the pool send that many numbered lines each."""
         for thread in range(FOREIGN_THREADS):
             self.jobs.Put((self.send_numbered, client, thread, int(rest)))
         client.AsyncRecvLine(self.on_line)
 
     def do_foreign_close(self, client, rest):
-        """Have another thread send the last words and close."""
+        """Let another thread send the last words and close."""
         self.jobs.Put((self.say_goodbye, client))
 
     def do_foreign_receive(self, client, rest):
-        """Have another thread start the next receive."""
+        """Let another thread start the next receive."""
         self.jobs.Put((self.receive, client))
 
     def do_raise(self, client, rest):

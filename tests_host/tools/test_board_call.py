@@ -1,4 +1,4 @@
-"""`call`: one method of a real board, with and without the token, and everything that can be in the way."""
+"""`call`: one method of a real board, with and without the token, and all that can go wrong."""
 
 import json
 import socket
@@ -111,7 +111,7 @@ def test_a_wrong_token_opens_nothing(tool, host):
         (["gpio.read", "pin=300"], "invalid pin: one of 0, 1, 2, 3"),
     ],
 )
-def test_what_the_board_refuses_is_told_in_its_words(tool, host, words, said):
+def test_what_the_board_refuses_is_reported_in_its_words(tool, host, words, said):
     code, output, errors = tool("call", host, *words).wait()
     assert (code, output) == (1, "")
     assert said in errors and errors.count("\n") == 1
@@ -229,7 +229,7 @@ def test_it_connects_and_logs_in_again_after_the_board_has_closed(board):
             client.call("nope")
 
 
-def test_notifications_are_told_between_the_answers(board):
+def test_notifications_are_reported_between_the_answers(board):
     board.start()
     told = []
     with ControlClient(f"127.0.0.1:{board.port}") as client:

@@ -1,4 +1,4 @@
-"""`certificate` and `--pin`: a board made secure, and everything that can be in the way."""
+"""`certificate` and `--pin`: a board made secure, and all that can go wrong."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_a_pin_for_a_board_without_a_certificate(tool, board, tmp_path):
     assert (code, output) == (3, "") and "--cert" in errors
 
 
-def test_one_client_too_many_is_told_so(board, certificate):
+def test_one_client_too_many_is_reported_so(board, certificate):
     board.configure(control={"clients": 1})
     port = secure_port(board)
     context = ssl.create_default_context(cafile=str(certificate))
@@ -146,7 +146,7 @@ def written_by_openssl(key):
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA"])
-def test_a_key_of_another_certificate_is_told_at_the_start(board, kind):
+def test_a_key_of_another_certificate_is_reported_at_the_start(board, kind):
     (certificate, key), (_, other) = pem(kind), pem(kind)
     board.write("certificate.pem", certificate)
     board.write("key.pem", other)

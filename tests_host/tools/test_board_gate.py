@@ -1,4 +1,4 @@
-"""The gate for what comes from outside: shape, size, characters."""
+"""The checks of data from outside: shape, size, characters."""
 
 import pytest
 

@@ -43,7 +43,7 @@ def test_a_board_is_called_by_the_name_that_discover_shows(tool, board, broadcas
         assert "kitchen is 127.0.0.1, as its broadcast says" in errors.lower()
 
 
-def test_who_was_found_by_a_broadcast_does_not_get_a_login_with_the_token_of_the_environment(tool, board, broadcasts):
+def test_a_board_found_by_broadcast_gets_no_login_with_the_token_of_the_environment(tool, board, broadcasts):
     board.start()
     words = ["call", f"kitchen:{board.port}", "gpio.write", "pin=2", "value=1"]
     code, _, errors = tool(*words, BOARD_UDP_PORT=str(broadcasts), BOARD_TOKEN=TOKEN).wait()
@@ -61,7 +61,7 @@ def test_a_board_is_called_at_the_port_that_it_announces(tool, board):
     assert (code, output) == (0, '"pong"\n'), errors
 
 
-def test_a_name_that_nobody_has():
+def test_a_name_without_a_machine():
     with pytest.raises(Unreachable, match="no host named 'no-such-board', and no board of that name was heard"):
         find("no-such-board", 0, seconds=0.2)
 

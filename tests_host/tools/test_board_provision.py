@@ -43,7 +43,7 @@ def test_a_bad_file_is_named_with_its_fault(tool, tmp_path, text, said):
     assert "zebra" not in errors
 
 
-def test_all_faults_are_told_at_once(tool, tmp_path):
+def test_all_faults_are_reported_at_once(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{"telemetri": {}, "boot": {"button": "x"}}')
     _, _, errors = tool("provision", "--check", path).wait()

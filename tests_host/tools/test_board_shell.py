@@ -128,7 +128,7 @@ def test_lines_from_a_pipe(tool, host):
     assert output.splitlines() == ["pong", "true", "1", "changed; config.save keeps it, reboot applies it"]
 
 
-def test_a_failing_line_from_a_pipe_is_told_by_the_exit_code(tool, host):
+def test_a_failing_line_from_a_pipe_is_reported_by_the_exit_code(tool, host):
     code, output, errors = tool("shell", host, stdin="nope\nping\n").wait()
     assert (code, output) == (1, "pong\n")
     assert "no method 'nope'" in errors

@@ -50,7 +50,7 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
         ("class Service:\n def __init__(self): 1 / 0\n", "boom: ZeroDivisionError: divide by zero"),
     ],
 )
-def test_a_file_that_does_not_work_is_told_by_its_error_and_the_exit_code(tool, host, tmp_path, source, said):
+def test_a_file_that_does_not_work_is_reported_by_its_error_and_the_exit_code(tool, host, tmp_path, source, said):
     (tmp_path / "mine.py").write_text(source)
     for _ in range(2 if source is SYNTAX_ERROR else 1):  # the same error is reported again
         code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'mine.py'}", "--token", TOKEN).wait()
@@ -74,7 +74,7 @@ def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, hos
     assert not (board.folder / "trial.json").exists()
 
 
-def test_settings_with_which_a_board_does_not_come_back_are_told(tmp_path, monkeypatch):
+def test_settings_with_which_a_board_does_not_come_back_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(update, "RESTART_S", 0.1)
     monkeypatch.setattr(update, "POLL_S", 0.01)
     (tmp_path / "config.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_settings_with_which_a_board_does_not_come_back_are_told(tmp_path, monke
         update.update(Esp32("kept", *[None] * 1000), [f"config.json={tmp_path / 'config.json'}"], say=print)
 
 
-def test_settings_that_a_board_does_not_take_are_told(tool, board, host, tmp_path):
+def test_settings_that_a_board_does_not_take_are_reported(tool, board, host, tmp_path):
     settings = (board.folder / "config.json").read_text()
     (tmp_path / "config.json").write_text(settings.replace('"steady_s": 2', '"steady_s": "two"'))
     code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
@@ -101,8 +101,8 @@ def test_files_are_deleted(tool, board, host, tmp_path):
     assert code == 1 and "services/boom.py: there is no such file on the board" in errors, errors
 
 
-def test_a_place_that_is_taken_is_told_before_anything_changes(tool, board, host, tmp_path):
-    """Such an update once ended in a boot that failed for ever."""
+def test_a_place_that_is_taken_is_reported_before_anything_changes(tool, board, host, tmp_path):
+    """Such an update once made every boot fail."""
     board.write("services/old.py", "class Service: pass\n")
     (tmp_path / "door.py").write_text("")
     words = [f"{name}={tmp_path / 'door.py'}" for name in ("first.py", "services")]
@@ -124,7 +124,7 @@ def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
 
 
 class Esp32:
-    """A board with room for two images, as ControlClient shows it. `then` is its status after each look, or none."""
+    """A board with room for two images, as ControlClient shows it. `then`: its status at each question, or None."""
 
     def __init__(self, *then):
         self.then = [{"kinds": ["image", "files"], "last": last, "running": "ota_1"} if last else None for last in then]
@@ -176,7 +176,7 @@ def test_an_image_is_sent_and_its_trial_watched(image):
     assert said[-3::2] == ["on trial in ota_1", "the board: updated"]
 
 
-def test_an_image_that_does_not_last_is_told(image):
+def test_an_image_that_does_not_last_is_reported(image):
     with pytest.raises(ToolError, match="did not last: the board is back in ota_1"):
         update.update(Esp32("kept", None, "on trial", "went back"), [str(image)], say=print)
 

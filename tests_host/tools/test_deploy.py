@@ -1,4 +1,4 @@
-"""make deploy to a board at a pseudo-terminal: what it says of the heap. With a chip it is in tests_device."""
+"""make deploy to a board at a pseudo-terminal: what it reports about the heap. tests_device tests it with a chip."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What `make flash` looks at before it writes: drive, image, ports. With a board it is in tests_device."""
+"""What `make flash` checks before it writes: drive, image, ports. tests_device tests it with a board."""
 
 import struct
 import sys

@@ -1,4 +1,4 @@
-"""`make run`: whose its files are, and a second one beside it."""
+"""`make run`: the owner of its files, and a second board beside it."""
 
 import json
 import os

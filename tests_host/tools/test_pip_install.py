@@ -1,4 +1,4 @@
-"""`pip install .`: the library and the command `board`, for those without the repository."""
+"""`pip install .`: the library and the command `board`, without the repository."""
 
 import subprocess
 import sys
@@ -9,12 +9,10 @@ import pytest
 from image import ROOT
 from tool import environment
 
-pytestmark = pytest.mark.xdist_group("pip install")  # its tests share the environment
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A virtual environment, in which what we need is at hand and our own package is installed."""
+    """A virtual environment with the packages that we need, and our own."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder)
     python = folder / "bin" / "python"
@@ -27,7 +25,7 @@ def installed(tmp_path_factory):
 
 
 def run(folder, *words):
-    """One command, far from the repository."""
+    """Run one command outside the repository."""
     kept = environment(HOME=str(folder))
     for name in ("PYTHONPATH", "VIRTUAL_ENV"):
         kept.pop(name, None)

@@ -22,13 +22,13 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def environment(**extra):
-    """This one without a token; LINES and COLUMNS would be taken for a terminal's."""
+    """The environment without a token, and without LINES and COLUMNS, which would replace the terminal's size."""
     kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
     return {**kept, **extra}
 
 
 def watch_memory(process):
-    """A function: the most bytes of memory that the process has had, as far as was seen."""
+    """A function that returns the most bytes of memory that the process was seen to use."""
     most = [0]
 
     def watch():

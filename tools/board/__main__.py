@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_LIGHT = ("rich", "prompt_toolkit")  # what make tools installs
+_LIGHT = ("rich", "prompt_toolkit")  # the packages that make tools installs
 sys.path[:0] = [str(ROOT), str(ROOT / "lib")]
 
 

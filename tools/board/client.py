@@ -143,7 +143,7 @@ class ControlClient:
         self._call("auth.login", {"response": self._answer_to_challenge("login")})
 
     def prove(self, purpose, asked):
-        """The proof that who knows the token asks the board for just this, now. Raises UsageError without a token."""
+        """The proof that the token's owner asks for exactly this, now. Raises UsageError without a token."""
         if not self._token:
             raise UsageError(f"this needs the board's token; {self._token_hint}")
         self.log_in()

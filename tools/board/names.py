@@ -20,9 +20,9 @@ def _is_known(host):
 
 
 def find(text, udp_port, seconds=_LISTEN_S):
-    """("host:port", whether only a broadcast says so) of what the user calls the board. Raises Unreachable.
+    """("host:port", True if only a broadcast says so) for the user's name of the board. Raises Unreachable.
 
-    Anybody can send a broadcast in a board's name. So what is secret is not given to who was found by one.
+    Anybody can send a broadcast in a board's name, so a board found by one gets no secret.
     """
     host, port = parse_host(text)
     name = host[: -len(".local")] if host.lower().endswith(".local") else host
@@ -33,7 +33,7 @@ def find(text, udp_port, seconds=_LISTEN_S):
         for record in listener.records(seconds):
             if record and record.device.lower() == name.lower():
                 found = record.address, record.port if record.port and text == host else port
-                if record.port or _answers(*found):  # else it will announce another port
+                if record.port or _answers(*found):  # otherwise it will announce another port
                     break
     if not found:
         raise Unreachable(

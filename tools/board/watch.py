@@ -138,7 +138,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
             _say(f"listening on UDP port {listener.port}")
             writer = {"csv": Csv, "json": Json}.get(form, Plain)(columns)
             for record, board in _first(count, records):
-                if record and (record.readings or not record.port):  # else it has only announced itself
+                if record and (record.readings or not record.port):  # otherwise it has only announced itself
                     print(writer.line(record, board), flush=True)
             _tell_refused(listener, fleet)
         if not len(fleet):

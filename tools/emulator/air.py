@@ -62,7 +62,7 @@ class Air:
         self._conditions = {"loss": 0.0, "delay": 0.0}
 
     def add(self, ssid, key="", security=None, channel=6, rssi=-50, hidden=False):
-        """Switch on an access point; a hidden one does not tell its name to who does not ask for it."""
+        """Switch on an access point; a hidden one tells its name only to stations that ask for it."""
         bssid = f"02:00:00:00:10:{len(self.access_points) + 1:02x}"
         access_point = AccessPoint(self, bssid, ssid, key, security, channel, rssi, hidden)
         self.access_points.append(access_point)

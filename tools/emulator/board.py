@@ -43,7 +43,7 @@ class Board:
     """One board. `number` distinguishes boards: the addresses are 10.64.<number>.1 (ours) and .2 (the board's)."""
 
     KIND = "PICO_PPP"
-    CABLE = "uart0"  # what leads to its network
+    CABLE = "uart0"  # the cable to its network
     settings = {}  # that it needs for its network (docs/configuration.md)
     on_death = None  # f(text), called at once when the board's process has died, in a thread of its own
 

@@ -29,7 +29,7 @@ class Modem:
         self.online = False
 
     def receive(self, data, now):
-        """What of `data` is for the network; the rest is answered."""
+        """Return the part of `data` for the network; the rest is answered."""
         silence, self._heard = now - self._heard, now
         self._escape = False
         if not self.online:

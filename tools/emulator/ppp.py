@@ -186,7 +186,7 @@ class Lcp(ControlProtocol):
 class Ipcp(ControlProtocol):
     """The addresses: the peer gets its address, and a name server if there is one.
 
-    Without a name server none may be offered: a board would block while it waits for the answer.
+    If there is no name server, none may be offered: a board would block while it waits for the answer.
     """
 
     ADDRESS, NAME_SERVER = 3, 129

@@ -119,7 +119,7 @@ for folder in {folders}:
 
 
 class Target:
-    """What the board is."""
+    """Facts about the board."""
 
     def __init__(self, board):
         self.version, mpy, self.free, self.has_our_image = _evaluate(board.run(FACTS))

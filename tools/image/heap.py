@@ -57,7 +57,7 @@ def growths(used, chip="esp32c3"):
 
 
 def estimate(config, room, table=None):
-    """What a configuration, as in config.json, takes of the heap."""
+    """The heap that a configuration, as in config.json, takes."""
     table = table or weights.read()
     (used,) = _used(table, [config], room)
     return Estimate(used, used + table.heap["serving"] - table.heap["used"])

@@ -1,7 +1,7 @@
-"""Which of the firmware's modules stay loaded with a configuration: the firmware itself decides, on this computer.
+"""Finds the firmware's modules that stay loaded with a configuration, by running the firmware on this computer.
 
-A program, as each configuration needs an interpreter's modules anew: a JSON list of [configuration, facts of the board]
-on its standard input, a list of lists of names on its standard output.
+It is a program of its own, because each configuration needs newly imported modules. Its standard input is a JSON list
+of [configuration, facts of the board], its standard output a list of lists of names.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[2]
 
 
-_answers = {}  # what was asked before
+_answers = {}  # of earlier questions
 
 
 def modules(questions):
@@ -32,7 +32,7 @@ def modules(questions):
 
 
 def _loaded(config, has_ethernet):
-    """As firmware/boot.py and app.py do it, up to where services would start."""
+    """Load modules as firmware/boot.py and app.py do, up to the start of the services."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "firmware"]:
         del sys.modules[name]
     from firmware import boot, borrow

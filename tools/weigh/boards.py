@@ -1,4 +1,4 @@
-"""What runs on which stock board, with how much left: the documentation's tables, computed from docs/weight.md."""
+"""The documentation's tables of what runs on which stock board, computed from docs/weight.md."""
 
 from tools.image.heap import IN_PIECES, Room, estimate, most_of_esp32
 

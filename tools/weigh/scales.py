@@ -191,7 +191,7 @@ class Scales:
         self._board.close()
 
     def _run(self, code):
-        """What `code` prints on a board that has just started."""
+        """The output of `code` on a board that has just started."""
         self._board.reset()
         with Connection(self._board.port) as connection:
             return ast.literal_eval(connection.run(code).strip().splitlines()[-1])

@@ -12,7 +12,7 @@ SIZE = 4096
 
 
 class Client:
-    """What an application holds of a connection."""
+    """An application's part of a connection."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -26,7 +26,7 @@ class Client:
             pass
 
     def AsyncRecvData(self, size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None):
-        """Note who wants the next data."""
+        """Note the handler of the next data."""
         self.handler = onDataRecv
         self.arg = onDataRecvArg
 
