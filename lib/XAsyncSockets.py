@@ -28,7 +28,7 @@ happens to it. Where no loop runs, a thread that calls the pool is its owner for
 A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; the one _deadline belongs to the phase. It
 ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
-moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_larger).
+moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
 The short way: a handler that asks for the same receive with the same timeout again costs a few stores. It is open while
 _again holds that timeout; _NEVER closes it: with TLS, workers, another's pool, or unread data.
 
@@ -78,12 +78,8 @@ _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADD
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
 _BYTES = (memoryview, bytes, bytearray)
 
-# Options of sockets: level and name; the unix port names none of TCP.
-_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))
-_REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
-_BROADCAST = (socket.SOL_SOCKET, socket.SO_BROADCAST)
+_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))     # level and option: the unix port names none of TCP
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
-_NOBODY_THERE = _WOULD_BLOCK + (errno.ECONNABORTED,)
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
 
 _UNKNOWN = (OSError, ValueError, KeyError)    # what the poll sets raise for a socket that they do not have
@@ -541,7 +537,7 @@ class XTimer:
     """
 
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
-    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the one started first is first.
+    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started comes first.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -662,9 +658,9 @@ class XAsyncSocketsPool:
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # MicroPython's dict for 23 names would be full with these and WaitEventsProcessing, and each look-up of a method
-        # would search all of it. With more names it has room: 5 % of a connection.
-        self._room = self._more_room = None
+        # MicroPython's dict for 23 names would be almost full with these and WaitEventsProcessing, and each look-up of
+        # a method would search all of it. With 24 names it has room: 5 % of a connection.
+        self._spare = self._spare_1 = self._spare_2 = None
 
     # --- for applications
 
@@ -817,7 +813,7 @@ class XAsyncSocketsPool:
             return
         try:    # also inside the loop over ipoll(): an event that is read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
-        except Exception:   # no `as`, which makes a large frame: MicroPython takes one of more than 11 words from the heap
+        except Exception:   # no `as`: MicroPython takes a larger frame from the heap
             self._register_failed(s)
             raise
 
@@ -1070,7 +1066,7 @@ class XAsyncSocketsPool:
                                     scratch.take(n)
                                 s._wants = None
                                 handler = s._handler
-                                handler(s, scratch.cut, s._arg)
+                                handler(s, scratch.cut, s._argument)
                                 if n != scratch.size or s._wants != 0 or not count & _AT_ONCE:
                                     break
                                 count += 1      # the buffer was full: more may have come
@@ -1664,7 +1660,7 @@ class XAsyncTCPServer(XAsyncSocket):
         try:
             sock = socket.socket(_resolve(srvAddr)[0], socket.SOCK_STREAM)
             if srvAddr[1]:
-                _switch_on(sock, _REUSE_ADDRESS)
+                _switch_on(sock, (socket.SOL_SOCKET, socket.SO_REUSEADDR))
             address = _bind(sock, srvAddr)
             # Not within the search for a port: lwIP must not bind a bound socket again when this fails.
             sock.listen(min(srvBacklog, 255) if _MICROPYTHON else srvBacklog)
@@ -1700,7 +1696,7 @@ class XAsyncTCPServer(XAsyncSocket):
         if isinstance(ex, MemoryError):
             self._pause()
             raise ex
-        if ex.errno not in _NOBODY_THERE:
+        if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
             self._pause()
 
     def _take_in(self, accepted):
@@ -1816,9 +1812,9 @@ class XAsyncTCPClient(XAsyncSocket):
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
     _memory = None          # of what is unread: the slot's, or that of a larger receive
-    _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
+    _own_memory = None          # memory of a receive that is larger than the buffer, until _keep uses it
     _timer = None           # XTimer of the receives' timeouts
-    _skipping = False       # a line that is too long
+    _in_long_line = False   # which is skipped
     _paused = False         # the buffer is full
     _peer_done = False      # the peer sends no more
 
@@ -1870,10 +1866,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
         self.SrvAddr = srvAddr
-        self._cli_address = cliAddr or _ANY_ADDRESS
+        self._address = cliAddr or _ANY_ADDRESS
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
-        self._wants = self._arg = None
+        self._wants = self._argument = None
         self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
         self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
@@ -1923,7 +1919,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
                 if not timer._runs:  # type: ignore[attr-defined]
                     timer._start(timer._ms)  # type: ignore[attr-defined]
-            self._arg = onDataRecvArg
+            self._argument = onDataRecvArg
             self._wants = _DIRECT
             return True
         onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)
@@ -1938,10 +1934,10 @@ class XAsyncTCPClient(XAsyncSocket):
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:
+                and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
-            self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
+            self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
         if _type(onDataRecv) is _str:
@@ -1964,7 +1960,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._closing:
             return False
         self._handler = asked[0] or _ignore
-        self._arg = asked[1]
+        self._argument = asked[1]
         self._again = _NEVER
         if self._straight and self._held <= 0:
             self._again = asked[2]
@@ -1973,7 +1969,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = wants
         if ms or self._timer is not None:
             self._set_timeout(ms)
-        if self._held > 0 or self._peer_done or self._larger is not None:
+        if self._held > 0 or self._peer_done or self._own_memory is not None:
             self._pool._post(self)
         return True
 
@@ -1985,7 +1981,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._wants = _NO_MORE      # so that nobody else asks for one
         try:
             if _type(wants) is not _str and wants > self._recv_slot.Size:
-                self._larger = memoryview(bytearray(wants))
+                self._own_memory = memoryview(bytearray(wants))
             self._pool._do(self, self._receive, wants, asked, True)
         except (MemoryError, OverflowError) as ex:
             self._wants = None
@@ -2061,10 +2057,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = None
         if self._pool._workers is None:
             handler = self._handler
-            handler(self, data, self._arg)
+            handler(self, data, self._argument)
         else:
             self._pool._workers.give(self, self._handler, (
-                self, data if _type(data) is _str else memoryview(bytearray(data)), self._arg))
+                self, data if _type(data) is _str else memoryview(bytearray(data)), self._argument))
 
     def _deliver(self, view):
         """Call handlers with what is unread, `view`, as long as more is wanted, and keep the rest."""
@@ -2081,7 +2077,7 @@ class XAsyncTCPClient(XAsyncSocket):
             start = n + self._wants if self._wants > 0 else _len(view)
             self._held = start - _len(view)
             self._give(view[n:start])
-        if start < _len(view) or self._memory is not None or self._larger is not None:
+        if start < _len(view) or self._memory is not None or self._own_memory is not None:
             self._keep(view, start)
 
     def _deliver_lines(self, chunk):
@@ -2091,14 +2087,14 @@ class XAsyncTCPClient(XAsyncSocket):
             n = chunk.find(b'\n', start)
             if n < 0:   # it has not ended yet
                 n = _len(chunk) - start
-                if self._skipping or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
+                if self._in_long_line or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
                     self._line_too_long()
                     return _len(chunk)
                 break
             line = chunk[start:n - 1 if n > start and chunk[n - 1] == 13 else n]
             start = n + 1
             self._held = start - _len(chunk)
-            if _len(line) > self._recv_slot.Size or self._skipping:
+            if _len(line) > self._recv_slot.Size or self._in_long_line:
                 self._line_too_long(True)
                 if self._busy:
                     break
@@ -2109,7 +2105,7 @@ class XAsyncTCPClient(XAsyncSocket):
             elif self._pool._workers is None:
                 self._wants = None
                 handler = self._handler
-                handler(self, line, self._arg)
+                handler(self, line, self._argument)
             else:
                 self._give(line)
         return start
@@ -2118,7 +2114,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self.OnLineTooLong is None:
             self._fail(ValueError('a line is longer than the buffer of %d bytes' % self._recv_slot.Size))
             return
-        self._skipping = not ends
+        self._in_long_line = not ends
         if ends:
             self._pool._call(self, self.OnLineTooLong, self)
 
@@ -2129,8 +2125,8 @@ class XAsyncTCPClient(XAsyncSocket):
         held = self._held = len(view) - start
         memory = self._memory
         move = start > 0 or memory is None      # out of the scratch, or to the beginning
-        if self._larger is not None:
-            memory, self._larger = self._larger, None
+        if self._own_memory is not None:
+            memory, self._own_memory = self._own_memory, None
             move = True
         elif not held:
             memory = None
@@ -2186,7 +2182,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._send_waiting()
             XAsyncSocket._fire(self)
             return
-        if self._larger is not None or self._held and self._wants is not None:
+        if self._own_memory is not None or self._held and self._wants is not None:
             self._deliver(self._memory[:self._held] if self._held else b'')
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
@@ -2350,12 +2346,12 @@ class XAsyncTCPClient(XAsyncSocket):
     if _MICROPYTHON:    # no property: see XAsyncSocket
         def __getattr__(self, name):
             if name == 'CliAddr':
-                return _readable(self._cli_address)
+                return _readable(self._address)
             if name == 'SendingBuffer':
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
     else:               # a class with __getattr__ has no fast look-ups there
-        CliAddr = property(lambda self: _readable(self._cli_address), doc='(ip, port) of the client.')
+        CliAddr = property(lambda self: _readable(self._address), doc='(ip, port) of the client.')
         SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
     # --- connecting
@@ -2375,7 +2371,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._phase = _OPEN
         self._set_deadline(None)
         if not _MICROPYTHON:
-            self._cli_address = self._socket.getsockname()
+            self._address = self._socket.getsockname()
         self._outcome = 'OnConnected'
         self._pool._post(self)
         if self._timer is not None and self._timer._ms and self._wants is not None:
@@ -2612,13 +2608,12 @@ class XAsyncTCPClient(XAsyncSocket):
         # Only what the object has is stored: see XAsyncSocket.__init__.
         if self._memory is not None:
             self._memory = None
-        if self._larger is not None:
-            self._larger = None
-        self._arg = None
+        if self._own_memory is not None:
+            self._own_memory = None
+        self._argument = None
         self._handler = _ignore
 
 
-_UTF_8 = 'UTF-8'
 _PLAIN = 'bytes are unread that the peer sent in plain'
 
 
@@ -2660,9 +2655,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         try:
             sock = socket.socket(socket.AF_INET if localAddr is None else _resolve(localAddr)[0], socket.SOCK_DGRAM)
             if broadcast:
-                _switch_on(sock, _BROADCAST)
+                _switch_on(sock, (socket.SOL_SOCKET, socket.SO_BROADCAST))
                 if localAddr is not None and localAddr[1]:
-                    _switch_on(sock, _REUSE_ADDRESS)
+                    _switch_on(sock, (socket.SOL_SOCKET, socket.SO_REUSEADDR))
             address = None if localAddr is None else _bind(sock, localAddr)
             return XAsyncUDPDatagram(asyncSocketsPool, sock, None, address, size)
         except Exception as ex:
