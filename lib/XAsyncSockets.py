@@ -537,7 +537,7 @@ class XTimer:
     """
 
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
-    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started comes first.
+    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started is first.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -2208,13 +2208,13 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataSent is not None:
             self._sent = onDataSent
             self._sent_arg = onDataSentArg
-            if self._next is None:      # _post, without a call
-                pool = self._next = self._pool
-                if pool._due_first is pool:
-                    pool._due_first = self
+            if self._next is None:      # _post, without a call, and without a local, for the frame is full
+                self._next = self._pool
+                if self._pool._due_first is self._pool:
+                    self._pool._due_first = self
                 else:
-                    pool._due_last._next = self
-                pool._due_last = self
+                    self._pool._due_last._next = self
+                self._pool._due_last = self
         return True
 
     def _write_again(self, data, write=None):
