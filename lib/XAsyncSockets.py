@@ -185,7 +185,7 @@ def _error(kind, message, ex):
     """An exception that keeps its cause, `ex` (`raise ... from` prints a warning on MicroPython)."""
     message += ': %s' % (str(ex) or repr(ex))
     number = getattr(ex, 'errno', None)
-    if type(number) is int and 'rrno' not in message:
+    if type(number) is int and 'rrno' not in message:   # CPython's own text begins with it
         message += ' (errno %s)' % number
     error = kind(message)
     error.__cause__ = ex
@@ -1412,9 +1412,10 @@ _FLUSHING = const(3)    # closed by the application, with data still to be sent
 # What the pending receive wants: its _wants. None: there is none.
 _DIRECT = const(0)          # whatever arrives, straight from the scratch
 _SOME = const(-1)           # whatever there is
-_NO_MORE = const(-2)        # nothing ever again
+_NO_MORE = const(-2)        # nothing, ever again or until a receive that is claimed is set up
 # N: that many bytes; a str: a line of that encoding
 
+_PLAIN = 'bytes are unread that the peer sent in plain'
 _names = {}         # by class: see _set_all
 _last_id = 0
 
@@ -1475,9 +1476,6 @@ class XAsyncSocket:
     def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
         if type(self) is XAsyncSocket:
             raise XAsyncSocketException('XAsyncSocket is abstract: use one of its subclasses')
-        for slot in (recvBufSlot, sendBufSlot):
-            _require(slot is None or isinstance(slot, XBufferSlot), XAsyncSocketException, 'a buffer slot',
-                     'an XBufferSlot or None', slot)
         try:
             socket.setblocking(False)
         except Exception as ex:
@@ -1799,14 +1797,14 @@ class XAsyncTCPClient(XAsyncSocket):
     OnClosed = ExpireTimeSec = SocketID = _key = _deadline = _send_slot = None
     _busy = False
     _interest = _IN
-    _straight = True
+    _straight = True        # no workers, TLS or foreign pool: the short way may be open
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
     _made_ms = None            # ticks at which another thread than the loop's made it
     _host_name = None
     _send_size = None
     _tls = None
-    _sent = None            # handler and argument of a send that is complete
+    _sent = None            # handler and argument of a send that is complete, and not told yet
     _sent_arg = None
     _sending = None         # (view, handler, arg): what could not be written, or told of, yet,
     _queue = None           # an XFiFo of what is behind it,
@@ -2067,7 +2065,7 @@ class XAsyncTCPClient(XAsyncSocket):
         start = 0
         while start < _len(view) and self._wants is not None:
             if _type(self._wants) is _str:
-                start += self._deliver_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
+                start += self._deliver_lines(bytes(view[start:] if start else view))   # a memoryview has no find
                 if _type(self._wants) is _str:
                     break
                 continue
@@ -2149,7 +2147,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         self._paused = paused
         if self._phase == _OPEN:
-            self._set_deadline(None)
+            self._set_deadline(None)    # of the peer's end, which _PEER_END told of while paused
         if self._tls is not None:
             self._tls.more = True
             self._pool._post(self)
@@ -2315,7 +2313,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """Go on with connecting, with TLS, or with what waits to be sent."""
         if self._reason is not None:
             return
-        self._interest &= ~_OUT     # a foreign pool has it so
+        self._interest &= ~_OUT     # asked for once: ours has cleared it, a foreign pool has not
         if self._phase == _CONNECTING:
             self._connected()
         elif self._tls is not None:
@@ -2555,7 +2553,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._fail(error)
 
     def _peer_closed(self):
-        """The peer sends no more; it may still take what is queued, and what it sent may still be read."""
+        """
+        The peer sends no more; it may still take what is queued, and what it sent may still be read. Called again
+        whenever what it waits for may have come: all is delivered (then OnPeerFinished), or also sent (then the end).
+        """
         if self._again is not _NEVER and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
@@ -2614,7 +2615,6 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = _ignore
 
 
-_PLAIN = 'bytes are unread that the peer sent in plain'
 
 
 class XAsyncUDPDatagram(XAsyncSocket):
@@ -2817,15 +2817,13 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def OnReadyForWriting(self):
         """Send what waits."""
-        self._interest &= ~_OUT     # a foreign pool has it so
+        self._interest &= ~_OUT     # asked for once: ours has cleared it, a foreign pool has not
         queue, self._queue, self._queued = self._queue, None, 0
         while queue is not None and not queue.Empty:    # one that is refused queues itself and all behind it again
             self._send(*queue.Get())
         self._pool._written(self)
 
-    def OnExceptionalCondition(self):
-        """An ICMP error about an earlier datagram: reading clears it."""
-        self.OnReadyForReading()
+    OnExceptionalCondition = OnReadyForReading      # an ICMP error about an earlier datagram: reading clears it
 
     def _clear(self):
         self._set_deadline(None)
