@@ -28,7 +28,7 @@ happens to it. Where no loop runs, a thread that calls the pool is its owner for
 A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; the one _deadline belongs to the phase. It
 ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
-moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_larger).
+moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
 The short way: a handler that asks for the same receive with the same timeout again costs a few stores. It is open while
 _again holds that timeout; _NEVER closes it: with TLS, workers, another's pool, or unread data.
 
@@ -78,12 +78,8 @@ _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADD
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
 _BYTES = (memoryview, bytes, bytearray)
 
-# Options of sockets: level and name; the unix port names none of TCP.
-_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))
-_REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
-_BROADCAST = (socket.SOL_SOCKET, socket.SO_BROADCAST)
+_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))     # level and option: the unix port names none of TCP
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
-_NOBODY_THERE = _WOULD_BLOCK + (errno.ECONNABORTED,)
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
 
 _UNKNOWN = (OSError, ValueError, KeyError)    # what the poll sets raise for a socket that they do not have
@@ -189,7 +185,7 @@ def _error(kind, message, ex):
     """An exception that keeps its cause, `ex` (`raise ... from` prints a warning on MicroPython)."""
     message += ': %s' % (str(ex) or repr(ex))
     number = getattr(ex, 'errno', None)
-    if type(number) is int and 'rrno' not in message:
+    if type(number) is int and 'rrno' not in message:   # CPython's own text begins with it
         message += ' (errno %s)' % number
     error = kind(message)
     error.__cause__ = ex
@@ -541,7 +537,7 @@ class XTimer:
     """
 
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
-    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the one started first is first.
+    # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started is first.
     _runs = False
     _ms = 0             # the timeout of a connection's receives; 0: the present one has none
 
@@ -662,9 +658,9 @@ class XAsyncSocketsPool:
         self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # MicroPython's dict for 23 names would be full with these and WaitEventsProcessing, and each look-up of a method
-        # would search all of it. With more names it has room: 5 % of a connection.
-        self._room = self._more_room = None
+        # MicroPython's dict for 23 names would be almost full with these and WaitEventsProcessing, and each look-up of
+        # a method would search all of it. With 24 names it has room: 5 % of a connection.
+        self._spare = self._spare_1 = self._spare_2 = None
 
     # --- for applications
 
@@ -817,7 +813,7 @@ class XAsyncSocketsPool:
             return
         try:    # also inside the loop over ipoll(): an event that is read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
-        except Exception:   # no `as`, which makes a large frame: MicroPython takes one of more than 11 words from the heap
+        except Exception:   # no `as`: MicroPython takes a larger frame from the heap
             self._register_failed(s)
             raise
 
@@ -1070,7 +1066,7 @@ class XAsyncSocketsPool:
                                     scratch.take(n)
                                 s._wants = None
                                 handler = s._handler
-                                handler(s, scratch.cut, s._arg)
+                                handler(s, scratch.cut, s._argument)
                                 if n != scratch.size or s._wants != 0 or not count & _AT_ONCE:
                                     break
                                 count += 1      # the buffer was full: more may have come
@@ -1416,9 +1412,10 @@ _FLUSHING = const(3)    # closed by the application, with data still to be sent
 # What the pending receive wants: its _wants. None: there is none.
 _DIRECT = const(0)          # whatever arrives, straight from the scratch
 _SOME = const(-1)           # whatever there is
-_NO_MORE = const(-2)        # nothing ever again
+_NO_MORE = const(-2)        # nothing, ever again or until a receive that is claimed is set up
 # N: that many bytes; a str: a line of that encoding
 
+_PLAIN = 'bytes are unread that the peer sent in plain'
 _names = {}         # by class: see _set_all
 _last_id = 0
 
@@ -1479,9 +1476,6 @@ class XAsyncSocket:
     def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
         if type(self) is XAsyncSocket:
             raise XAsyncSocketException('XAsyncSocket is abstract: use one of its subclasses')
-        for slot in (recvBufSlot, sendBufSlot):
-            _require(slot is None or isinstance(slot, XBufferSlot), XAsyncSocketException, 'a buffer slot',
-                     'an XBufferSlot or None', slot)
         try:
             socket.setblocking(False)
         except Exception as ex:
@@ -1664,7 +1658,7 @@ class XAsyncTCPServer(XAsyncSocket):
         try:
             sock = socket.socket(_resolve(srvAddr)[0], socket.SOCK_STREAM)
             if srvAddr[1]:
-                _switch_on(sock, _REUSE_ADDRESS)
+                _switch_on(sock, (socket.SOL_SOCKET, socket.SO_REUSEADDR))
             address = _bind(sock, srvAddr)
             # Not within the search for a port: lwIP must not bind a bound socket again when this fails.
             sock.listen(min(srvBacklog, 255) if _MICROPYTHON else srvBacklog)
@@ -1700,7 +1694,7 @@ class XAsyncTCPServer(XAsyncSocket):
         if isinstance(ex, MemoryError):
             self._pause()
             raise ex
-        if ex.errno not in _NOBODY_THERE:
+        if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
             self._pause()
 
     def _take_in(self, accepted):
@@ -1803,22 +1797,22 @@ class XAsyncTCPClient(XAsyncSocket):
     OnClosed = ExpireTimeSec = SocketID = _key = _deadline = _send_slot = None
     _busy = False
     _interest = _IN
-    _straight = True
+    _straight = True        # no workers, TLS or foreign pool: the short way may be open
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
     _made_ms = None            # ticks at which another thread than the loop's made it
     _host_name = None
     _send_size = None
     _tls = None
-    _sent = None            # handler and argument of a send that is complete
+    _sent = None            # handler and argument of a send that is complete, and not told yet
     _sent_arg = None
     _sending = None         # (view, handler, arg): what could not be written, or told of, yet,
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
     _memory = None          # of what is unread: the slot's, or that of a larger receive
-    _larger = None          # memory of a receive that is larger than the buffer, until _keep uses it
+    _own_memory = None          # memory of a receive that is larger than the buffer, until _keep uses it
     _timer = None           # XTimer of the receives' timeouts
-    _skipping = False       # a line that is too long
+    _in_long_line = False   # which is skipped
     _paused = False         # the buffer is full
     _peer_done = False      # the peer sends no more
 
@@ -1870,10 +1864,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
         self.SrvAddr = srvAddr
-        self._cli_address = cliAddr or _ANY_ADDRESS
+        self._address = cliAddr or _ANY_ADDRESS
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
-        self._wants = self._arg = None
+        self._wants = self._argument = None
         self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
         self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
@@ -1923,7 +1917,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
                 if not timer._runs:  # type: ignore[attr-defined]
                     timer._start(timer._ms)  # type: ignore[attr-defined]
-            self._arg = onDataRecvArg
+            self._argument = onDataRecvArg
             self._wants = _DIRECT
             return True
         onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)
@@ -1938,10 +1932,10 @@ class XAsyncTCPClient(XAsyncSocket):
         not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and lineEncoding is _UTF_8 and _get_ident() == self._pool._owner:
+                and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
-            self._arg = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
+            self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
             return True
         if _type(onDataRecv) is _str:
@@ -1964,7 +1958,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._closing:
             return False
         self._handler = asked[0] or _ignore
-        self._arg = asked[1]
+        self._argument = asked[1]
         self._again = _NEVER
         if self._straight and self._held <= 0:
             self._again = asked[2]
@@ -1973,7 +1967,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = wants
         if ms or self._timer is not None:
             self._set_timeout(ms)
-        if self._held > 0 or self._peer_done or self._larger is not None:
+        if self._held > 0 or self._peer_done or self._own_memory is not None:
             self._pool._post(self)
         return True
 
@@ -1985,7 +1979,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._wants = _NO_MORE      # so that nobody else asks for one
         try:
             if _type(wants) is not _str and wants > self._recv_slot.Size:
-                self._larger = memoryview(bytearray(wants))
+                self._own_memory = memoryview(bytearray(wants))
             self._pool._do(self, self._receive, wants, asked, True)
         except (MemoryError, OverflowError) as ex:
             self._wants = None
@@ -2061,17 +2055,17 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = None
         if self._pool._workers is None:
             handler = self._handler
-            handler(self, data, self._arg)
+            handler(self, data, self._argument)
         else:
             self._pool._workers.give(self, self._handler, (
-                self, data if _type(data) is _str else memoryview(bytearray(data)), self._arg))
+                self, data if _type(data) is _str else memoryview(bytearray(data)), self._argument))
 
     def _deliver(self, view):
         """Call handlers with what is unread, `view`, as long as more is wanted, and keep the rest."""
         start = 0
         while start < _len(view) and self._wants is not None:
             if _type(self._wants) is _str:
-                start += self._deliver_lines(bytes(view[start:] if start else view))   # MicroPython searches bytes
+                start += self._deliver_lines(bytes(view[start:] if start else view))   # a memoryview has no find
                 if _type(self._wants) is _str:
                     break
                 continue
@@ -2081,7 +2075,7 @@ class XAsyncTCPClient(XAsyncSocket):
             start = n + self._wants if self._wants > 0 else _len(view)
             self._held = start - _len(view)
             self._give(view[n:start])
-        if start < _len(view) or self._memory is not None or self._larger is not None:
+        if start < _len(view) or self._memory is not None or self._own_memory is not None:
             self._keep(view, start)
 
     def _deliver_lines(self, chunk):
@@ -2091,14 +2085,14 @@ class XAsyncTCPClient(XAsyncSocket):
             n = chunk.find(b'\n', start)
             if n < 0:   # it has not ended yet
                 n = _len(chunk) - start
-                if self._skipping or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
+                if self._in_long_line or n > self._recv_slot.Size + (1 if n and chunk[-1] == 13 else 0):
                     self._line_too_long()
                     return _len(chunk)
                 break
             line = chunk[start:n - 1 if n > start and chunk[n - 1] == 13 else n]
             start = n + 1
             self._held = start - _len(chunk)
-            if _len(line) > self._recv_slot.Size or self._skipping:
+            if _len(line) > self._recv_slot.Size or self._in_long_line:
                 self._line_too_long(True)
                 if self._busy:
                     break
@@ -2109,7 +2103,7 @@ class XAsyncTCPClient(XAsyncSocket):
             elif self._pool._workers is None:
                 self._wants = None
                 handler = self._handler
-                handler(self, line, self._arg)
+                handler(self, line, self._argument)
             else:
                 self._give(line)
         return start
@@ -2118,7 +2112,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self.OnLineTooLong is None:
             self._fail(ValueError('a line is longer than the buffer of %d bytes' % self._recv_slot.Size))
             return
-        self._skipping = not ends
+        self._in_long_line = not ends
         if ends:
             self._pool._call(self, self.OnLineTooLong, self)
 
@@ -2129,8 +2123,8 @@ class XAsyncTCPClient(XAsyncSocket):
         held = self._held = len(view) - start
         memory = self._memory
         move = start > 0 or memory is None      # out of the scratch, or to the beginning
-        if self._larger is not None:
-            memory, self._larger = self._larger, None
+        if self._own_memory is not None:
+            memory, self._own_memory = self._own_memory, None
             move = True
         elif not held:
             memory = None
@@ -2153,7 +2147,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return
         self._paused = paused
         if self._phase == _OPEN:
-            self._set_deadline(None)
+            self._set_deadline(None)    # of the peer's end, which _PEER_END told of while paused
         if self._tls is not None:
             self._tls.more = True
             self._pool._post(self)
@@ -2186,7 +2180,7 @@ class XAsyncTCPClient(XAsyncSocket):
                 self._send_waiting()
             XAsyncSocket._fire(self)
             return
-        if self._larger is not None or self._held and self._wants is not None:
+        if self._own_memory is not None or self._held and self._wants is not None:
             self._deliver(self._memory[:self._held] if self._held else b'')
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
@@ -2212,13 +2206,13 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataSent is not None:
             self._sent = onDataSent
             self._sent_arg = onDataSentArg
-            if self._next is None:      # _post, without a call
-                pool = self._next = self._pool
-                if pool._due_first is pool:
-                    pool._due_first = self
+            if self._next is None:      # _post, without a call, and without a local, for the frame is full
+                self._next = self._pool
+                if self._pool._due_first is self._pool:
+                    self._pool._due_first = self
                 else:
-                    pool._due_last._next = self
-                pool._due_last = self
+                    self._pool._due_last._next = self
+                self._pool._due_last = self
         return True
 
     def _write_again(self, data, write=None):
@@ -2319,7 +2313,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """Go on with connecting, with TLS, or with what waits to be sent."""
         if self._reason is not None:
             return
-        self._interest &= ~_OUT     # a foreign pool has it so
+        self._interest &= ~_OUT     # asked for once: ours has cleared it, a foreign pool has not
         if self._phase == _CONNECTING:
             self._connected()
         elif self._tls is not None:
@@ -2350,12 +2344,12 @@ class XAsyncTCPClient(XAsyncSocket):
     if _MICROPYTHON:    # no property: see XAsyncSocket
         def __getattr__(self, name):
             if name == 'CliAddr':
-                return _readable(self._cli_address)
+                return _readable(self._address)
             if name == 'SendingBuffer':
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
     else:               # a class with __getattr__ has no fast look-ups there
-        CliAddr = property(lambda self: _readable(self._cli_address), doc='(ip, port) of the client.')
+        CliAddr = property(lambda self: _readable(self._address), doc='(ip, port) of the client.')
         SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
     # --- connecting
@@ -2375,7 +2369,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._phase = _OPEN
         self._set_deadline(None)
         if not _MICROPYTHON:
-            self._cli_address = self._socket.getsockname()
+            self._address = self._socket.getsockname()
         self._outcome = 'OnConnected'
         self._pool._post(self)
         if self._timer is not None and self._timer._ms and self._wants is not None:
@@ -2560,7 +2554,10 @@ class XAsyncTCPClient(XAsyncSocket):
         self._fail(error)
 
     def _peer_closed(self):
-        """The peer sends no more; it may still take what is queued, and what it sent may still be read."""
+        """
+        The peer sends no more; it may still take what is queued, and what it sent may still be read. Called again
+        whenever what it waits for may have come: all is delivered (then OnPeerFinished), or also sent (then the end).
+        """
         if self._again is not _NEVER and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
@@ -2613,14 +2610,12 @@ class XAsyncTCPClient(XAsyncSocket):
         # Only what the object has is stored: see XAsyncSocket.__init__.
         if self._memory is not None:
             self._memory = None
-        if self._larger is not None:
-            self._larger = None
-        self._arg = None
+        if self._own_memory is not None:
+            self._own_memory = None
+        self._argument = None
         self._handler = _ignore
 
 
-_UTF_8 = 'UTF-8'
-_PLAIN = 'bytes are unread that the peer sent in plain'
 
 
 class XAsyncUDPDatagram(XAsyncSocket):
@@ -2661,9 +2656,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         try:
             sock = socket.socket(socket.AF_INET if localAddr is None else _resolve(localAddr)[0], socket.SOCK_DGRAM)
             if broadcast:
-                _switch_on(sock, _BROADCAST)
+                _switch_on(sock, (socket.SOL_SOCKET, socket.SO_BROADCAST))
                 if localAddr is not None and localAddr[1]:
-                    _switch_on(sock, _REUSE_ADDRESS)
+                    _switch_on(sock, (socket.SOL_SOCKET, socket.SO_REUSEADDR))
             address = None if localAddr is None else _bind(sock, localAddr)
             return XAsyncUDPDatagram(asyncSocketsPool, sock, None, address, size)
         except Exception as ex:
@@ -2823,15 +2818,13 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def OnReadyForWriting(self):
         """Send what waits."""
-        self._interest &= ~_OUT     # a foreign pool has it so
+        self._interest &= ~_OUT     # asked for once: ours has cleared it, a foreign pool has not
         queue, self._queue, self._queued = self._queue, None, 0
         while queue is not None and not queue.Empty:    # one that is refused queues itself and all behind it again
             self._send(*queue.Get())
         self._pool._written(self)
 
-    def OnExceptionalCondition(self):
-        """An ICMP error about an earlier datagram: reading clears it."""
-        self.OnReadyForReading()
+    OnExceptionalCondition = OnReadyForReading      # an ICMP error about an earlier datagram: reading clears it
 
     def _clear(self):
         self._set_deadline(None)

@@ -132,8 +132,7 @@ class XAsyncTCPClient(XAsyncSocket):
     OnLineTooLong: _Event[XAsyncTCPClient]
     IsSSL: bool
     CloseError: Exception | None
-    @property
-    def SrvAddr(self) -> _Address: ...
+    SrvAddr: _Address
     @property
     def CliAddr(self) -> _Address: ...
     @property
