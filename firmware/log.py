@@ -18,7 +18,7 @@ class Log:
     def __init__(self, clock, size=50, console=True):
         self._clock = clock
         self._size = size
-        self.entries = []  # (seconds, level, source, text, times)
+        self._entries = []  # (seconds, level, source, text, times)
         self.console = console
         self.also = None  # f(line): stores the lines of a boot that may fail
         self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
@@ -26,7 +26,7 @@ class Log:
     def _add(self, level, source, text):
         text = str(text)[:LONGEST_TEXT]
         seconds = self._clock.uptime()
-        self.entries.append((seconds, level, source, text, self._make_room(level, source, text)))
+        self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
         mark = "" if level == "info" else level + ": "
         line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
@@ -38,7 +38,7 @@ class Log:
 
     def _make_room(self, level, source, text):
         """Remove the entry with this text, or one if there are too many. Returns how often the text has come."""
-        entries = self.entries
+        entries = self._entries
         for index, entry in enumerate(entries):
             if entry[3] == text and entry[2] == source and entry[1] == level:
                 return entries.pop(index)[4] + 1
@@ -69,7 +69,7 @@ class Log:
     def tail(self, count=20):
         """The last `count` entries, oldest first, as dictionaries; `times` if an entry was repeated."""
         found = []
-        for seconds, level, source, text, times in self.entries[-count:]:
+        for seconds, level, source, text, times in self._entries[-count:]:
             found.append({"uptime": seconds, "level": level, "source": source, "text": text})
             if times > 1:
                 found[-1]["times"] = times

@@ -14,6 +14,7 @@ _START = b"retry: 3000\n\n"
 _TICK_S = const(1)
 _QUIET_TICKS = const(15)  # until a comment shows that the connection is alive
 _RSSI_STEP = const(4)  # dB: less is noise
+_MOST_ENTRIES = const(8)  # of the log, that are told at once
 
 
 class Events:
@@ -23,9 +24,10 @@ class Events:
         self._app = app
         self._most = most
         self._clients = []
+        self._runs = False
         self._ticks = 0
         self._network = None
-        self._entries = []  # of the log, that were told
+        self._entries = []  # of the log, that are not told yet
         self._telemetry = None
         self._timer = XTimer(app.pool, self._tick)
 
@@ -40,7 +42,7 @@ class Events:
                 raise HttpError(503, f"at most {self._most} clients get events at a time", ("Retry-After: 10",))
             goes.close()
             self._clients.remove(goes)
-        if not self._clients:
+        if not self._runs:  # until the next tick also without a client
             self._begin()
         self._clients.append(request)
         request.stream("text/event-stream", _START + _event("network", self._network))
@@ -49,7 +51,9 @@ class Events:
         """It only reads."""
 
     def _begin(self):
-        self._entries = list(self._app.log.entries)
+        self._runs = True
+        self._entries = []
+        self._app.log.listeners.append(self._on_entry)
         self._network = self._look_at_network()
         self._ticks = 0
         self._timer.Restart(_TICK_S)
@@ -61,6 +65,8 @@ class Events:
             self._telemetry = None  # in safe mode
 
     def _end(self):
+        self._runs = False
+        self._app.log.listeners.remove(self._on_entry)
         if self._telemetry:
             self._telemetry.listeners.remove(self)
 
@@ -88,18 +94,15 @@ class Events:
             self._ticks = 0
             self._tell(b":\n\n")
 
+    def _on_entry(self, entry):
+        """Not told at once: what telling it logs would come here again."""
+        if len(self._entries) < _MOST_ENTRIES:
+            self._entries.append(entry)
+
     def _tell_log(self):
-        entries = self._app.log.entries
-        known = self._entries
-        if known and entries[-1] is known[-1]:
-            return
-        count = 0
-        while count < len(entries) and entries[-1 - count] not in known:
-            count += 1
-        self._entries = list(entries)
-        if count:
-            for entry in self._app.log.tail(count):
-                self._tell(_event("log", entry))
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            self._tell(_event("log", entry))
 
     def _tell_network(self):
         now = self._look_at_network()

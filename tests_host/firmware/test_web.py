@@ -475,6 +475,18 @@ def test_three_get_events_and_the_fourth_a_word(board):
         one.close()
 
 
+def test_a_page_that_is_loaded_again_at_once_is_told_everything_once(board):
+    board.configure(telemetry={"interval_s": 0.2}, network={"announce": 0})
+    board.start()
+    page = Page(board.http_port)
+    Events(board.http_port).close()
+    page.call("ping")
+    with Events(board.http_port) as events:
+        page.login("a wrong token")
+        assert "wrong answer" in events.next("log")[1]["text"]
+        assert events.next("log", "readings")[0] == "readings"
+
+
 def test_one_address_cannot_take_all_events(board):
     board.start()
     streams = [Events(board.http_port, loopback(2)) for number in range(STREAMS)]
