@@ -140,7 +140,7 @@ class Request:
     def _on_head(self, client):
         headers = self.headers
         length = headers.get("content-length", "0")
-        most = self._app.config["control"]["line_bytes"]
+        most = self._server.longest_body
         if not headers.get("host"):
             self.refuse(400, "the header Host is missing")
         elif "transfer-encoding" in headers or self.method == "POST" and "content-length" not in headers:
