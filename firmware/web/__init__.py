@@ -25,6 +25,7 @@ class WebServer:
 
     def __init__(self, places):
         self.places = places
+        self.longest_body = 0
         self._app = None
         self._retry = self._timer = None
         self._listener = None
@@ -68,6 +69,7 @@ class WebServer:
             connection.close()
 
     def _listen(self, _=None):
+        self.longest_body = self._app.config["control"]["line_bytes"]
         port = self._app.config["http"]["port"]
         if port is None:
             port = 8080 if hasattr(self._app.board.network, "Host") else 80  # a computer

@@ -5,6 +5,7 @@ from firmware.log import describe
 
 _HEADERS = const(32)
 _LATE_S = const(10)  # for the head of a request, for its body, for a piece of the answer, and until the next request
+_SLOW_S = const(3)  # until a request that has not come whole gives its place to a newcomer
 _HANDLER_S = const(30)  # for a handler that answers later
 _LINGER_S = const(1)  # for a client to read why it was refused, before the connection ends
 _PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS); what is not sent yet waits in lwIP's small heap
@@ -60,6 +61,7 @@ class Request:
     _at = 0
     _ahead = 0  # events
     leaving = False
+    caller = None  # of /rpc, without a session
 
     def __init__(self, app, server, client):
         self._app = app
@@ -74,8 +76,8 @@ class Request:
 
     @property
     def is_idle(self):
-        """True while nobody is waiting for anything."""
-        return self._state == _IDLE
+        """True while nobody is waiting for anything, or a request has not come for long."""
+        return self._state == _IDLE or self._state == _READING and self._left_s < _LATE_S - _SLOW_S
 
     @property
     def closed(self):
@@ -94,19 +96,26 @@ class Request:
     # --- reading
 
     def _on_line(self, client, line, _arg):
-        if self._state == _READING:
-            if line:
-                self._on_header(line)
-            else:
+        state = self._state
+        if state == _READING:
+            name, colon, value = line.partition(":")
+            name = name.lower()
+            headers = self.headers
+            self._count += 1
+            if name in _KEPT and name not in headers:
+                headers[name] = value.strip()
+            elif not line:
                 self._on_head(client)
                 return
-        elif self._state == _IDLE:
-            if line:
-                self._on_first(line)
-        else:
+            elif not colon or name in headers or not name or " " in name or "\t" in name:
+                self.refuse(400, "not a header, or one that is there twice")
+                return
+            if self._count > _HEADERS:
+                self.refuse(431, f"at most {_HEADERS} headers")
+                return
+        elif state != _IDLE or line and not self._on_first(line):
             return
-        if self._state <= _READING:
-            client.AsyncRecvLine(self._take_line)
+        client.AsyncRecvLine(self._take_line)
 
     def _on_first(self, line):
         self._state = _READING
@@ -116,23 +125,11 @@ class Request:
         parts = line.split(" ")
         if len(parts) != 3 or parts[2] not in ("HTTP/1.1", "HTTP/1.0") or not parts[1].startswith("/"):
             self.refuse(400, "not a request line of HTTP/1.1")
-            return
+            return False
         self._keep = parts[2] == "HTTP/1.1"
         self.method = parts[0]
         self.path, _, self.query = parts[1].partition("?")
-
-    def _on_header(self, line):
-        self._count += 1
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if self._count > _HEADERS:
-            self.refuse(431, f"at most {_HEADERS} headers")
-        elif name in _KEPT:
-            if name in self.headers:
-                self.refuse(400, f"{name} is there twice")
-            self.headers[name] = value.strip()
-        elif not colon or not name or " " in name or "\t" in name:
-            self.refuse(400, "not a header")
+        return True
 
     def _on_line_too_long(self, _client):
         if self._state == _IDLE:
@@ -143,7 +140,7 @@ class Request:
     def _on_head(self, client):
         headers = self.headers
         length = headers.get("content-length", "0")
-        most = self._app.config["control"]["line_bytes"]
+        most = self._server.longest_body
         if not headers.get("host"):
             self.refuse(400, "the header Host is missing")
         elif "transfer-encoding" in headers or self.method == "POST" and "content-length" not in headers:
@@ -207,9 +204,9 @@ class Request:
             body = body.encode()
         head = f"HTTP/1.1 {status} \r\n"
         if content_type:
-            head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-        elif status != 304 and status != 204:
-            head += "Content-Length: 0\r\n"
+            head = f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        elif status not in (204, 304):
+            head = f"{head}Content-Length: {len(body)}\r\n"
         self._send(head, headers, body)
         return True
 

@@ -59,28 +59,28 @@ class Rpc:
             text = str(request.body, "utf-8")
         except ValueError:
             raise HttpError(400, "the body is not UTF-8") from None
-        caller = self._caller(headers.get("x-session"), request.address)
+        caller = self._caller(request, headers.get("x-session"))
         found = caller.reply(text, caller.call if caller.within_rate() else caller.refuse_call)
         if found is None:  # only notifications
             request.answer(204, None, b"")
         else:
             request.answer(200, _JSON, found, ("Cache-Control: no-store",))
 
-    def _caller(self, key, address):
+    def _caller(self, request, key):
         others = self._server.others
         now = self._app.clock.uptime_ms()
         while others and now - others[0].used > _LIFE_MS:
             others.pop(0)
-        caller = None
         for one in others if key else ():
             if one.key == key:
-                caller = one
                 others.remove(one)
                 others.append(one)  # the last is the one that was used last
-                break
-        caller = caller or WebSession(self, self._server, address)
-        caller.used = now
-        return caller
+                one.used = now
+                return one
+        if not request.caller or request.caller.key:
+            request.caller = WebSession(self, self._server, request.address)
+        request.caller.used = now
+        return request.caller
 
     def keep(self, caller):
         """From now on it is a session, the only one of its address that has not logged in yet."""

@@ -496,6 +496,33 @@ def test_a_slow_reader_misses_events_and_holds_up_nobody(board):
     slow.close()
 
 
+# --- routes of a user's services
+
+SERVICE = """
+class Service:
+    def start(self, app):
+        self.app = app
+        app.http.add("GET", "/fails", lambda request: 1 / 0)
+        app.http.add("POST", "/later", self.later)
+
+    def later(self, request):
+        self.app.pool.CallLater(0.1, self.answer, request)
+
+    def answer(self, request):
+        assert request.answer(200, "text/plain", request.path + "?" + request.query + " " + request.address)
+        assert not request.answer(200, "text/plain", "twice")
+"""
+
+
+def test_a_handler_may_fail_and_may_answer_later(board):
+    board.write("services/mine.py", SERVICE)
+    board.start()
+    found, _, body = ask(board.http_port, "GET", "/fails")
+    assert found == 500 and b"ZeroDivisionError" in body
+    assert ask(board.http_port, "POST", "/later?a=b", b"body")[2] == b"/later?a=b 127.0.0.1"
+    assert "http: warning: GET /fails: ZeroDivisionError" in board.text and "AssertionError" not in board.text
+
+
 # --- metrics
 
 
