@@ -215,6 +215,8 @@ def test_tls_waits_for_the_clock_and_says_so(tmp_path, broker, monkeypatch):
     def told():
         return [entry["text"] for entry in home.log.tail(50) if entry["source"] == "mqtt"]
 
+    home.turn_until(lambda: home.app.bringup.state == "up")
+    home.clock.now += 55000
     home.turn_until(told)
     assert "the clock is not set" in told()[0] and home.clock.uptime() >= 60
     year = 2026
