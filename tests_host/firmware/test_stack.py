@@ -232,8 +232,6 @@ def test_prometheus_takes_a_board_s_readings(board, tmp_path):
     """With the stack's file, but for the pace and the board's address."""
     if not shutil.which("prometheus"):
         pytest.skip("no prometheus: tools/setup/programs.sh peers")
-    if not (ROOT / "firmware" / "web").exists():
-        pytest.skip("no page, and so no /metrics")
     board.write("sensors/bme280.py", SENSOR.format(name="bme280", values=SENSORS["bme280"]))
     board.configure(http={"enabled": True, "port": 0})
     board.start()
