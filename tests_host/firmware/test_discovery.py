@@ -14,7 +14,7 @@ import machine
 import pytest
 from fake_network import FakeNetwork
 from fakes import FakeClock
-from image import PATIENCE_S
+from image import PATIENCE_S, ROOT
 from mqtt_peers import kept
 
 from firmware.app import App
@@ -203,3 +203,22 @@ def test_the_board_s_page_is_linked(start, broker):
     home.settle()
     device = entities(broker)["homeassistant/sensor/xas0123456789abcdef/--uptime/config"]["dev"]
     assert device["cu"] == "http://127.0.0.1/" and device["mdl"] == "PICO_W"
+
+
+def test_tls_waits_for_the_clock_and_says_so(tmp_path, broker, monkeypatch):
+    """Without the time, no certificate can be checked."""
+    year = 2021  # where an RP2040 starts
+    monkeypatch.setattr("firmware.mqtt.service.time", SimpleNamespace(gmtime=lambda: (year,)))
+    (tmp_path / "broker.pem").write_bytes((ROOT / "tests_host" / "tls" / "server.crt").read_bytes())
+    home = Home(tmp_path, broker.port, [], tls=True)
+
+    def told():
+        return [entry["text"] for entry in home.log.tail(50) if entry["source"] == "mqtt"]
+
+    home.turn_until(lambda: home.app.bringup.state == "up")
+    home.clock.now += 55000
+    home.turn_until(told)
+    assert "the clock is not set" in told()[0] and home.clock.uptime() >= 60
+    year = 2026
+    home.turn_until(lambda: len(told()) == 2)  # this broker speaks no TLS, but it was asked
+    home.end()

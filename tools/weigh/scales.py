@@ -36,8 +36,12 @@ IMPORT_EACH = """
 import builtins, gc, sys
 found = {{}}
 nested = [0]
+loading = []
 load = builtins.__import__
 def weighed(name, *more):
+    if len(more) == 4 and more[3]:  # "from .name": this function is in no package
+        name = loading[-1].rpartition('.')[0] + '.' + name
+        more = more[:3] + (0,)
     parent = name.rpartition('.')[0]
     if parent and parent not in sys.modules:
         weighed(parent)
@@ -46,7 +50,9 @@ def weighed(name, *more):
     gc.collect()
     before = gc.mem_alloc()
     nested.append(0)
+    loading.append(name)
     module = load(name, *more)
+    loading.pop()
     gc.collect()
     total = gc.mem_alloc() - before
     found[name] = total - nested.pop()
