@@ -6,6 +6,7 @@ The broker is started for it, on the loopback, and ends with it. docs/scale.md s
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -148,8 +149,11 @@ def cpu_s(server):
 def sockets(server):
     """How many the server's process has open."""
     folder = f"/proc/{server.process.pid}/fd"
-    links = (os.readlink(f"{folder}/{name}") for name in os.listdir(folder))
-    return sum(link.startswith("socket:") for link in links)
+    count = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            count += os.readlink(f"{folder}/{name}").startswith("socket:")
+    return count
 
 
 if __name__ == "__main__":
