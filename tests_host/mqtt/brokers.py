@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from free_ports import free_port
 
+TLS_DIR = Path(__file__).resolve().parents[1] / 'tls'
 PATIENCE_SEC = 10
 
 

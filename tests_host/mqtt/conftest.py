@@ -13,7 +13,6 @@ from program import PATIENCE_SEC, Program
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-TLS_DIR = ROOT / 'tests_host' / 'tls'
 
 
 class Driver:

@@ -2,8 +2,7 @@
 import time
 
 import pytest
-from brokers import Mosquitto
-from conftest import TLS_DIR
+from brokers import TLS_DIR, Mosquitto
 
 
 @pytest.fixture(scope='module')

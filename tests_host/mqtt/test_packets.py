@@ -2,12 +2,14 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import HERE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scripted import message, packet
+
+HERE = Path(__file__).parent
 
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(blacklist_categories=['Cs']), max_size=40)
