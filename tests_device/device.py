@@ -66,7 +66,7 @@ class Device:
         finally:
             os.close(fd)
 
-    def run(self, code, timeout=20):
+    def run(self, code, timeout=60):
         """Execute code on the board and return its output; `timeout` seconds may pass without output."""
         self.start(code)
         return self.finish(timeout)
@@ -77,7 +77,7 @@ class Device:
             self.open()
         self._transport.exec_raw_no_follow(textwrap.dedent(code))
 
-    def finish(self, timeout=20):
+    def finish(self, timeout=60):
         try:
             output, error = self._transport.follow(timeout)
         except TransportError as problem:
