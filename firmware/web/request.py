@@ -157,7 +157,7 @@ class Request:
     def _read_body(self, client, length):
         if not length:
             self.body = b""
-            self._serve()
+            self._serve_soon()
             return
         self._left_s = _LATE_S
         try:
@@ -170,14 +170,19 @@ class Request:
     def _on_body(self, _client, data, _arg):
         if self._state == _READING:
             self.body = bytes(data)
-            self._serve()
+            self._serve_soon()
 
-    def _serve(self):
+    def _serve_soon(self):
+        """From the loop, as what is told when nothing was sent: a chip's stack is too short for the calls that lead
+        here and those of a method."""
         self._state = _SERVING
         self._left_s = _HANDLER_S
+        self._client.AsyncSendData(b"", self._serve)
+
+    def _serve(self, _client, _arg):
         try:
             handler = self._server.find(self)
-            handler(self)  # from here: a chip's stack is short
+            handler(self)
         except HttpError as error:
             self._say(error.status, str(error), error.headers)
         except Exception as error:
