@@ -113,6 +113,10 @@ class Page:
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
+    def unfold(self, selector):
+        """Open a part of the settings."""
+        self.run("arguments[0].open = true", self.find(selector))
+
     def fill(self, name, text, within="body"):
         """Write into an entry, and leave it."""
         entry = self.named(":is(input, textarea)", name, within)

@@ -99,7 +99,7 @@ def test_foreign_text_stays_text(page):
     page.go("log")
     page.until(lambda: HOSTILE in page.text("#view-log"))
     page.go("settings")
-    page.run("document.querySelector('#s-wifi').open = true")
+    page.unfold("#s-wifi")
     assert page.named("input", "ssid").get_attribute("value") == "<b>home</b>"
     assert not page.driver.find_elements("css selector", "main img, main b b, main b i")
     assert "attic" in page.driver.title
@@ -139,7 +139,7 @@ def test_a_wrong_token_waits(page):
 def test_a_setting_is_checked_by_the_board_changed_and_saved(page, board):
     page.open("settings")
     page.log_in(TOKEN)
-    page.run("document.querySelector('#s-telemetry').open = true")
+    page.unfold("#s-telemetry")
     page.fill("jitter", "a lot")
     page.until(lambda: "telemetry.jitter: 'a lot' is not a number from 0 to 0.5" in page.text("#s-telemetry"))
     page.fill("jitter", "0.25")
@@ -154,9 +154,9 @@ def test_a_setting_is_checked_by_the_board_changed_and_saved(page, board):
 def test_a_network_comes_and_goes_and_the_password_of_the_other_stays(page, board):
     page.open("settings")
     page.log_in(TOKEN)
-    page.run("document.querySelector('#s-wifi').open = true")
+    page.unfold("#s-wifi")
     assert page.named("input", "password").get_attribute("placeholder") == "set, not shown"
-    page.run("document.querySelector('#s-wifi details').open = true")
+    page.unfold("#s-wifi details")
     page.fill("ssid", "attic", "#s-wifi details")
     page.press("Add", "#s-wifi")
     page.until(lambda: "networks 2" in page.text("#s-wifi"))
@@ -271,7 +271,7 @@ def test_the_page_s_own_sha256_is_right(page):
 def test_a_new_token_is_proved_and_kept_after_the_restart(page, board):
     page.open("settings")
     page.log_in(TOKEN)
-    page.run("document.querySelector('#s-control').open = true")
+    page.unfold("#s-control")
     page.fill("token", "another token")
     page.press("Save and restart")
     page.until(lambda: "The board runs again." in page.text("#toast") and "● live" in page.text("#state"))
