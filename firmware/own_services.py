@@ -37,7 +37,7 @@ def find(app):
             own.append(Telemetry())
         else:
             own.append(Late("telemetry", "firmware.telemetry", "Telemetry", _TELEMETRY))
-        if has_broker:
+        if has_broker and _is_there(app, "mqtt"):
             from firmware.mqtt.service import Mqtt
 
             own.append(Mqtt())
@@ -56,7 +56,7 @@ def find(app):
         from firmware.unclaim import UnclaimButton
 
         own.append(UnclaimButton())
-    if _has_page(app):
+    if _has_page(app) and _is_there(app, "web"):
         from firmware.web import WebServer
 
         app.http = WebServer(_PLACES_OF_STOCK if _in_heap() else _PLACES)
@@ -69,6 +69,16 @@ def _has_page(app):
     """Unless it is configured: not where its code would take heap."""
     enabled = app.config["http"]["enabled"]
     return not _in_heap() if enabled is None else enabled
+
+
+def _is_there(app, folder):
+    """True if the files of `folder` are on this board. `make deploy` brings them where the settings ask for them."""
+    try:
+        __import__("firmware." + folder)
+        return True
+    except ImportError:
+        app.log.error("boot", f"firmware/{folder} is not on this board: make deploy installs it, with these settings")
+        return False
 
 
 def _in_heap():

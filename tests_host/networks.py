@@ -12,9 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.emulator import network
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))    # for PrivateTap, which runs this file in the namespace
+
+from tools.emulator import network  # noqa: E402
 
 TAP = 'tap0'
 PEER_IP, OWN_IP = '10.99.0.1', '10.99.0.2'   # as boards/UNIX_ESP32/esp32_sockets/host_network.c has them

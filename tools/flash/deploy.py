@@ -144,8 +144,8 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         target = Target(board)
         if target.has_our_image and not even_if_frozen:
             raise BoardProblem(f"The board at {port} runs our own image: use make flash to update it.")
-        has_page = bool(SCHEMA.fill(_settings(board))["http"]["enabled"])
-        files = {**compiled(target, mpy_cross or compiler(target, say), has_page=has_page), "/main.py": MAIN}
+        code = compiled(target, mpy_cross or compiler(target, say), settings=_settings(board))
+        files = {**code, "/main.py": MAIN}
         present = _checksums(board, files)
         _keep_users_program(present)
         changed = {name: data for name, data in files.items() if present.get(name) != _checksum(data)}
@@ -159,23 +159,28 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
     say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
 
 
-def _sources(board, has_page):
-    """Yield (name on the board, source), with the modules of `board` if one is named, and the page if it is wanted."""
+def _sources(board, settings):
+    """Yield (name on the board, source), with the modules of `board` if one is named. The large folders that are off
+    by default are there if `settings` ask for them."""
+    values = SCHEMA.fill(settings)
+    wanted = {"web": values["http"]["enabled"], "mqtt": values["mqtt"].get("broker")}
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
     for source in sorted((ROOT / "firmware").rglob("*.py")):
-        yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
-    if has_page:
+        if wanted.get(source.parent.name, True):
+            yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
+    if wanted["web"]:
         page.write(PAGE)
         yield "/lib/web_page.mpy", PAGE
     if board:
         yield "/lib/board_support.mpy", ROOT / "boards" / board / "modules" / "board_support.py"
 
 
-def compiled(target, mpy_cross, board=None, has_page=False):
-    """Return {name on the board: content}. `target` has a version, an architecture and the version of its bytecode."""
+def compiled(target, mpy_cross, board=None, settings=None):
+    """Return {name on the board: content}, for the board's `settings`. `target` has a version, an architecture and the
+    version of its bytecode."""
     folder = CACHE / f"{_text(target.version)}-{target.architecture}"
     compiled = {}
-    for name, source in _sources(board, has_page):
+    for name, source in _sources(board, settings or {}):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
         options = ["-O3"]  # no line numbers: they would take heap

@@ -2,7 +2,7 @@
 
 import json
 
-from tools.flash.config import SCHEMA, decoded, read_settings
+from tools.flash.config import decoded, read_settings
 from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
 from tools.flash.ports import BoardProblem
 
@@ -26,7 +26,7 @@ def contents(image, board, config, mpy_cross, say):
         version = ".".join(map(str, image.version))
         raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")
     target = Target(image)
-    settings = {SETTINGS: read_settings(config)} if config else {}
-    has_page = bool(SCHEMA.fill(json.loads(decoded(settings.get(SETTINGS, b"{}"))))["http"]["enabled"])
-    code = compiled(target, mpy_cross or compiler(target, say), board, has_page)
-    return code, {"/main.py": MAIN, **settings}
+    files = {SETTINGS: read_settings(config)} if config else {}
+    settings = json.loads(decoded(files.get(SETTINGS, b"{}")))
+    code = compiled(target, mpy_cross or compiler(target, say), board, settings)
+    return code, {"/main.py": MAIN, **files}
