@@ -74,15 +74,22 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
     assert re.search(r"memory total\n[\d.]+ GB", system) and "°C" in system
 
 
-def test_without_a_place_for_events_it_asks_again_and_again(page):
+def take_place_for_events(page):
+    """A connection that gets events; None while there is no place for it."""
     host, port = re.fullmatch(r"http://(.*):(\d+)/", page.url).groups()
-    page.open("log")
+    other = socket.create_connection((host, int(port)), PATIENCE_S)
+    other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    if b" 200 " in other.recv(20):
+        return other
+    other.close()
+    return None
+
+
+def test_without_a_place_for_events_it_asks_again_and_again(page):
     page.driver.get("about:blank")
     with contextlib.ExitStack() as stack:
         for _ in range(3):
-            other = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_S))
-            other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-            assert b" 200 " in other.recv(20)
+            stack.enter_context(page.until(lambda: take_place_for_events(page)))  # the page's own ends first
         page.driver.get(page.url)
         page.until(lambda: "not live" in page.text("#state"))
         first = page.find("#view-readings svg[aria-label$='°C']").accessible_name
