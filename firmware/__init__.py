@@ -45,3 +45,12 @@ def borrow(name, *more):
         package, _, stem = one.rpartition(".")
         sys.modules[package].__dict__.pop(stem, None)
     return module
+
+
+def make(place, *args):
+    """An object of the class at `place`, "module Class", which is loaded and stays.
+
+    Unlike an import, a long text leaves nothing in MicroPython's table of names where it is not used.
+    """
+    module, name = place.split()
+    return getattr(__import__(module, None, None, (name,)), name)(*args)

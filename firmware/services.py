@@ -9,7 +9,7 @@ A service is any object with a `name` and any of these methods, none of which ma
     stop()                      end
 """
 
-from firmware import borrow, const
+from firmware import borrow, const, make
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
@@ -88,21 +88,16 @@ class _Entry:
 
 
 class Late:
-    """A service that is loaded when one of its methods is first called: class `class_name` of `module`."""
+    """A service that is loaded when one of its methods is first called: the class at `place`, "module Class"."""
 
-    def __init__(self, name, module, class_name, methods):
+    def __init__(self, name, place, methods):
         self.name = name
-        self._module = module
-        self._class = class_name
+        self._place = place
         self._methods = methods
 
     def start(self, app):
         """Offer its methods."""
-        app.methods.offer(self._methods, lambda: self._load(app.services))
-
-    def _load(self, services):
-        module = __import__(self._module, None, None, (self._class,))
-        services.replace(self.name, getattr(module, self._class)())
+        app.methods.offer(self._methods, lambda: app.services.replace(self.name, make(self._place)))
 
 
 class ServiceSet:

@@ -3,6 +3,7 @@
 Each kind is loaded only where it is used: on stock MicroPython code lies in the heap.
 """
 
+from firmware import make
 from firmware.network.interface import Interface
 
 
@@ -45,9 +46,7 @@ def _make_lan(board, settings):
     on_chip = hasattr(network, "LAN") and settings["phy"]
     if not settings["enabled"] or not (hasattr(board.support, "lan") or hasattr(network, "WIZNET5K") or on_chip):
         return []
-    from firmware.network.wired import LanLink
-
-    return [LanLink(board, settings)]
+    return [make("firmware.network.wired LanLink", board, settings)]
 
 
 def _make_ppp(board, settings, clock):
@@ -55,17 +54,14 @@ def _make_ppp(board, settings, clock):
     has_uart = hasattr(board.support, "uart") or settings["uart"] is not None
     if not settings["enabled"] or not hasattr(board.network, "PPP") or not has_uart:
         return []
-    from firmware.network.ppp import PppLink
-
-    return [PppLink(board, settings, clock)]
+    return [make("firmware.network.ppp PppLink", board, settings, clock)]
 
 
 def _make_stations(board, settings, clock):
     if not settings["networks"] or not hasattr(board.network, "WLAN"):
         return []
-    from firmware.network.wifi import StationLink
-
-    return [StationLink(board, clock, one, settings["country"], settings["power_save"]) for one in settings["networks"]]
+    more = settings["country"], settings["power_save"]
+    return [make("firmware.network.wifi StationLink", board, clock, one, *more) for one in settings["networks"]]
 
 
 def make_fallback(board, config, device, app=None):
@@ -73,9 +69,5 @@ def make_fallback(board, config, device, app=None):
     if not config["ap"]["enabled"] or not hasattr(board.network, "WLAN"):
         return None
     if app:
-        from firmware.network.portal import Portal
-
-        return Portal(app)
-    from firmware.network.access_point import AccessPointLink
-
-    return AccessPointLink(board.network, config["ap"], device)
+        return make("firmware.network.portal Portal", app)
+    return make("firmware.network.access_point AccessPointLink", board.network, config["ap"], device)

@@ -1,6 +1,6 @@
 """Finds all sensors of a board, once, at its start."""
 
-from firmware import borrow
+from firmware import borrow, make
 from firmware.services import user_classes
 
 FOLDER = "sensors"
@@ -12,8 +12,7 @@ def _wired(board, kind, settings):
     for key in ("pin", "scl", "sda"):
         if settings.get(key) in board.reserved_pins:
             raise ValueError(f"pin {settings[key]} belongs to the board itself")
-    name = kind[0].upper() + kind[1:] + "Sensor"
-    return getattr(__import__("firmware.sensors." + kind, None, None, (name,)), name)(board, settings)
+    return make(f"firmware.sensors.{kind} {kind[0].upper() + kind[1:]}Sensor", board, settings)
 
 
 def load(app):

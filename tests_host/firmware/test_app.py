@@ -1,6 +1,7 @@
 """The whole firmware in this process, with a fake radio, a clock that the test sets, and real sockets."""
 
 import socket
+import sys
 import time
 from types import SimpleNamespace
 
@@ -280,6 +281,15 @@ def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monke
     assert 2 <= len(lookups) <= 3
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert texts.count("collector.invalid:9 cannot be reached") == 1
+
+
+def test_a_service_whose_files_are_not_on_the_board_is_told(start, monkeypatch):
+    """As on a board that got its files before its settings asked for the page."""
+    monkeypatch.setitem(sys.modules, "firmware.web", None)
+    running = start(http__enabled=True)
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    assert "firmware.web is not on this board; make deploy installs it, with these settings" in texts
+    assert running.app.services.get("http") is None and running.app.services.get("control").port
 
 
 def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
