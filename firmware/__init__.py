@@ -47,10 +47,10 @@ def borrow(name, *more):
     return module
 
 
-def make(place, *args):
-    """An object of the class at `place`, "module Class", which is loaded and stays.
+def make(path, *args):
+    """An object of the class at `path`, "module Class", which is loaded and stays.
 
     Unlike an import, a long text leaves nothing in MicroPython's table of names where it is not used.
     """
-    module, name = place.split()
+    module, name = path.split()
     return getattr(__import__(module, None, None, (name,)), name)(*args)

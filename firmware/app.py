@@ -4,7 +4,7 @@ import gc
 import random
 import sys
 
-from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
+from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow, const
 from firmware.control import ControlServer
 from firmware.control.methods import Methods
 from firmware.network.bringup import Bringup
@@ -13,7 +13,7 @@ from firmware.sensors import SensorHub
 from firmware.services import ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
 
-LONGEST_TURN_MS = 500  # half of the shortest watchdog
+_LONGEST_TURN_MS = const(500)  # half of the shortest watchdog
 _ANSWER_LEAVES_S = 0.3
 
 
@@ -94,7 +94,7 @@ class App:
         own = borrow("firmware.own_services").find(self) + [ControlServer(), _Console()]
         self.services.load(own, with_user_files=not self.safe_reason)
 
-    def turn(self, longest_ms=LONGEST_TURN_MS):
+    def turn(self, longest_ms=_LONGEST_TURN_MS):
         """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
         self.board.feed_watchdog()

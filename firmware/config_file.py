@@ -22,12 +22,12 @@ def read_text(path):
         return decoded(file.read())
 
 
-def decoded(content):
+def decoded(data):
     """The text of a configuration, without a byte order mark. Raises ValueError if it is not UTF-8."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise ValueError("this is UTF-16; save it as UTF-8")
     try:
-        return (content[3:] if content[:3] == b"\xef\xbb\xbf" else content).decode()
+        return (data[3:] if data[:3] == b"\xef\xbb\xbf" else data).decode()
     except UnicodeError:
         raise ValueError("this is not UTF-8 but Latin-1 or the like; save it as UTF-8") from None
 

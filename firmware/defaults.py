@@ -103,7 +103,7 @@ SCHEMA = Record(
         jitter=Number(0.1, 0, 0.5),  # part of the interval
         broadcast=ON,
         port=Integer(8094, 1, 65535),
-        collectors=ListOf(Server("", "a collector", may_be_empty=False), 4),
+        collectors=ListOf(Server("", "a collector", shortest=1), 4),
         measurement=Measurement("board"),
     ),
     mqtt=Apart("firmware.mqtt_keys"),
@@ -143,11 +143,11 @@ SCHEMA = Record(
 
 def fill(given):
     """The checked values of what is given; {} for what stands apart and is not."""
-    Apart.only_used = True
+    Apart.used = True
     try:
         return SCHEMA.fill(given)
     finally:
-        Apart.only_used = False
+        Apart.used = False
 
 
 def safe(values):

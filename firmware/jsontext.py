@@ -23,8 +23,8 @@ def sound(text):
     return "".join([one if _is_sound(one, ord(one)) else "?" for one in text])
 
 
-def _is_sound(character, code):
-    return code < 0x110000 and code >> 11 != 27 and chr(code) == character  # 27: half of a pair
+def _is_sound(text, code):
+    return code < 0x110000 and code >> 11 != 27 and chr(code) == text  # 27: half of a pair
 
 
 def _require(right):

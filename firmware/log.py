@@ -2,7 +2,9 @@
 
 import sys
 
-LONGEST_TEXT = 160  # characters kept of one entry: an exception may carry a whole payload
+from firmware import const
+
+_LONGEST_TEXT = const(160)  # characters kept of one entry: an exception may carry a whole payload
 
 
 def describe(error):
@@ -24,7 +26,7 @@ class Log:
         self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
 
     def _add(self, level, source, text):
-        text = str(text)[:LONGEST_TEXT]
+        text = str(text)[:_LONGEST_TEXT]
         seconds = self._clock.uptime()
         self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
         mark = "" if level == "info" else level + ": "

@@ -54,13 +54,13 @@ def find(app):
     return own
 
 
-def _add(app, own, place, *args):
-    """Add what is made of the class at `place`, and return it; None if this board does not have the files."""
+def _add(app, own, path, *args):
+    """Add what is made of the class at `path`, and return it; None if this board does not have the files."""
     try:
-        own.append(make(place, *args))
+        own.append(make(path, *args))
         return own[-1]
     except ImportError:
-        module = place.split()[0]
+        module = path.split()[0]
         app.log.error("boot", f"{module} is not on this board; make deploy installs it, with these settings")
         return None
 

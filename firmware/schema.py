@@ -7,14 +7,14 @@ because a secret may stand in any wrong place. `show(value)` is the value with e
 
 import sys
 
-from firmware import borrow
+from firmware import borrow, const
 from firmware.config import ConfigError
 from firmware.network.interface import is_address
 
 _THIS = sys.modules[__name__]
 HIDDEN = "***"
-_MOST = 10  # the most faults that are reported
-_LONGEST = 40  # characters of a key or a value in a report
+_MOST = const(10)  # the most faults that are reported
+_LONGEST = const(40)  # characters of a key or a value in a report
 
 
 def _short(text):
@@ -155,8 +155,8 @@ def _is_key(value):
     return isinstance(value, str) and len(value) == 64 and is_of(value.lower(), "0123456789abcdef")
 
 
-def is_of(text, characters):
-    return all(c in characters for c in text)
+def is_of(text, special):
+    return all(c in special for c in text)
 
 
 def Address(default=""):
@@ -210,10 +210,10 @@ def _is_tag(value):
     return bool(key and content) and key not in _NO_TAGS.split(", ")
 
 
-def Server(default, kind, may_be_empty=True):
-    """Another machine, as "host" or "host:port"; `kind` names it in words. Empty: none."""
+def Server(default, kind, shortest=0):
+    """Another machine, as "host" or "host:port"; `kind` names it in words. Empty: none, unless `shortest` is 1."""
     words = f"{kind}: a name or an IPv4 address, and :port if it is another; IPv6 is not supported"
-    return Kind(str, default, 0, 80, lambda value: may_be_empty and value == "" or _is_server(value), words)
+    return Kind(str, default, shortest, 80, lambda value: value == "" or _is_server(value), words)
 
 
 def _is_server(value):
@@ -313,7 +313,7 @@ class Apart(Kind):
     """A section that most boards do not use: its keys are in `VALUES` of a module of its own, loaded when needed."""
 
     plain = False
-    only_used = False  # what is not given is {}, and its keys are not loaded
+    used = False  # what is not given is {}, and its keys are not loaded
 
     def __init__(self, module):
         super().__init__(dict, {})
@@ -324,7 +324,7 @@ class Apart(Kind):
         return borrow(self._module, "firmware.schema").VALUES
 
     def collect(self, value, path, faults):
-        return {} if self.only_used and value == {} else self._values().collect(value, path, faults)
+        return {} if self.used and value == {} else self._values().collect(value, path, faults)
 
     def show(self, value):
         return self._values().show(value)

@@ -88,16 +88,16 @@ class _Entry:
 
 
 class Late:
-    """A service that is loaded when one of its methods is first called: the class at `place`, "module Class"."""
+    """A service that is loaded when one of its methods is first called: the class at `path`, "module Class"."""
 
-    def __init__(self, name, place, methods):
+    def __init__(self, name, path, methods):
         self.name = name
-        self._place = place
+        self._path = path
         self._methods = methods
 
     def start(self, app):
         """Offer its methods."""
-        app.methods.offer(self._methods, lambda: app.services.replace(self.name, make(self._place)))
+        app.methods.offer(self._methods, lambda: app.services.replace(self.name, make(self._path)))
 
 
 class ServiceSet:

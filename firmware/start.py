@@ -2,11 +2,11 @@
 
 import json
 
-from firmware import borrow
+from firmware import borrow, const
 from firmware.config import Config
 
-BOOTS_BEFORE_SAFE_MODE = 3
-AFTER_WATCHDOG = 10  # times as long until a boot counts as good
+_BOOTS_BEFORE_SAFE_MODE = const(3)
+_AFTER_WATCHDOG = const(10)  # times as long until a boot counts as good
 TRIAL_FILE = "trial.json"  # something new is or was on trial
 UPDATE_FILE = "update/files"  # an update of which a file is not in its place
 
@@ -22,7 +22,7 @@ def begin(board, log, record):
     whole = not board.has_file(UPDATE_FILE)
     if not whole:
         borrow("firmware.staged_files").report(board.files, log, safe_reason)
-    return config, safe_reason, config["boot"]["steady_s"] * (AFTER_WATCHDOG if after_watchdog else 1), whole
+    return config, safe_reason, config["boot"]["steady_s"] * (_AFTER_WATCHDOG if after_watchdog else 1), whole
 
 
 def _read(path):
@@ -40,7 +40,7 @@ def _safe_reason(board, log, failed, _planned, wanted):
     if not failed:
         return None
     failed_boots = borrow("firmware.failed_boots")
-    if failed < BOOTS_BEFORE_SAFE_MODE:
+    if failed < _BOOTS_BEFORE_SAFE_MODE:
         failed_boots.keep(board, log)
         return None
     last = failed_boots.tell(board, log)

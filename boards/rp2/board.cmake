@@ -20,7 +20,7 @@ endif()
 add_compile_options(-ffile-prefix-map=${MICROPY_DIR}=micropython -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
 
 # The port's stack of 8 KiB is too short for a method that checks the whole configuration: each call takes 250 bytes.
-if(NOT MICROPY_FROZEN_MANIFEST MATCHES "/stock/")
+if(NOT MICROPY_USER_FROZEN_MANIFEST MATCHES "/stock/")
     add_compile_options(-UPICO_STACK_SIZE -DPICO_STACK_SIZE=0x2800)
     list(APPEND MICROPY_SOURCE_BOARD ${CMAKE_CURRENT_LIST_DIR}/stack.c)
     add_link_options(-Wl,--wrap=gc_init)

@@ -34,7 +34,7 @@ class Caller:
     nonce_at = wait_s = 0
     authenticated = False
     unlimited = False  # in its rate: it brings an update
-    takes_words = False  # instead of JSON, for a person
+    words = False  # instead of JSON, for a person
 
     def __init__(self, server, address, visitor):
         self.server = server
@@ -60,7 +60,7 @@ class Caller:
             return True
         return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
 
-    def refuse_call(self, _method, _params):
+    def refuse_call(self, *_):
         """In place of `call`: too many requests."""
         raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
 
@@ -87,7 +87,7 @@ class Caller:
         """The text that answers `text`, by `call` or `refuse_call`; None where there is nothing to answer."""
         self._calls = 0
         try:
-            word = text.split(None, 1)[0] if self.takes_words else ""
+            word = text.split(None, 1)[0] if self.words else ""
             if word[:1].isalpha():
                 from firmware.control import plain
 
@@ -101,7 +101,7 @@ class Caller:
 class Session(Caller):
     """One client by TCP."""
 
-    takes_words = True
+    words = True
 
     def __init__(self, server, client, visitor):
         super().__init__(server, client.CliAddr[0], visitor)
@@ -320,7 +320,7 @@ class ControlServer:
         most = self.app.config["control"]["clients"] + 2 + len(self.others)
         return find(self.visitors, address, self._sessions + self.others, most, self.app.clock.uptime_ms())
 
-    def _on_client(self, _listener, client):
+    def _on_client(self, _, client):
         most = self.app.config["control"]["clients"]
         staying = [session for session in self._sessions if not session.leaving]
         lingering = [session for session in self._sessions if session.lingers]

@@ -1,9 +1,10 @@
 """JSON-RPC 2.0 over lines: from the text of a request to the text of its answer. https://www.jsonrpc.org/specification"""
 
+from firmware import const
 from firmware.jsontext import dumps, loads
 
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
+_PARSE_ERROR = const(-32700)
+_INVALID_REQUEST = const(-32600)
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
@@ -54,21 +55,21 @@ def _answer_one(request, call):
             return None
         return dumps({"jsonrpc": "2.0", "id": identity, "result": result})
     except RpcError as error:
-        is_notification = error.code != INVALID_REQUEST and "id" not in request
+        is_notification = error.code != _INVALID_REQUEST and "id" not in request
         return None if is_notification else encode_error(identity, error.code, error.message)
 
 
 def _check(request):
     """The method and the params of a request object."""
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
-        raise RpcError(INVALID_REQUEST, 'not a request: {"jsonrpc": "2.0", "id": 1, "method": "ping"} is one')
+        raise RpcError(_INVALID_REQUEST, 'not a request: {"jsonrpc": "2.0", "id": 1, "method": "ping"} is one')
     if not isinstance(request.get("method"), str):
-        raise RpcError(INVALID_REQUEST, "method must be text")
+        raise RpcError(_INVALID_REQUEST, "method must be text")
     if not _is_identity(request.get("id")):
-        raise RpcError(INVALID_REQUEST, "id must be a number, text or null")
+        raise RpcError(_INVALID_REQUEST, "id must be a number, text or null")
     params = request.get("params", {})
     if not isinstance(params, (dict, list)):
-        raise RpcError(INVALID_REQUEST, "params must be an object or an array")
+        raise RpcError(_INVALID_REQUEST, "params must be an object or an array")
     return request["method"], params
 
 
@@ -80,10 +81,10 @@ def answer(text, call):
     try:
         request = loads(text)
     except (ValueError, MemoryError):
-        return encode_error(None, PARSE_ERROR, "not JSON; type help for what there is")
+        return encode_error(None, _PARSE_ERROR, "not JSON; type help for what there is")
     if not isinstance(request, list):
         return _answer_one(request, call)
     if not 0 < len(request) <= LONGEST_BATCH:
-        return encode_error(None, INVALID_REQUEST, f"a batch has 1 to {LONGEST_BATCH} requests")
+        return encode_error(None, _INVALID_REQUEST, f"a batch has 1 to {LONGEST_BATCH} requests")
     answers = [one for one in (_answer_one(item, call) for item in request) if one]
     return "[" + ", ".join(answers) + "]" if answers else None

@@ -8,13 +8,14 @@ It never waits itself: every step is a timer's. Listeners are told `network_up(c
 `network_down(reason)`, strictly in turn.
 """
 
+from firmware import const
 from firmware.network.interface import FAILED, UP, broadcast_address, guarded
 from XAsyncSockets import XTimer
 
 CONNECTING_POLL_S = 0.2
-UP_POLL_S = 1
+_UP_POLL_S = const(1)
 JITTER = 0.25  # part of each wait, so that a whole house does not come back in the same second
-HISTORY = 20
+_HISTORY = const(20)
 
 
 class Connection:
@@ -91,7 +92,7 @@ class Bringup:
     def _enter(self, state, text):
         self.state = state
         self.history.append({"uptime": self._clock.uptime(), "state": state, "text": text})
-        if len(self.history) > HISTORY:
+        if len(self.history) > _HISTORY:
             self.history.pop(0)
         self._log.info("network", f"{state}: {text}")
 
@@ -205,7 +206,7 @@ class Bringup:
         self.rounds = 0
         self._enter("up", f"{self._active.name}, {address[0]}")
         self._tell_up(Connection(self._active, address))
-        self._timer.Restart(UP_POLL_S)
+        self._timer.Restart(_UP_POLL_S)
 
     def _watch(self):
         """Look whether the link in use is still there, with the same address."""
@@ -214,7 +215,7 @@ class Bringup:
         if state == UP:
             address, error = guarded(self._active.address)
         if address and self._is_same(address):
-            self._timer.Restart(UP_POLL_S)
+            self._timer.Restart(_UP_POLL_S)
         elif address:
             self._lose(f"the address is now {address[0]}")
             self._use_active()

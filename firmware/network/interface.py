@@ -72,9 +72,9 @@ def is_address(text):
     return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)
 
 
-def guarded(action, *args):
+def guarded(function, *args):
     """Call a driver. Returns (result, None), or (None, text) where it raised: drivers raise nearly anything."""
     try:
-        return action(*args), None
+        return function(*args), None
     except Exception as error:
         return None, describe(error)

@@ -80,7 +80,7 @@ class NetworkTime:
         self._timer.Restart(self._retry_s)
         self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
 
-    def _on_unsent(self, _socket, _datagram, _target):
+    def _on_unsent(self, *_):
         self._retry_s = max(self._retry_s, _RETRY_AFTER_LOOKUP_S)
         self._wait_longer()
 

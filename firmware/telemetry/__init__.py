@@ -9,7 +9,7 @@ from firmware.network.interface import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
-LONGEST_LINE = 1400  # bytes: a datagram that no link on the way has to cut in two
+_LONGEST_LINE = const(1400)  # bytes: a datagram that no link on the way has to cut in two
 _RESERVED_FOR_COUNTERS = const(40)  # ",seq=…i,uptime=…i" and the line end
 _PAUSE_S = const(60)  # after a computer could not look a name up: every lookup holds up everything else
 _INFLUX_PORT = const(8089)  # InfluxDB's own for line protocol over UDP
@@ -123,7 +123,7 @@ class Telemetry:
     def _send(self, readings):
         """All readings in one line; what does not fit into a datagram goes into another one."""
         line = []
-        room = left = LONGEST_LINE - len(self._head) - _RESERVED_FOR_COUNTERS
+        room = left = _LONGEST_LINE - len(self._head) - _RESERVED_FOR_COUNTERS
         for name in sorted(readings):
             for field in encode_fields(readings[name], name + "_"):
                 size = len(field) + 1  # and a comma

@@ -289,7 +289,7 @@ def test_a_service_whose_files_are_not_on_the_board_is_told(start, monkeypatch):
     running = start(http__enabled=True)
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert "firmware.web is not on this board; make deploy installs it, with these settings" in texts
-    assert running.app.services.get("http") is None and running.app.services.get("control").port
+    assert running.app.services.get("http") is None and running.app.services.get("control")
 
 
 def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
