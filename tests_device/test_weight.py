@@ -7,9 +7,9 @@ from tools.image.heap import growths
 from tools.weigh.scales import BUILT, Scales, modem_buffer
 
 # Bytes. The modem's buffer is in what is used, 4 kB that a Wi-Fi board has not.
-USED_AT_REST = 119500
+USED_AT_REST = 119000
 FREE_AT_REST = 76000
-ALL_FILES = 86500
+ALL_FILES = 95500
 LOADED_FILES = 35600
 
 
