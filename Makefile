@@ -57,7 +57,7 @@ help: ## work: show this list
 run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
 	@mkdir -p $(DISK)
 	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
-	    flock -n 9 || { echo "make run is already running in $(DISK). Use DISK=<another folder> for another board." >&2; exit 1; }; \
+	    flock -n 9 || { echo "make run is already running in $(DISK). DISK=<another folder> is another board; give it other ports (control.port, http.port) in its config.json." >&2; exit 1; }; \
 	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
 # The device tests need an image that is built from Debian's sources.

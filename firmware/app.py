@@ -43,6 +43,7 @@ class App:
         self.bringup = self._make_bringup()
         self._names = None
         self.services = ServiceSet(self)
+        self.soon = []  # f() for the end of this turn: a chip's stack is too short for the pool's calls and a method's
         self.outcome = None  # why the loop ended
 
     def _make_bringup(self):
@@ -97,7 +98,16 @@ class App:
     def turn(self, longest_ms=_LONGEST_TURN_MS):
         """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
+        self.end_turn()
         self.board.feed_watchdog()
+
+    def end_turn(self):
+        """Call what waits in `soon`."""
+        while self.soon:
+            try:
+                self.soon.pop(0)()
+            except Exception as error:
+                self.log.error("loop", "failed", error)
 
     def run(self):
         """Start, turn until `stop`, and end in order. Returns the outcome."""

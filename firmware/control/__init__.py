@@ -106,8 +106,9 @@ class Session(Caller):
     def __init__(self, server, client, visitor):
         super().__init__(server, client.CliAddr[0], visitor)
         self._client = client
-        self._receiving = False
+        self._receiving = self._finished = False
         self._heard = False
+        self._pending = 0  # lines that are not answered yet
         self._ahead = 0
         self._refusals = 0
         self._idle = XTimer(self._app.pool, self._idle_too_long)
@@ -117,6 +118,7 @@ class Session(Caller):
         self._take_place(1)
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
+        client.OnPeerFinished = self._on_peer_finished
         self._is_alive()
         self._receive()
 
@@ -128,7 +130,7 @@ class Session(Caller):
     # --- the connection
 
     def _receive(self):
-        if not self.closed and not self._receiving and self._ahead < _ANSWERS_AHEAD:
+        if not self.closed and not self._receiving and self._ahead + self._pending < _ANSWERS_AHEAD:
             self._receiving = True
             self._client.AsyncRecvLine(self._on_line)
 
@@ -136,10 +138,24 @@ class Session(Caller):
         self._receiving = False
         self._heard = True
         self._is_alive()
-        text = line.strip()
+        self._pending += 1
+        self._app.soon.append(lambda: self._serve(line.strip()))
+        self._receive()
+
+    def _serve(self, text):
+        self._pending -= 1
         if text:
             self._answer(text)
         self._receive()
+        self._end_finished()
+
+    def _on_peer_finished(self, _client):
+        self._finished = True
+        self._end_finished()
+
+    def _end_finished(self):
+        if self._finished and not self._pending:
+            self.close()
 
     def _on_line_too_long(self, _client):
         self._heard = True

@@ -354,6 +354,10 @@ class MqttClient:
         try:
             topic, identifier, payload = read_publish(flags, body)
         except ValueError as error:
+            if self._size and 2 + int.from_bytes(body[:2], "big") > len(body) - 2:
+                # Nothing is wrong with it; without its identifier, behind the topic, it cannot be acknowledged.
+                self.on_warning("a message with a topic of more than %d bytes was left out" % (len(body) - 4))
+                return None
             return "a wrong message: %s" % error
         if self._size:
             self.on_warning("a message of %d bytes to %s was left out" % (len(body) + self._size, topic))

@@ -10,6 +10,7 @@ from XAsyncSockets import XTimer
 _RETRY_S = const(1)
 _SETTLED_S = const(3)  # after the last entity, until all that the broker has kept has come
 _LONGEST_DELAY_S = const(10)  # after Home Assistant has started, so that not all boards speak at once
+_MOST_FOUND = const(64)  # kept topics that are looked through; the others have their turn after the next start
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
@@ -67,7 +68,8 @@ class Discovery:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
         elif retained and payload and self._found is not None and topic.endswith("/config"):
-            self._found.append(topic)
+            if topic not in self._found and len(self._found) < _MOST_FOUND:  # each connection brings them again
+                self._found.append(topic)
 
     def _on_acked(self):
         if self._to_do:
@@ -102,6 +104,7 @@ class Discovery:
             if not self._mqtt.client.publish(topic, b"", 1, True):
                 self._timer.Restart(_RETRY_S)
                 return
+            self._found.remove(topic)
         self._mqtt.client.subscriptions.remove(self._kept)
         self._found = self._entities = None
 

@@ -17,6 +17,7 @@ class LogLines:
         self._behind = 0  # the uptime of the first line that is not sent, or None
         self._log.listeners.append(self._take)
         mqtt.when_connected.append(self._catch_up)
+        mqtt.when_read.append(self._catch_up)  # if the network was behind for a while
 
     def _take(self, entry):
         if self._behind is None and _LEVELS.index(entry["level"]) <= self._level:
@@ -27,7 +28,7 @@ class LogLines:
                 pass
             self._behind = entry["uptime"]
 
-    def _catch_up(self):
+    def _catch_up(self, _readings=None):
         first, self._behind = self._behind, None
         if first is not None:
             for entry in self._log.tail(_MOST_BEHIND):

@@ -36,6 +36,7 @@ class Mqtt:
         self.last_readings = None
         self.pins = {}  # {name: True for an output}
         self._told = None  # why there is no connection
+        self._is_online = False  # the broker has been told
         self._clock_due = 0
         self._turn = 0  # of the broker's addresses, where its name has several
 
@@ -136,12 +137,16 @@ class Mqtt:
 
     def _on_connected(self):
         self._told = None
-        self.publish("status", "online", 1, True)
+        self._tell_status()
         self.app.log.info(self.name, f"connected to {self.settings['broker']}")
         for function in list(self.when_connected):
             function()
         if self.last_readings:
             self.notify(self.last_readings)
+
+    def _tell_status(self):
+        """Again with the next readings where too many messages wait for the broker."""
+        self._is_online = self.publish("status", "online", 1, True)
 
     def _on_message(self, topic, payload, retained):
         try:
@@ -157,6 +162,8 @@ class Mqtt:
         self.last_readings = readings
         if not self.client.connected:
             return
+        if not self._is_online:
+            self._tell_status()
         if self.settings["state"]:
             state = {"uptime": self.app.clock.uptime()}
             state.update(readings)

@@ -31,16 +31,21 @@ class Names:
         self.log = log
         self.is_alone = False  # in a network of the board's own, which leads nowhere
         self._known = {}
+        self._unknown = None  # the last name that a computer did not know
 
     def address(self, host, turn=0):
         """The address of `host`, at once; None while it is not known, which begins to look it up.
 
-        Where it has several, `turn`, any number, chooses. On a computer it is the name itself, or one of its addresses.
+        Where it has several, `turn`, any number, chooses. On a computer, turn 0 is the name itself.
         """
         if is_address(host):
             return host
         if not hasattr(self.network, "ipconfig"):
-            return self.network.address(host, turn)
+            address = self.network.address(host, turn)
+            if not address and host != self._unknown:  # once, not at each attempt
+                self._unknown = host
+                self.log.warning("names", f"{host}: unknown")
+            return address
         name = self._known.get(host)
         if name is None:
             if len(self._known) >= _MOST:
@@ -138,11 +143,11 @@ class _Name:
 
     def _fail(self, reason):
         """Go on with the addresses that were good, if there were any: a name server may be silent for a while."""
-        if reason != self._reason:  # once, not for ever
-            self._reason = reason
-            self._names.log.warning("names", f"{self._host}: {reason}")
         self._believe(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if reason != self._reason:  # once, not for ever; last, as the log may ask for this name again (syslog)
+            self._reason = reason
+            self._names.log.warning("names", f"{self._host}: {reason}")
 
     def _believe(self, seconds):
         self.stop()

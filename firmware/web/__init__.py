@@ -146,10 +146,13 @@ class WebServer:
         return crowding(staying, address)
 
     def _tick(self, _):
-        for one in list(self._connections):
-            one.pass_second()
         if self._connections:
-            self._timer.Restart(1)
+            self._timer.Restart(1)  # first: whatever fails below, the deadlines go on
+        for one in list(self._connections):
+            try:
+                one.pass_second()
+            except Exception:  # no memory to say that it is late
+                one.drop()
 
     def forget(self, request):
         """A connection that is closed."""

@@ -51,12 +51,12 @@ class Events:
         """It only reads."""
 
     def _begin(self):
-        self._runs = True
         self._entries = []
-        self._app.log.listeners.append(self._on_entry)
         self._network = self._look_at_network()
         self._ticks = 0
         self._timer.Restart(_TICK_S)
+        self._app.log.listeners.append(self._on_entry)
+        self._runs = True
         try:
             self._app.methods.call(self, "telemetry.get", ())  # which loads it
             self._telemetry = self._app.services.get("telemetry")

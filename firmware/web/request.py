@@ -173,13 +173,11 @@ class Request:
             self._serve_soon()
 
     def _serve_soon(self):
-        """From the loop, as what is told when nothing was sent: a chip's stack is too short for the calls that lead
-        here and those of a method."""
         self._state = _SERVING
         self._left_s = _HANDLER_S
-        self._client.AsyncSendData(b"", self._serve)
+        self._app.soon.append(self._serve)
 
-    def _serve(self, _client, _arg):
+    def _serve(self):
         try:
             handler = self._server.find(self)
             handler(self)
@@ -212,7 +210,7 @@ class Request:
             head = f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         elif status not in (204, 304):
             head = f"{head}Content-Length: {len(body)}\r\n"
-        self._send(head, headers, body)
+        self._send(head, headers, b"" if self.method == "HEAD" else body)
         return True
 
     def _send(self, head, headers, body):
@@ -265,7 +263,7 @@ class Request:
 
     def push(self, data):
         """Send more of a stream, or leave it out while the client is slow in reading."""
-        if self.closed or self._ahead >= _AHEAD:
+        if self.closed or self._ahead >= _AHEAD or self._at < len(self._rest):  # the beginning is not out yet
             return
         if not self._ahead:
             self._left_s = _HANDLER_S

@@ -39,6 +39,7 @@ class Day:
         self.clock = OwnClock()
         log = Log(self.clock, console=False)
         config = Config(Board(), log)
+        config.set("http.port", 0)
         config.set("control", {"port": 0, "clients": 2, "idle_s": 60})
         config.set("telemetry", {"broadcast": False, "interval_s": SECONDS_PER_STEP, "jitter": 0})
         self.app = App(Board(), config, log, self.clock)

@@ -14,8 +14,10 @@ SLOW = {"steady_s": 3600}
 
 
 def read_record(board):
-    text = (board.folder / "boots.json").read_text()
-    return json.loads(text or '{"unsteady": null}')  # it may be being written
+    try:
+        return json.loads((board.folder / "boots.json").read_text())
+    except ValueError:  # it is being written
+        return {"unsteady": None}
 
 
 class TestImage:

@@ -52,9 +52,13 @@ class FakeClient:
         while self.undelivered and not self.closed:
             self.undelivered.pop(0)(self, None)
 
+    def end_turn(self):
+        """The bench does it for those that it connects."""
+
     def receive(self, line):
         receiver, self.receiver = self.receiver, None
         receiver(self, line.decode().rstrip("\n"), None)
+        self.end_turn()
         if self.delivers:
             self.deliver()
 
@@ -69,14 +73,20 @@ class ControlBench(Bench):
         self.methods = Methods(self.log)
         self.methods.add("ping", lambda session: "pong")
         self.methods.add("set", lambda session: "done", writes=True)
+        self.soon = []
         self.server = ControlServer()
         self.server.start(self)
+
+    def end_turn(self):
+        while self.soon:
+            self.soon.pop(0)()
 
     def connect(self, address="192.0.2.77"):
         client = FakeClient()
         client.CliAddr = (address, 40000)
         visitor = find(self.server.visitors, address, self.server._sessions, 6, self.clock.uptime_ms())
         client.session = Session(self.server, client, visitor)
+        client.end_turn = self.end_turn
         self.server._sessions.append(client.session)
         return client
 
@@ -197,8 +207,8 @@ class Line:
             self.settle()
 
     def settle(self):
-        while self.pool.PollEvents():
-            pass
+        while self.pool.PollEvents() or self.bench.soon:
+            self.bench.end_turn()
 
     def answers(self, count):
         """The lines that have come, at least `count` of them."""
@@ -412,6 +422,7 @@ class TestPlaces:
     def come(self, bench, address):
         client = FakeClient()
         client.CliAddr = (address, 40000)
+        client.end_turn = bench.end_turn
         bench.server._on_client(None, client)
         return client
 

@@ -71,6 +71,7 @@ class Home:
         config.set("wifi.networks", [{"ssid": "home", "password": "home-password"}])
         config.set("control.port", 0)
         config.set("telemetry.broadcast", False)
+        config.set("http.enabled", False)
         config.set("telemetry.interval_s", 2)
         for key, value in {"broker": f"127.0.0.1:{port}", "client_id": "xas0123456789abcdef", **settings}.items():
             config.set("mqtt." + key, value)
@@ -148,6 +149,43 @@ def test_what_is_gone_is_removed_and_what_fails_stays(start, broker):
     start([smaller, fails], pins=PINS[:1]).settle()
     gone = {topic.split("/", 3)[3] for topic in set(before) - set(entities(broker))}
     assert gone == {"bme280--humidity/config", "light--value/config", "--door/config"}
+
+
+def test_more_than_wait_for_the_broker_are_removed(start, broker, watcher):
+    old = [f"homeassistant/sensor/xas0123456789abcdef/old--f{number}/config" for number in range(12)]
+    for topic in old:
+        watcher.publish(topic, "{}", retain=True)
+    start().settle()
+    assert not set(old) & set(entities(broker))
+
+
+def test_what_the_broker_has_kept_is_noted_once(start, broker, watcher):
+    topic = "homeassistant/sensor/xas0123456789abcdef/light--value/config"
+    watcher.publish(topic, "{}", retain=True)
+    home = start()
+    discovery = home.app.services.get("mqtt").when_read[-1].__self__
+    for _ in range(2):
+        discovery._hear(topic, b"{}", True)
+    assert discovery._found == [topic]
+    home.settle()
+
+
+def test_it_is_online_whatever_waits_for_the_broker(start, watcher):
+    mqtt = start().app.services.get("mqtt")
+    home = mqtt.client
+    home.connected = True  # as in a connection that has been lost, with all that waited
+    while home.publish("waits", "", 1):
+        pass
+    home.connected = False
+    seen = len(watcher.seen)
+    start_turns = mqtt.app
+    end = time.monotonic() + PATIENCE_S
+    while not mqtt._is_online:
+        assert time.monotonic() < end
+        start_turns.clock.now += 10
+        start_turns.turn(0)
+        time.sleep(0.001)
+    watcher.wait("boards/attic/status", "online", seen)
 
 
 def test_entities_of_others_are_left_alone(start, broker, watcher):

@@ -126,6 +126,13 @@ def resolver(tmp_path, monkeypatch):
     resolver.close()
 
 
+def test_a_log_that_asks_for_the_same_name_lengthens_no_pause(resolver):
+    """As the one that goes to a syslog server by its name."""
+    resolver.names.log.listeners.append(lambda _: resolver.names.address("1.2.3.4.5"))
+    resolver.names.address("1.2.3.4.5")
+    assert resolver.names._known["1.2.3.4.5"]._pause_s == 120
+
+
 def test_a_name_is_known_once_the_server_has_answered(resolver):
     assert resolver.names.address(HOST) is None
     resolver.serve(record("192.0.2.7"))
@@ -279,7 +286,10 @@ def test_where_only_the_system_can_look_names_up_it_does(resolver):
     resolver.names.network = unix_network
     assert resolver.names.address(HOST) == HOST
     assert resolver.names.address("localhost", 1) == "127.0.0.1"
-    assert resolver.names.address("no.such.name.invalid", 1) == "no.such.name.invalid"
+    for _ in range(3):
+        assert resolver.names.address("no.such.name.invalid", 1) is None
+    texts = [entry["text"] for entry in resolver.log.tail(100)]
+    assert texts.count("no.such.name.invalid: unknown") == 1
 
 
 def test_names_are_not_remembered_without_end(resolver):

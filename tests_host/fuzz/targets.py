@@ -51,6 +51,7 @@ class Peer:
     """A client of the control server, and what the board says to it."""
 
     def __init__(self, app, server):
+        self.app = app
         self.pool = app.pool
         self.socket = socket.socket()
         self.socket.connect(socket.getaddrinfo('127.0.0.1', server.port)[0][-1])
@@ -76,8 +77,8 @@ class Peer:
         self.settle()
 
     def settle(self):
-        while self.pool.PollEvents() or self._take():
-            pass
+        while self.pool.PollEvents() or self.app.soon or self._take():
+            self.app.end_turn()
 
     def _take(self):
         try:

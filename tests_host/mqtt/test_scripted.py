@@ -160,6 +160,17 @@ def test_a_message_that_is_too_long_is_left_out(drive, peer):
     assert one.wait('message') == ['a', 'short', False]
 
 
+def test_a_topic_that_is_too_long_is_left_out(drive, peer):
+    """Whoever may publish below a wildcard could otherwise have the broker keep one, and no connection would last."""
+    one = drive(peer.port, subscriptions=['+'])
+    connection = peer.accept()
+    connection.greet()
+    connection.send(message('x' * 1023, b'') + message('x' * 1030, b'', 2, 5) + message('a', b'short'))
+    for size in 1020, 1020:
+        assert one.wait('warning') == ['a message with a topic of more than %d bytes was left out' % size]
+    assert one.wait('message') == ['a', 'short', False]
+
+
 @pytest.mark.parametrize('answers', [0, 1])
 def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
     one = drive(peer.port, subscriptions=['a'], second=0.02)

@@ -34,8 +34,8 @@ def test_in_a_terminal_it_is_for_a_person(terminal, host):
     code, shown = terminal("call", host, "info").wait()
     assert code == 0
     lines = shown.replace("\r", "").split("\n")
-    assert "board        UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
-    assert lines.index("board        UNIX") < lines.index("version      0.1.0"), "in order of the keys"
+    assert "board         UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
+    assert lines.index("board         UNIX") < lines.index("version       0.1.0"), "in order of the keys"
     assert terminal("call", host, "ping").wait() == (0, "pong\r\n")
 
 

@@ -40,7 +40,7 @@ def address(host, turn):
     try:
         found = socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
-        return host  # connecting to it says why
+        return None
     packed = found[turn % len(found)][-1]
     return packed[0] if isinstance(packed, tuple) else ".".join(str(byte) for byte in packed[4:8])
 
