@@ -26,6 +26,8 @@ class App:
     safe mode)
     """
 
+    http = portal = None
+
     def __init__(self, board, config, log, clock, safe_reason=None, random=random.random):
         self.board = board
         self.config = config
@@ -37,13 +39,11 @@ class App:
         self.pool = XAsyncSocketsPool()
         self.pool.OnException = self._on_exception
         self.methods = Methods(log)
-        self.http = None
-        self.portal = None
         self.sensors = SensorHub(clock, self.pool, log)
         self.bringup = self._make_bringup()
         self._names = None
         self.services = ServiceSet(self)
-        self.soon = []  # f() for the end of this turn: a chip's stack is too short for the pool's calls and a method's
+        self.soon = []  # (function, argument) for the end of a turn: deeper, a chip's stack is too short for methods
         self.outcome = None  # why the loop ended
 
     def _make_bringup(self):
@@ -92,22 +92,19 @@ class App:
     def _load(self):
         if not self.safe_reason:
             borrow("firmware.sensors.load").load(self)
-        own = borrow("firmware.own_services").find(self) + [ControlServer(), _Console()]
+        own = borrow("firmware.own_services").find(self) + [ControlServer(), _Console(self)]
         self.services.load(own, with_user_files=not self.safe_reason)
 
     def turn(self, longest_ms=_LONGEST_TURN_MS):
         """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
-        self.end_turn()
-        self.board.feed_watchdog()
-
-    def end_turn(self):
-        """Call what waits in `soon`."""
         while self.soon:
             try:
-                self.soon.pop(0)()
+                function, argument = self.soon.pop(0)
+                function(argument)
             except Exception as error:
                 self.log.error("loop", "failed", error)
+        self.board.feed_watchdog()
 
     def run(self):
         """Start, turn until `stop`, and end in order. Returns the outcome."""
@@ -138,11 +135,7 @@ class _Console:
 
     name = "console"
 
-    def __init__(self):
-        self._app = None
-
-    def start(self, app):
-        """Keep the app."""
+    def __init__(self, app):
         self._app = app
 
     def network_up(self, connection):

@@ -71,16 +71,14 @@ class Config:
     def set(self, key, value, check=None):
         """Change "section.key" in memory. Raises ConfigError for a bad value, or what check(new values) raises, and
         then changes nothing."""
-        self._change(borrow("firmware.edit").changed(self.given, key, value), check)
+        self.use(borrow("firmware.edit").changed(self.given, key, value), self.source, check)
+        self.unsaved = True
 
     def reset(self, key="", check=None):
         """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
         if key:
             self.get(key)
-        self._change(borrow("firmware.edit").without(self.given, key) if key else {}, check)
-
-    def _change(self, given, check):
-        self.use(given, self.source, check)
+        self.use(borrow("firmware.edit").without(self.given, key) if key else {}, self.source, check)
         self.unsaved = True
 
     def save(self):

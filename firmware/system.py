@@ -62,16 +62,17 @@ class System:
                 "version": VERSION,
                 "uptime": app.clock.uptime(),
                 "safe_mode": app.safe_reason,
-                "page": app.http and app.http.url,
                 "address": app.bringup.connection.address if app.bringup.connection else None,
                 "network": app.bringup.state,
                 "config": {"source": app.config.source, "faults": app.config.faults, "unsaved": app.config.unsaved},
                 "services": app.services.describe(),
                 "sensors": app.sensors.names(),
                 "clients": getattr(app.services.get("control"), "clients", None),
-                "http_clients": app.http and app.http.clients,
             }
         )
+        if app.http:
+            facts["page"] = app.http.url
+            facts["http_clients"] = app.http.clients
         left = app.board.system_heap()
         if left:
             facts["system_heap"] = left

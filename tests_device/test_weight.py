@@ -60,3 +60,8 @@ def test_a_board_that_serves_does_not_fill_its_heap(serving):
 
 def test_an_esp32_that_serves_leaves_its_radio_the_memory(serving):
     assert growths(serving["serving"] - modem_buffer()) <= 1, serving
+
+
+def test_the_stack_is_deep_enough_for_the_settings(scales):
+    """Stock MicroPython has 8 KiB; checking all settings takes a third of it."""
+    assert scales.answer("config.get", key="wifi")["result"]["country"] == "XX"

@@ -72,15 +72,11 @@ class Caller:
             raise RpcError(ACCESS_DENIED, "this method needs auth.challenge and auth.login first")
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
-    def count_call(self, method, params):
-        """Each request of a batch counts."""
+    def call(self, method, params):
+        """The result of a method, or RpcError. Each request of a batch counts."""
         self._calls += 1
         if self._calls > 1 and not self.within_rate():
             self.refuse_call(method, params)
-
-    def call(self, method, params):
-        """The result of a method, or RpcError."""
-        self.count_call(method, params)
         return self._app.methods.call(self, method, params)
 
     def reply(self, text, call):
@@ -102,18 +98,14 @@ class Session(Caller):
     """One client by TCP."""
 
     words = True
+    closed = leaving = _heard = _receiving = False
+    _ahead = 0  # lines without their answer, and answers that the client has not taken
+    _refusals = 0
 
     def __init__(self, server, client, visitor):
         super().__init__(server, client.CliAddr[0], visitor)
         self._client = client
-        self._receiving = self._finished = False
-        self._heard = False
-        self._pending = 0  # lines that are not answered yet
-        self._ahead = 0
-        self._refusals = 0
         self._idle = XTimer(self._app.pool, self._idle_too_long)
-        self.closed = False
-        self.leaving = False
         self._has_place = True
         self._take_place(1)
         client.OnClosed = self._on_closed
@@ -130,7 +122,7 @@ class Session(Caller):
     # --- the connection
 
     def _receive(self):
-        if not self.closed and not self._receiving and self._ahead + self._pending < _ANSWERS_AHEAD:
+        if not self.closed and not self._receiving and self._ahead < _ANSWERS_AHEAD:
             self._receiving = True
             self._client.AsyncRecvLine(self._on_line)
 
@@ -138,24 +130,12 @@ class Session(Caller):
         self._receiving = False
         self._heard = True
         self._is_alive()
-        self._pending += 1
-        self._app.soon.append(lambda: self._serve(line.strip()))
+        self._ahead += 1
+        self._app.soon.append((self._answer, line.strip()))
         self._receive()
-
-    def _serve(self, text):
-        self._pending -= 1
-        if text:
-            self._answer(text)
-        self._receive()
-        self._end_finished()
 
     def _on_peer_finished(self, _client):
-        self._finished = True
-        self._end_finished()
-
-    def _end_finished(self):
-        if self._finished and not self._pending:
-            self.close()
+        self._app.soon.append((Session.close, self))  # behind the answers to its last lines
 
     def _on_line_too_long(self, _client):
         self._heard = True
@@ -163,6 +143,10 @@ class Session(Caller):
             self._fail(LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
 
     def _answer(self, text):
+        self._ahead -= 1
+        if not text or self.leaving:
+            self._receive()
+            return
         if self.within_rate():
             self._refusals = 0
             self._send(self.reply(text, self.call))
@@ -171,6 +155,7 @@ class Session(Caller):
             self._send(self.reply(text, self.refuse_call))
             if self._refusals >= _REFUSALS:
                 self.close()
+        self._receive()
 
     def _is_alive(self):
         self._idle.Restart(self._settings["idle_s"])

@@ -118,6 +118,8 @@ class Mqtt:
         host, _, port = settings["broker"].partition(":")
         self._turn += 1
         address = host if is_address(host) else self.app.names.address(host, self._turn)
+        if not address:
+            self._tell("its address is not known yet")
         return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
 
     def _tell(self, reason):

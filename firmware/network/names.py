@@ -31,7 +31,6 @@ class Names:
         self.log = log
         self.is_alone = False  # in a network of the board's own, which leads nowhere
         self._known = {}
-        self._unknown = None  # the last name that a computer did not know
 
     def address(self, host, turn=0):
         """The address of `host`, at once; None while it is not known, which begins to look it up.
@@ -41,11 +40,7 @@ class Names:
         if is_address(host):
             return host
         if not hasattr(self.network, "ipconfig"):
-            address = self.network.address(host, turn)
-            if not address and host != self._unknown:  # once, not at each attempt
-                self._unknown = host
-                self.log.warning("names", f"{host}: unknown")
-            return address
+            return self.network.address(host, turn)
         name = self._known.get(host)
         if name is None:
             if len(self._known) >= _MOST:

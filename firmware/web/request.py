@@ -175,9 +175,9 @@ class Request:
     def _serve_soon(self):
         self._state = _SERVING
         self._left_s = _HANDLER_S
-        self._app.soon.append(self._serve)
+        self._app.soon.append((self._serve, None))
 
-    def _serve(self):
+    def _serve(self, _):
         try:
             handler = self._server.find(self)
             handler(self)

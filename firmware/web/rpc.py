@@ -26,10 +26,9 @@ class WebSession(Caller):
 
     def call(self, method, params):
         """As by TCP; a challenge begins a session."""
-        self.count_call(method, params)
         if method == "telemetry.subscribe":
             raise RpcError(METHOD_NOT_FOUND, "HTTP has no notifications: GET /events brings the readings")
-        result = self._app.methods.call(self, method, params)
+        result = super().call(method, params)
         if method == "auth.challenge":
             self._rpc.keep(self)
             result["session"] = self.key

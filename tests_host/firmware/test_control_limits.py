@@ -79,7 +79,8 @@ class ControlBench(Bench):
 
     def end_turn(self):
         while self.soon:
-            self.soon.pop(0)()
+            function, argument = self.soon.pop(0)
+            function(argument)
 
     def connect(self, address="192.0.2.77"):
         client = FakeClient()

@@ -78,7 +78,7 @@ class Peer:
 
     def settle(self):
         while self.pool.PollEvents() or self.app.soon or self._take():
-            self.app.end_turn()
+            self.app.turn(0)
 
     def _take(self):
         try:

@@ -236,6 +236,28 @@ class Scales:
                 raise RuntimeError(error.decode())
             return ast.literal_eval(output.decode().strip().splitlines()[-1])
 
+    def answer(self, method, **params):
+        """The answer of the firmware to one request, when it runs as on any board."""
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/deployed_main.py', '/main.py')")
+        self._board.reset()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                client = socket.create_connection((self._board.address, 8095), timeout=PATIENCE_S)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        with client, client.makefile("rwb") as file:
+            file.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
+            file.flush()
+            answer = json.loads(file.readline())
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
+        return answer
+
     def running(self):
         """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
         return self._run(RUN)
