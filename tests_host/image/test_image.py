@@ -122,7 +122,7 @@ def test_the_page_is_in_an_image_whose_settings_ask_for_it(made, tmp_path):
 def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_path):
     chip, start = chip_of(board)
     stock = stock_image(chip, tmp_path)
-    config = b'{"device": {"name": "mine"}, "network": {"ntp": "", "probe_s": 0}, "telemetry": {"enabled": false}}'  # little heap
+    config = b'{"device": {"name": "mine"}, "network": {"ntp": "", "probe_s": 0}, "telemetry": {"enabled": false}}'
     (tmp_path / "config.json").write_bytes(config)
     result = made(board, stock, config=tmp_path / "config.json")
     assert not any("passwords" in line for line in result.said)
