@@ -818,7 +818,7 @@ class XAsyncSocketsPool:
             raise
 
     def _fill_reserve(self):
-        # In small blocks: a fragmented heap may have no large one.
+        # The reserve is made of small blocks, because a fragmented heap may have no large one.
         self._reserve = [bytearray(64) for _ in range(10)]
 
     def _register_failed(self, s):

@@ -1,6 +1,6 @@
 """The control server's methods over MQTT, those that the configuration names: <base>/rpc, answers on <base>/rpc/reply.
 
-Who may publish there may call them: the broker decides that. So a method that writes needs no login here.
+The broker decides which clients may publish there. So a method that changes something needs no login here.
 """
 
 from firmware.control.jsonrpc import ACCESS_DENIED, INTERNAL_ERROR, RpcError, answer, encode_error

@@ -67,7 +67,7 @@ def _pin(mqtt, name, kind):
 def _reading(mqtt, sensor, field, kind):
     path = f"get({dumps(sensor)},{{}}).get({dumps(field)})" if sensor else field
     name = sensor if field == "value" else f"{sensor} {field.replace('_', ' ')}".strip()
-    # What fails is missing in the state: its template gives "None", which is unknown.
+    # A failed reading is left out of the state. Its template then gives "None", which means unknown.
     made = {"name": name, "stat_t": mqtt.topic("state"), "val_tpl": "{{value_json." + path + "}}"}
     made["exp_aft"] = 30 + int(_UNHEARD * mqtt.app.config["telemetry"]["interval_s"])
     if sensor in _DIAGNOSTIC:
