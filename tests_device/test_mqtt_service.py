@@ -97,12 +97,13 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     assert used_then - used <= MOST_OF_HEAP
     assert cost_then - cost <= MOST_OF_SECOND
     settings.update({"rpc": ["reboot"], "pins": [{"name": "lamp", "pin": 16}]})
-    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": settings})
     seen = len(watcher.seen)
+    restart_with(firmware, device, {"telemetry": telemetry, "mqtt": settings})
     watcher.wait("here/pin/lamp", "0", seen)
     watcher.publish("here/pin/lamp/set", "1")
     watcher.wait("here/pin/lamp", "1", seen)
+    seen = len(watcher.seen)
     watcher.publish("here/rpc", json.dumps({"jsonrpc": "2.0", "id": 7, "method": "reboot"}))
     assert json.loads(watcher.wait("here/rpc/reply", start=seen))["result"] is True
     watcher.wait("here/status", "offline", seen)  # by the board: the broker would need a minute for it
-    watcher.wait("here/status", "online", len(watcher.seen) - 1)
+    watcher.wait("here/status", "online", seen)
