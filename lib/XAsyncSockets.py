@@ -87,8 +87,8 @@ _UNKNOWN = (OSError, ValueError, KeyError)    # what the poll sets raise for a s
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
 _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-bit port's ticks
-# Nothing wakes a chip's poll(), so another thread's call may wait this long. Elsewhere the waker does (_Waker).
-_MAX_WAIT_MS = 20 if _MICROPYTHON and sys.platform != 'linux' else 200000000
+# Nothing wakes MicroPython's poll(), so another thread's call may wait this long. CPython has a _Waker.
+_MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000
 _ACCEPT_PAUSE_SEC = 0.1
 _HANDLER_GRACE_MS = const(200)                # how long a thread may take from Create to setting the handlers
 _AT_ONCE = const(15)                # reads of one socket, and events that events cause, in one turn
@@ -295,54 +295,34 @@ def _raised_by_call(exception):
     return text.getvalue().count('  File ') <= 1
 
 
-class _Waker:
-    """
-    Wakes a waiting poll() from another thread: a socket that sends to itself. CPython has socketpair, the unix port an
-    abstract AF_UNIX address (unix(7)). Chips have neither, and `key` is None there.
-    """
+if not _MICROPYTHON:
+    class _Waker:
+        """Wakes a waiting poll() from another thread: a socket that sends to another one."""
 
-    key = None
-    _awake = False      # a byte is under way
-
-    def __init__(self):
-        if not _MICROPYTHON:
+        def __init__(self):
             self._receiver, self._sender = socket.socketpair()
+            self._receiver.setblocking(False)
             self._sender.setblocking(False)
             self.key = self._receiver.fileno()
-            self._read = self._receiver.recv_into
-            self._send = self._sender.send
-        elif _OPAQUE_ADDRESSES and sys.platform == 'linux':
-            family = socket.AF_UNIX  # type: ignore[attr-defined]
-            self.key = self._receiver = self._sender = socket.socket(family, socket.SOCK_DGRAM)
-            address = b'%c\0\0XAsyncSockets-%d-%d' % (family, time.time_ns(), id(self))
-            self._receiver.bind(address)
-            self._receiver.connect(address)
-            self._read = self._receiver.readinto
-            self._send = self._receiver.write
-        if self.key is not None:
-            self._receiver.setblocking(False)
-            self._buffer = bytearray(64)
+            self._awake = False     # a byte is under way
 
-    def wake(self):
-        if self.key is not None and not self._awake:
-            self._awake = True
+        def wake(self):
+            if not self._awake:
+                self._awake = True
+                try:
+                    self._sender.send(b'\0')
+                except OSError:     # full: it is awake anyway
+                    pass
+
+        def clear(self):
             try:
-                self._send(b'\0')
-            except OSError:     # full: it is awake anyway
+                while self._receiver.recv(64):
+                    pass
+            except OSError:
                 pass
+            self._awake = False
 
-    def clear(self):
-        """Without memory: where a byte were lost for want of it, none would ever wake the loop again."""
-        try:
-            while self._read(self._buffer):
-                pass
-        except OSError:
-            pass
-        self._awake = False
-
-    def close(self):
-        if self.key is not None:
-            self.key = None
+        def close(self):
             self._receiver.close()
             self._sender.close()
 
@@ -549,13 +529,12 @@ class XTimer:
         self._due = self._at = 0
 
     def Cancel(self):
-        """Call nothing. True where the call was still to come, False where it was made or cancelled already."""
+        """Call nothing. True if the call was still to come, False if it was made or cancelled already."""
         pool = self._pool
         with pool._lock:
             was_running = self._runs
-            if was_running:
-                self._leave(pool._timers)
-                pool._set_alarm()
+            self._leave()
+            pool._set_alarm()
         return was_running
 
     def Restart(self, delaySec):
@@ -568,10 +547,9 @@ class XTimer:
     def _start(self, ms):
         pool = self._pool
         with pool._lock:
-            if self._runs:
-                self._leave(pool._timers)
-            self._due = self._at = _ticks_add(_ticks_ms(), ms)
-            self._enter(pool._timers)
+            self._leave()
+            self._due = _ticks_add(_ticks_ms(), ms)
+            self._enter()
             pool._set_alarm()
             is_first = pool._timers[0] is self
         if is_first and _get_ident() != pool._owner:
@@ -584,28 +562,25 @@ class XTimer:
         if not self._runs or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
             self._start(self._ms)   # (a foreign pool looks at ExpireTimeSec)
 
-    def _place(self, timers, first_of_equals):
+    def _enter(self):
+        """Take the place that _due asks for, behind those with the same time."""
+        self._at = self._due
+        timers = self._pool._timers
         first = 0
         end = len(timers)
         while first < end:
             middle = (first + end) >> 1
-            difference = _ticks_diff(self._at, timers[middle]._at)
-            if difference < 0 or first_of_equals and not difference:
+            if _ticks_diff(self._at, timers[middle]._at) < 0:
                 end = middle
             else:
                 first = middle + 1
-        return first
-
-    def _enter(self, timers):
-        timers.insert(self._place(timers, False), self)
+        timers.insert(first, self)
         self._runs = True
 
-    def _leave(self, timers):
-        i = self._place(timers, True)
-        while timers[i] is not self:
-            i += 1
-        timers.pop(i)
-        self._runs = False
+    def _leave(self):
+        if self._runs:
+            self._pool._timers.remove(self)
+            self._runs = False
 
 
 class XClosedReason:
@@ -639,6 +614,9 @@ class XAsyncSocketsPool:
 
     WaitEventsProcessing = False
 
+    _waker = None           # CPython's, while a loop runs
+    _threaded = False       # other threads use the sockets, and nothing guards their dicts: see _set_all
+
     def __init__(self):
         self.OnException = None
         self._lock = _allocate_lock()
@@ -647,7 +625,6 @@ class XAsyncSocketsPool:
         self._lent = False      # it is the owner for the moment only, because no loop runs
         self._sockets = {}      # by key, which is what poll() reports; changed by the owner, under the lock
         self._poll = None       # while a loop runs, or turns are made
-        self._waker = None
         self._due_first = self._due_last = self     # the chain of due sockets, which ends with the pool
         self._timers = []       # in the order of their times; under the lock
         self._alarm = None      # ticks at which the first of them is to be looked at
@@ -655,12 +632,10 @@ class XAsyncSocketsPool:
         self._workers = None
         self._reserve = None    # memory to go on with when there is no other
         self._failing = None     # a socket that is to end for want of memory
-        self._threaded = False  # other threads use the sockets, and nothing guards their dicts: see _set_all
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # MicroPython's dict for 23 names would be almost full with these and WaitEventsProcessing, and each look-up of
-        # a method would search all of it. With 24 names it has room: 5 % of a connection.
-        self._spare = self._spare_1 = self._spare_2 = None
+        # With more than these and WaitEventsProcessing, MicroPython's dict for 23 names would be almost full, and each
+        # look-up of a method would search all of it: 5 % of a connection.
 
     # --- for applications
 
@@ -762,7 +737,9 @@ class XAsyncSocketsPool:
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
             return False
-        asyncSocket._key = asyncSocket._socket if _MICROPYTHON else asyncSocket._socket.fileno()
+        asyncSocket._key = asyncSocket._socket
+        if not _MICROPYTHON:
+            asyncSocket._key = asyncSocket._socket.fileno()
         if asyncSocket.SocketID is None:
             asyncSocket.SocketID = _next_id()
         is_owner = _get_ident() == self._owner
@@ -819,7 +796,7 @@ class XAsyncSocketsPool:
 
     def _fill_reserve(self):
         # The reserve is made of small blocks, because a fragmented heap may have no large one.
-        self._reserve = [bytearray(64) for _ in range(10)]
+        self._reserve = list(map(bytearray, (64,) * 10))
 
     def _register_failed(self, s):
         with self._lock:
@@ -831,17 +808,20 @@ class XAsyncSocketsPool:
     def _complete_entry(self, key):
         """
         A register() that finds no memory leaves an entry without its object, which crashes poll() and unregister()
-        (extmod/modselect.c). Registering again completes the entry; then it is removed. Where the unix port's array for
-        poll(2) cannot grow, the waker's entry is taken out meanwhile to make room.
+        (extmod/modselect.c). Registering again completes the entry; then it is removed. Another socket is taken out
+        meanwhile to make room, because the unix port's array for poll(2) may not be able to grow.
         """
         self._reserve = None
-        lender = self._waker.key
-        if lender is not None:
-            self._poll.unregister(lender)
+        for lender in self._sockets.values():
+            if not lender._busy:
+                self._poll.unregister(lender._key)
+                break
+        else:
+            lender = None
         self._register_at_last(key, 0)
         self._poll.unregister(key)
         if lender is not None:
-            self._register_at_last(lender, _IN)
+            self._register_at_last(lender._key, lender._interest)
 
     def _register_at_last(self, key, interest):
         for _ in range(1000):   # other threads may take the memory
@@ -918,9 +898,8 @@ class XAsyncSocketsPool:
                 self._report(s, ex)
 
     def _wake(self):
-        waker = self._waker
-        if waker is not None:
-            waker.wake()
+        if not _MICROPYTHON and self._waker is not None:
+            self._waker.wake()
 
     def _new_scratch(self, size):
         scratch = self._scratches[size] = _Scratch(size)
@@ -988,9 +967,9 @@ class XAsyncSocketsPool:
             time.sleep(0.001)
         if self._poll is not None:
             return
-        self._waker = _Waker()
         self._poll = select.epoll() if _EPOLL else select.poll()  # type: ignore[attr-defined]
-        if self._waker.key is not None:
+        if not _MICROPYTHON:
+            self._waker = _Waker()
             self._poll.register(self._waker.key, _IN)
         for s in self.GetAllAsyncSockets():
             try:
@@ -1050,7 +1029,7 @@ class XAsyncSocketsPool:
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
-                        if key == self._waker.key:
+                        if not _MICROPYTHON and key == self._waker.key:
                             self._waker.clear()
                         continue
                     count += 1
@@ -1171,10 +1150,9 @@ class XAsyncSocketsPool:
                 if timer is None or _ticks_diff(timer._at, now) > 0:
                     return count
                 put_off = _ticks_diff(timer._due, timer._at) > 0
-                timer._leave(timers)
+                timer._leave()
                 if put_off:
-                    timer._at = timer._due
-                    timer._enter(timers)
+                    timer._enter()
                 self._set_alarm()
             if put_off:
                 continue
@@ -1217,11 +1195,12 @@ class XAsyncSocketsPool:
             self._workers.stop()
             self._workers = None
         with self._lock:
-            if self._waker is not None:
+            if not _MICROPYTHON and self._waker is not None:
                 self._waker.close()
-            if _EPOLL and self._poll is not None:
-                self._poll.close()
-            self._poll = self._waker = self._owner = self._reserve = None
+                self._waker = None
+                if _EPOLL:
+                    self._poll.close()
+            self._poll = self._owner = self._reserve = None
             self._stopping = False
         self.WaitEventsProcessing = False
 
@@ -1434,10 +1413,12 @@ def _set_all(s):
     """
     kind = type(s)
     with _state_lock:
-        if kind not in _names:
-            _names[kind] = [name for name in dir(kind) if name[:2] != '__' and not callable(getattr(kind, name))
-                            and not isinstance(getattr(kind, name), property)]
-    for name in _names[kind]:
+        names = _names.setdefault(kind, [])
+        for name in () if names else dir(kind):
+            value = getattr(kind, name)
+            if name[:2] != '__' and not callable(value) and not isinstance(value, property):
+                names.append(name)
+    for name in names:
         setattr(s, name, getattr(s, name))
 
 
@@ -1802,7 +1783,6 @@ class XAsyncTCPClient(XAsyncSocket):
     _outcome = None         # the name of the event that comes before all others
     _made_ms = None            # ticks at which another thread than the loop's made it
     _host_name = None
-    _send_size = None
     _tls = None
     _sent = None            # handler and argument of a send that is complete, and not told yet
     _sent_arg = None
@@ -1847,7 +1827,8 @@ class XAsyncTCPClient(XAsyncSocket):
             except OSError as ex:
                 if not connectAsync or ex.errno != errno.EINPROGRESS:
                     raise
-            client = XAsyncTCPClient(asyncSocketsPool, sock, _readable(address), None, XBufferSlot(size, False))
+            client = XAsyncTCPClient(asyncSocketsPool, sock, _readable(address), None, XBufferSlot(size, False),
+                                     XBufferSlot(sendBufLen, False))
         except Exception as ex:
             if sock is not None:
                 sock.close()
@@ -1855,7 +1836,6 @@ class XAsyncTCPClient(XAsyncSocket):
                 asyncSocketsPool._tell(None, _error(
                     fail, 'Create: no connection to "srvAddr" %s:%s' % tuple(srvAddr), ex))
             return None
-        client._send_size = sendBufLen
         client._host_name = srvAddr[0]
         if connectTimeout is not None:
             client._pool._do(client, client._set_deadline, connectTimeout, XAsyncTCPClient._phase_over)
@@ -1913,10 +1893,7 @@ class XAsyncTCPClient(XAsyncSocket):
         elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
-                timer = self._timer
-                timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
-                if not timer._runs:  # type: ignore[attr-defined]
-                    timer._start(timer._ms)  # type: ignore[attr-defined]
+                self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg
             self._wants = _DIRECT
             return True
@@ -2338,7 +2315,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _sending_slot(self):
         if self._send_slot is None:
-            self._send_slot = XBufferSlot(self._send_size or self._recv_slot.Size)
+            self._send_slot = XBufferSlot(self._recv_slot.Size)
         return self._send_slot
 
     if _MICROPYTHON:    # no property: see XAsyncSocket
@@ -2672,7 +2649,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             self.LocalAddr = localAddr
             self._interest = _IN
         self._size = size
-        self._known = {}        # system address by (ip, port), and (ip, port) by opaque system address
+        self._known = {}        # system address by (ip or host name, port)
         self._peer = self._peer_system = None   # both of the last one
         # One byte more than is delivered, to know a datagram that is larger.
         self._into = size + 1 if _MICROPYTHON else memoryview(bytearray(size + 1))
@@ -2702,9 +2679,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def _deliver(self, data, address):
         if address != self._peer_system:
-            self._peer = self._known.get(address) if _OPAQUE_ADDRESSES else address[:2]
-            if self._peer is None:
-                self._peer = self._remember(address, _readable(address))
+            self._peer = _readable(address)
             self._peer_system = address
         data = memoryview(data) if _MICROPYTHON else self._into[:data]
         if _len(data) > self._size:
@@ -2721,24 +2696,18 @@ class XAsyncUDPDatagram(XAsyncSocket):
             return
         address(self, self._peer, data)
 
-    def _remember(self, key, value):
-        """Addresses that are known are bounded, and names are believed for a minute."""
-        if len(self._known) >= _KNOWN_ADDRESSES:
-            self._known.clear()
-        if not self._known:
-            self._known_since = _ticks_ms()
-        self._known[key] = value
-        return value
-
     def _look_up(self, address):
-        if self._known and _ticks_diff(_ticks_ms(), self._known_since) > _NAME_LIFE_MS:
-            self._known.clear()
-        known = self._known.get(address)
-        if known is None:
-            known = self._remember(address, _resolve(address)[1])
-        if self._peer_system != known:
-            self._peer, self._peer_system = _readable(known), known     # not by a name, which is believed for a minute
-        return known
+        known = self._known
+        if len(known) >= _KNOWN_ADDRESSES or _ticks_diff(_ticks_ms(), self._known_since) > _NAME_LIFE_MS:
+            known.clear()
+        if not known:
+            self._known_since = _ticks_ms()
+        if address not in known:
+            known[address] = _resolve(address)[1]
+        found = known[address]
+        if self._peer_system != found:
+            self._peer, self._peer_system = _readable(found), found     # not by a name, which is believed for a minute
+        return found
 
     def AsyncSendDatagram(self, datagram, remoteAddr, onDataSent=None, onDataSentArg=None):
         """
