@@ -136,17 +136,13 @@ try:
 except ImportError:     # a port without threads
     _UNGUARDED = False
 
-    class _NoLock:
-        def __enter__(self):
+    class _allocate_lock:
+        def __enter__(self, *_):
             pass
 
-        def __exit__(self, *_):
-            pass
+        __exit__ = __enter__
 
-    _allocate_lock = _NoLock
-
-    def _get_ident():
-        return 1
+    _get_ident = int    # int() is 0
 
     def _start_thread(function, args):
         raise OSError('this port of MicroPython has no threads')
@@ -1732,16 +1728,17 @@ def _text(line, encoding):
 
 def _encoding(name):
     """The spelling of an encoding that the interpreter knows. MicroPython has UTF-8 and its part ASCII."""
-    _require(type(name) is str, XAsyncTCPClientException, 'lineEncoding', 'a str', name)
-    name = name.lower()
-    if _MICROPYTHON:
-        _require(name in ('utf-8', 'utf8', 'ascii'), XAsyncTCPClientException, 'lineEncoding',
-                 'UTF-8 or ASCII on MicroPython', name)
-        return name
-    try:
-        'a'.encode(name)
-    except (LookupError, ValueError) as ex:
-        raise _error(XAsyncTCPClientException, '"lineEncoding" is not known', ex)
+    known = type(name) is str
+    if known:
+        name = name.lower()
+        if _MICROPYTHON:
+            known = name in ('utf-8', 'utf8', 'ascii')
+        else:
+            try:
+                'a'.encode(name)
+            except (LookupError, ValueError):
+                known = False
+    _require(known, XAsyncTCPClientException, 'lineEncoding', 'UTF-8, ASCII or another codec of CPython', name)
     return name
 
 
@@ -2507,7 +2504,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._linger()
 
     def _end_sending(self):
-        if self._tls is not None and not self._tls.say_goodbye():
+        if not _MICROPYTHON and self._tls is not None and not self._tls.say_goodbye():
             self._phase = _FLUSHING
             self._pool._set_interest(self, _IN, False)
             self._pool._set_interest(self, _OUT, True)
@@ -2576,7 +2573,7 @@ class XAsyncTCPClient(XAsyncSocket):
             except Exception:
                 pass
         if self._tls is not None:
-            if self._reason != XClosedReason.Error:
+            if not _MICROPYTHON and self._reason != XClosedReason.Error:
                 self._tls.say_goodbye()
             self._tls.close()
             self._tls = None
@@ -2814,7 +2811,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
 #   more                        the connection's note: to be read again at once
 #   open                        True once the handshake is known to be over; is_open() finds out
 #   truncated                   the peer's end came without close_notify: somebody may have cut off the rest
-#   say_goodbye()               sends close_notify, False where that has to wait for _OUT
+#   say_goodbye()               sends close_notify, False if that has to wait for _OUT; MicroPython has no call for it
 #   socket, close()             the system socket from now on, and the end of what TLS holds beside it
 _tls_class = None
 
@@ -2897,10 +2894,6 @@ if _MICROPYTHON:
                     pass
                 self._asking = False
                 return self.open
-
-            def say_goodbye(self):
-                """MicroPython cannot send close_notify."""
-                return True
 
             def close(self):
                 self._tls.close()
