@@ -795,29 +795,26 @@ class XAsyncSocketsPool:
         self._reserve = list(map(bytearray, (64,) * 10))
 
     def _register_failed(self, s):
-        with self._lock:
-            del self._sockets[s._key]
-        if _MICROPYTHON:
-            self._complete_entry(s._key)
-        s._key = None
-
-    def _complete_entry(self, key):
         """
         A register() that finds no memory leaves an entry without its object, which crashes poll() and unregister()
         (extmod/modselect.c). Registering again completes the entry; then it is removed. Another socket is taken out
         meanwhile to make room, because the unix port's array for poll(2) may not be able to grow.
         """
-        self._reserve = None
-        for lender in self._sockets.values():
-            if not lender._busy:
-                self._poll.unregister(lender._key)
-                break
-        else:
-            lender = None
-        self._register_at_last(key, 0)
-        self._poll.unregister(key)
-        if lender is not None:
-            self._register_at_last(lender._key, lender._interest)
+        with self._lock:
+            del self._sockets[s._key]
+        if _MICROPYTHON:
+            self._reserve = None
+            for lender in self._sockets.values():
+                if not lender._busy:
+                    self._poll.unregister(lender._key)
+                    break
+            else:
+                lender = None
+            self._register_at_last(s._key, 0)
+            self._poll.unregister(s._key)
+            if lender is not None:
+                self._register_at_last(lender._key, lender._interest)
+        s._key = None
 
     def _register_at_last(self, key, interest):
         for _ in range(1000):   # other threads may take the memory
@@ -1210,7 +1207,8 @@ class _Workers:
         self._pool = pool
         self._jobs = XFiFo()
         self._lock = _allocate_lock()
-        self._idle = []             # a locked lock of each waiting worker: releasing it wakes the worker
+        self._gate = _allocate_lock()   # where workers wait: it opens for one of them at a time
+        self._gate.acquire()
         self._running = 0
         self._stopped = False
         for _ in range(count):
@@ -1229,12 +1227,12 @@ class _Workers:
         s._busy = True
         if client is not None:
             client._busy = True
-        self._release_one()
+        self._open_gate()
 
-    def _release_one(self):
+    def _open_gate(self):
         with self._lock:
-            if self._idle:
-                self._idle.pop().release()
+            if self._gate.locked():
+                self._gate.release()
 
     def _finished(self, s, client, exception):
         self.busy -= 1
@@ -1255,34 +1253,33 @@ class _Workers:
 
     def stop(self):
         self._stopped = True
+        self._open_gate()
         while self._running:
-            self._release_one()
             time.sleep(0.001)
 
     def _run(self):
-        gate = _allocate_lock()
-        gate.acquire()
         with self._lock:
             self.idents.append(_get_ident())
         job = None
-        while not self._stopped:
+        while True:
             try:
                 if job is None:
+                    self._gate.acquire()
+                    if self._stopped:
+                        break
                     job = self._jobs.Get()
+                    if not self._jobs.Empty:
+                        self._open_gate()
                 self._work(job)
                 job = None
+            except XFiFoException:  # another worker was quicker
+                pass
             except MemoryError:     # the handler was not called: keep the job
                 self._pool._reserve = None
                 time.sleep(0.01)
-            except XFiFoException:
-                with self._lock:
-                    waits = self._jobs.Empty
-                    if waits:
-                        self._idle.append(gate)
-                if waits:
-                    gate.acquire()
         with self._lock:
             self._running -= 1
+        self._open_gate()           # for the next one to stop
 
     def _work(self, job):
         s, handler, args, client = job
@@ -2378,7 +2375,24 @@ class XAsyncTCPClient(XAsyncSocket):
         checks the host name, too; on CPython `check_hostname` False leaves that out. Raises XAsyncTCPClientException.
         """
         try:
-            return _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname)
+            if _MICROPYTHON:
+                import tls as ssl
+            else:
+                import ssl
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+            if not _MICROPYTHON:
+                context.check_hostname = False
+            context.verify_mode = cert_reqs  # type: ignore[assignment]
+            if not _MICROPYTHON:
+                context.check_hostname = check_hostname and not server_side and cert_reqs == 2
+            if certfile:
+                if _MICROPYTHON:
+                    certfile, keyfile = _der(certfile, b'CERTIFICATE')[0], _der(keyfile or certfile, b'PRIVATE KEY')[0]
+                context.load_cert_chain(certfile, keyfile)
+            if ca_certs:
+                for authority in _der(ca_certs, b'CERTIFICATE') if _MICROPYTHON else (ca_certs,):
+                    context.load_verify_locations(authority)
+            return context
         except Exception as ex:
             raise _error(XAsyncTCPClientException, 'the key or a certificate cannot be used', ex)
 
@@ -2912,17 +2926,6 @@ if _MICROPYTHON:
             if name.endswith(label):
                 blocks.append(a2b_base64(block.partition(b'-----')[0]))
         return blocks or [content]
-
-    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, _):
-        import tls
-        context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if server_side else tls.PROTOCOL_TLS_CLIENT)
-        context.verify_mode = cert_reqs  # type: ignore[attr-defined]
-        if certfile:
-            context.load_cert_chain(_der(certfile, b'CERTIFICATE')[0], _der(keyfile or certfile, b'PRIVATE KEY')[0])
-        if ca_certs:
-            for certificate in _der(ca_certs, b'CERTIFICATE'):
-                context.load_verify_locations(certificate)
-        return context
 else:
     def _make_tls_class():
         import ssl
@@ -2985,15 +2988,3 @@ else:
                 """The system socket holds all there is."""
 
         return TLS
-
-    def _tls_context(keyfile, certfile, server_side, cert_reqs, ca_certs, check_hostname):
-        import ssl
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = cert_reqs
-        context.check_hostname = check_hostname and not server_side and cert_reqs == ssl.CERT_REQUIRED
-        if certfile:
-            context.load_cert_chain(certfile, keyfile)
-        if ca_certs:
-            context.load_verify_locations(ca_certs)
-        return context
