@@ -147,6 +147,17 @@ except ImportError:     # a port without threads
     def _start_thread(function, args):
         raise OSError('this port of MicroPython has no threads')
 
+# What a connection does: its _phase.
+_CONNECTING = const(0)
+_HANDSHAKING = const(1)
+_OPEN = const(2)
+_FLUSHING = const(3)    # closed by the application, with data still to be sent
+
+# What the pending receive wants: its _wants. None: there is none.
+_SOME = const(-1)           # whatever there is
+_NO_MORE = const(-2)        # nothing, ever again or until a receive that is claimed is set up
+# N: that many bytes; a str: a line of that encoding
+
 _ANY_ADDRESS = ('0.0.0.0', 0)
 _NO_MEMORY = MemoryError('out of memory')
 _MAIN_THREAD = _get_ident()         # the thread that imported this module
@@ -978,8 +989,7 @@ class XAsyncSocketsPool:
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
-                        if isinstance(s, XAsyncTCPClient):
-                            s._indirect()
+                        s._again = _NEVER
             self._owner = _get_ident()
             while not self._stopping:
                 self._turn(-1, False)
@@ -1028,18 +1038,21 @@ class XAsyncSocketsPool:
                     count += 1
                     n = 0   # None while a read is under way: tells a failed read from a failed handler
                     try:
-                        if events == _IN and s._wants == 0:     # data as it comes, straight from the scratch
+                        if events == _IN and s._again is not _NEVER:    # the short way
                             scratch = s._scratch
                             read = s._read      # a local first: cheaper than a call in one step, which expects a method
                             n = None
                             n = read(scratch.view)
                             while n:
+                                if s._wants != _SOME:
+                                    s._deliver(scratch.take(n))
+                                    break
                                 if n != scratch.length or not _MICROPYTHON:
                                     scratch.take(n)
                                 s._wants = None
                                 handler = s._handler
                                 handler(s, scratch.cut, s._argument)
-                                if n != scratch.size or s._wants != 0 or not count & _AT_ONCE:
+                                if n != scratch.size or s._wants != _SOME or s._again is _NEVER or not count & _AT_ONCE:
                                     break
                                 count += 1      # the buffer was full: more may have come
                                 n = None
@@ -1047,15 +1060,6 @@ class XAsyncSocketsPool:
                             else:
                                 if n == 0:
                                     s._peer_closed()
-                        elif events == _IN and s._again is not _NEVER:
-                            scratch = s._scratch
-                            read = s._read
-                            n = None
-                            n = read(scratch.view)
-                            if n:
-                                s._deliver(scratch.take(n))
-                            elif n == 0:
-                                s._peer_closed()
                         elif events == _IN == s._interest and not s._busy:
                             if s.OnReadyForReading():
                                 self.RemoveAsyncSocket(s)
@@ -1313,10 +1317,7 @@ class _ForeignPool(XAsyncSocketsPool):
         self._socket = s
         if s.SocketID is None:
             s.SocketID = _next_id()
-        try:
-            self.public.AddAsyncSocket(s)
-        except Exception as ex:
-            raise _error(XAsyncSocketException, '"asyncSocketsPool" does not take the socket', ex)
+        self.public.AddAsyncSocket(s)
         if s._interest & _IN:
             self.public.NotifyNextReadyForReading(s, True)
 
@@ -1374,18 +1375,6 @@ def _not_now(_):
 
 _END_TOLD = const(2)
 _NEVER = object()   # the _again of a connection that has no short way
-
-# What a connection does: its _phase.
-_CONNECTING = const(0)
-_HANDSHAKING = const(1)
-_OPEN = const(2)
-_FLUSHING = const(3)    # closed by the application, with data still to be sent
-
-# What the pending receive wants: its _wants. None: there is none.
-_DIRECT = const(0)          # whatever arrives, straight from the scratch
-_SOME = const(-1)           # whatever there is
-_NO_MORE = const(-2)        # nothing, ever again or until a receive that is claimed is set up
-# N: that many bytes; a str: a line of that encoding
 
 _PLAIN = 'bytes are unread that the peer sent in plain'
 _names = {}         # by class: see _set_all
@@ -1772,7 +1761,6 @@ class XAsyncTCPClient(XAsyncSocket):
     OnClosed = ExpireTimeSec = SocketID = _key = _deadline = _send_slot = None
     _busy = False
     _interest = _IN
-    _straight = True        # no workers, TLS or foreign pool: the short way may be open
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
     _made_ms = None            # ticks at which another thread than the loop's made it
@@ -1787,7 +1775,6 @@ class XAsyncTCPClient(XAsyncSocket):
     _own_memory = None          # memory of a receive that is larger than the buffer, until _keep uses it
     _timer = None           # XTimer of the receives' timeouts
     _in_long_line = False   # which is skipped
-    _paused = False         # the buffer is full
     _peer_done = False      # the peer sends no more
 
     @staticmethod
@@ -1865,8 +1852,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if not _isinstance(asyncSocketsPool, XAsyncSocketsPool):
             asyncSocketsPool = _ForeignPool(asyncSocketsPool)
         self._pool = asyncSocketsPool
-        if asyncSocketsPool._workers is not None or asyncSocketsPool.public is not asyncSocketsPool:
-            self._straight = False
         self._scratch = asyncSocketsPool._scratches.get(recvBufSlot.Size) \
             or asyncSocketsPool._new_scratch(recvBufSlot.Size)
         self._socket = cliSocket
@@ -1889,7 +1874,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg
-            self._wants = _DIRECT
+            self._wants = _SOME
             return True
         onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)
         return self._receive(size or _SOME, onDataRecv)
@@ -1930,16 +1915,15 @@ class XAsyncTCPClient(XAsyncSocket):
             return False
         self._handler = asked[0] or _ignore
         self._argument = asked[1]
+        pool = self._pool
         self._again = _NEVER
-        if self._straight and self._held <= 0:
+        if self._held <= 0 and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
-            if wants == _SOME and not self._held:
-                wants = _DIRECT
         self._wants = wants
         if ms or self._timer is not None:
             self._set_timeout(ms)
         if self._held > 0 or self._peer_done or self._own_memory is not None:
-            self._pool._post(self)
+            pool._post(self)
         return True
 
     def _claim(self, wants, asked):
@@ -1969,12 +1953,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if ms:
             self._timer._put_off()
 
-    def _indirect(self):
-        self._straight = False
-        self._again = _NEVER
-        if self._wants == _DIRECT:
-            self._wants = _SOME
-
     # --- timeouts of receives
 
     def _receive_over(self):
@@ -1989,7 +1967,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def OnReadyForReading(self):
         """Read once and hand out what is wanted."""
-        if self._paused or self._peer_done or self._closing and self._phase != _HANDSHAKING:
+        if not self._interest & _IN or self._closing and self._phase != _HANDSHAKING:
             return
         window = self._memory
         held = self._held
@@ -2109,14 +2087,12 @@ class XAsyncTCPClient(XAsyncSocket):
             self._again = _NEVER
         if memory is not self._memory:
             self._memory = memory
-        if held and self._wants == _DIRECT:
-            self._wants = _SOME
         self._pause(held >= self._room())
 
     def _pause(self, paused):
-        if paused == self._paused or self._peer_done or self._closing:
+        """Stop reading while the buffer is full."""
+        if paused != bool(self._interest & _IN) or self._peer_done or self._closing:
             return
-        self._paused = paused
         if self._phase == _OPEN:
             self._set_deadline(None)    # of the peer's end, which _PEER_END told of while paused
         if self._tls is not None:
@@ -2450,7 +2426,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._tls = tls
         self._read = tls.receive
         self._write = _not_now
-        self._indirect()
+        self._again = _NEVER
         self._phase = _HANDSHAKING
         self._set_deadline(self.HandshakeSec, XAsyncTCPClient._phase_over)
         tls.more = True     # a client speaks first
@@ -2506,7 +2482,6 @@ class XAsyncTCPClient(XAsyncSocket):
         self._wants = _NO_MORE
         self._write = _not_now
         self._again = _NEVER
-        self._straight = False
         unsent = self._sending is not None or self._queued      # of another thread, and still in the mailbox
         if self._reason is not None or self._phase == _HANDSHAKING and unsent:
             return
