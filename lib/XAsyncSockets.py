@@ -30,7 +30,7 @@ ends in four steps: _closing (nothing may be asked any more), _reason (closed), 
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
 moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
 The short way: a handler that asks for the same receive with the same timeout again costs a few stores. It is open while
-_again holds that timeout; _NEVER closes it: with TLS, workers, another's pool, or unread data.
+_again holds that timeout; False closes it: with TLS, workers, another's pool, or unread data.
 
 Memory: whatever finds none ends the one connection. A small reserve is given up for that, and no socket is added before
 the reserve is back. In the loop's thread, closing needs no memory but for the frames of functions, and is tried again.
@@ -989,7 +989,7 @@ class XAsyncSocketsPool:
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
-                        s._again = _NEVER
+                        s._again = False
             self._owner = _get_ident()
             while not self._stopping:
                 self._turn(-1, False)
@@ -1038,7 +1038,7 @@ class XAsyncSocketsPool:
                     count += 1
                     n = 0   # None while a read is under way: tells a failed read from a failed handler
                     try:
-                        if events == _IN and s._again is not _NEVER:    # the short way
+                        if events == _IN and s._again is not False:    # the short way
                             scratch = s._scratch
                             read = s._read      # a local first: cheaper than a call in one step, which expects a method
                             n = None
@@ -1052,7 +1052,7 @@ class XAsyncSocketsPool:
                                 s._wants = None
                                 handler = s._handler
                                 handler(s, scratch.cut, s._argument)
-                                if n != scratch.size or s._wants != _SOME or s._again is _NEVER or not count & _AT_ONCE:
+                                if n != scratch.size or s._wants != _SOME or s._again is False or not count & _AT_ONCE:
                                     break
                                 count += 1      # the buffer was full: more may have come
                                 n = None
@@ -1374,7 +1374,6 @@ def _not_now(_):
 
 
 _END_TOLD = const(2)
-_NEVER = object()   # the _again of a connection that has no short way
 
 _PLAIN = 'bytes are unread that the peer sent in plain'
 _names = {}         # by class: see _set_all
@@ -1432,7 +1431,7 @@ class XAsyncSocket:
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
     _wants = None
-    _again = _NEVER
+    _again = False
     _recv_slot = None
     _send_slot = None
 
@@ -1829,7 +1828,7 @@ class XAsyncTCPClient(XAsyncSocket):
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
-        self._again = _NEVER    # the timeout with which the same receive may be asked for again in the short way
+        self._again = False     # the timeout with which the same receive may be asked for again in the short way, or False
         self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
@@ -1871,8 +1870,11 @@ class XAsyncTCPClient(XAsyncSocket):
             _check_size('size', size, XAsyncTCPClientException)
         elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and _get_ident() == self._pool._owner:
-            if timeoutSec is not None:
-                self._timer._put_off()  # type: ignore[attr-defined]
+            if timeoutSec:
+                timer = self._timer     # as _put_off, without a call
+                timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
+                if not timer._runs:  # type: ignore[attr-defined]
+                    timer._start(timer._ms)  # type: ignore[attr-defined]
             self._argument = onDataRecvArg
             self._wants = _SOME
             return True
@@ -1889,7 +1891,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
-            if timeoutSec is not None:
+            if timeoutSec:
                 self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
@@ -1916,7 +1918,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = asked[0] or _ignore
         self._argument = asked[1]
         pool = self._pool
-        self._again = _NEVER
+        self._again = False
         if self._held <= 0 and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
         self._wants = wants
@@ -2084,7 +2086,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if held and move:
             memory[:held] = view[start:]    # may overlap: both interpreters use memmove
         if memory is not None:
-            self._again = _NEVER
+            self._again = False
         if memory is not self._memory:
             self._memory = memory
         self._pause(held >= self._room())
@@ -2110,7 +2112,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if handler is not None:
             arg = self._sent_arg
             self._sent = self._sent_arg = None
-            if self._again is _NEVER:     # there may be more to tell
+            if self._again is False:     # there may be more to tell
                 self._pool._post(self)
             if self._write is _not_now and self._sending is not None:
                 self._send_waiting()
@@ -2426,7 +2428,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._tls = tls
         self._read = tls.receive
         self._write = _not_now
-        self._again = _NEVER
+        self._again = False
         self._phase = _HANDSHAKING
         self._set_deadline(self.HandshakeSec, XAsyncTCPClient._phase_over)
         tls.more = True     # a client speaks first
@@ -2481,7 +2483,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _start_close(self):
         self._wants = _NO_MORE
         self._write = _not_now
-        self._again = _NEVER
+        self._again = False
         unsent = self._sending is not None or self._queued      # of another thread, and still in the mailbox
         if self._reason is not None or self._phase == _HANDSHAKING and unsent:
             return
@@ -2521,10 +2523,10 @@ class XAsyncTCPClient(XAsyncSocket):
         The peer sends no more; it may still take what is queued, and what it sent may still be read. Called again
         whenever what it waits for may have come: all is delivered (then OnPeerFinished), or also sent (then the end).
         """
-        if self._again is not _NEVER and self._write is not _not_now and self.OnPeerFinished is None:
+        if self._again is not False and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
-        self._again = _NEVER
+        self._again = False
         if not self._peer_done:
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
@@ -2549,7 +2551,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _clear(self):
         self._wants = _NO_MORE
         self._write = _not_now
-        self._again = _NEVER
+        self._again = False
         if self._phase == _CONNECTING:
             self._phase = _OPEN         # once: this may be repeated
             self._outcome = 'OnFailsToConnect'
