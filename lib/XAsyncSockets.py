@@ -23,7 +23,7 @@ Design. One thread, the pool's owner, reads, writes, changes and closes the sock
 
 A turn of the loop takes the messages, waits for the poll set, handles what is ready, then the due sockets, then the
 timers. With workers, the handlers of sockets run in worker threads; a socket is busy meanwhile, and nothing else
-happens to it. Where no loop runs, a thread that calls the pool is its owner for the length of the call.
+happens to it. If no loop runs, a thread that calls the pool is its owner for the length of the call.
 
 A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; the one _deadline belongs to the phase. It
 ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
@@ -227,7 +227,7 @@ def _check_socket(value):
 
 
 def _as_bytes(name, data, kind):
-    """The bytes of any buffer, whatever its items are; not copied where they are bytes."""
+    """The bytes of any buffer, whatever its items are; not copied if they are bytes."""
     try:
         return data if type(data) is bytes else bytes(memoryview(data if type(data) is not str else None))
     except TypeError as ex:
@@ -293,7 +293,7 @@ def _switch_on(sock, option):
 
 
 def _raised_by_call(exception):
-    """True where a TypeError came from the call itself, its argument count, and not from inside the function."""
+    """True if a TypeError came from the call itself, its argument count, and not from inside the function."""
     if not _MICROPYTHON:
         return exception.__traceback__.tb_next is None
     import io
@@ -354,7 +354,7 @@ class XFiFo:
             self._last = node
 
     def Get(self):
-        """Remove and return the oldest object. Raises XFiFoException where there is none."""
+        """Remove and return the oldest object. Raises XFiFoException if there is none."""
         with self._lock:
             node = self._first
             if node is not None:
@@ -369,7 +369,7 @@ class XFiFo:
 
     @property
     def Empty(self):
-        """True where nothing is queued."""
+        """True if nothing is queued."""
         return self._first is None
 
 
@@ -466,7 +466,7 @@ class XBufferSlots:
             self._next = slot
 
     def GetAvailableSlot(self):
-        """Take a slot: an XBufferSlot, or None where all are taken."""
+        """Take a slot: an XBufferSlot, or None if all are taken."""
         with self._lock:
             if self._next is self:
                 self._make(8)       # one by one, between connections, they would fragment a small heap
@@ -546,7 +546,7 @@ class XTimer:
 
     def Restart(self, delaySec):
         """
-        Have the call come `delaySec` seconds from now, 0 or more, also where it was made or cancelled. Allocates
+        Have the call come `delaySec` seconds from now, 0 or more, also if it was made or cancelled. Allocates
         nothing. Raises XAsyncSocketsPoolException for a wrong `delaySec`.
         """
         self._start(_check_seconds('delaySec', delaySec, XAsyncSocketsPoolException) if delaySec != 0 else 0)
@@ -563,7 +563,7 @@ class XTimer:
             pool._wake()
 
     def _put_off(self):
-        """As _start(_ms), but cheaper where it runs already and was to come earlier."""
+        """As _start(_ms), but cheaper if it runs already and was to come earlier."""
         pool = self._pool
         self._due = _ticks_add(_ticks_ms(), self._ms)
         if not self._runs or _ticks_diff(self._due, self._at) < 0 or pool.public is not pool:
@@ -672,7 +672,7 @@ class XAsyncSocketsPool:
         """
         Run the event loop. `threadsCount` 0: here, until StopWaitEvents. 1: in a new thread; returns once it runs.
         N > 1: that thread plus N-1 workers, which run handlers concurrently, never two events of one socket at once. A
-        port that cannot start that many threads goes on with those it has. Raises XAsyncSocketsPoolException where none
+        port that cannot start that many threads goes on with those it has. Raises XAsyncSocketsPoolException if none
         can be started.
         """
         _require(type(threadsCount) is int and threadsCount >= 0, XAsyncSocketsPoolException, 'threadsCount',
@@ -703,7 +703,7 @@ class XAsyncSocketsPool:
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
         LingerSec at most. Safe from any thread, and from the handler of a signal. Inside a handler it returns at once,
-        and the loop ends after the handler; elsewhere it returns when all is closed. Where another thread calls
+        and the loop ends after the handler; elsewhere it returns when all is closed. If another thread calls
         PollEvents, its next turn does it.
         """
         me = _get_ident()
@@ -739,7 +739,7 @@ class XAsyncSocketsPool:
     # --- the extension point: XAsyncSocket and its subclasses rely on these four
 
     def AddAsyncSocket(self, asyncSocket):
-        """Manage a socket, and watch it for failure. False where it is managed already."""
+        """Manage a socket, and watch it for failure. False if it is managed already."""
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
@@ -759,7 +759,7 @@ class XAsyncSocketsPool:
         return True
 
     def RemoveAsyncSocket(self, asyncSocket):
-        """Forget a socket without closing it. False where it is not managed."""
+        """Forget a socket without closing it. False if it is not managed."""
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is None:
@@ -867,7 +867,7 @@ class XAsyncSocketsPool:
     # --- messages
 
     def _do(self, s, function, *args):
-        """Have function(*args), which concerns the socket `s`, called by the owner: at once where this thread is it."""
+        """Have function(*args), which concerns the socket `s`, called by the owner: at once if this thread is it."""
         me = _get_ident()
         if me == self._owner:
             function(*args)
@@ -927,7 +927,7 @@ class XAsyncSocketsPool:
             self._due_last = s
 
     def _call(self, s, handler, *args):
-        """Call a handler of the socket `s`, in a worker where there are any."""
+        """Call a handler of the socket `s`, in a worker if there are any."""
         if self._workers is None:
             handler(*args)
         else:
@@ -1389,7 +1389,7 @@ def _next_id():
 
 def _set_all(s):
     """
-    Give a socket that threads share all its attributes: where nothing guards a dict, no thread may add to it while
+    Give a socket that threads share all its attributes: if nothing guards a dict, no thread may add to it while
     another one looks something up. Other sockets are spared the memory.
     """
     kind = type(s)
@@ -1537,7 +1537,7 @@ class XAsyncSocket:
         """A handler or hook of the socket raised `exception`; a connection ends with it."""
 
     def _close(self, closedReason=XClosedReason.Error):
-        """Close at once, by the owner; OnClosed fires when no handler runs. Can be repeated, also where it failed."""
+        """Close at once, by the owner; OnClosed fires when no handler runs. Can be repeated, also if it failed."""
         if self._reason is None:
             self._reason = closedReason
             self._closing = True
@@ -1637,7 +1637,7 @@ class XAsyncTCPServer(XAsyncSocket):
         super().__init__(asyncSocketsPool, srvSocket)
 
     def OnReadyForReading(self):
-        """Accept several where there are many sockets, as turns take longer then. One too many costs 1 ms on RP2."""
+        """Accept several if there are many sockets, as turns take longer then. One too many costs 1 ms on RP2."""
         for _ in range(1 + _len(self._pool._sockets) // 16):
             accepted = self._accept()
             if accepted is None:
@@ -1697,7 +1697,7 @@ class XAsyncTCPServer(XAsyncSocket):
 
 
 def _try_write(client, data):
-    """The bytes that the system takes now; -1 where the connection is broken, and closed thereby."""
+    """The bytes that the system takes now; -1 if the connection is broken, and closed thereby."""
     try:
         return client._write(data) or 0
     except Exception:   # no `as`: MicroPython takes a larger frame from the heap. A second try tells the error
@@ -1731,14 +1731,14 @@ class XAsyncTCPClient(XAsyncSocket):
     """
     TCP connection, outgoing or accepted.
 
-    SrvAddr, CliAddr: (ip, port) of its ends; CliAddr is ('0.0.0.0', 0) where MicroPython cannot tell its own. IsSSL:
-    True where TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview. CloseError: the
+    SrvAddr, CliAddr: (ip, port) of its ends; CliAddr is ('0.0.0.0', 0) if MicroPython cannot tell its own. IsSSL:
+    True if TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview. CloseError: the
     exception that ended the connection, or None.
 
     Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: one of them comes, once, for a connection that was
-    started. OnPeerFinished: comes once when the peer has ended its sending and all of it was delivered; where it is not
+    started. OnPeerFinished: comes once when the peer has ended its sending and all of it was delivered; if it is not
     set, the peer's end ends the connection. OnLineTooLong: comes once for a line that exceeds the buffer, which is
-    skipped to its end while the receive stays pending; where it is not set, such a line ends the connection.
+    skipped to its end while the receive stays pending; if it is not set, such a line ends the connection.
 
     Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent. LingerSec:
     seconds that an end waits for a peer that takes nothing, or for an application that reads nothing. HandshakeSec:
@@ -1783,7 +1783,7 @@ class XAsyncTCPClient(XAsyncSocket):
         Connect to `srvAddr`, (ip or host name, port); a name is looked up here, which blocks. `connectTimeout`:
         seconds; None for the system's. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes of the two buffers in
         bytes, allocated when needed. `connectAsync` False: wait here until connected. Returns the client, whose
-        OnConnected or OnFailsToConnect will fire, or None where the connection cannot even be started, of which
+        OnConnected or OnFailsToConnect will fire, or None if the connection cannot even be started, of which
         OnException is told. Raises XAsyncTCPClientException for a wrong argument.
         """
         fail = XAsyncTCPClientException
@@ -1863,7 +1863,7 @@ class XAsyncTCPClient(XAsyncSocket):
         Receive once: f(xAsyncTCPClient, data, onDataRecvArg), with `data` a memoryview that is valid until the handler
         returns. `size` None: whatever has arrived, at least 1 byte; N: exactly N bytes, which may exceed the buffer.
         `timeoutSec`: seconds after which the connection is closed with Timeout. Returns True, or False on a closed
-        connection and behind the peer's end. Raises XAsyncTCPClientException for a wrong argument, where there is no
+        connection and behind the peer's end. Raises XAsyncTCPClientException for a wrong argument, if there is no
         memory for N bytes, and while a receive is pending.
         """
         if size is not None:
@@ -2082,7 +2082,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if not self._recv_slot._keep:
                 self._recv_slot._memory = None
         elif memory is None:
-            memory = self._recv_slot._allocate()    # where that raises, the connection ends
+            memory = self._recv_slot._allocate()    # if that raises, the connection ends
         if held and move:
             memory[:held] = view[start:]    # may overlap: both interpreters use memmove
         if memory is not None:
@@ -2143,7 +2143,7 @@ class XAsyncTCPClient(XAsyncSocket):
         Send `data`, any object of the buffer protocol, after all that was given before; it may be changed as soon as
         this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it. Returns True, or False
         on a closed connection. Raises XAsyncTCPClientException for a wrong argument, and, with nothing of `data`
-        queued, where more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
+        queued, if more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
@@ -2306,7 +2306,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _connected(self):
         """
         Writable for the first time: connected, or refused. MicroPython has no getsockopt, and ESP32 reports no error,
-        so a read tells: it fails where the connection did.
+        so a read tells: it fails if the connection did.
         """
         n = None
         try:
@@ -2349,7 +2349,7 @@ class XAsyncTCPClient(XAsyncSocket):
                          check_hostname=True):
         """
         An SSLContext for StartSSLContext, made in the same way on both interpreters: paths of PEM (on MicroPython also
-        DER) files, `cert_reqs` 0, 1 or 2 for ssl.CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED. Where it is 2, a client
+        DER) files, `cert_reqs` 0, 1 or 2 for ssl.CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED. If it is 2, a client
         checks the host name, too; on CPython `check_hostname` False leaves that out. Raises XAsyncTCPClientException.
         """
         try:
@@ -2386,9 +2386,9 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         Start TLS with `sslContext`, an ssl.SSLContext, on a connection at its start or in the middle of it (STARTTLS).
         `serverName`: the name that the server's certificate must have; None for the one that Create was given.
-        The handshake never blocks the pool; sends and receives may be started at once and wait for it. Where it fails,
+        The handshake never blocks the pool; sends and receives may be started at once and wait for it. If it fails,
         the connection closes with Error and CloseError tells why. Returns True. Raises XAsyncTCPClientException for a
-        wrong argument, on a connection that is not open, and where plain data is unread (it could have been injected)
+        wrong argument, on a connection that is not open, and if plain data is unread (it could have been injected)
         or unsent.
         """
         _require(hasattr(sslContext, 'wrap_socket'), XAsyncTCPClientException, 'sslContext', 'an ssl.SSLContext',
@@ -2701,7 +2701,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         """
         Send `datagram`, any object of the buffer protocol, to `remoteAddr`, (ip or host name, port). A name is looked
         up here, which blocks, and remembered for a minute. f(xAsyncUDPDatagram, onDataSentArg) is called once the
-        system has it; where it does not take it, OnFailsToSend. Returns True, or False on a closed socket. Raises
+        system has it; if it does not take it, OnFailsToSend. Returns True, or False on a closed socket. Raises
         XAsyncUDPDatagramException for a wrong argument.
         """
         if remoteAddr == self._peer and onDataSent is None and _type(datagram) is not _str \
@@ -2726,7 +2726,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         return True
 
     def _try_send(self, datagram):
-        """True where it goes to the last one at once; the slow way tells why it does not."""
+        """True if it goes to the last one at once; the slow way tells why it does not."""
         try:
             if not self._queued:
                 self._socket.sendto(datagram, self._peer_system)
@@ -2798,7 +2798,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
 #
 #   receive(into), send(data)   as readinto and write of a MicroPython socket: None for "not now", 0 the peer's end.
 #                               They do the handshake, too. They raise what CloseError is to tell.
-#   blocked                     what the last of these waits for, _IN or _OUT; 0 where it can go on at once
+#   blocked                     what the last of these waits for, _IN or _OUT; 0 if it can go on at once
 #   more                        the connection's note: to be read again at once
 #   open                        True once the handshake is known to be over; is_open() finds out
 #   truncated                   the peer's end came without close_notify: somebody may have cut off the rest
