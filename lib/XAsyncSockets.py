@@ -747,8 +747,6 @@ class XAsyncSocketsPool:
         asyncSocket._key = asyncSocket._socket
         if not _MICROPYTHON:
             asyncSocket._key = asyncSocket._socket.fileno()
-        if asyncSocket.SocketID is None:
-            asyncSocket.SocketID = _next_id()
         is_owner = _get_ident() == self._owner
         if self._threaded or _UNGUARDED and self._owner is not None and not is_owner:
             _set_all(asyncSocket)
@@ -764,10 +762,17 @@ class XAsyncSocketsPool:
             _check_socket(asyncSocket)
         if asyncSocket._key is None:
             return False
-        if _get_ident() == self._owner:
-            self._forget(asyncSocket)
-        else:
-            self._do(asyncSocket, self._forget, asyncSocket)
+        if _get_ident() != self._owner:
+            self._do(asyncSocket, self.RemoveAsyncSocket, asyncSocket)
+            return True
+        with self._lock:
+            self._sockets.pop(asyncSocket._key, None)
+        if self._poll is not None:
+            try:
+                self._poll.unregister(asyncSocket._key)
+            except _UNKNOWN:        # the application closed the system socket itself
+                pass
+        asyncSocket._key = None     # last: what Ctrl-C interrupts is done again
         return True
 
     def NotifyNextReadyForReading(self, asyncSocket, notify):
@@ -834,18 +839,6 @@ class XAsyncSocketsPool:
             except MemoryError:
                 time.sleep(0.001)
 
-    def _forget(self, s):
-        if s._key is None:
-            return
-        with self._lock:
-            self._sockets.pop(s._key, None)
-        if self._poll is not None:
-            try:
-                self._poll.unregister(s._key)
-            except _UNKNOWN:        # the application closed the system socket itself
-                pass
-        s._key = None               # last: what Ctrl-C interrupts is done again
-
     def _set_interest(self, s, bit, on):
         interest = s._interest | bit if on else s._interest & ~bit
         if interest == s._interest:
@@ -854,7 +847,7 @@ class XAsyncSocketsPool:
         if s._key is not None and self._poll is not None and not s._busy:
             try:
                 self._poll.modify(s._key, interest)
-            except _UNKNOWN:      # see _forget
+            except _UNKNOWN:        # see RemoveAsyncSocket
                 pass
 
     if not _MICROPYTHON:
@@ -1008,10 +1001,10 @@ class XAsyncSocketsPool:
         workers = self._workers
         self._in_turn = True
         try:
+            if self._failing is not None:
+                self._failing._fail(_NO_MEMORY)
+                self._failing = None
             while True:
-                if self._failing is not None:
-                    self._failing._fail(_NO_MEMORY)
-                    self._failing = None
                 if self._calls:
                     self._take_calls()
                 ms = left
@@ -1315,8 +1308,6 @@ class _ForeignPool(XAsyncSocketsPool):
 
     def AddAsyncSocket(self, s):
         self._socket = s
-        if s.SocketID is None:
-            s.SocketID = _next_id()
         self.public.AddAsyncSocket(s)
         if s._interest & _IN:
             self.public.NotifyNextReadyForReading(s, True)
@@ -1448,6 +1439,8 @@ class XAsyncSocket:
         # What closing stores is in the object's dict from the beginning, for a dict that grows takes memory.
         self._closing = False
         self._next = self._reason = None
+        self.SocketID = _next_id()
+        self._again = False     # found at once by each turn
         self._pool = asyncSocketsPool
         if not isinstance(asyncSocketsPool, XAsyncSocketsPool):
             self._pool = _ForeignPool(asyncSocketsPool)
@@ -1544,24 +1537,17 @@ class XAsyncSocket:
         elif self.SocketID is None:
             return
         try:
-            self._release()
+            self._clear()
+            self._pool.RemoveAsyncSocket(self)
+            self.SocketID = None
+            self._socket.close()
+            if self._recv_slot is not None:
+                self._recv_slot._give_back()
+            if self._send_slot is not None:
+                self._send_slot._give_back()
         except MemoryError:         # _fire tries again
             self._pool._reserve = None
         self._pool._post(self)
-
-    def _release(self):
-        """Give back the system socket and all that belongs to it."""
-        self._clear()
-        self._pool.RemoveAsyncSocket(self)
-        self.SocketID = None
-        try:
-            self._socket.close()
-        except OSError:
-            pass
-        if self._recv_slot is not None:
-            self._recv_slot._give_back()
-        if self._send_slot is not None:
-            self._send_slot._give_back()
 
     def _clear(self):
         """Let go of what the subclass holds."""
@@ -1572,7 +1558,8 @@ class XAsyncSocket:
         if self._reason is None or self._closing == _END_TOLD:
             return
         if self.SocketID is not None:
-            self._release()
+            self._close()
+            return
         self._closing = _END_TOLD
         handler = self.OnClosed
         if handler is not None:
@@ -1649,15 +1636,18 @@ class XAsyncTCPServer(XAsyncSocket):
     def _accept(self):
         try:
             return self._socket.accept()
-        except Exception as ex:
-            self._not_accepted(ex)
+        except Exception:       # see _try_write
+            return self._accept_again()
 
-    def _not_accepted(self, ex):
-        if isinstance(ex, MemoryError):
+    def _accept_again(self):
+        try:
+            return self._socket.accept()
+        except OSError as ex:
+            if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
+                self._pause()
+        except MemoryError:
             self._pause()
-            raise ex
-        if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
-            self._pause()
+            raise
 
     def _take_in(self, accepted):
         sock, address = accepted
@@ -1757,7 +1747,7 @@ class XAsyncTCPClient(XAsyncSocket):
     CloseError = None
 
     # Of the base class, but found sooner here.
-    OnClosed = ExpireTimeSec = SocketID = _key = _deadline = _send_slot = None
+    OnClosed = ExpireTimeSec = _key = _deadline = _send_slot = None
     _busy = False
     _interest = _IN
     _phase = _OPEN
@@ -1828,7 +1818,7 @@ class XAsyncTCPClient(XAsyncSocket):
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
-        self._again = False     # the timeout with which the same receive may be asked for again in the short way, or False
+        self._again = False     # the timeout with which the same receive may be asked for again in the short way
         self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
@@ -1848,6 +1838,7 @@ class XAsyncTCPClient(XAsyncSocket):
         _switch_on(cliSocket, _NO_DELAY)      # small messages go at once (RFC 896 delays them)
         self._closing = False
         self._next = self._reason = None
+        self.SocketID = _next_id()
         if not _isinstance(asyncSocketsPool, XAsyncSocketsPool):
             asyncSocketsPool = _ForeignPool(asyncSocketsPool)
         self._pool = asyncSocketsPool
@@ -2147,7 +2138,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
-        if _type(data) not in _BYTES or _get_ident() != self._pool._owner:
+        if not _isinstance(data, _BYTES) or _get_ident() != self._pool._owner:
             return self._send_later(data, -2, onDataSent, onDataSentArg)
         n = _try_write(self, data)
         if n < 0 or n != _len(data) or onDataSent is not None and self._sent is not None:
@@ -2155,13 +2146,13 @@ class XAsyncTCPClient(XAsyncSocket):
         if onDataSent is not None:
             self._sent = onDataSent
             self._sent_arg = onDataSentArg
-            if self._next is None:      # _post, without a call, and without a local, for the frame is full
-                self._next = self._pool
-                if self._pool._due_first is self._pool:
-                    self._pool._due_first = self
+            if self._next is None:      # as _post, without a call, and without a further local: the frame is full
+                n = self._next = self._pool
+                if n._due_first is n:
+                    n._due_first = self
                 else:
-                    self._pool._due_last._next = self
-                self._pool._due_last = self
+                    n._due_last._next = self
+                n._due_last = self
         return True
 
     def _write_again(self, data, write=None):
