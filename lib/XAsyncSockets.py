@@ -1539,12 +1539,12 @@ class XAsyncSocket:
         try:
             self._clear()
             self._pool.RemoveAsyncSocket(self)
-            self.SocketID = None
-            self._socket.close()
             if self._recv_slot is not None:
                 self._recv_slot._give_back()
             if self._send_slot is not None:
                 self._send_slot._give_back()
+            self.SocketID = None
+            self._socket.close()
         except MemoryError:         # _fire tries again
             self._pool._reserve = None
         self._pool._post(self)
