@@ -1,4 +1,4 @@
-"""Quantities without another side to compare with: memory and the lateness of timeouts."""
+"""Measures quantities that are not compared with another side: memory and the lateness of timeouts."""
 
 import socket
 import time

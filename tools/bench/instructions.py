@@ -78,7 +78,7 @@ def parse(text):
     for line in text.splitlines():
         found = re.match(r"(c?)fn=(\(\d+\))(?: (.*))?", line)
         if found:
-            name = names.setdefault(found[2], (found[3] or "").split("'")[0])  # 'f'2' is f that f has called
+            name = names.setdefault(found[2], (found[3] or "").split("'")[0])  # 'f'2' is the function f, called by f
             if found[1]:
                 callee = name
             else:
