@@ -22,8 +22,8 @@ SECONDS = 40
 MARGIN_S = 1.0  # A test that takes longer does not start in the last seconds.
 NO_TIME = "no time left for it"
 
-# The tests in tests_host/ that belong to a folder. The first line that fits counts. If tests_host/ has a folder with the
-# name of the part, such as tests_host/emulator for tools/emulator, it is added.
+# The tests in tests_host/ that belong to a folder. The first line that fits counts. If tests_host/ has a folder with
+# the name of the part, such as tests_host/emulator for tools/emulator, it is added.
 AREAS = [
     ("lib/", "contract test_surface.py test_reference.py test_docs_library.py"),
     ("firmware/", "firmware"),

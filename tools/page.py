@@ -20,7 +20,8 @@ POLICY = (
 )
 
 
-# The spaces that a browser does not need. Texts and regular expressions keep theirs. The page ends every statement with a semicolon.
+# The spaces that a browser does not need. Texts and regular expressions keep theirs. The page ends every statement with
+# a semicolon.
 _STYLE_SPACES = re.compile(r"\s*([{};,>])\s*|(:) +")
 _SCRIPT_SPACES = re.compile(
     r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(=,!])/(?:[^/\\\n]|\\.)+/|(?<=[=,:&|?] )/(?:[^/\\\n]|\\.)+/)"""

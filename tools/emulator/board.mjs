@@ -35,7 +35,7 @@ export class Board {
     this.pastNanos = 0; // emulated time before the last reset
     this.busyNanos = 0; // real time spent in executing
     this.timer = null;
-    this.hasSpoken = false; // something has gone out since the core last went to sleep
+    this.hasSpoken = false; // whether data has been sent since the core last went to sleep
     this.profile = null; // program counter: number of samples
     this.wifi = options.hasWifi ? this.#makeWifi() : null;
   }
@@ -272,7 +272,7 @@ export class Board {
    */
   #awaitAnswers() {
     if (this.chip.uarts.some((uart) => uart.isSending)) {
-      return; // it is still speaking
+      return; // it is still sending
     }
     this.#flush();
     if (this.hasSpoken) {

@@ -238,7 +238,7 @@ class Board:
         return self._do("pin", pin=number)
 
     def watch_pin(self, number):
-        """Report changes of a pin's level as events from now on: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
+        """Report changes of a pin's level as events: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
         self._do("watch_pin", pin=number)
 
     def drive_pin(self, number, level):

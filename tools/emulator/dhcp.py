@@ -34,7 +34,7 @@ class DhcpServer:
         return self.fixed.get(mac) or self.network[FIRST_HOST + mac[-1]]
 
     def answer(self, frame):
-        """Return the answer to this frame, None if there is no answer, or False if the frame is not for a DHCP server."""
+        """Return the answer to this frame, None if there is none, or False if the frame is not for a DHCP server."""
         port, message = datagram(frame)
         if port != SERVER_PORT or len(message) < OPTIONS:
             return False

@@ -1,4 +1,4 @@
-// The board's flash chip. A file always has its present content, so killing the process is like cutting the board's power.
+// The board's flash chip. A file always has its current content, so killing the process is like cutting the board's power.
 
 import fs from 'node:fs';
 import { BasePeripheral } from 'rp2040js';

@@ -27,8 +27,8 @@ LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time
 START_SEC = 15  # after that the next one starts, too
-# Node.js uses threads for compiling and collecting garbage. If there are more boards than cores, these take a third more
-# processor time and memory.
+# Node.js uses threads for compiling and collecting garbage. If there are more boards than cores, these take a third
+# more processor time and memory.
 OF_MANY = ("--single-threaded",)
 MOST_BOARDS = 200
 CONFIG = "/config.json"

@@ -11,7 +11,7 @@ TICK_SEC = 0.5
 
 
 class PppLink:
-    """The network cable of a board. It is plugged in from the start. `modem` (modem.py) is a modem on the cable, or None."""
+    """The network cable of a board. It is plugged in from the start. `modem` is a modem on it (modem.py), or None."""
 
     def __init__(self, line, tun, local, remote, modem=None):
         self._line = line

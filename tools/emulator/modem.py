@@ -1,8 +1,8 @@
 """A cellular modem between a board and the computer's end of PPP. It is controlled by AT commands (ITU-T V.250).
 
-It answers commands until `ATD*99#` puts it online. Then it passes bytes on. It returns to commands when PPP ends, or when
-"+++" arrives between two pauses. `pin` is the PIN of its SIM, which is locked after three wrong ones. With `apn`, the modem
-goes online only with this access point name.
+It answers commands until `ATD*99#` puts it online. Then it passes bytes on. It returns to commands when PPP ends, or
+when "+++" arrives between two pauses. `pin` is the PIN of its SIM, which is locked after three wrong ones. With `apn`,
+the modem goes online only with this access point name.
 """
 
 GUARD_SEC = 1

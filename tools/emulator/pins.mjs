@@ -1,8 +1,8 @@
-// The wires at the GPIO pins: what the chip drives, what hangs on them outside, and the level that results.
+// The wires at the GPIO pins: their level results from the chip's output and from the devices outside.
 //
-// rp2040js keeps output and input apart; on the chip a program that reads a pin reads the wire, also one that it
-// drives itself. A pin has the level that the chip drives, else the one given from outside, else that of its pull. Where
-// several devices hang on a wire, it is low while any of them pulls it low.
+// rp2040js keeps output and input apart. On the chip, a program that reads a pin reads the wire, even if it drives the pin
+// itself. A wire has the level that the chip drives, or else the one given from outside, or else that of the pull. If several
+// devices are connected to a wire, it is low while any of them pulls it low.
 
 import { GPIOPinState } from 'rp2040js';
 

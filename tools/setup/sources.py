@@ -48,7 +48,7 @@ MICROPYTHON=/path/to/micropython takes an interpreter that is already built."""
 
 
 class SetupError(Exception):
-    """The message for the user."""
+    """An error, with a message for the user."""
 
 
 # --- the private apt root

@@ -1,4 +1,6 @@
-"""Returns datagrams: a bare recvfrom and sendto loop (MicroPython). PORT [poll]: with `poll` it calls select.poll(), too."""
+"""Returns datagrams: a bare recvfrom and sendto loop (MicroPython). PORT [poll]: `poll` makes it call select.poll(),
+too.
+"""
 
 import select
 import socket

@@ -1,7 +1,7 @@
 """Echo server of the 2024 implementation (CPython): PORT.
 
-It closes a connection whose message is not exactly of the requested size, and it uses select(): so 64 bytes and at most 1,000
-connections.
+It closes a connection whose message is not exactly of the requested size, and it uses select(): so 64 bytes and at most
+1,000 connections.
 """
 
 import sys

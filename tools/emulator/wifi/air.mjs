@@ -1,7 +1,7 @@
-// What surrounds the antenna: the access points in reach, and how well frames get through.
+// The surroundings of the antenna: the access points in reach, the loss and the delay of frames.
 //
-// On the way to the other side, a thing on the air is {kind, bssid, payload}: an Ethernet frame in the network of that
-// access point, or that a station has associated with it or left it (the payload is the station's address).
+// A message between the chip and the air is {kind, bssid, payload}: an Ethernet frame in the network of that access point,
+// or the news that a station has associated with it or left it (the payload is the station's address).
 
 import { macBytes, macText } from './protocol.mjs';
 
@@ -28,7 +28,7 @@ export class Air {
     this.random = random;
     this.onThing = onThing;
     this.accessPoints = [];
-    this.loss = 0; // the part of the frames, 0 to 1
+    this.loss = 0; // the share of the frames that are lost, 0 to 1
     this.delay = 0; // milliseconds, each way
     this.timing = { ...TIMING };
     this.lost = 0;

@@ -8,7 +8,7 @@ import {
   TEST_PATTERN, swapBytes, swapHalves,
 } from './protocol.mjs';
 
-const LONGEST = 2048; // what a length of 0 means
+const LONGEST = 2048; // a length of 0 means this
 const DELAY_AT_START = 4;
 
 export class Bus {

@@ -10,7 +10,7 @@
 //   air.mjs           the surroundings: access points, loss, delay
 //   wiring.mjs        the wires to an RP2040
 //
-// A host brings the chip's own program, but it never runs: these modules do its work. There is no Bluetooth.
+// A host loads the chip's own program, but it never runs: these modules do its work. There is no Bluetooth.
 
 import { AccessPoint } from './access_point.mjs';
 import { Air, KIND } from './air.mjs';

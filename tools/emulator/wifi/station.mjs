@@ -1,7 +1,7 @@
 // The chip as a station: it scans, joins a network, and stays in it as long as it can.
 //
-// A network that is lost is looked for until the host gives it up, and another access point of the same name will do.
-// That the radio roams to a stronger one while the link is up is Broadcom's default: below -75 dBm, for 20 dB more.
+// If it loses its network, it looks for it until the host leaves. Another access point of the same name will do. While the
+// link is up, it roams as Broadcom's driver does by default: below -75 dBm, to an access point that is 20 dB stronger.
 
 import { pbkdf2Sync } from 'node:crypto';
 
@@ -25,7 +25,7 @@ export class Station {
   reset() {
     this.key = null; // {passphrase} or {digits}
     this.saeKey = null; // for WPA3
-    this.wanted = null; // what the host has joined: {ssid, mac}
+    this.wanted = null; // the network that the host has joined: {ssid, mac}
     this.network = null; // the access point that it is associated with
     this.isUp = false;
     this.scanNumber = 0;
@@ -162,7 +162,7 @@ export class Station {
     if (!this.key) {
       return false;
     }
-    // IEEE 802.11, annex J.4: what a passphrase stands for.
+    // IEEE 802.11, annex J.4: the key that belongs to a passphrase.
     return this.key.passphrase !== undefined
       ? this.key.passphrase === key
       : this.key.digits === pbkdf2Sync(key, ssid, 4096, 32, 'sha1').toString('hex');

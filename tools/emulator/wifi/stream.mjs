@@ -1,4 +1,4 @@
-// The other side of the air is another process, and exchanges data with the chip over a stream.
+// The air is in another process. It exchanges data with the chip over a stream.
 //
 //   length of what follows 4 (big endian), kind 1, address of the access point 6, payload
 
