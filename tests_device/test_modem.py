@@ -1,4 +1,4 @@
-"""A modem that has to be told what to do before PPP: firmware/network/chat.py, on the emulated board's cable."""
+"""A modem that needs AT commands before PPP (firmware/network/chat.py), on the emulated board's cable."""
 
 import json
 import time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(KIND != "PICO_PPP", reason="needs the emulated b
 
 @pytest.fixture
 def dialling(networked, new_board):
-    """f(modem options): a board that runs the firmware behind such a modem."""
+    """Returns a function f(modem options), which starts a board with the firmware and such a modem."""
 
     def start(**options):
         board = new_board(2, network=False)
