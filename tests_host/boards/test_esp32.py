@@ -86,14 +86,14 @@ def test_the_board_is_for_its_chip_and_freezes_our_manifest(given, board):
     assert (MPY / "ports" / "esp32" / included).exists()
 
 
-def test_what_keeps_memory_for_the_system_is_compiled_and_linked(given, board):
+def test_the_heap_reserve_is_compiled_and_linked(given, board):
     assert given(board)["link"] == "-Wl,--wrap=gc_get_max_new_split"
     assert str(ROOT / "boards" / "esp32" / "heap_reserve.c") in given(board)["sources"].split(";")
     common = (MPY / "ports" / "esp32" / "esp32_common.cmake").read_text()
     assert "${MICROPY_SOURCE_BOARD}" in common.partition("idf_component_register(")[2].partition(")")[0]
 
 
-def test_the_ethernet_of_qemu_is_asked_for_by_its_own_address(monkeypatch):
+def test_qemus_ethernet_is_used_at_its_own_phy_address(monkeypatch):
     """QEMU's open_eth answers at PHY address 1 only."""
     asked = []
     network = SimpleNamespace(PHY_OPENETH=5, LAN=lambda **options: asked.append(options))
@@ -111,7 +111,7 @@ def kconfig(symbols):
         yield f'config {symbol}\n    {kind if value.strip("yn") else "bool"} "{symbol}"\n    default {value}\n'
 
 
-def test_the_configuration_is_valid_and_says_what_is_meant(given, board, tmp_path):
+def test_the_configuration_is_valid(given, board, tmp_path):
     """Every symbol that we set is one of MicroPython's or of our Kconfig, of its type and in its range."""
     combined = Path(given(board)["sdkconfig"]).read_text()
     stock = {}

@@ -74,7 +74,7 @@ def test_emulate_builds_the_compiler_first_and_forwards_the_control_server(make)
     assert "control    127.0.0.1:8095" in done.stdout and "10.0.2.2:8094" in done.stdout
 
 
-def test_firmware_tells_what_its_partition_has_left(make):
+def test_firmware_reports_the_free_space_of_its_partition(make):
     done, notes = make("firmware")
     assert done.returncode == 0, done.stderr
     assert notes[0] == "mpy-cross" and notes[-1].split() == ["all", BOARD, "idf"]
@@ -82,7 +82,7 @@ def test_firmware_tells_what_its_partition_has_left(make):
     assert (OUT / "firmware.bin").read_text() == "whole\n"
 
 
-def test_what_is_missing_is_reported_and_nothing_is_built(make):
+def test_missing_programs_are_reported_and_nothing_is_built(make):
     done, notes = make("emulate", idf_path="")
     assert done.returncode != 0 and not notes
     assert "this is missing: ESP-IDF" in done.stderr and "Espressif's QEMU" in done.stderr
@@ -97,7 +97,7 @@ def test_what_is_missing_is_reported_and_nothing_is_built(make):
         ((), 1, "no place for an application", True),
     ],
 )
-def test_the_bar_for_an_application(tmp_path, sizes, application, said, failed):
+def test_an_application_must_leave_room_in_its_partition(tmp_path, sizes, application, said, failed):
     (tmp_path / "table").write_bytes(table(*sizes) if sizes else table(1 << 20, kind=1))
     (tmp_path / "application").write_bytes(bytes(application))
     command = [sys.executable, SIZE_CHECK, tmp_path / "table", tmp_path / "application"]

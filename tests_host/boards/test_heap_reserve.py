@@ -67,7 +67,7 @@ def board(compiled):
     return compiled("ESP32_C3")
 
 
-def test_what_the_system_needs_is_left_to_it(board):
+def test_the_systems_memory_is_reserved(board):
     assert new_part(board, free=200 * KIB, largest=90 * KIB) == 90 * KIB
     assert new_part(board, free=100 * KIB, largest=90 * KIB) == 100 * KIB - SYSTEM
     assert new_part(board, free=SYSTEM + 10, largest=20 * KIB) == 10
@@ -75,20 +75,20 @@ def test_what_the_system_needs_is_left_to_it(board):
         assert new_part(board, free=free, largest=free) == 0
 
 
-def test_before_the_radio_is_initialised_its_memory_is_left_too(board):
+def test_before_wifi_is_initialised_its_memory_is_reserved_too(board):
     assert new_part(board, free=120 * KIB, largest=110 * KIB, wifi=False) == 120 * KIB - SYSTEM - RADIO
     assert new_part(board, free=SYSTEM + RADIO, largest=70 * KIB, wifi=False) == 0
 
 
-def test_external_memory_is_all_pythons(board):
+def test_python_may_use_all_external_memory(board):
     assert new_part(board, free=10 * KIB, largest=8 * KIB, external=4000 * KIB) == 4000 * KIB
 
 
-def test_a_wired_board_keeps_nothing_for_the_radio(compiled):
+def test_a_wired_board_reserves_nothing_for_wifi(compiled):
     program = compiled("ESP32_POE")
     assert new_part(program, free=100 * KIB, largest=90 * KIB, wifi=False) == 100 * KIB - SYSTEM
 
 
-def test_without_it_python_takes_all(compiled):
+def test_without_the_reserve_python_takes_all_memory(compiled):
     """This is why the reserve exists. If it fails, MicroPython has changed, and the reserve may have to change too."""
     assert new_part(compiled("ESP32_C3", wrapped=False), free=44 * KIB, largest=29 * KIB, wifi=False) == 29 * KIB

@@ -183,7 +183,7 @@ def test_the_pause_of_a_server_without_descriptors_while_the_counter_wraps():
     link.pump(lambda: accepted.events)
 
 
-def test_how_long_a_name_is_believed_while_the_counter_wraps():
+def test_how_long_an_address_is_kept_while_the_counter_wraps():
     library, _ = names()
     looked_up = []
     resolve = library._resolve

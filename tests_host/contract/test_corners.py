@@ -54,7 +54,7 @@ class Counter:
 
 # Closing
 
-def test_a_close_with_unread_data_is_no_reset():
+def test_a_close_with_unread_data_sends_no_reset():
     """A reset could take the last words from the peer."""
     _, scenes = names()
     for link in scenes.links():
@@ -69,7 +69,7 @@ def test_a_close_with_unread_data_is_no_reset():
         assert link.peer.state() == 'eof', 'an orderly end, no reset'
 
 
-def test_a_peer_that_goes_on_reading_is_waited_for():
+def test_a_close_waits_for_a_peer_that_goes_on_reading():
     """The time limit for the last data is for a peer that reads nothing, and restarts when it reads."""
     library, scenes = names()
     size = 2 * MANY
@@ -125,7 +125,7 @@ def test_the_connect_timeout_survives_the_wrap_of_the_counter():
     assert events.names() == ['failed', 'closed']
 
 
-def test_the_hand_over_of_a_close_survives_the_wrap_of_the_counter():
+def test_the_linger_time_survives_the_wrap_of_the_counter():
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     library.XAsyncTCPClient.LingerSec = 0.25
@@ -163,7 +163,7 @@ def test_timeouts_that_overlap_for_weeks():
 
 # Memory
 
-def test_timeouts_of_connections_that_are_gone_hold_no_memory():
+def test_timeouts_of_closed_connections_hold_no_memory():
     library, scenes = names()
     pool = library.XAsyncSocketsPool()
     clients = scenes.Recorder()
@@ -186,7 +186,7 @@ def test_timeouts_of_connections_that_are_gone_hold_no_memory():
     assert len(held) <= 40, '%d of 100 closed connections' % len(held)
 
 
-def test_no_memory_for_a_receive_raises_at_the_call():
+def test_a_receive_without_memory_raises():
     library, scenes = names()
     for link in scenes.links():
         error = raises(library.XAsyncTCPClientException, link.client.AsyncRecvData, 1 << (29 if CHIP else 60),
@@ -198,7 +198,7 @@ def test_no_memory_for_a_receive_raises_at_the_call():
         assert lines == ['lives on']
 
 
-def test_an_accept_that_finds_no_memory_hurts_that_connection_alone():
+def test_an_accept_without_memory_affects_only_that_connection():
     library, scenes = names()
     short = [True]
 
@@ -307,7 +307,7 @@ def test_datagrams_wait_for_a_full_system_queue_up_to_the_limit():
     datagrams_wait(errno.EAGAIN)
 
 
-def test_datagrams_wait_where_a_full_system_queue_is_reported_as_on_rp2():
+def test_datagrams_wait_if_a_full_system_queue_is_reported_as_on_rp2():
     datagrams_wait(errno.ENOMEM)
 
 

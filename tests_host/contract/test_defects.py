@@ -42,7 +42,7 @@ def names():
 
 # A. Wrong on every platform but BSD
 
-def test_d1_a_part_of_a_line_or_of_the_data_is_no_error():
+def test_d1_a_partial_line_or_partial_data_is_no_error():
     _, scenes = names()
     for link in scenes.links():
         lines = link.read_lines(1)
@@ -544,7 +544,7 @@ def test_d33_a_queue_may_be_cleared_while_others_put():
     assert fifo.Get() == 'last' and fifo.Empty
 
 
-def test_d34_a_slow_tls_handshake_holds_nobody_up():
+def test_d34_a_slow_tls_handshake_delays_nobody():
     _, scenes = names()
     context = scenes.server_context()
     link = scenes.Link()

@@ -191,7 +191,7 @@ def test_a_refused_connection_does_not_connect():
     assert sockets_left() == left
 
 
-def test_an_empty_datagram_does_not_blind_a_socket():
+def test_after_an_empty_datagram_a_socket_still_receives():
     pool = XAsyncSocketsPool()
     events = Recorder()
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'))
@@ -234,7 +234,7 @@ def test_a_failed_create_leaks_no_socket():
     assert pool.GetAllAsyncSockets() == [server]
 
 
-def test_without_a_socket_left_create_says_so():
+def test_without_a_free_socket_create_reports_it():
     pool = XAsyncSocketsPool()
     addr, listener = free_addr(), listen_peer()
     left = sockets_left()
@@ -248,7 +248,7 @@ def test_without_a_socket_left_create_says_so():
         assert pool.GetAllAsyncSockets() == []
 
 
-def test_a_server_without_a_socket_left_does_not_spin_and_lives_on():
+def test_a_server_without_free_sockets_does_not_spin_and_recovers():
     """Accepting fails, and the system drops the connection. The server looks again after a pause."""
     pool = XAsyncSocketsPool()
     events = Recorder()
@@ -276,7 +276,7 @@ def test_a_server_without_a_socket_left_does_not_spin_and_lives_on():
     pump(pool, lambda: sockets_left() == left)
 
 
-def test_a_server_without_a_control_block_left_does_not_spin_and_lives_on():
+def test_a_server_without_free_control_blocks_does_not_spin_and_recovers():
     """Connections that wait to be accepted have a control block and no socket, so those can run out first."""
     pool = XAsyncSocketsPool()
     server = serve(pool, on_accepted_echo)
@@ -322,7 +322,7 @@ def test_more_connections_than_sockets():
         assert server in pool.GetAllAsyncSockets()
 
 
-def test_connections_that_come_and_go_leave_nothing():
+def test_opened_and_closed_connections_leak_nothing():
     """More of them than there are control blocks: those of closed connections go on for minutes, or are taken over."""
     pool = XAsyncSocketsPool()
     link = Link(pool=pool)
@@ -340,7 +340,7 @@ def test_connections_that_come_and_go_leave_nothing():
     assert len(pool.GetAllAsyncSockets()) == 2
 
 
-def test_a_reset_behind_a_full_buffer_is_noticed():
+def test_a_reset_after_a_full_buffer_is_noticed():
     """The peer's orderly end is not, which these sockets tell when they are read."""
     XAsyncTCPClient.LingerSec = 0.2
     for link in links():

@@ -352,7 +352,7 @@ def test_own_socket_interest_in_reading_stays_until_taken_back():
     pump(pool, lambda: len(socket.reads) == 3)
 
 
-def test_own_socket_interest_in_writing_is_for_once():
+def test_own_socket_interest_in_writing_holds_for_one_event():
     pool = XAsyncSocketsPool()
     socket, addr, events = own_socket(pool)
     pump_for(pool, 30)

@@ -292,7 +292,7 @@ def test_a_handler_that_stops_the_pool():
         again.end()
 
 
-def test_a_handler_that_takes_its_time():
+def test_a_handler_that_runs_long():
     """Longer than others wait for what is there already: it is theirs."""
     def misdeed(scene, socket, *args):
         scene.bystander.peer.send(b'meanwhile\n')
@@ -307,7 +307,7 @@ def test_a_handler_that_takes_its_time():
         assert scene.count('raised') == 0, (event, scene.events)
 
 
-def test_a_handler_that_starts_to_send_and_to_receive():
+def test_a_handler_that_starts_sending_and_receiving():
     def misdeed(scene, socket, *args):
         if isinstance(socket, XAsyncUDPDatagram):
             scene.results.append(socket.AsyncSendDatagram(b'inside', scene.udp_peer.addr, scene.inside.sent))

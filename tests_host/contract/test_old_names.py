@@ -87,7 +87,7 @@ def test_a_web_server():
     assert log[:-1] == ['GET /1 HTTP/1.1', 'POST /2 HTTP/1.1', b'12345', 'GET /3 HTTP/1.1']
 
 
-def test_a_concentrator_of_telegrams_and_sessions():
+def test_a_server_for_datagrams_and_sessions():
     """recvBufSlots and recvbufLen, arguments by place, OnDataRecv, datagrams to a host name, OnClosed by reason."""
     needs_loopback()
     pool = XAsyncSocketsPool()
@@ -159,7 +159,7 @@ def test_the_names_of_the_receive_arguments():
         link.end()
 
 
-def test_bytes_of_the_data_by_tobytes():
+def test_data_has_tobytes():
     """Programs on CPython call data.tobytes()."""
     if MICROPYTHON:
         skip('MicroPython has no memoryview.tobytes')

@@ -24,7 +24,7 @@ from XAsyncSockets import (
 )
 
 
-def test_a_new_pool_is_empty_and_does_not_run():
+def test_a_new_pool_is_empty_and_not_running():
     pool = XAsyncSocketsPool()
     assert pool.GetAllAsyncSockets() == []
     assert pool.GetAsyncSocketByID(1234567) is None
@@ -147,7 +147,7 @@ def test_stop_closes_every_socket_of_a_pool_driven_by_turns():
     pump(link.pool, link.peer.ended)
 
 
-def test_stop_without_sockets_and_without_a_loop_is_harmless():
+def test_stop_without_sockets_or_loop_does_no_harm():
     pool = XAsyncSocketsPool()
     pool.StopWaitEvents()
     pool.StopWaitEvents()
@@ -367,7 +367,7 @@ def test_no_handler_runs_inside_the_call_that_starts_it():
     link.pump(lambda: link.events.count('received') and link.events.count('sent'))
 
 
-def test_a_busy_connection_does_not_starve_the_others():
+def test_a_busy_connection_does_not_starve_others():
     """One chain of sends that never ends, and another connection gets its turn."""
     link = Link()
 

@@ -108,7 +108,7 @@ def test_threads_on_a_chips_sockets():
     wait(lambda: not link.pool.WaitEventsProcessing)
 
 
-def test_a_server_out_of_files_does_not_spin_and_lives_on():
+def test_a_server_without_free_files_does_not_spin_and_recovers():
     doubles.install()
     from scenes import Link
     link = Link()

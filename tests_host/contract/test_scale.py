@@ -69,7 +69,7 @@ def test_more_than_a_thousand_connections_are_served_at_once():
     assert open_files() <= before + 1, 'nothing is left but the control connection of the test'
 
 
-def test_more_than_a_thousand_idle_connections_cost_nothing_while_nobody_speaks():
+def test_more_than_a_thousand_idle_connections_cost_no_time():
     needs_host()
     pool = XAsyncSocketsPool()
     server, state = line_server(pool)
@@ -119,7 +119,7 @@ def serve_many(pool, longest_echo):
     return server, accepted, received
 
 
-def test_a_rare_message_is_not_kept_waiting_by_the_busy_ones():
+def test_busy_connections_do_not_delay_a_rare_message():
     needs_host()
     pool = XAsyncSocketsPool()
     server, accepted, received = serve_many(pool, longest_echo=10)
@@ -137,7 +137,7 @@ def test_a_rare_message_is_not_kept_waiting_by_the_busy_ones():
     pump(pool, lambda: received[busy_id] == MANY and rare.received() == b'here')
 
 
-def test_a_busy_connection_among_silent_ones_waits_for_a_slow_reader_and_goes():
+def test_a_busy_connection_among_silent_ones_with_a_slow_reader():
     needs_host()
     pool = XAsyncSocketsPool()
     server, accepted, received = serve_many(pool, longest_echo=256)

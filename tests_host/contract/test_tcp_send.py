@@ -63,7 +63,7 @@ def test_calls_queue_in_order_and_each_completes_once():
         assert link.events.values('sent') == list(range(100))
 
 
-def test_no_data_is_a_send_that_completes():
+def test_a_send_of_no_data_completes():
     for link in links():
         for empty in (b'', bytearray(), memoryview(b'')):
             link.client.AsyncSendData(empty, link.events.sent, 'empty')
@@ -119,7 +119,7 @@ def test_an_echo_to_a_slow_reader_sends_what_was_received():
     assert link.peer.received_pattern()
 
 
-def test_a_large_send_arrives_whole_at_a_slow_reader():
+def test_a_slow_reader_gets_all_of_a_large_send():
     link = slow_link(limit=2 * MANY)
     link.client.AsyncSendData(pattern(MANY), link.events.sent)
     link.peer.resume()
@@ -146,7 +146,7 @@ def test_a_full_queue_raises_and_what_was_queued_is_delivered():
     assert link.peer.received_pattern(), 'the drained queue takes data again'
 
 
-def test_the_queue_limit_is_one_of_bytes_and_holds_per_connection():
+def test_the_queue_limit_counts_bytes_of_one_connection():
     link = slow_link(limit=20000)
     fill_queue(link, piece=1000)
     raises(XAsyncTCPClientException, link.client.AsyncSendData, pattern(20000))
@@ -155,7 +155,7 @@ def test_the_queue_limit_is_one_of_bytes_and_holds_per_connection():
     other.pump(lambda: other.peer.received_count() == 15000)
 
 
-def test_a_full_queue_bounds_what_is_held():
+def test_a_full_queue_holds_no_more_than_the_limit():
     """Between two drains no more than the limit is accepted; the rest is in the system's buffers."""
     link = slow_link(limit=50000)
     fill_queue(link, piece=1000)
@@ -194,7 +194,7 @@ def test_a_closed_connection_sends_nothing():
         assert link.events.count('sent') == 0
 
 
-def test_close_hands_over_what_was_queued():
+def test_close_sends_the_queued_data():
     for outgoing in (False, True):
         link = slow_link(limit=2 * MANY, outgoing=outgoing)
         link.client.AsyncSendData(pattern(MANY))
@@ -208,7 +208,7 @@ def test_close_hands_over_what_was_queued():
         assert link.peer.state() == 'eof', 'an orderly end, no reset'
 
 
-def test_close_from_the_receive_handler_hands_over_the_answer():
+def test_close_in_the_receive_handler_sends_the_answer():
     size = min(MANY, 50000)
     for link in links():
         def on_line(client, line, arg):
@@ -234,7 +234,7 @@ def test_close_stops_reading_at_once():
     assert link.events.count('received') == 0
 
 
-def test_the_hand_over_of_a_close_takes_a_bounded_time():
+def test_a_close_waits_only_for_the_linger_time():
     XAsyncTCPClient.LingerSec = 0.3
     link = slow_link(limit=2 * MANY)
     link.client.AsyncSendData(pattern(MANY))
@@ -245,7 +245,7 @@ def test_the_hand_over_of_a_close_takes_a_bounded_time():
     assert link.client not in link.pool.GetAllAsyncSockets()
 
 
-def test_the_default_time_of_the_hand_over_is_five_seconds():
+def test_the_default_linger_time_is_five_seconds():
     assert XAsyncTCPClient.LingerSec == 5
 
 
@@ -326,7 +326,7 @@ def test_bad_arguments_raise_and_send_nothing():
         assert link.pump_received(9) == b'only this'
 
 
-def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
+def test_an_endless_chain_of_sends_does_not_starve_others():
     busy = Link()
     other = Link(pool=busy.pool)
     sent = []
@@ -343,7 +343,7 @@ def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
     assert len(sent) > 1
 
 
-def test_items_wider_than_a_byte_are_sent_whole():
+def test_items_wider_than_a_byte_are_sent_completely():
     """What counts is the bytes of the buffer, also where the system takes just as many bytes as there are items."""
     needs_host()
     link = Link(slow=True)
@@ -355,7 +355,7 @@ def test_items_wider_than_a_byte_are_sent_whole():
     assert link.pump_received(200000) == bytes(memoryview(data))
 
 
-def test_a_close_behind_a_full_buffer_costs_no_time_while_it_is_handed_over():
+def test_a_close_after_a_full_buffer_costs_no_time_while_it_lingers():
     needs_host()
     link = Link(slow=True)
     data = pattern(4000000)

@@ -85,7 +85,7 @@ def test_the_repr_of_a_socket_of_the_programs_own():
     own.Close()
 
 
-def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_per_server():
+def test_connections_refused_without_a_handler_are_reported_once_per_server():
     pool = XAsyncSocketsPool()
     raised = Recorder()
     pool.OnException = raised.raised
@@ -103,7 +103,7 @@ def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_pe
     pump(pool, lambda: raised.count('accepted'))
 
 
-def test_a_connection_that_is_refused_for_want_of_a_slot_is_no_error():
+def test_a_connection_refused_without_a_free_slot_is_no_error():
     link = Link(bufSlots=one_slot())
     link.pool.OnException = link.events.raised
     peer = connect_peer(link.server.SrvAddr)

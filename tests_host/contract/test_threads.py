@@ -148,7 +148,7 @@ def test_calls_from_a_foreign_thread_wake_a_sleeping_loop():
             stop(link.pool)
 
 
-def test_sends_from_foreign_threads_stay_whole_and_in_order():
+def test_sends_from_foreign_threads_stay_complete_and_in_order():
     count = 150 // FEWER
     for threadsCount in COUNTS:
         link = running_link(threadsCount)
@@ -287,7 +287,7 @@ def test_never_two_events_of_one_socket_at_once():
     stop(link.pool)
 
 
-def test_a_slow_handler_does_not_hold_the_others_up():
+def test_a_slow_handler_does_not_delay_others():
     pool = started(4)
     release = []
     got = []
@@ -374,7 +374,7 @@ def test_on_closed_fires_once_if_its_handler_sets_it_again():
         stop(link.pool)
 
 
-def test_what_another_thread_sent_goes_out_before_a_close():
+def test_data_of_another_thread_is_sent_before_a_close():
     """A worker sends and stops the pool, or closes at once: its data is still on its way to the loop."""
     for end in (lambda link: link.pool.StopWaitEvents(), lambda link: link.client.Close()):
         for _ in range(5):
@@ -428,7 +428,7 @@ def test_a_socket_removed_by_its_own_handler_in_a_worker():
     stop(link.pool)
 
 
-def test_stop_where_no_loop_ever_ran():
+def test_stop_without_a_loop():
     pool = XAsyncSocketsPool()
     ended = Recorder()
     server = serve(pool, on_accepted_echo)
@@ -437,7 +437,7 @@ def test_stop_where_no_loop_ever_ran():
     assert pool.GetAllAsyncSockets() == [] and ended.reason() == XClosedReason.ClosedByHost
 
 
-def test_stop_from_another_thread_where_the_program_polls():
+def test_stop_from_another_thread_while_the_program_polls():
     needs_threads()
     pool = XAsyncSocketsPool()
     server = serve(pool, on_accepted_echo)
@@ -542,7 +542,7 @@ def test_a_pool_runs_again_after_a_stop():
         stop(pool)
 
 
-def test_sockets_that_threads_share_do_not_grow():
+def test_sockets_shared_by_threads_get_no_new_attributes():
     """If nothing guards a dict (unix, RP2), no thread may add to it while another one looks something up."""
     if not MICROPYTHON:
         skip('CPython guards its dicts')

@@ -51,7 +51,7 @@ def test_data_in_time_ends_the_timeout():
         assert link.events.events == [('received', 'in time', None)]
 
 
-def test_a_peer_that_drips_does_not_put_its_timeout_off():
+def test_a_peer_that_sends_byte_by_byte_does_not_delay_its_timeout():
     """A timeout is for the whole line or all the bytes; otherwise a few slow peers could block a server for ever."""
     for method in ('AsyncRecvLine', 'AsyncRecvData'):
         link = Link()
@@ -104,7 +104,7 @@ def test_a_timeout_set_in_a_handler_while_another_is_far_away():
     assert far.events.count('closed') == 0
 
 
-def test_a_timeout_that_is_put_off_again_and_again():
+def test_a_timeout_that_is_restarted_again_and_again():
     """The timer of an earlier receive comes while a later one is pending, or none."""
     round_ms = 250 if CHIP else 120
     for link in links():
@@ -129,7 +129,7 @@ def test_no_timeout_means_none():
     link.client.OnClosed = None
 
 
-def test_many_timeouts_fire_each_in_its_turn():
+def test_many_timeouts_fire_in_order():
     count = min(11 if CHIP else 40, SOCKETS - 2)     # lwIP has a fixed number of connections; no multiple of 3
     order = []
     due = {}        # by State: when it is due after `start`, at the earliest and at the latest
