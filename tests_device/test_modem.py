@@ -62,7 +62,7 @@ def test_a_call_that_the_network_ends_is_made_again(dialling):
     assert ping(board) == "pong" and board.link.modem.said.count("ATD*99#") == 2
 
 
-def test_a_wrong_pin_is_given_once(dialling):
+def test_a_wrong_pin_is_sent_once(dialling):
     board = dialling(pin="4321")
     printed = ""
     deadline = time.monotonic() + UP_SEC

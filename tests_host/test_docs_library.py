@@ -90,7 +90,7 @@ def test_a_line_that_is_too_long(serve):
         assert receive(sock, 27) == b'too long\ndata SIZE, or bye\n'
 
 
-def test_lines_that_do_not_come(serve):
+def test_missing_lines_time_out(serve):
     program, connect = serve('lines', ('timeoutSec=60', 'timeoutSec=0.2'))
     with connect():
         assert program.line() == 'Timeout 127.0.0.1'
@@ -169,7 +169,7 @@ def test_a_peer_that_has_finished(serve):
         assert sock.recv(1) == b''
 
 
-def test_the_main_loop_of_ones_own(serve):
+def test_a_main_loop_of_your_own(serve):
     program, connect = serve('turns')
     with connect() as sock:
         sock.sendall(b'go on\nstop\n')
@@ -211,7 +211,7 @@ def test_the_buffers(serve):
             sock.close()
 
 
-def test_a_socket_of_ones_own(run):
+def test_a_socket_of_your_own(run):
     port = free_port()
     program = run('own', ("'0.0.0.0'", "'127.0.0.1'"), ('8094', port))
     with socket.socket(type=socket.SOCK_DGRAM) as sock:

@@ -65,7 +65,7 @@ def test_every_argument_is_explained():
     (['.py', '.pyi'], 'def New(self) -> None: ...', 'New of XFiFo has no docstring'),
     (['.pyi'], 'New: int', 'the docstring of XFiFo says nothing of New'),
     (['.py'], 'def New(self): pass', 'New of XFiFo is missing in the .pyi')])
-def test_what_has_no_docstring_or_no_type_is_named(tmp_path, suffixes, new, said):
+def test_a_missing_docstring_or_type_is_reported(tmp_path, suffixes, new, said):
     for each in ('.py', '.pyi'):
         source = (LIB / 'XAsyncSockets').with_suffix(each).read_text(encoding='utf-8')
         if each in suffixes:

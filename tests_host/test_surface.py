@@ -71,7 +71,7 @@ def test_the_exception_exists(name):
 
 
 @pytest.mark.parametrize('path', PARAMETERS)
-def test_the_parameters_have_their_places_and_defaults(path):
+def test_the_parameters_have_their_positions_and_defaults(path):
     """Further ones may follow."""
     parameters = [str(parameter) for name, parameter in inspect.signature(named(path)).parameters.items()
                   if name != 'self']

@@ -240,7 +240,7 @@ def test_cpythons_unwrap_is_an_orderly_end(server):
     assert server.line('closed') == 'closed 2 None'
 
 
-def test_cpythons_close_without_unwrap_is_a_cut(server):
+def test_cpythons_close_without_unwrap_is_an_unclean_end(server):
     with connect(server.port) as sock:
         sock.sendall(b'hello\n')
         assert sock.recv(100) == b'HELLO\n'

@@ -37,7 +37,7 @@ def make_board(tmp_path, monkeypatch):
         board.close()
 
 
-def test_whatever_waits_is_interrupted(make_board):
+def test_a_waiting_program_is_interrupted(make_board):
     """A read of the serial port, a socket, a condition: here a sleep stands for them."""
     board = make_board(DIES)
     began = time.monotonic()
@@ -60,7 +60,7 @@ def test_a_command_and_a_check_report_it(make_board, tmp_path, script):
             board.check()
 
 
-def test_a_process_that_somebody_kills(make_board):
+def test_a_killed_process_is_reported(make_board):
     board = make_board(LIVES)
     with pytest.raises(BoardDied, match="exit status -9"), deaths_raised():
         board.start()
@@ -69,7 +69,7 @@ def test_a_process_that_somebody_kills(make_board):
 
 
 @pytest.mark.parametrize("how", ["power_cut", "stop"])
-def test_power_that_is_switched_off_is_no_death(make_board, how):
+def test_switching_the_power_off_is_no_error(make_board, how):
     board = make_board(LIVES)
     with deaths_raised():
         for _ in range(2):
@@ -79,7 +79,7 @@ def test_power_that_is_switched_off_is_no_death(make_board, how):
             assert not board.is_running
 
 
-def test_a_death_outside_of_the_context_interrupts_nobody(make_board):
+def test_outside_of_the_context_nothing_is_interrupted(make_board):
     with deaths_raised():
         board = make_board(LIVES)
         board.start()

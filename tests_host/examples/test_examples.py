@@ -209,7 +209,7 @@ def test_the_http_client(run, web, told, monkeypatch):
     assert run('http_client.py', web + '/a/page').rest() == Pages.text.splitlines()
 
 
-def test_the_http_client_tells_what_went_wrong(run, web, monkeypatch):
+def test_the_http_client_reports_failures(run, web, monkeypatch):
     lines = run('http_client.py', web + '/none').rest()
     assert sorted({*lines} - {*Pages.text.splitlines()}) == ['the server says: HTTP/1.0 404 Not Found']
     monkeypatch.setattr(Pages, 'told', Pages.told + 1)

@@ -127,7 +127,7 @@ def started():
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
+def test_a_broker_becomes_a_cluster_and_one_of_its_servers_dies(tmp_path, started):
     servers = brokers.nats_cluster(tmp_path)
     (old,) = brokers.mosquitto(tmp_path, OLD, servers[0].port)
     observer = Observer()

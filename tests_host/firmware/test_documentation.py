@@ -32,7 +32,7 @@ def test_every_key_of_the_configuration_is_explained_with_its_default():
     assert documented == defaults
 
 
-def test_every_method_is_listed_with_its_parameters_and_its_lock(board):
+def test_every_method_is_listed_with_its_parameters_and_its_access(board):
     board.start()
     with board.client() as client:
         lines = client.result("help")
@@ -72,7 +72,7 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_links_between_the_pages_lead_somewhere():
+def test_links_between_the_pages_are_valid():
     for page in pages():
         for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
             there = page.parent / target if target else page

@@ -42,7 +42,7 @@ def state(home, entity):
     return home.states().get(entity, ("none", {}))[0]
 
 
-def test_the_recorded_entities_are_taken(home, watcher):
+def test_the_recorded_entities_are_accepted(home, watcher):
     recorded = json.loads(RECORDED.read_text())
     for topic, payload in recorded.items():
         watcher.publish(topic, json.dumps(payload), retain=True)
@@ -85,7 +85,7 @@ def test_the_recorded_entities_are_taken(home, watcher):
     assert not home.complaints()
 
 
-def test_a_board_is_seen_steered_and_missed(home, board, broker, watcher):
+def test_a_board_is_shown_controlled_and_reported_missing(home, board, broker, watcher):
     pins = [{"name": "lamp", "pin": 2}]
     settings = {"broker": f"127.0.0.1:{broker.port}", "pins": pins, "client_id": "unix"}
     board.configure(device={"name": "cellar"}, telemetry={"interval_s": 1}, mqtt=settings)

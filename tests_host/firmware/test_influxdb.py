@@ -139,7 +139,7 @@ def wait_for(find, is_right):
             return found
 
 
-def test_special_values_arrive_as_they_were(database):
+def test_special_values_arrive_unchanged(database):
     fields = {
         "text": 'say "x", back\\slash',
         "integer": 24562929664,
@@ -169,7 +169,7 @@ class Sensor:
 """
 
 
-def test_a_number_that_is_whole_at_times_loses_no_line(board, database):
+def test_a_number_that_is_sometimes_an_integer_loses_no_line(board, database):
     """A humidity of 100 % comes as an integer from many a driver."""
     board.write("sensors/humidity.py", HUMIDITY)
     board.configure(
@@ -193,7 +193,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-def test_what_the_check_of_the_configuration_lets_pass_is_stored(database):
+def test_values_that_the_configuration_accepts_are_stored(database):
     """InfluxDB would indeed lose the values that the configuration refuses."""
     lines = {}
     for text in TEXTS:

@@ -103,7 +103,7 @@ ALWAYS = set(
         ),
     ],
 )
-def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
+def test_unused_modules_are_not_loaded(tmp_path, configure, safe, then, more):
     """In an image: the modules that stay loaded besides those that every board needs."""
     script = tmp_path / "script.py"
     script.write_text(STARTED.format(configure=configure, safe=safe, then=then))

@@ -37,7 +37,7 @@ label = st.binary(min_size=1, max_size=63)
 
 
 class TestAnswer:
-    def test_any_name_is_the_board(self):
+    def test_any_name_gives_the_boards_address(self):
         told = answer(CAPTIVE, OWN)
         assert told[:2] == CAPTIVE[:2] and struct.unpack(">5H", told[2:12]) == (0x8580, 1, 1, 0, 0)
         assert told[12 : len(CAPTIVE)] == CAPTIVE[12:]
@@ -45,7 +45,7 @@ class TestAnswer:
         assert (pointer, kind, kind_class, life_s, length) == (0xC00C, A, 1, 60, 4) and told[-4:] == OWN
 
     @pytest.mark.parametrize("kind", [AAAA, HTTPS, ANY])
-    def test_what_is_no_ipv4_address_does_not_exist_without_an_error(self, kind):
+    def test_other_record_types_get_an_empty_answer(self, kind):
         asked = query(b"captive", b"apple", b"com", kind=kind)
         told = answer(asked, OWN)
         assert struct.unpack(">5H", told[2:12]) == (0x8580, 1, 0, 0, 0) and told[12:] == asked[12:]
@@ -79,13 +79,13 @@ class TestAnswer:
 
     @settings(max_examples=300, deadline=None)
     @given(st.one_of(st.binary(max_size=600), st.binary(max_size=520).map(lambda rest: CAPTIVE[:12] + rest)))
-    def test_whatever_comes_never_raises_and_is_never_much_longer(self, data):
+    def test_any_packet_raises_nothing_and_answers_are_not_much_longer(self, data):
         told = answer(data, OWN)
         assert told is None or (told[:2] == data[:2] and told[2] & 0x80 and len(told) <= min(len(data) + 16, 300))
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(label, min_size=1, max_size=3), st.integers(0, 65535), st.binary(min_size=2, max_size=2))
-    def test_every_right_question_is_answered(self, labels, kind, mark):
+    def test_every_valid_query_is_answered(self, labels, kind, mark):
         told = answer(query(*labels, kind=kind, mark=mark), OWN)
         assert told[:2] == mark and (told[-4:] == OWN and told[7] == 1 if kind == A else told[7] == 0)
 
@@ -142,7 +142,7 @@ class TestPortal:
             free.bind(("0.0.0.0", port))
 
     @pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (Debian: bind9-dnsutils)")
-    def test_dig_understands_it(self, bench, portal):
+    def test_dig_understands_the_answers(self, bench, portal):
         portal.start()
         port = str(portal._socket.LocalAddr[1])
         for kind, found in (("A", "192.168.4.1\n"), ("AAAA", ""), ("HTTPS", "")):
@@ -153,14 +153,14 @@ class TestPortal:
                     time.sleep(0.005)
                 assert dig.returncode == 0 and dig.stdout.read() == found
 
-    def test_a_port_that_is_taken_leaves_the_network_open_and_is_told(self, bench, portal):
+    def test_a_taken_port_leaves_the_network_open_and_is_reported(self, bench, portal):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("0.0.0.0", 0))
             portal.port = other.getsockname()[1]
             portal.start()
         assert bench.network.access_point.on and "no phone is led to the page" in bench.texts()[-1]
 
-    def test_networks_are_looked_for_before_it_opens_and_then_only_on_request(self, bench, portal):
+    def test_networks_are_scanned_before_it_opens_and_then_only_on_request(self, bench, portal):
         was_on = []
 
         def scan():
@@ -189,7 +189,7 @@ class TestPortal:
         portal.start()
         assert portal.networks == [] and bench.network.access_point.on
 
-    def test_no_scan_that_a_short_watchdog_would_not_outlast(self, bench, portal):
+    def test_no_scan_if_the_watchdog_is_too_short_for_it(self, bench, portal):
         bench.board.watchdog_s = 2
         portal.start()
         assert not bench.network.called("scan") and bench.network.access_point.on
@@ -237,14 +237,14 @@ class TestSetup:
             (("home", "correct horse", "kitchen"), "control.token: a new board gets one"),
         ],
     )
-    def test_what_is_wrong_is_told_in_the_words_of_config_set_and_nothing_is_saved(self, bench, setup, wanted, words):
+    def test_wrong_values_get_the_errors_of_config_set_and_nothing_is_saved(self, bench, setup, wanted, words):
         with pytest.raises(ConfigError) as raised:
             setup._save(guest(), *wanted)
         assert str(raised.value).startswith(words)
         assert not bench.board.has_file("config.json") and not bench.restarts
         assert setup._status(guest())["claimed"] is False
 
-    def test_a_file_that_cannot_be_written_is_told(self, bench, setup, tmp_path):
+    def test_a_file_that_cannot_be_written_is_reported(self, bench, setup, tmp_path):
         (tmp_path / "config.json.new").mkdir()
         with pytest.raises(OSError):
             setup._save(guest(), "home", "correct horse", "kitchen", TOKEN)
@@ -346,7 +346,7 @@ class TestButton:
         press.live = live
         return press
 
-    def test_held_it_makes_the_board_new(self, bench, press):
+    def test_holding_it_resets_the_settings(self, bench, press):
         press.live(1)
         press(6)
         assert Button.made == [(15, Button.IN, Button.PULL_UP)]
@@ -356,7 +356,7 @@ class TestButton:
             assert kept == {"boot": {"unclaim_button": 15}, "control": {"port": 99}, "wifi": {"country": "DE"}}
         assert bench.restarts == 1 and "token, networks and access point settings are removed" in bench.texts()[-1]
 
-    def test_pressed_for_a_shorter_time_it_does_nothing(self, bench, press):
+    def test_a_shorter_press_does_nothing(self, bench, press):
         press.live(1)
         for _ in range(5):
             press(4)
@@ -368,7 +368,7 @@ class TestButton:
         press(6)
         assert bench.restarts == 1
 
-    def test_where_it_cannot_write_it_removes_nothing_and_says_so(self, bench, press, tmp_path):
+    def test_if_nothing_can_be_written_nothing_is_removed_and_the_error_reported(self, bench, press, tmp_path):
         (tmp_path / "config.json.new").mkdir()
         press.live(1)
         press(20)
@@ -413,7 +413,7 @@ class TestBoard:
         assert self.rpc(url, "setup.save", session, ssid="home", password="correct horse")["result"] is True
         new.wait_for(r"network: up: wifi 'home'", start)
 
-    def test_without_http_nothing_of_it_is_loaded(self, board, monkeypatch):
+    def test_without_http_the_setup_is_not_loaded(self, board, monkeypatch):
         monkeypatch.setenv("BOARD_WIFI", '{"home": "correct horse"}')
         board.configure(control={"port": 0}, http={"enabled": False})
         board.start()

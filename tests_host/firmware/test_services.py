@@ -38,7 +38,7 @@ def run(bench):
     return run
 
 
-def test_ticks_come_in_their_rhythm_until_the_end(bench, run):
+def test_ticks_are_regular_until_the_end(bench, run):
     service = Ticking()
     services = run(service)
     bench.advance(9)

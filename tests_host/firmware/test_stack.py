@@ -43,7 +43,7 @@ def mounts(service):
     return found
 
 
-def test_what_the_containers_read_is_there():
+def test_the_files_that_the_containers_read_exist():
     for service in COMPOSE["services"]:
         for path in mounts(service).values():
             assert path.exists(), path
@@ -60,12 +60,12 @@ def test_what_the_containers_read_is_there():
     ("telegraf", STACK / "telegraf" / "telegraf.conf"),
     ("grafana", STACK / "grafana" / "provisioning" / "datasources" / "influxdb.yaml"),
 ])  # fmt: skip
-def test_every_variable_of_a_file_is_given_to_its_container(service, path):
+def test_every_variable_in_a_file_is_set_in_its_container(service, path):
     given = COMPOSE["services"][service]["environment"]
     assert set(re.findall(r"\$\{?([A-Z_]+)", path.read_text())) <= set(given)
 
 
-def test_telegraf_listens_where_boards_send():
+def test_telegraf_listens_at_the_boards_default_port():
     settings = tomllib.loads(TELEGRAF)
     (mqtt,) = settings["inputs"]["mqtt_consumer"]
     (udp,) = settings["inputs"]["socket_listener"]
@@ -180,7 +180,7 @@ def queries():
     return texts
 
 
-def test_readings_come_by_mqtt_and_each_query_of_the_dashboard_finds_some(board, broker, database, bridge):
+def test_readings_arrive_by_mqtt_and_each_query_of_the_dashboard_finds_some(board, broker, database, bridge):
     """All passwords and rules of the broker in force."""
     for name, values in SENSORS.items():
         board.write(f"sensors/{name}.py", SENSOR.format(name=name, values=values))
@@ -214,7 +214,7 @@ def test_readings_come_by_mqtt_and_each_query_of_the_dashboard_finds_some(board,
     assert [row["value"] for row in database.query(queries()["Board"])] == ["kitchen"]
 
 
-def test_a_board_s_password_opens_no_other_board_s_topics(broker):
+def test_a_boards_password_gives_no_access_to_other_boards_topics(broker):
     def client(program, *words):
         command = [program, "-p", str(broker.port), "-u", "kitchen", "-P", "secret of the kitchen", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
@@ -228,7 +228,7 @@ def test_a_board_s_password_opens_no_other_board_s_topics(broker):
     assert refused.returncode and "not authori" in refused.stderr
 
 
-def test_prometheus_takes_a_board_s_readings(board, tmp_path):
+def test_prometheus_scrapes_a_boards_readings(board, tmp_path):
     """With the stack's file, but for the pace and the board's address."""
     if not shutil.which("prometheus"):
         pytest.skip("no prometheus: tools/setup/programs.sh peers")

@@ -78,13 +78,13 @@ class TestTar:
         files = {**NEW, "empty": "", "exact": "x" * 512, "a/" * 60 + "long": "a name of two fields"}
         assert self.read(archive(files), piece) == (files, True)
 
-    def test_an_archive_without_its_end(self):
+    def test_a_truncated_archive(self):
         assert self.read(archive(NEW)[:2048], 512)[1] is False
 
-    def test_what_comes_behind_the_end_is_no_matter(self):
+    def test_data_after_the_end_is_ignored(self):
         assert self.read(archive(NEW) + b"x" * 700, 512) == (NEW, True)
 
-    def test_folders_are_passed_over(self):
+    def test_folders_are_ignored(self):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             entry = tarfile.TarInfo("folder")
@@ -95,7 +95,7 @@ class TestTar:
     @pytest.mark.parametrize(
         "data", [b"x" * 512, b"0" * 512, archive(NEW).replace(b"main.py", b"mail.py")], ids=["text", "zeros", "damaged"]
     )
-    def test_what_is_none(self, data):
+    def test_data_that_is_no_archive(self, data):
         with pytest.raises(ValueError, match="no tar archive"):
             self.read(data, 512)
 
@@ -108,7 +108,7 @@ class TestStagedFiles:
     @pytest.mark.parametrize(
         "name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb", "repl", "repl/x"]
     )
-    def test_names_that_lead_elsewhere(self, tmp_path, name):
+    def test_names_outside_of_the_folder(self, tmp_path, name):
         with pytest.raises(ValueError):
             Staging(str(tmp_path)).create(name)
 
@@ -120,7 +120,7 @@ class TestStagedFiles:
         assert read_all(tmp_path) == {**OLD, **NEW}
         assert recover(str(tmp_path)) == []
 
-    def test_what_was_not_decided_is_gone_after_the_next_boot(self, tmp_path):
+    def test_an_unfinished_update_is_gone_after_the_next_boot(self, tmp_path):
         write_all(tmp_path, OLD)
         with Staging(str(tmp_path)).create("main.py") as file:
             file.write(b"half")
@@ -137,7 +137,7 @@ class TestStagedFiles:
             (["a", "a"], "a and a take the same place"),
         ],
     )
-    def test_a_place_that_is_taken_is_refused(self, tmp_path, names, words):
+    def test_a_name_that_is_taken_by_a_folder_is_refused(self, tmp_path, names, words):
         write_all(tmp_path, {**OLD, "services/old.py": ""})
         staging = Staging(str(tmp_path))
         with pytest.raises(ValueError, match=words):
@@ -160,12 +160,12 @@ class TestStagedFiles:
             for name in names:
                 staging.delete(name)
 
-    def test_names_that_begin_alike_are_different_places(self, tmp_path):
+    def test_names_with_a_common_beginning_are_different(self, tmp_path):
         stage(tmp_path, {"a": "1", "a.b": "2", "ab/a": "3", "a-/a": "4"})
         recover(str(tmp_path))
         assert len(read_all(tmp_path)) == 4
 
-    def test_a_file_that_cannot_be_placed_keeps_no_other_waiting(self, tmp_path):
+    def test_a_file_that_cannot_be_placed_does_not_block_the_others(self, tmp_path):
         """Between the decision and the boot, somebody made a folder with its name."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
@@ -555,7 +555,7 @@ class TestImage:
         assert board.last_update == "kept" and chip.kept
         assert not board.has_file(trial.FILE)
 
-    def test_the_bootloader_went_back(self, caller, chip):
+    def test_the_bootloader_has_rolled_back(self, caller, chip):
         image = app_image()
         caller.begin("image", image)
         caller.send(image)
@@ -577,7 +577,7 @@ class TestImage:
         assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
 
-    def test_no_application(self, caller):
+    def test_data_that_is_no_application(self, caller):
         content = bytes(8192)
         caller.begin("image", content)
         with pytest.raises(ValueError, match="no application's image .*update.bin"):
@@ -596,7 +596,7 @@ class TestImage:
 
 
 class TestService:
-    def test_files_are_staged_and_decided(self, caller, tmp_path):
+    def test_files_are_staged_and_committed(self, caller, tmp_path):
         write_all(tmp_path, OLD)
         content = archive(NEW)
         caller.begin("files", content)
@@ -640,7 +640,7 @@ class TestService:
         ],
         ids=["cut off", "empty", "elsewhere", "folder", "below a file", "not there", "no archive"],
     )
-    def test_what_is_wrong_changes_nothing(self, caller, tmp_path, content, error):
+    def test_wrong_requests_change_nothing(self, caller, tmp_path, content, error):
         write_all(tmp_path, OLD)
         caller.begin("files", content)
         with pytest.raises(ValueError, match=error):
@@ -670,14 +670,14 @@ class TestService:
         ],
         ids=["none", "another token", "a login", "something else", "another board", "another nonce"],
     )
-    def test_what_does_not_sign_this_update_begins_none(self, caller, signature):
+    def test_a_signature_of_something_else_is_refused(self, caller, signature):
         content = archive(NEW)
         asked = f"files {len(content)} {hashlib.sha256(content).hexdigest()}"
         with pytest.raises(RpcError, match="wrong token, or something else"):
             caller.begin("files", content, signature=signature(caller, asked))
         assert caller.call("status")["receiving"] is None
 
-    def test_a_recorded_signature_begins_nothing(self, caller):
+    def test_a_replayed_signature_is_refused(self, caller):
         content = archive(NEW)
         recorded = caller.sign(f"files {len(content)} {hashlib.sha256(content).hexdigest()}")
         caller.begin("files", content, signature=recorded)
@@ -713,14 +713,14 @@ class TestService:
         with pytest.raises(ValueError, match="another client's"):
             caller.call("write", other, offset=0, data="AAAA")
 
-    def test_it_can_be_given_up(self, caller, tmp_path):
+    def test_it_can_be_aborted(self, caller, tmp_path):
         content = archive(NEW)
         caller.begin("files", content)
         caller.send(content[:2000])
         assert caller.call("abort") is True
         assert read_all(tmp_path) == {} and not caller.session.unlimited
 
-    def test_a_new_one_replaces_one_that_was_left(self, caller, tmp_path):
+    def test_a_new_update_replaces_an_unfinished_one(self, caller, tmp_path):
         content = archive(NEW)
         caller.begin("files", content)
         caller.send(content[:2000])

@@ -38,11 +38,11 @@ def line(encoding='UTF-8', inside=True):
          asks=[line(), {'want': 'exact', 'size': 3 * SIZE, 'inside': True}, line()])
 @example(skips=True, chunks=['x' * SIZE + '\r', 'y\n', 'z' * 3 * SIZE, '\n\r\n'], asks=[line(), line()])
 @example(skips=False, chunks=['\xc3', '\xa9\n'], asks=[line()])
-def test_what_arrives_in_any_pieces(twin, skips, chunks, asks):
+def test_a_stream_arrives_in_any_pieces(twin, skips, chunks, asks):
     twin.run('framing', json.dumps({'skips': skips, 'chunks': chunks, 'asks': asks}).encode())
 
 
 @many
 @given(number=st.integers(0, 1000), values=st.lists(st.integers(0, 1000), min_size=6, max_size=6))
-def test_any_argument_of_any_callable(twin, number, values):
+def test_any_function_takes_any_argument(twin, number, values):
     twin.run('arguments', json.dumps([number, values]).encode())

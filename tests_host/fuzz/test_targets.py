@@ -74,7 +74,7 @@ def test_config_json(twin, data):
 @many
 @given(values=sections(values), cut=st.floats(0, 1, exclude_max=True))
 @example(values={'control': {'clients': 3}}, cut=0.99)
-def test_a_config_json_that_breaks_off(twin, values, cut):
+def test_a_truncated_config_json(twin, values, cut):
     """MicroPython's parser takes a document that breaks off for a whole one."""
     text = json.dumps(values)
     assert twin.run('config', text[:int(cut * len(text))].encode()) == 'defaults'
@@ -126,5 +126,5 @@ def test_the_telemetry(twin, parts):
 
 
 @pytest.mark.parametrize('file', sorted(CORPUS.glob('*/*')), ids=lambda file: file.parent.name + '/' + file.name)
-def test_what_once_found_something(twin, file):
+def test_inputs_that_once_found_a_fault(twin, file):
     twin.run(file.parent.name, file.read_bytes())

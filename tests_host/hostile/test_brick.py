@@ -98,7 +98,7 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
     assert outcomes["taken"] > 20 and outcomes["refused"] > 100 and outcomes["taken back"] > 0
 
 
-def test_a_configuration_of_any_shape_tells_no_secret(tmp_path, capsys):
+def test_a_configuration_of_any_shape_reveals_no_secret(tmp_path, capsys):
     """A password in every place where a value may stand."""
     secret = "correct horse battery"
     places = 0

@@ -77,7 +77,7 @@ def serve(port, seconds, context=None):
     return tries
 
 
-def test_one_address_that_renews_silent_connections_keeps_nobody_out(board):
+def test_silent_connections_from_one_address_keep_nobody_out(board):
     board.start()
     with Attacker(board.port, 2) as attacker:
         for _ in range(20):
@@ -173,7 +173,7 @@ def test_reconnecting_gives_no_more_requests(board):
 # --- guesses
 
 
-def test_guesses_from_many_addresses_are_few_and_cost_the_owner_ten_seconds(board):
+def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(board):
     board.start()
     addresses = [loopback(number) for number in range(10, 60)]
     start = time.monotonic()

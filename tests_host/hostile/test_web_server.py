@@ -147,7 +147,7 @@ def test_slow_headers_from_one_address_keep_nobody_out(attacked):
     until(lambda: is_served(attacked))
 
 
-def test_slow_headers_from_many_addresses_give_their_places(attacked):
+def test_slow_headers_from_many_addresses_lose_their_places(attacked):
     addresses = range(2, 2 + PLACES)
     slow = {number: connect(attacked, number) for number in addresses}
     start = time.monotonic()
@@ -241,7 +241,7 @@ def test_wrong_hosts_and_posts_of_other_sites_change_nothing(attacked):
             assert b"Access-Control" not in answer
 
 
-def test_all_places_hammered(attacked):
+def test_busy_clients_in_all_places_keep_nobody_out(attacked):
     """By clients that do nothing wrong, as fast as they can."""
     served = []
 
@@ -261,7 +261,7 @@ def test_all_places_hammered(attacked):
     assert QUIET["control"]["requests_per_s"] == 1000  # else they would be refused for their rate
 
 
-def test_who_takes_nothing_of_the_page_or_the_events_keeps_nobody_out(attacked):
+def test_clients_that_do_not_read_keep_nobody_out(attacked):
     deaf = []
     for path in (b"/", b"/metrics", b"/events") * 3:
         one = connect(attacked, 2)

@@ -39,14 +39,14 @@ PASSWORD = _hashed('correct')
 LOGIN = {'user': 'user', 'password': 'correct'}
 
 
-def test_the_right_password_opens(drive, broker):
+def test_the_right_password_is_accepted(drive, broker):
     one = drive(broker.port, subscriptions=['open/a'], **LOGIN)
     one.wait('connected')
     assert one.publish('open/a', 'hello', 1)
     assert one.wait('message') == ['open/a', 'hello', False]
 
 
-def test_a_wrong_password_is_told_and_not_tried_again_soon(drive, broker):
+def test_a_wrong_password_is_reported_and_not_tried_again_soon(drive, broker):
     one = drive(broker.port, second=0.005, user='user', password='wrong')
     while one.wait('lost') != ['the broker refuses: user, password or client id is not allowed, '
                                'next attempt in 5 minutes']:
@@ -56,7 +56,7 @@ def test_a_wrong_password_is_told_and_not_tried_again_soon(drive, broker):
     assert 1.3 < time.monotonic() - start < 5       # 5 times 60 times 0.005
 
 
-def test_a_subscription_that_is_refused_is_told(drive, broker):
+def test_a_refused_subscription_is_reported(drive, broker):
     """mosquitto grants it and delivers nothing; what it grants below `open` works."""
     one = drive(broker.port, subscriptions=['private/a', 'open/b'], **LOGIN)
     one.wait('connected')
@@ -80,7 +80,7 @@ def test_tls_with_a_wrong_certificate(drive, tls_broker, certificate, host):
     assert 'certificate' in one.wait('lost')[0].lower()
 
 
-def test_plain_where_the_broker_speaks_tls(drive, tls_broker):
+def test_a_plain_connection_to_a_tls_port(drive, tls_broker):
     one = drive(tls_broker.port)
     assert one.wait('lost')[0].endswith(' before its first answer: does it want TLS?')
 
@@ -99,7 +99,7 @@ def test_a_broker_that_pauses(drive, broker):
     assert one.wait('message') == ['open/d', 'kept', False]
 
 
-def test_a_broker_that_reads_nothing_takes_bounded_memory(drive, broker):
+def test_a_broker_that_reads_nothing_takes_limited_memory(drive, broker):
     """What is too much is refused; what was taken with QoS 1 arrives."""
     one = drive(broker.port, **LOGIN)
     one.wait('connected')

@@ -26,7 +26,7 @@ def peer():
     peer.stop()
 
 
-def test_what_the_client_says_first(drive, peer):
+def test_the_first_packets_of_the_client(drive, peer):
     drive(peer.port, user='me', password='secret', will=['st', 'off'], keepalive_s=300)
     assert peer.accept().expect(CONNECT) == (
         0, b'\0\4MQTT\4\xee\x01\x2c' b'\0\x08client-0' b'\0\2st' b'\0\3off' b'\0\2me' b'\0\6secret')
@@ -127,7 +127,7 @@ def test_a_wrong_answer_to_the_subscription(drive, peer):
         one.wait('lost')
 
 
-def test_a_subscription_that_is_refused_is_told_and_asked_for_again(drive, peer):
+def test_a_refused_subscription_is_reported_and_requested_again(drive, peer):
     one = drive(peer.port, subscriptions=['a', 'b'], second=0.02)
     connection = peer.accept()
     connection.expect(CONNECT)
@@ -244,7 +244,7 @@ def test_a_message_without_acknowledgement(drive, peer):
     one.wait('message')
 
 
-def test_packet_identifiers_begin_anew_with_1(drive, peer):
+def test_packet_identifiers_start_again_at_1(drive, peer):
     one = drive(peer.port, subscriptions=['a'], _identifier=65534)
     connection = peer.accept()
     connection.expect(CONNECT)
@@ -279,7 +279,7 @@ def test_pauses_grow_until_the_broker_accepts(drive, peer):
     assert min(gaps(3)) < 0.2
 
 
-def test_an_address_that_is_not_known_yet(drive, peer):
+def test_the_client_waits_until_the_address_is_known(drive, peer):
     one = drive(peer.port, subscriptions=['a'], second=0.02, unknown=5)
     start = time.monotonic()
     peer.accept().greet()
@@ -287,7 +287,7 @@ def test_an_address_that_is_not_known_yet(drive, peer):
     assert time.monotonic() - start < 2
 
 
-def test_the_end(drive, peer):
+def test_stop_disconnects(drive, peer):
     one = drive(peer.port, subscriptions=['a'], second=0.02)
     connection = peer.accept()
     connection.greet()
@@ -299,7 +299,7 @@ def test_the_end(drive, peer):
     assert connection.packet() is None
 
 
-def test_nothing_is_left_behind_by_a_client_that_was_stopped(drive, peer):
+def test_a_stopped_client_leaks_nothing(drive, peer):
     one = drive(peer.port, subscriptions=['a'])
     for payload in ('first', 'second'):
         connection = peer.accept()

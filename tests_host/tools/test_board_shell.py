@@ -28,7 +28,7 @@ def recall_the_line_before(shell, line):
     raise AssertionError("no line before")
 
 
-def test_a_person_completes_calls_and_leaves(terminal, host, tmp_path):
+def test_a_user_completes_calls_and_quits(terminal, host, tmp_path):
     shell = terminal("shell", host)
     shell.wait_for(r"\d+ methods; help lists them")
     shell.wait_for("127.0.0.1>")
@@ -90,7 +90,7 @@ def test_notifications_are_shown_while_nothing_is_typed(terminal, host):
     assert shell.wait()[0] == 0
 
 
-def test_a_connection_that_the_board_has_closed_is_made_again(terminal, board):
+def test_a_connection_closed_by_the_board_is_opened_again(terminal, board):
     board.configure(control={**QUIET["control"], "idle_s": 1}, device={"name": "zebra-7"})
     board.start()
     shell = terminal("shell", f"127.0.0.1:{board.port}")
@@ -104,7 +104,7 @@ def test_a_connection_that_the_board_has_closed_is_made_again(terminal, board):
     assert shell.wait()[0] == 0
 
 
-def test_ctrl_c_gives_up_a_call_and_not_the_shell(terminal):
+def test_ctrl_c_ends_a_call_and_not_the_shell(terminal):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         shell = terminal("shell", f"127.0.0.1:{listener.getsockname()[1]}", "--timeout", "60")
         board, _ = listener.accept()

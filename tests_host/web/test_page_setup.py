@@ -34,7 +34,7 @@ def config(board):
     return json.loads((board.folder / "config.json").read_text())
 
 
-def test_a_new_board_is_set_up_and_says_why_it_did_not_work(new, board):
+def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     page = new
     assert "Set-up" in page.driver.title and page.find("#view-setup")
     assert HOSTILE in page.text("#view-setup") and not page.driver.find_elements("css selector", "main img")
