@@ -1,4 +1,4 @@
-"""The tests on a chip (tests_device) are for any chip: what can be seen of that without one."""
+"""The tests on a chip (tests_device) suit any chip. This checks it as far as possible without one."""
 
 import os
 import runpy
@@ -25,7 +25,7 @@ class Interface:
 
 
 def network():
-    """A `network` module with everything, as an ESP32's."""
+    """A `network` module with every interface, like that of an ESP32."""
     return SimpleNamespace(PPP=lambda uart: Interface("ppp"), LAN=lambda: Interface("lan"))
 
 

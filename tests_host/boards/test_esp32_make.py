@@ -1,4 +1,4 @@
-"""boards/esp32.mk with stand-ins for MicroPython's checkout and ESP-IDF, which note what they are asked for."""
+"""boards/esp32.mk with stand-ins for MicroPython's checkout and ESP-IDF, which record their calls."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_CHECK = ROOT / "boards" / "esp32" / "size_check.py"
 BOARD = "ESP32_C3"
-OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not where a user's images are
+OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not in the folder of a user's images
 
 NOTE = 'echo "{0} $*" >> "$NOTES"\n'
 CROSS = """all:
@@ -28,14 +28,14 @@ PORT = """submodules all:
 
 
 def table(*sizes, kind=0):
-    """A partition table as ESP-IDF makes it."""
+    """Return a partition table like ESP-IDF's."""
     entries = [struct.pack("<HBBII16sI", 0x50AA, kind, 0x10, 0x10000, size, b"app", 0) for size in sizes]
     return b"".join(entries).ljust(0xC00, b"\xff")
 
 
 @pytest.fixture
 def make(tmp_path):
-    """f(*words): its outcome, and what was asked for, in that order."""
+    """Returns a function f(*words), which runs make and returns its result and the recorded calls, in order."""
     notes, micropython, idf = tmp_path / "notes", tmp_path / "micropython", tmp_path / "idf"
     for path, text in (
         ("mpy-cross/Makefile", CROSS),

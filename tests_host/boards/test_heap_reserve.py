@@ -1,6 +1,6 @@
 """The memory that ESP32 boards reserve for the system: boards/esp32/heap_reserve.c.
 
-It is compiled for this computer and linked as in a board's image: with MicroPython's own gccollect.c, and stand-ins for
+It is compiled for this computer and linked like a board's image, with MicroPython's own gccollect.c and stand-ins for
 ESP-IDF (esp_idf/).
 """
 
@@ -35,13 +35,13 @@ SYSTEM, RADIO = defined("BOARD_SYSTEM_RESERVE"), defined("BOARD_RADIO_RESERVE")
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """f(board, wrapped): the program of esp_idf/system.c, with the reserve of the board."""
+    """Returns a function f(board, wrapped), which compiles the program esp_idf/system.c with the board's reserve."""
 
     def compile_for(board, wrapped=True):
         program = tmp_path_factory.mktemp(board) / "program"
         header = program.with_name("board.h")
         text = (ROOT / "boards" / board / "mpconfigboard.h").read_text()
-        header.write_text(re.sub('#include "boards/.*\n', "", text))  # MicroPython's own has nothing to do with it
+        header.write_text(re.sub('#include "boards/.*\n', "", text))  # MicroPython's own board header is not needed
         sources = [HERE / "esp_idf" / "system.c", PORT / "gccollect.c"]
         options = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-I", HERE / "esp_idf"]
         options += ["-I", ROOT / "boards" / board, f'-DBOARD_H="{header}"']
@@ -57,7 +57,7 @@ def compiled(tmp_path_factory):
 
 
 def new_part(program, free, largest, external=0, wifi=True):
-    """How large a new part of Python's heap may be."""
+    """Return how large a new part of Python's heap may be."""
     words = [str(int(value)) for value in (free, largest, external, wifi)]
     return int(subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout)
 

@@ -17,7 +17,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPClientExc
 
 
 def connecting(pool, addr, **kwargs):
-    """A client on its way to `addr`, and the recorder of its events."""
+    """Return a client that is connecting to `addr`, and the recorder of its events."""
     events = Recorder()
     client = XAsyncTCPClient.Create(pool, addr, **kwargs)
     assert isinstance(client, XAsyncTCPClient), client

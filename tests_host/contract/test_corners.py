@@ -1,4 +1,4 @@
-"""Outcomes at the edges of the contract: the ends of closing, of the clock, and of the memory."""
+"""Unusual cases of the contract: closing, the clock, memory, lines and TLS."""
 import errno
 import gc
 
@@ -23,13 +23,13 @@ from harness import (
     wait,
 )
 
-# The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
+# Each test imports the library itself. A test that uses the stand-ins of `doubles` installs them first.
 
 WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
 
 
 def names():
-    """The library and the scenes, as one namespace each."""
+    """Return the library and the scenes, as one namespace each."""
     import scenes
 
     import XAsyncSockets as library
@@ -37,7 +37,7 @@ def names():
 
 
 class Counter:
-    """Stands in for the library's millisecond counter: it wraps, and can be put forward."""
+    """Replaces the library's millisecond counter. It wraps, and can be advanced."""
 
     def __init__(self, library, wraps_in_ms=WRAP):
         self._start = now_ms()
@@ -55,12 +55,12 @@ class Counter:
 # Closing
 
 def test_a_close_with_unread_data_sends_no_reset():
-    """A reset could take the last words from the peer."""
+    """A reset could make the peer lose the last data."""
     _, scenes = names()
     for link in scenes.links():
         link.peer.send_pattern(1000)
         link.client.AsyncRecvData(1, link.events.received)
-        link.pump(lambda: link.events.count('received'))    # the rest is there, too
+        link.pump(lambda: link.events.count('received'))    # the rest has arrived, too
         link.client.AsyncSendData(b'last words')
         link.client.Close()
         link.pump_closed()
@@ -70,7 +70,7 @@ def test_a_close_with_unread_data_sends_no_reset():
 
 
 def test_a_close_waits_for_a_peer_that_goes_on_reading():
-    """The time limit for the last data is for a peer that reads nothing, and restarts when it reads."""
+    """The time limit for the last data applies to a peer that reads nothing. It restarts when the peer reads."""
     library, scenes = names()
     size = 2 * MANY
     library.XAsyncTCPClient.SendQueueLimit = size
@@ -92,7 +92,7 @@ def test_a_close_waits_for_a_peer_that_goes_on_reading():
 
 
 def test_a_reset_is_noticed_while_only_sending():
-    """After Close(), or after the peer's half-close, nothing is read any more: only the write can notice it."""
+    """After Close(), or after the peer's half-close, nothing is read any more, so only a write can notice the reset."""
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     library.XAsyncTCPClient.LingerSec = 60
@@ -144,7 +144,7 @@ def test_timeouts_that_overlap_for_weeks():
     others = [link] + [scenes.Link(pool=link.pool) for _ in range(3)]
 
     def see_ended(count):
-        """The first `count` have ended, and no other."""
+        """Check that the first `count` connections have ended, and no other."""
         link.pump(lambda: all([other.events.count('closed') for other in others[:count]]))
         link.pump_for(10)
         assert [other.events.count('closed') for other in others] == [1] * count + [0] * (4 - count)
@@ -263,7 +263,7 @@ def test_a_queue_gives_each_object_to_one_thread():
 
 
 def full_udp(number):
-    """A UDP socket whose system queue is full, which this errno shows, and its recorder."""
+    """Return a UDP socket whose system queue is full (reported by this errno), and its recorder."""
     needs_host()
     doubles.install()
     library, scenes = names()
@@ -318,7 +318,7 @@ def test_lines_of_another_encoding():
     for call in (lambda client, on_line: client.AsyncRecvLine(on_line, lineEncoding='latin-1'),
                  lambda client, on_line: client.AsyncRecvLine('ISO-8859-1', on_line)):
         for link in scenes.links():
-            if MICROPYTHON:     # it decodes no other one than UTF-8
+            if MICROPYTHON:     # it decodes only UTF-8
                 error = raises(library.XAsyncTCPClientException, call, link.client, link.events.received)
                 assert 'lineEncoding' in str(error), error
                 continue

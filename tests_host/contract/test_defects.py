@@ -1,4 +1,4 @@
-"""The known defects of the 2024 implementation, D1 to D36: each has the test that it fails and ours must pass."""
+"""The known defects of the 2024 implementation, D1 to D36. Each has a test that it fails and that ours must pass."""
 import gc
 
 import doubles
@@ -29,11 +29,11 @@ from harness import (
     wait,
 )
 
-# The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
+# Each test imports the library itself. A test that uses the stand-ins of `doubles` installs them first.
 
 
 def names():
-    """The library and the scenes, as one namespace each."""
+    """Return the library and the scenes, as one namespace each."""
     import scenes
 
     import XAsyncSockets as library

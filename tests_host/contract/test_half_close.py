@@ -19,7 +19,7 @@ from XAsyncSockets import XAsyncTCPClient, XClosedReason
 
 
 def half_closing(**kwargs):
-    """Links with OnPeerFinished set, accepted and outgoing."""
+    """Yield links with OnPeerFinished set, an accepted and an outgoing one."""
     for outgoing in (False, True):
         link = Link(outgoing, **kwargs)
         link.client.OnPeerFinished = finished_of(link)
@@ -92,7 +92,7 @@ def test_what_arrived_before_is_delivered_first():
 
 
 def test_more_than_the_buffer_arrived_before():
-    """However long the application takes to ask for it."""
+    """All data is delivered, however long the application takes to ask for it."""
     XAsyncTCPClient.LingerSec = 0.1
     size = 8 * BUFFER_SIZE
     for link in half_closing():
@@ -109,7 +109,7 @@ def test_more_than_the_buffer_arrived_before():
 
 
 def test_a_receive_left_incomplete_by_the_peers_end():
-    """Its handler is not called, and what had come for it is given up."""
+    """Its handler is not called, and the incomplete data is dropped."""
     for size in (10, 2 * BUFFER_SIZE, None):
         for link in half_closing():
             if size:
@@ -225,7 +225,7 @@ def test_it_is_set_in_the_handler_of_the_last_line():
 
 
 def test_all_lines_are_answered_one_after_the_other():
-    """`printf ... | nc -N`: the peer has ended already, and the next line is asked for once an answer is sent."""
+    """The peer has ended already (`printf ... | nc -N`). The next line is received when an answer has been sent."""
     link = Link()
     count = 200
     under_way = []

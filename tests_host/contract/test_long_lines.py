@@ -19,7 +19,7 @@ LONG = b'x' * (BUFFER_SIZE + 1)
 
 
 def skipping():
-    """Links with OnLineTooLong set, accepted and outgoing."""
+    """Yield links with OnLineTooLong set, an accepted and an outgoing one."""
     for outgoing in (False, True):
         link = Link(outgoing)
         link.client.OnLineTooLong = lambda client: link.events.called(client is link.client)
@@ -119,7 +119,7 @@ def test_the_receive_stays_pending_meanwhile_and_afterwards():
 
 
 def test_the_timeout_still_counts():
-    """It counts from the call on, even if long lines keep coming."""
+    """It counts from the call, even if long lines keep arriving."""
     for link in skipping():
         start = now_ms()
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.3)

@@ -1,4 +1,4 @@
-"""Programs written for these names, in small: each uses the library the way such programs do."""
+"""Small versions of programs that were written for the 2024 library. Each uses the library as such programs do."""
 from harness import CHIP, MICROPYTHON, connect_peer, free_addr, needs_loopback, peer_name, pump, skip, udp_peer
 from scenes import Link, Recorder
 
@@ -88,7 +88,7 @@ def test_a_web_server():
 
 
 def test_a_server_for_datagrams_and_sessions():
-    """recvBufSlots and recvbufLen, arguments by place, OnDataRecv, datagrams to a host name, OnClosed by reason."""
+    """It uses recvBufSlots and recvbufLen, positional arguments, OnDataRecv, a host name, and OnClosed(reason)."""
     needs_loopback()
     pool = XAsyncSocketsPool()
     log = []
@@ -132,7 +132,7 @@ def test_a_server_for_datagrams_and_sessions():
 
 
 def test_a_sensor_node():
-    """Arguments by place, the address printed as text, failures reported, one socket for both directions."""
+    """It uses positional arguments, prints addresses, reports failures, and sends and receives with one socket."""
     pool = XAsyncSocketsPool()
     log = []
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), 256)

@@ -1,4 +1,4 @@
-"""The library on sockets as other ports have them, and on a system that runs short."""
+"""The library on the sockets of other ports, and on a system that runs out of resources."""
 import doubles
 from harness import (
     CHIP,
@@ -18,7 +18,7 @@ from harness import (
 
 
 def chip_shaped():
-    """Put sockets with a chip's methods in place."""
+    """Replace the sockets by ones with a chip's methods."""
     if not MICROPYTHON or CHIP:
         skip('for the unix port of MicroPython: sockets as on a chip')
     doubles.install()

@@ -1,4 +1,4 @@
-"""Faults of the library, each as the test that it fails."""
+"""Former faults of the library. Each one has a test that it failed."""
 
 from harness import (
     CHIP,
@@ -41,7 +41,7 @@ def test_tls_does_not_start_in_the_middle_of_a_large_receive():
 
 
 def test_plain_data_that_arrives_while_another_thread_starts_tls_is_an_error():
-    """Both connections are ready in one turn; the first one's handler lets another thread start TLS on the second."""
+    """Two connections are ready in one turn. The first one's handler lets another thread start TLS on the second."""
     context = server_context()
     needs_threads()
     first = Link()
@@ -81,7 +81,7 @@ def test_the_peers_close_after_a_full_buffer_is_noticed():
     if ESP32:
         skip('these sockets tell of an end when it is read')
     XAsyncTCPClient.LingerSec = 0.2
-    # Chips do not tell of an end that they have not read up to: there it shows when the application goes on reading.
+    # Chips do not report an end before all data has been read, so it shows when the application goes on reading.
     for size in (BUFFER_SIZE - 1,) if CHIP else (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
         for link in links():
             link.peer.send(pattern(size))
@@ -149,7 +149,7 @@ def test_handlers_set_right_after_create_in_another_thread():
 
 
 def test_a_datagram_without_memory_for_it_is_dropped():
-    """Otherwise it would come again and again, for ever."""
+    """Otherwise it would be reported again and again, for ever."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     pool.OnException = events.raised
@@ -218,7 +218,7 @@ def test_the_loop_survives_running_out_of_memory():
 
 
 def short_of_memory(thing, name, times):
-    """The method finds no memory that many times."""
+    """Make the method raise MemoryError `times` times."""
     method = getattr(thing, name)
     left = [True] * times
 
@@ -251,7 +251,7 @@ def test_an_end_without_memory_is_completed_later():
 
 
 def test_a_paused_server_resumes_although_there_is_no_memory():
-    """The server looks away for a moment, and has no memory to look back."""
+    """The server pauses, and has no memory at first to watch its socket again."""
     link = Link()
     accepted = Recorder()
     link.pool.OnException = accepted.raised

@@ -20,7 +20,7 @@ CROWD = 1200
 
 
 def line_server(pool):
-    """Answers each line with a line, receiving with a timeout."""
+    """Return a server that answers each line with a line, and receives with a timeout."""
     state = {'accepted': [], 'closed': 0}
 
     def on_line(client, line, arg):
@@ -40,7 +40,7 @@ def line_server(pool):
 
 
 def assert_idle(pool):
-    """A wait costs almost nothing while all connections are silent."""
+    """Check that a wait costs almost nothing while all connections are silent."""
     used = cpu_ms()
     pool.PollEvents(600)
     assert cpu_ms() - used < 100, cpu_ms() - used
@@ -96,7 +96,7 @@ def test_hundreds_of_outgoing_connections_at_once():
 
 
 def serve_many(pool, longest_echo):
-    """(server, its connections, bytes received by SocketID): so many connections that the busy ones come first."""
+    """Return (server, its connections, bytes received by SocketID). There are so many that the busy ones come first."""
     silent = 200
     accepted = []
     received = {}
@@ -114,7 +114,7 @@ def serve_many(pool, longest_echo):
     server = serve(pool, on_accepted, recvBufSlots=XBufferSlots(2 * silent, 256, keepAlloc=False))
     crowd = connect_crowd(server.SrvAddr, silent)
     pump(pool, lambda: crowd.answered() == silent, limit_sec=30)
-    for _ in range(100):    # by then, that all of them were busy is past
+    for _ in range(100):    # by then the pool no longer takes all of them for busy
         pool.PollEvents(0)
     return server, accepted, received
 

@@ -10,7 +10,7 @@ OVER = ['', 'tls']
 
 
 def feed(link, pieces):
-    """Send the pieces apart: each has its turn of the pool before the next leaves."""
+    """Send the pieces separately. The pool runs a turn after each one."""
     for piece in pieces:
         link.peer.send(piece)
         link.pool.PollEvents(200)
@@ -84,7 +84,7 @@ def test_lines_byte_by_byte():
 
 
 def test_head_body_and_next_head_in_every_split():
-    """As in HTTP: lines, then an exact amount of data, then lines again."""
+    """The stream is like HTTP: lines, then an exact amount of data, then lines again."""
     stream = b'Length: 6\n\nb\no\rdyNext\n'
     link = Link()
     for pieces in [[stream]] + list(split_in_every_way(stream, 2)) + list(split_in_every_way(stream, 3))[::7]:
@@ -314,7 +314,7 @@ def test_the_old_argument_order_with_the_line_encoding_first():
 
 
 def test_a_line_as_long_as_the_buffer_is_received():
-    """Its end does not count, and may come apart from it."""
+    """The line's end does not count, and may arrive separately."""
     line = b'x' * BUFFER_SIZE
     link = Link()
     for pieces in ([line + b'\n'], [line + b'\r\n'], [line, b'\n'], [line, b'\r\n'], [line + b'\r', b'\n'],

@@ -23,7 +23,7 @@ def fill_queue(link, piece=8192):
 
 
 def slow_link(limit=65536, outgoing=False):
-    """A link whose peer has stopped reading, with another limit of the queue."""
+    """Return a link with this limit of the queue, whose peer has stopped reading."""
     XAsyncTCPClient.SendQueueLimit = limit
     return Link(outgoing, slow=True)
 
@@ -103,7 +103,7 @@ def test_the_callers_buffer_may_change_after_the_call():
 
 
 def test_an_echo_to_a_slow_reader_sends_what_was_received():
-    """The data handler's memoryview goes to AsyncSendData, and the next receive fills the same slot."""
+    """The data handler passes its memoryview to AsyncSendData, and the next receive fills the same slot."""
     size = 3 * MANY if CHIP else 300000
     link = slow_link(limit=2 * size)
 
@@ -156,7 +156,7 @@ def test_the_queue_limit_counts_bytes_of_one_connection():
 
 
 def test_a_full_queue_holds_no_more_than_the_limit():
-    """Between two drains no more than the limit is accepted; the rest is in the system's buffers."""
+    """Until the queue is drained, no more than the limit is accepted. The rest is in the system's buffers."""
     link = slow_link(limit=50000)
     fill_queue(link, piece=1000)
     more = 0
@@ -282,7 +282,7 @@ def test_the_sending_buffer_may_be_filled_again_at_once():
 
 
 def test_the_sending_buffer_in_chunks_from_its_own_handler():
-    """As a web server sends a file: fill the buffer, send it, and repeat in the sent handler."""
+    """A web server sends a file like this: it fills the buffer, sends it, and repeats in the sent handler."""
     link = Link()
     size = len(link.client.SendingBuffer)
     done = [0]
@@ -344,7 +344,7 @@ def test_an_endless_chain_of_sends_does_not_starve_others():
 
 
 def test_items_wider_than_a_byte_are_sent_completely():
-    """What counts is the bytes of the buffer, also where the system takes just as many bytes as there are items."""
+    """The number of bytes counts, even if the system takes just as many bytes as there are items."""
     needs_host()
     link = Link(slow=True)
     data = array('H', [index & 0xffff for index in range(100000)])
@@ -365,7 +365,7 @@ def test_a_close_after_a_full_buffer_costs_no_time_while_it_lingers():
         client.Close()
 
     link.peer.send(pattern(3 * BUFFER_SIZE))
-    link.pump_for(50)                       # the buffer is full, and the connection not read any more
+    link.pump_for(50)                       # the buffer is full, and the connection is not read any more
     link.client.AsyncRecvData(None, on_data)
     link.pump_for(20)
     start = cpu_ms()

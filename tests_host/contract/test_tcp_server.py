@@ -176,7 +176,7 @@ def test_a_taken_port_raises_and_names_the_error():
     server = XAsyncTCPServer.Create(pool, free_addr())
     before = open_files()
     error = raises(XAsyncTCPServerException, XAsyncTCPServer.Create, pool, server.SrvAddr)
-    assert '98' in str(error) or '112' in str(error), error    # EADDRINUSE, as Linux and lwIP number it
+    assert '98' in str(error) or '112' in str(error), error    # EADDRINUSE on Linux and in lwIP
     if not MICROPYTHON:
         assert isinstance(error.__cause__, OSError)
     error = None

@@ -1,4 +1,4 @@
-"""The loop in threads: 0, 1 and 4, calls from foreign threads, stopping from everywhere."""
+"""The loop in 0, 1 and 4 threads: calls from foreign threads, and stopping from everywhere."""
 from harness import (
     FEWER,
     MICROPYTHON,
@@ -38,7 +38,7 @@ COUNTS = (1, 4)
 
 
 def started(threadsCount):
-    """A pool whose loop runs in threads."""
+    """Return a pool whose loop runs in threads."""
     needs_threads()
     pool = XAsyncSocketsPool()
     pool.AsyncWaitEvents(threadsCount=threadsCount)
@@ -53,7 +53,7 @@ def stop(pool):
 
 
 def running_link(threadsCount, outgoing=False, slow=False):
-    """A link, made by turns, whose pool then goes on in threads."""
+    """Return a link that was made with PollEvents, and whose pool then runs in threads."""
     needs_threads()
     link = Link(outgoing, slow)
     link.pool.AsyncWaitEvents(threadsCount)
@@ -231,7 +231,7 @@ def test_close_from_a_foreign_thread_fires_on_closed_once():
 
 
 def test_workers_run_handlers_concurrently():
-    """Two handlers, each of which waits until the other runs too."""
+    """Each of two handlers waits until the other one runs, too."""
     pool = started(4)
     inside = [0, 0]
     met = []
@@ -375,7 +375,7 @@ def test_on_closed_fires_once_if_its_handler_sets_it_again():
 
 
 def test_data_of_another_thread_is_sent_before_a_close():
-    """A worker sends and stops the pool, or closes at once: its data is still on its way to the loop."""
+    """A worker sends data and stops the pool or closes at once, before its data has reached the loop."""
     for end in (lambda link: link.pool.StopWaitEvents(), lambda link: link.client.Close()):
         for _ in range(5):
             link = running_link(4)
@@ -506,7 +506,7 @@ def test_stop_while_handlers_are_busy():
 
 
 def test_a_loop_started_in_a_thread_of_the_programs_own():
-    """As in programs: a blocking AsyncWaitEvents() in a thread, and calls from the main thread."""
+    """The loop runs in a blocking AsyncWaitEvents() in a thread, and the main thread calls the library."""
     needs_threads()
     pool = XAsyncSocketsPool()
     ended = []
@@ -543,7 +543,7 @@ def test_a_pool_runs_again_after_a_stop():
 
 
 def test_sockets_shared_by_threads_get_no_new_attributes():
-    """If nothing guards a dict (unix, RP2), no thread may add to it while another one looks something up."""
+    """On unix and RP2 no lock protects a dict, so no thread may add to it while another one looks something up."""
     if not MICROPYTHON:
         skip('CPython guards its dicts')
     needs_threads()
@@ -553,7 +553,7 @@ def test_sockets_shared_by_threads_get_no_new_attributes():
         wait(lambda: pool.WaitEventsProcessing)
 
     def called_from_another_thread(pool):
-        """The loop runs in the main thread (here: by turns), and another one has made itself known."""
+        """Return the pool after a call from another thread. The loop runs in the main thread, here with PollEvents."""
         start_new_thread(XAsyncTCPClient.Create, (pool, listen_peer().addr))
 
     for kind in (in_own_thread, called_from_another_thread):

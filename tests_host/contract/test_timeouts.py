@@ -29,7 +29,7 @@ def test_a_receive_that_times_out_closes_with_timeout():
 
 
 def test_a_timeout_fires_within_20_ms_of_its_time():
-    """The best of some tries: the machine may be busy with something else."""
+    """The best of several attempts counts, because the machine may be busy."""
     late = []
     for seconds in (0.03, 0.1, 0.15, 0.2, 0.25, 0.07):
         link = Link()
@@ -105,7 +105,7 @@ def test_a_timeout_set_in_a_handler_while_another_is_far_away():
 
 
 def test_a_timeout_that_is_restarted_again_and_again():
-    """The timer of an earlier receive comes while a later one is pending, or none."""
+    """The timer of an earlier receive fires while a later receive is pending, or none."""
     round_ms = 250 if CHIP else 120
     for link in links():
         for count in range(6):
@@ -157,7 +157,7 @@ def test_many_timeouts_fire_in_order():
 
 
 def test_ended_timeouts_cost_nothing():
-    """Repeated receives with a timeout: the processor time per turn does not grow."""
+    """With repeated receives with a timeout, the processor time per turn does not grow."""
     link = Link()
 
     def echo_rounds(rounds):

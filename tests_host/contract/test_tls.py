@@ -1,4 +1,4 @@
-"""TLS on a connection: both sides, both calls, started at once or in the middle."""
+"""TLS on a connection: on both sides, with both calls, from the start or from the middle of the connection."""
 from harness import (
     connect_peer,
     elapsed_ms,
@@ -22,7 +22,7 @@ CERTIFICATE = certificate()
 
 
 def secure_link(outgoing, **kwargs):
-    """A link with TLS; the library is the server if it accepted the connection."""
+    """Return a link with TLS. The library is the server if it accepted the connection."""
     link = Link(outgoing, **kwargs)
     link.peer.start_tls('server' if outgoing else 'client')
     context = client_context() if outgoing else server_context()
@@ -82,7 +82,7 @@ def test_many_lines_in_one_record():
 
 
 def test_data_held_by_tls_after_a_full_buffer():
-    """One record fills many buffers, and only the first is asked for: poll() does not report the rest."""
+    """One record fills many buffers, and only the first is received. poll() does not report the rest."""
     size = 40 * BUFFER_SIZE
     for outgoing in (False, True):
         link = secure_link(outgoing)
@@ -143,7 +143,7 @@ def test_a_long_stream_both_ways():
 
 
 def test_tls_in_the_middle_of_a_connection():
-    """STARTTLS: a plain line, a plain answer, then TLS from the answer's sent handler."""
+    """STARTTLS: after a plain line and a plain answer, the answer's sent handler starts TLS."""
     link = Link()
 
     def on_line(client, line, arg):
@@ -208,7 +208,7 @@ def test_start_ssl_on_both_sides():
 
 
 def failure(outgoing, context, certificate='server', ciphers='-'):
-    """Text of the CloseError of a handshake that must fail."""
+    """Return the text of CloseError after a handshake that must fail."""
     link = Link(outgoing)
     link.peer.start_tls('server' if outgoing else 'client', certificate, ciphers)
     link.client.StartSSLContext(context, not outgoing)
@@ -220,7 +220,7 @@ def failure(outgoing, context, certificate='server', ciphers='-'):
 
 
 def test_a_failed_handshake_gives_its_reason():
-    """In the words of each interpreter's TLS."""
+    """The reason has the words of the interpreter's TLS."""
     for why, outgoing, context, shown, ciphers in (
             (('signed',), True, client_context('elsewhere'), 'server', '-'),
             (('does not match', 'mismatch'), True, client_context('elsewhere'), 'elsewhere', '-'),
@@ -275,7 +275,7 @@ def test_a_handshake_does_not_delay_others():
     link = Link()
     other = Link(pool=link.pool)
     link.client.StartSSLContext(server_context(), True)
-    link.peer.send(b'\x16\x03\x01')     # begins like one, and then nothing
+    link.peer.send(b'\x16\x03\x01')     # the beginning of a handshake, and nothing more
     lines = other.read_lines(1)
     other.peer.send(b'quick\n')
     start = now_ms()
@@ -310,7 +310,7 @@ def test_an_end_without_close_notify_is_an_error():
 
 
 def test_data_and_the_peers_end_arrive_together():
-    """The end must not get lost behind the data, also where the peer keeps the socket open."""
+    """The end must not get lost after the data, even if the peer keeps the socket open."""
     for outgoing, turns in ((False, 0), (True, 0), (False, 1), (True, 1)):
         link = secure_link(outgoing)
         link.peer.send(b'last\n')
@@ -356,7 +356,7 @@ def test_close_sends_the_queued_data():
 
 
 def test_a_handshake_times_out():
-    """Also for a peer that goes on sending, byte by byte."""
+    """It also times out for a peer that goes on sending byte by byte."""
     XAsyncTCPClient.HandshakeSec = 0.5
     links = [Link(outgoing) for outgoing in (False, True)]
     start = now_ms()

@@ -22,7 +22,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram, XAsyncUDPDatagra
 
 
 def receiver(**kwargs):
-    """A pool, a UDP socket bound in it, its recorder, and a raw peer."""
+    """Return a pool, a bound UDP socket, its recorder, and a raw peer."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), **kwargs)
@@ -75,7 +75,7 @@ def test_the_handler_gets_the_socket_and_may_answer():
 
 def test_datagrams_arrive_in_order_and_separately():
     pool, udp, events, peer = receiver()
-    together = 1 if CHIP else 4     # what a socket queues: one on lwIP before MicroPython 1.26, four since
+    together = 1 if CHIP else 4     # a socket queues one on lwIP before MicroPython 1.26, and four since
     for start in range(0, 40, together):
         for number in range(start, start + together):
             peer.send(b'%d' % number, udp.LocalAddr)
@@ -208,7 +208,7 @@ def test_a_datagram_larger_than_the_buffer_is_dropped_and_counted():
 
 
 def test_a_flood_from_many_senders_changes_nothing_but_counters():
-    """Any sender can be an invented one: none takes memory for good, nothing of it reaches another socket."""
+    """A sender's address may be invented. No sender takes memory for good, and no datagram reaches another socket."""
     link = Link()
     link.pool.OnException = link.events.raised
     events = Recorder()

@@ -194,7 +194,7 @@ class TestUpdate:
             self.send(caller, {}, ["config.json"])
 
     @pytest.mark.parametrize("files, delete", [({"main.py": "print()"}, []), ({}, ["main.py"])])
-    def test_main_py_of_stock_micropython_cannot_be_deleted(self, caller, monkeypatch, files, delete):
+    def test_main_py_of_stock_micropython_cannot_be_changed(self, caller, monkeypatch, files, delete):
         monkeypatch.setattr("firmware.boot.USER_MAIN", "user_main.py")
         with pytest.raises(ConfigError, match="main.py starts the firmware on this board; .* user_main.py"):
             self.send(caller, files, delete)

@@ -137,7 +137,7 @@ class TestStagedFiles:
             (["a", "a"], "a and a take the same place"),
         ],
     )
-    def test_a_name_that_is_taken_by_a_folder_is_refused(self, tmp_path, names, words):
+    def test_a_name_that_is_taken_is_refused(self, tmp_path, names, words):
         write_all(tmp_path, {**OLD, "services/old.py": ""})
         staging = Staging(str(tmp_path))
         with pytest.raises(ValueError, match=words):
