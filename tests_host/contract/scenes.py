@@ -102,9 +102,9 @@ def serve(pool, on_accepted, **kwargs):
 
 
 class Link:
-    """One connection between the library and a raw peer, in a pool of its own; accepted by the library, or made
-    by it where `outgoing`; TLS where the test is collected so. The peer of a `slow` one has stopped reading, and the
-    system takes little data."""
+    """One connection between the library and a raw peer, in a pool of its own. The library has accepted it, or made it
+    if `outgoing`. It uses TLS if the test is collected so. The peer of a `slow` one has stopped reading, and the system
+    takes little data."""
 
     def __init__(self, outgoing=False, slow=False, pool=None, **kwargs):
         recv_buffer = SLOW if slow else 0
@@ -116,7 +116,7 @@ class Link:
             listener = listen_peer(recv_buffer)
             kwargs.setdefault('recvbufLen', BUFFER_SIZE)
             self.client = XAsyncTCPClient.Create(self.pool, listener.addr, **kwargs)
-            self.client._host_name = 'localhost'    # as the certificates of the peers say, wherever those are
+            self.client._host_name = 'localhost'    # the name in the certificates of the peers
             connected = Recorder()
             self.client.OnConnected = connected.connected
             self.pump(lambda: connected.events)

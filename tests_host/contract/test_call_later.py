@@ -79,7 +79,7 @@ def test_calls_are_made_in_the_order_of_their_times():
     library = module()
     pool = XAsyncSocketsPool()
     now = library._ticks_ms()
-    library._ticks_ms = lambda: now     # they are asked for within a millisecond
+    library._ticks_ms = lambda: now     # they are requested within a millisecond
     order = []
     delays = [(number * 37) % 50 + 10 for number in range(50)]
     for ms in delays:
@@ -96,7 +96,7 @@ def test_calls_due_at_the_same_time_are_made_in_the_order_of_the_requests():
     library = module()
     pool = XAsyncSocketsPool()
     now = library._ticks_ms()
-    library._ticks_ms = lambda: now     # they are asked for within a millisecond
+    library._ticks_ms = lambda: now     # they are requested within a millisecond
     order = []
     timers = [pool.CallLater(0.05, order.append, number) for number in range(40)]
     timers[7].Cancel()

@@ -33,10 +33,10 @@ from XAsyncSockets import (
 
 
 class OwnPool:
-    """A pool that is no XAsyncSocketsPool: the four methods that sockets call, and a turn that calls their hooks.
+    """A pool that is not an XAsyncSocketsPool. It has the four methods that sockets call, and a turn calls their hooks.
 
-    Interest in reading stays until it is taken back, interest in writing is for once; a socket whose hook returns
-    True is forgotten, one whose ExpireTimeSec has passed is closed.
+    Interest in reading stays until it is withdrawn, and interest in writing holds for one event. A socket whose hook
+    returns True is forgotten. A socket whose ExpireTimeSec has passed is closed.
     """
 
     def __init__(self):

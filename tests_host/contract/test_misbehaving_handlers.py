@@ -28,8 +28,8 @@ class Misdeed(Exception):
 
 
 class Scene(Recorder):
-    """A subject whose handler misbehaves, a bystander that must not notice, and another connection, which only some
-    misdeed ends; all in one pool, with or without workers."""
+    """A subject whose handler misbehaves, a bystander that must not be affected, and another connection, which only
+    some misdeeds end. All are in one pool, with or without workers."""
 
     def __init__(self, cause, misdeed, workers):
         super().__init__()

@@ -15,8 +15,9 @@ PAGE = b'0123456789' * (300 if CHIP else 1000)
 
 
 class WebRequest:
-    """As web servers for these sockets have it: head line by line, body by size, answer in chunks of the sending
-    buffer, callbacks nested, and the connection kept for the next request."""
+    """A request as web servers for the 2024 library handle it. They read the head by lines and the body by size, and
+    send the answer in chunks of the sending buffer, with nested callbacks. The connection is kept for the next
+    request."""
 
     def __init__(self, client, log):
         self._client = client

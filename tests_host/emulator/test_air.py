@@ -21,7 +21,7 @@ def mac(number):
 
 
 def dhcp_frame(sender, kind, wanted=None):
-    """The packets that a board sends to get an address."""
+    """Return a packet that a board sends to get an address."""
     options = bytes((53, 1, kind)) + (bytes((50, 4)) + wanted if wanted else b"") + b"\xff"
     message = bytes((1, 1, 6, 0)) + b"\1\2\3\4" + bytes(20) + sender.ljust(16, b"\0") + bytes(192)
     message += b"\x63\x82\x53\x63" + options
@@ -31,13 +31,13 @@ def dhcp_frame(sender, kind, wanted=None):
 
 
 def dhcp_answer(frame):
-    """(kind, the address in it)"""
+    """Return (kind, the address in it)."""
     message = frame[14 + 20 + 8 :]
     return message[242], socket.inet_ntoa(message[16:20])
 
 
 class Board:
-    """A board's antenna in the hands of a test."""
+    """A board's antenna, controlled by a test."""
 
     def __init__(self, air, number):
         self.mac = mac(number)
@@ -60,7 +60,7 @@ class Board:
         self.stream.sendall(head + payload)
 
     def receive(self):
-        """(kind, payload)"""
+        """Return (kind, payload)."""
         length = int.from_bytes(self._read(4), "big")
         message = self._read(length)
         return message[0], message[7:]

@@ -11,7 +11,7 @@ from tools.emulator.board import Board, BoardDied, deaths_raised
 
 PATIENCE_S = 20
 
-# Stands in for the emulator: the shell script that is called with its options.
+# A shell script that takes the place of the emulator. It is called with the emulator's options.
 DIES = "echo 'TypeError: of a chip that is not like this' >&2; exit 7"
 DIES_LATER = "sleep 0.2; " + DIES
 LIVES = "echo $$ >&2; exec sleep 60"
@@ -38,7 +38,7 @@ def make_board(tmp_path, monkeypatch):
 
 
 def test_a_waiting_program_is_interrupted(make_board):
-    """A read of the serial port, a socket, a condition: here a sleep stands for them."""
+    """A program may wait for the serial port, a socket or a condition. A sleep stands for all of them here."""
     board = make_board(DIES)
     began = time.monotonic()
     with pytest.raises(BoardDied, match="board 1 has died .exit status 7.*\nTypeError: of a chip"), deaths_raised():
