@@ -1,5 +1,5 @@
-"""Sockets that are made while the heap fills up, so that each allocation on the way into the poll set fails once.
-Prints what came of them.
+"""Makes sockets while the heap fills up, so that each allocation for an entry of the poll set fails once. Prints the
+results.
 
     no_memory_to_poll.py CRUMBS     crumbs: pieces of 16 or 32 bytes that are free, no two of them beside each other
 """

@@ -1,4 +1,4 @@
-"""Who looks for boards finds each: firmware/network/announce.py, and when it is needed."""
+"""The announcement with which boards are found, and when it is needed: firmware/network/announce.py."""
 
 import re
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The whole firmware in this process, with a fake radio, a clock that the test sets, and real sockets."""
+"""The whole firmware in this process, with a fake radio, real sockets, and a clock that the test sets."""
 
 import socket
 import sys
@@ -20,7 +20,7 @@ from XAsyncSockets import XAsyncUDPDatagram
 
 
 class RunningApp:
-    """An app whose loop turns only while the test waits for something."""
+    """An app whose loop runs only while the test waits for something."""
 
     def __init__(self, folder, collector, support=None, **sections):
         self.clock = FakeClock()
@@ -41,7 +41,7 @@ class RunningApp:
         self.app.start()
 
     def turn_until(self, condition):
-        """Run turns of a tenth of a second of the board's time each, until `condition()` holds."""
+        """Run turns until `condition()` is true. Each advances the board's time by a tenth of a second."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, "the condition did not become true in time"
@@ -72,7 +72,7 @@ def start(tmp_path, collector):
 
 
 def call(running, client, method):
-    """Send a request, and run the board's turns until the answer is there."""
+    """Send a request, and run the board's turns until the answer arrives."""
     answers = []
     client.socket.setblocking(False)
     client.socket.sendall(method.encode() + b"\n")
@@ -130,7 +130,7 @@ def test_services_stop_and_start_with_the_network(start, collector):
 def test_its_end_closes_all_sockets_and_disconnects(start):
     running = start()
     running.turn_until(lambda: running.control.port)
-    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
+    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a socket of the user
     running.app._end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
@@ -284,7 +284,7 @@ def test_a_collector_with_an_unknown_name_delays_others_only_briefly(start, monk
 
 
 def test_a_service_with_missing_files_is_reported(start, monkeypatch):
-    """As on a board that got its files before its settings asked for the page."""
+    """This happens on a board that got its files before its settings enabled the page."""
     monkeypatch.setitem(sys.modules, "firmware.web", None)
     running = start(http__enabled=True)
     texts = [entry["text"] for entry in running.app.log.tail(50)]
@@ -293,7 +293,7 @@ def test_a_service_with_missing_files_is_reported(start, monkeypatch):
 
 
 def test_a_silent_name_server_delays_nothing(start, monkeypatch):
-    """If the port knows its name server, as on a chip, nothing ever waits for getaddrinfo()."""
+    """If the port knows its name server, as a chip does, nothing ever waits for getaddrinfo()."""
     getaddrinfo = socket.getaddrinfo
 
     def of_addresses(host, *args, **options):

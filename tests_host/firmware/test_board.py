@@ -1,4 +1,4 @@
-"""How the board's modules are used: firmware/board.py."""
+"""The use of the board's modules: firmware/board.py."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""From reset to the main loop and back: escape, safe mode, reboot, watchdog: firmware/boot.py."""
+"""The boot from reset to the main loop, with escape, safe mode, reboot and watchdog: firmware/boot.py."""
 
 import json
 
@@ -16,7 +16,7 @@ SLOW = {"steady_s": 3600}
 def read_record(board):
     try:
         return json.loads((board.folder / "boots.json").read_text())
-    except ValueError:  # it is being written
+    except ValueError:  # the file is being written
         return {"unsteady": None}
 
 
@@ -169,7 +169,7 @@ class Machine:
 
 
 class FakeApp:
-    """Replaces the firmware between boot and end; the test's `during` runs instead."""
+    """Replaces the firmware between boot and end. The test's function `during` runs instead."""
 
     during = None
     failure = None
@@ -182,7 +182,7 @@ class FakeApp:
     def run(self):
         try:
             return FakeApp.during(self)
-        except AssertionError as error:  # the test's: run() would take it for one of the firmware's
+        except AssertionError as error:  # an error of the test, which run() would take for one of the firmware
             FakeApp.failure = error
             return "failed"
 
@@ -213,7 +213,7 @@ class TestRun:
         return outcome
 
     def reasons(self, count, during):
-        """Why each of `count` boots was in safe mode, or None."""
+        """Return for each of `count` boots why it was in safe mode, or None."""
         found = []
 
         def note(app):
@@ -273,7 +273,9 @@ class TestRun:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
     def test_the_watchdog_stops_with_the_repl(self, error):
-        """Ctrl-C, and a firmware that fails on a board that can keep no record, and therefore does not start again."""
+        """It stops after Ctrl-C. It also stops if the firmware fails and does not restart, because nothing can be
+        recorded.
+        """
         self.configure(watchdog_s=8, steady_s=30)
         boards = []
         if error is ZeroDivisionError:
@@ -306,7 +308,7 @@ class TestRun:
         assert self.reasons(5, bitten)[3] is not None
 
     def test_a_planned_reboot_is_not_taken_for_a_watchdog_reset(self):
-        """RP2: machine.reset() is done by the watchdog, and reset_cause() says so."""
+        """On RP2 the watchdog does machine.reset(), and reset_cause() reports the watchdog."""
         Machine.cause = 3
         self.run(lambda app: "reboot")
         self.configure(steady_s=30)

@@ -1,4 +1,5 @@
-"""The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
+"""The network state machine (firmware/network/) with links that are lost, refused, stalled and restored. It runs on a
+fake clock."""
 
 import sys
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from tools.emulator.modem import Modem
 
 
 class Listener:
-    """Records the events, and checks that up and down alternate."""
+    """A service that records the events, and checks that up and down alternate."""
 
     def __init__(self):
         self.told = []
@@ -34,7 +35,7 @@ class Listener:
 
 
 class NetworkBench(Bench):
-    """A bench with a fake network and the state machine on it."""
+    """A bench with a fake network and the state machine."""
 
     def __init__(self, folder, codes=Esp32Codes, support=None, **config):
         super().__init__(folder, support=support)
@@ -59,7 +60,7 @@ class NetworkBench(Bench):
         return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
-        """Each once, however many ways it was tried."""
+        """Return each network once, however often it was tried."""
         tried = []
         for name, *arguments in self.network.calls:
             if name == "country":
@@ -69,7 +70,7 @@ class NetworkBench(Bench):
         return tried
 
     def wait_until(self, condition, limit_s=3600):
-        """Seconds until `condition()` holds."""
+        """Let time pass until `condition()` is true, and return the seconds that this took."""
         start = self.clock.now
         while not condition():
             assert self.clock.now - start < limit_s * 1000, network_status(self.bringup)
@@ -130,7 +131,7 @@ def test_a_radio_without_memory_is_reported_and_not_tried_again(station, monkeyp
     bench.start()
     bench.advance(3600)
     texts = [text for text in bench.texts() if "no memory for the radio" in text]
-    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one for each network
+    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one line for each network
     assert bench.texts()[-1] == "waiting: for the next boot"
     assert not bench.network.called("connect")
 
@@ -644,7 +645,7 @@ LINES = ["ATZ", "ATE0", "AT+CPIN=1234", 'AT+CGDCONT=1,"IP","internet"', "ATD*99#
 
 
 class TestModem:
-    """A modem that has to be told what to do."""
+    """A modem that needs AT commands."""
 
     @pytest.fixture
     def dial(self, tmp_path):
@@ -708,7 +709,7 @@ class TestModem:
         assert "connecting: ppp: no answer to line 1 of ppp.chat" in bench.texts()
 
     def test_a_modem_that_is_still_online_is_returned_to_commands_first(self, dial):
-        """As after a reset of the board."""
+        """This happens after a reset of the board."""
         bench = dial(["ATH", "ATD*99#"])
         bench.modem.online = bench.modem._has_call = True
         ended = []
@@ -724,7 +725,7 @@ class TestModem:
         ppp.state = 3
         bench.advance(1)
         ppp.isconnected = lambda: False
-        ppp.disconnect = lambda: None  # it waits for the other end
+        ppp.disconnect = lambda: None  # it would wait for the other end
         bench.modem.hang_up()
         bench.advance(10)
         assert len(bench.modem.said) == 1
@@ -740,7 +741,7 @@ class TestModem:
 
 
 class TestConfiguredWires:
-    """Wires that the board does not know of by itself."""
+    """Wired links that only the configuration describes."""
 
     @pytest.fixture
     def bench(self, tmp_path):
@@ -787,7 +788,7 @@ class TestConfiguredWires:
     def test_a_modem_at_a_uart(self, bench, monkeypatch):
         for key, value in {"uart": 1, "tx": 17, "rx": 16, "baud": 115200}.items():
             bench.config.set("ppp." + key, value)
-        monkeypatch.delattr(FakePpp, "status")  # which not every port has
+        monkeypatch.delattr(FakePpp, "status")  # not every port has it
         bench.start()
         assert self.made == [("uart", (1, 115200), {"rxbuf": 4096, "tx": "pin 17", "rx": "pin 16"})]
         bench.advance(1)

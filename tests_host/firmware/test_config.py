@@ -286,7 +286,7 @@ def test_a_file_truncated_anywhere_leaves_a_bootable_board(bench, write):
         assert load(bench)["telemetry"]["port"] in (8094, 9000)
 
 
-# Runs in the image: its parser takes what there is of JSON that breaks off.
+# Runs in the image, because MicroPython's own JSON parser accepts truncated documents.
 LOAD_CUT = """
 import sys
 from firmware.board import Board
@@ -409,7 +409,7 @@ def test_secrets_are_never_shown(bench, write):
 
 
 def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, monkeypatch):
-    """Stop before each change to the filesystem in turn, also between the two changes of a rename on FAT."""
+    """Stop before each change to the filesystem in turn, and also between the two changes of a rename on FAT."""
 
     class PowerFailure(BaseException):
         pass
@@ -417,7 +417,7 @@ def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, 
     real = {"open": open, "rename": os.rename, "remove": os.remove}
 
     def rename_as_fat(source, target):
-        """It first removes the file that it replaces (extmod/vfs_fat.c)."""
+        """Rename as FAT does, which first removes the file that it replaces (extmod/vfs_fat.c)."""
         if os.path.exists(target):
             os.remove(target)
         os.replace(source, target)

@@ -1,4 +1,4 @@
-"""The control server of the image, over real connections, honest and hostile."""
+"""The control server of the image with honest and hostile clients, over real connections."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from image import Client, loopback, until
 
 
 def used_heap(client):
-    """Bytes of the heap in use after a collection."""
+    """Return the bytes of the heap in use after a collection."""
     return client.result("gc")["used"]
 
 
@@ -186,7 +186,7 @@ class TestLimits:
 
 
 def malformed_lines(count, seed):
-    """Lines that no client should send: cut, changed, wrong types, deep, long, not text."""
+    """Return lines that no client should send: truncated, changed, with wrong types, deep, long, and not text."""
     chance = random.Random(seed)
     good = '{"jsonrpc": "2.0", "id": 1, "method": "gpio.read", "params": {"pin": 1, "x": [1, 2.5e3, null, "ü"]}}'
     pieces = ["{", "}", "[", "]", '"', ",", ":", "\\", "\0", "1e999", "-", "null", "NaN", "\\ud800", "é", "  "]
@@ -234,7 +234,7 @@ def is_text(line):
 
 
 def send_what_is_no_text(board, lines):
-    """Send each line on a connection of its own, which it ends. Only a line that is too long is skipped."""
+    """Send each line on a connection of its own. The line ends the connection, unless it is too long and is skipped."""
     for line in lines:
         with board.client() as client:
             client.send(line)
@@ -243,7 +243,7 @@ def send_what_is_no_text(board, lines):
 
 
 def send_all_reading(board, client, lines):
-    """Send lines and read the answers at the same time; returns the answers."""
+    """Send lines and read the answers at the same time. Return the answers."""
     lines = list(lines)
     send_what_is_no_text(board, [line for line in lines if not is_text(line)])
     text = b"".join(line for line in lines if is_text(line))
@@ -272,7 +272,7 @@ def test_a_thousand_malformed_lines_leave_no_trace(board):
 
 
 class Hostile:
-    """Fifty clients, each bad in its own way."""
+    """Fifty clients that misbehave in different ways."""
 
     def __init__(self, port):
         self.port = port
@@ -326,7 +326,7 @@ class Hostile:
             while data:
                 data = data[client.send(data) :]
         except OSError:
-            pass  # the board reads no more, or has closed: so be it
+            pass  # the board has stopped reading or has closed, which is fine
 
     def attack(self):
         ways = [

@@ -16,7 +16,7 @@ TOKEN = "a token for tests"
 
 
 class FakeClient:
-    """A connection that shows what the session sends; `deliver()` is what the network does for sent data."""
+    """A connection that records what the session sends. `deliver()` takes the part of the network for sent data."""
 
     CliAddr = ("192.0.2.77", 40000)
     CloseError = None
@@ -53,7 +53,7 @@ class FakeClient:
             self.undelivered.pop(0)(self, None)
 
     def end_turn(self):
-        """The bench does it for those that it connects."""
+        """End a turn of the pool. The bench does this for the clients that it connects."""
 
     def receive(self, line):
         receiver, self.receiver = self.receiver, None
@@ -64,7 +64,7 @@ class FakeClient:
 
 
 class ControlBench(Bench):
-    """Stands in for the app; clients connect when the test says so."""
+    """Replaces the app. The test connects clients."""
 
     def __init__(self, folder, **control):
         super().__init__(folder)
@@ -93,7 +93,7 @@ class ControlBench(Bench):
 
 
 def ask(client, method="ping", **params):
-    """The answer; the same method asked again gives the next one."""
+    """Call a method, and return the answer. The same call again returns the next answer."""
     client.sent.clear()
     client.receive(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
     return json.loads(client.sent[0])
@@ -189,7 +189,7 @@ class TestAccess:
 
 
 class Line:
-    """A connection to a control server that listens."""
+    """A real connection to a listening control server."""
 
     def __init__(self, bench):
         bench.config.set("control.port", 0)
@@ -212,12 +212,12 @@ class Line:
             self.bench.end_turn()
 
     def answers(self, count):
-        """The lines that have come, at least `count` of them."""
+        """Wait for at least `count` lines, and return all lines that have arrived."""
         until(lambda: self._take() or self.ended or self.received.count(b"\n") >= count)
         return self.received.decode().splitlines()
 
     def end(self):
-        """True once the board has ended the connection."""
+        """Return True when the board has ended the connection."""
         until(lambda: self._take() or self.ended)
         return True
 
@@ -292,7 +292,7 @@ class TestLines:
         assert json.loads(line.answers(1)[0])["error"]["code"] == -32005 and line.end()
 
     def test_a_client_that_only_sends_gets_all_answers(self, connect):
-        """Like printf ... | nc -N: it ends its sending at once, with more lines than the board answers in advance."""
+        """Like printf ... | nc -N, it ends its sending at once, after more lines than the board answers in advance."""
         line = connect()
         line.peer.sendall(b"ping\n" * 100)
         line.peer.shutdown(socket.SHUT_WR)
@@ -437,7 +437,7 @@ class TestPlaces:
         assert self.come(bench, "192.0.2.66").closed
 
     def test_addresses_that_hold_one_place_each_keep_it_for_a_while(self, bench):
-        """Whether they are silent or ask all the time."""
+        """This holds for silent clients and for those that send requests all the time."""
         early = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
         for _ in range(19):
             bench.advance(1)
@@ -458,7 +458,7 @@ class TestPlaces:
         hostile = [self.come(bench, address) for address in addresses]
         honest = self.come(bench, "192.0.2.99")
         assert not honest.closed and [client.closed for client in hostile].count(True) == 1
-        # The one that had to go is not let in again in the place of the one that had less.
+        # The address that lost its place does not get the place of the address that has held one for less time.
         gone = next(client for client in hostile if client.closed)
         for _ in range(10):
             self.come(bench, gone.CliAddr[0])
@@ -534,7 +534,7 @@ class TestPlaces:
                 print(f"{count} addresses: {second} s")
                 break
         assert second <= (count * 20 / (4 - count / 32) if count > 1 else 0)
-        # ... and has time to log in, whatever they try.
+        # ... and it has time to log in, whatever the attackers try.
         for _ in range(19):
             for number in range(count):
                 self.come(bench, f"10.0.0.{number}")
@@ -554,7 +554,7 @@ class TestPlaces:
                 break
         assert second <= 270
         kept_out = longest = 0
-        for _ in range(300):  # from now on again and again, though who comes behind it can throw it out
+        for _ in range(300):  # it is served again and again, although a later client can displace it
             kept_out = kept_out + 1 if self.come(bench, "192.0.2.99").closed else 0
             longest = max(longest, kept_out)
             bench.advance(1)
@@ -595,7 +595,7 @@ class TestCrowd:
             assert self.fail(bench, f"192.0.2.{number}").endswith(" 2 s")
 
     def crowd(self, bench, count=40):
-        """That many addresses give a wrong answer. Returns how many of them could do so at once."""
+        """Let `count` addresses give a wrong answer. Return how many of them could do so at once."""
         return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
@@ -628,7 +628,7 @@ class TestCrowd:
 
 
 class TestToken:
-    """Changing the token needs a proof of the old one, on whatever connection the request comes."""
+    """Changing the token needs a proof of the old one on every kind of connection."""
 
     @pytest.fixture
     def client(self, make):

@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 
 
 def rows(page, start):
-    """The cells of the table rows whose first cell is code that begins with `start`."""
+    """Return the cells of the table rows whose first cell is code that begins with `start`."""
     for line in (DOCS / page).read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| `") and re.match(start, cells[0]):
@@ -67,7 +67,7 @@ def pages():
 
 
 def anchors(page):
-    """The targets of links into a page: its headings, named as on Markdown web pages."""
+    """Return the targets of links into a page: its headings, named as on Markdown web pages."""
     headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py; the examples are the specification's own."""
+"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py. The examples are those of the specification."""
 
 import json
 
@@ -10,7 +10,7 @@ from firmware.control.methods import Methods
 
 
 class Session:
-    """Replaces a client; the control server checks access."""
+    """Replaces a client. The control server checks access."""
 
     def check_access(self, writes):
         pass

@@ -1,4 +1,4 @@
-"""Strict JSON: firmware/jsontext.py, here and in the image."""
+"""Strict JSON (firmware/jsontext.py), on CPython and in the image."""
 
 import json
 import subprocess

@@ -1,4 +1,6 @@
-"""InfluxDB line protocol: firmware/telemetry/line_protocol.py, read back by a parser written from the reference."""
+"""InfluxDB line protocol: firmware/telemetry/line_protocol.py. A parser that was written from the reference reads it
+back.
+"""
 
 import random
 
@@ -47,7 +49,7 @@ def test_values_that_cannot_be_stored_are_left_out(value):
 
 @pytest.mark.parametrize("value", [100, 100.0, 99.89767, -5, 0, 1 << 63, -(1 << 70)])
 def test_a_number_is_a_float_whatever_it_is(value):
-    """InfluxDB refuses a field that was a float and is an integer."""
+    """InfluxDB refuses an integer in a field that was a float."""
     text = encode("m", {}, {"v": value}).decode()
     assert not text.endswith("i\n") and float(text[4:]) == value
 

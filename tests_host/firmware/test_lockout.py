@@ -1,4 +1,4 @@
-"""No change of the settings over the network locks their owner out for good: firmware/lockout.py, update/trial.py."""
+"""No change of the settings over the network locks the owner out for good: firmware/lockout.py, update/trial.py."""
 
 import json
 import socket
@@ -27,10 +27,10 @@ def faults(client):
 
 
 class TestImage:
-    """The image as a process. Killing it stands for the owner's power switch."""
+    """The image as a process. Killing it corresponds to a power cut."""
 
     def change(self, client, **changes):
-        """Set, save and reboot, logged in."""
+        """Log in, change settings, save them and reboot."""
         client.login()
         for key, value in changes.items():
             client.result("config.set", key=key.replace("__", "."), value=value)
@@ -39,7 +39,7 @@ class TestImage:
         return answer
 
     def again(self, board):
-        """Start it again; a client of it."""
+        """Start the board again, and return a client."""
         board.kill()
         return self.started(board)
 
@@ -157,7 +157,7 @@ class TestImage:
 
 
 class TestUpdate:
-    """Settings, certificates and keys that come as files."""
+    """Settings, certificates and keys that are sent as files."""
 
     @pytest.fixture
     def caller(self, tmp_path):
@@ -216,7 +216,7 @@ class TestUpdate:
 
 
 class TestTrial:
-    """On a clock that the test sets."""
+    """The trial of settings, on a clock that the test sets."""
 
     @pytest.fixture
     def bench(self, tmp_path):
@@ -305,7 +305,7 @@ def test_safe_mode_uses_the_default_port_if_the_configured_one_is_taken(tmp_path
 
 
 def test_the_certificate_is_read_from_the_boards_folder(tmp_path, collector):
-    """That is not always the current folder."""
+    """The board's folder is not always the current folder."""
     from test_app import RunningApp
 
     certificate, key = make(["kitchen"], 10)

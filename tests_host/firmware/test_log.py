@@ -1,4 +1,4 @@
-"""What the log keeps, and what the console shows: firmware/log.py."""
+"""The log and its lines on the console: firmware/log.py."""
 
 from fakes import FakeClock
 

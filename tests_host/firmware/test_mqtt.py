@@ -1,4 +1,4 @@
-"""The image at a real mosquitto: status, readings, log, commands, pins. docs/mqtt.md"""
+"""The image at a real mosquitto: status, readings, log, commands and pins, as docs/mqtt.md describes them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ROOT_TOPIC = "boards/attic/"
 def start(watcher, board, broker):
     """Start the board with these settings in `mqtt`, and wait until it is connected.
 
-    The watcher ends last: a board that is gone leaves its will.
+    The watcher ends last, because a board that is killed leaves its will.
     """
 
     def start(sections=None, **settings):
@@ -32,7 +32,7 @@ def start(watcher, board, broker):
 
 
 def call(watcher, method, **params):
-    """The answer to a request over MQTT."""
+    """Send a request over MQTT, and return the answer."""
     number = len(watcher.seen)
     request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     watcher.publish(ROOT_TOPIC + "rpc", json.dumps(request))
@@ -82,7 +82,7 @@ def test_a_requested_restart_is_answered_and_disconnects_cleanly(start, watcher,
     watcher.wait(ROOT_TOPIC + "status", "offline", seen)
     watcher.wait(ROOT_TOPIC + "status", "online", seen)
     client = next(line for line in broker.log.read_text()[broker_log:].splitlines() if "Client xas" in line)
-    assert client.endswith(" disconnected."), client  # in order: the will is not what has said it
+    assert client.endswith(" disconnected."), client  # a clean disconnect, so the status is not from the will
 
 
 def test_the_log_is_published_from_its_level_on(start, watcher):
@@ -134,7 +134,7 @@ def test_invalid_requests_are_answered_and_do_no_harm(start, watcher):
     replies = len(watcher.payloads(ROOT_TOPIC + "rpc/reply"))
     assert call(watcher, "ping") == "pong"
     assert len(watcher.payloads(ROOT_TOPIC + "rpc/reply")) == replies + 1
-    assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # the connection is still the first
+    assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # it is still the first connection
 
 
 def test_a_retained_request_is_ignored(start, board, watcher):
@@ -176,7 +176,7 @@ def test_pins_show_their_real_level(start, watcher, broker):
 
 
 def test_setting_the_same_value_publishes_it_again(start, watcher):
-    """A switch that somebody has moved in vain has to go back."""
+    """A switch in Home Assistant has to return if its command had no effect."""
     start(pins=[{"name": "lamp", "pin": 2}])
     watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
     for payload in ("0", "nonsense"):
@@ -202,7 +202,7 @@ def test_after_a_broker_restart_everything_is_published_again(board, tmp_path):
         broker.kill()
         board.wait_for("mqtt: warning: .*:")
         lines = len(board.output)
-        broker.start()  # it keeps nothing
+        broker.start()  # it has no retained messages
         board.wait_for("mqtt: connected to", lines)
         watcher = Watcher(broker.port)
         watcher.wait(f"homeassistant/sensor/{board_id(board)}/heap--used/config")

@@ -1,4 +1,4 @@
-"""Host names to addresses without waiting: firmware/network/names.py, against a name server of the tests' own."""
+"""Looking up host names without waiting (firmware/network/names.py), with a name server in this test."""
 
 import random
 import socket
@@ -65,7 +65,7 @@ def test_invalid_answers_give_no_address_and_raise_nothing():
 
 
 class Network:
-    """A `network` module that knows its name server."""
+    """A `network` module that reports its name server."""
 
     def __init__(self, server):
         self.server = server
@@ -76,7 +76,7 @@ class Network:
 
 
 class Resolver(Bench):
-    """The board's part, and a name server on this computer."""
+    """The resolver of the board, and a name server on this computer."""
 
     def __init__(self, folder, monkeypatch):
         super().__init__(folder)
@@ -88,14 +88,14 @@ class Resolver(Bench):
         self.names = names.Names(self.network, self.pool, self.clock, self.log)
 
     def serve(self, *records, flags=0x8180, sender=None):
-        """Answer the question that has come, and let the board take the answer."""
+        """Answer the query that has arrived, and let the board receive the answer."""
         asked, address = self.server.recvfrom(1000)
         (sender or self.server).sendto(answer(asked, *records, flags=flags), address)
         until(self.pool.PollEvents)
         return asked
 
     def questions(self):
-        """How many have come meanwhile."""
+        """Return the number of queries that have arrived meanwhile."""
         self.server.setblocking(False)
         count = 0
         try:
@@ -127,7 +127,7 @@ def resolver(tmp_path, monkeypatch):
 
 
 def test_looking_up_a_name_from_the_log_does_not_lengthen_the_pauses(resolver):
-    """As the one that goes to a syslog server by its name."""
+    """The log does this if it is sent to a syslog server that is given by name."""
     resolver.names.log.listeners.append(lambda _: resolver.names.address("1.2.3.4.5"))
     resolver.names.address("1.2.3.4.5")
     assert resolver.names._known["1.2.3.4.5"]._pause_s == 120
@@ -174,7 +174,7 @@ def test_a_silent_server_gets_three_queries_and_then_none_for_a_minute(resolver)
 
 
 def ask_for(resolver, seconds):
-    """How many questions come from somebody who needs the name every second."""
+    """Return the number of queries while the name is needed every second."""
     count = 0
     for _ in range(seconds):
         resolver.names.address(HOST)

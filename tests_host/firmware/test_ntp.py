@@ -1,4 +1,4 @@
-"""The time from the network: firmware/network/ntp.py."""
+"""The clock is set from the network: firmware/network/ntp.py."""
 
 import re
 import select
@@ -61,7 +61,7 @@ def test_a_time_before_the_images_date_is_ignored(monkeypatch):
 
 
 def test_the_image_s_date_is_the_interpreter_s():
-    """On MicroPython; CPython has no such date."""
+    """This holds on MicroPython. CPython has no such date."""
     program = "from firmware.network.sntp import IMAGE_DATE; print(IMAGE_DATE)"
     done = subprocess.run([IMAGE, "-c", program], capture_output=True, text=True, timeout=60)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d\n", done.stdout), done.stdout + done.stderr
@@ -79,7 +79,7 @@ def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
 
 
 class Server(Bench):
-    """The service, and a time server on this computer. What the board's clock is set to is in `set`."""
+    """The service, and a time server on this computer. `set` has the times to which the board's clock was set."""
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -93,7 +93,7 @@ class Server(Bench):
         self.service.start(self)
 
     def asked(self, seconds):
-        """[(uptime, request, sender)] while that time passes."""
+        """Let `seconds` pass, and return [(uptime, request, sender)]."""
         found = []
         for _ in range(seconds):
             self.advance(1, 1000)
@@ -183,11 +183,11 @@ def test_without_a_time_server_no_request_is_sent(server, why):
     assert not server.waiting
 
 
-LOOKUP_S = 7  # what lwIP waits for a name server that is silent
+LOOKUP_S = 7  # lwIP waits so long for a silent name server
 
 
 def test_a_silent_name_server_does_not_block_the_board_repeatedly(tmp_path, monkeypatch):
-    """If only the system looks names up, each lookup stops everything for seconds: they need time in between."""
+    """If only the system looks names up, each look-up blocks everything for seconds, so there have to be pauses."""
     bench = Bench(tmp_path)
     lookups = []
     getaddrinfo = socket.getaddrinfo

@@ -22,7 +22,7 @@ class Chip:
         self.done = done = []
 
         class Pin:
-            IN, OUT = "in", "out"  # no open drain
+            IN, OUT = "in", "out"  # this chip has no open drain
             PULL_UP, PULL_DOWN = "pull up", "pull down"
 
             board = SimpleNamespace(**self.NAMES)

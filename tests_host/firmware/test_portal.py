@@ -51,7 +51,7 @@ class TestAnswer:
         assert struct.unpack(">5H", told[2:12]) == (0x8580, 1, 0, 0, 0) and told[12:] == asked[12:]
 
     def test_an_extension_at_the_end_is_not_answered(self):
-        """EDNS (RFC 6891), as most resolvers send it."""
+        """Most resolvers send such an extension (EDNS, RFC 6891)."""
         asked = query(b"example", b"com", counts=(1, 0, 0, 1), rest=b"\0\0\x29\x04\xd0\0\0\0\0\0\0")
         assert answer(asked, OWN)[-4:] == OWN and struct.unpack(">5H", answer(asked, OWN)[2:12])[3:] == (0, 0)
 
@@ -62,9 +62,9 @@ class TestAnswer:
             CAPTIVE[:12],
             CAPTIVE[:-1],  # cut off
             CAPTIVE[:20],
-            query(b"a", flags=0x8180),  # an answer: else two boards would talk for ever
+            query(b"a", flags=0x8180),  # an answer, because two boards could answer each other for ever
             query(b"a", flags=0x2800),  # an update
-            query(b"a", flags=0x0300),  # cut off by its sender
+            query(b"a", flags=0x0300),  # truncated by its sender
             query(b"a", counts=(0, 0, 0, 0)),
             query(b"a", counts=(2, 0, 0, 0)),
             query(b"a", counts=(1, 1, 0, 0)),
@@ -117,7 +117,7 @@ def portal(bench):
 
 class TestPortal:
     def ask(self, bench, portal, data):
-        """What the name server answers to `data`, within a moment."""
+        """Send `data`, and return the name server's answer, if there is one."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.setblocking(False)
             client.sendto(data, ("127.0.0.1", portal._socket.LocalAddr[1]))
@@ -280,7 +280,7 @@ class TestSetup:
             setup._save(owner, "home", "correct horse", "", "another token")
 
     def test_settings_that_could_lock_out_are_on_trial(self, bench, setup):
-        """Without an access point, nothing opens where the network is wrong."""
+        """Without an access point, a board with a wrong network could not be reached any more."""
         bench.config.use({"control": {"token": TOKEN}, "ap": {"enabled": False}}, "config.json")
         setup._save(guest(authenticated=True), "home", "correct horse")
         assert bench.board.has_file("trial.json")
@@ -317,7 +317,7 @@ class Button:
 class TestButton:
     @pytest.fixture
     def press(self, bench):
-        """Holds the button for some seconds, and releases it."""
+        """Returns a function that holds the button for some seconds and releases it."""
         bench.board.machine = SimpleNamespace(Pin=Button)
         Button.made, Button.level = [], 1
         bench.config.use(

@@ -1,4 +1,4 @@
-"""Sensors: the hub and the parts' drivers, on simulated buses: firmware/sensors/."""
+"""The sensors' hub and the drivers of the parts, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace
@@ -226,7 +226,7 @@ class FakePin:
 
 
 def crc8(data):
-    """Maxim's, polynomial x^8 + x^5 + x^4 + 1, least significant bit first."""
+    """Return Maxim's CRC: polynomial x^8 + x^5 + x^4 + 1, least significant bit first."""
     crc = 0
     for byte in data:
         crc ^= byte
@@ -337,7 +337,7 @@ class TestDs18b20:
             make({}).prepare()
 
     def read(self, sensor):
-        """Its reading, with the errors as text."""
+        """Return the sensor's reading, with errors as text."""
         sensor.prepare()
         return {
             name: str(value) if isinstance(value, OSError) else value for name, value in sensor.read().items()
@@ -383,7 +383,7 @@ class TestDs18b20:
             try:
                 reading = self.read(sensor)
             except OSError:
-                continue  # it began with the bad one
+                continue  # the search began with the bad one
         assert reading == {f"celsius_0{number:x}0000000000": number for number in (1, 2, 3, 8, 12)}
 
     def test_a_wire_to_ground(self, make):
@@ -433,7 +433,7 @@ class TestDht22:
         [
             ((0x02, 0x8C, 0x01, 0x5F, 0xEE), 35.1, 65.2),
             ((0x02, 0x8C, 0x80, 0x65, 0x73), -10.1, 65.2),
-            ((0x02, 0x10, 0xFF, 0xF1, 0x02), -1.5, 52.8),  # a part of those with two's complement
+            ((0x02, 0x10, 0xFF, 0xF1, 0x02), -1.5, 52.8),  # some parts use two's complement
             ((0x00, 0x00, 0xFE, 0x70, 0x6E), -40, 0),
             ((0x03, 0xE8, 0x81, 0x90, 0xFC), -40, 100),
             ((0x03, 0xE8, 0x80, 0x00, 0x6B), 0, 100),

@@ -1,4 +1,4 @@
-"""The log on another machine: Debian's rsyslogd takes every line apart as it was meant. firmware/syslog.py"""
+"""The log on another machine: Debian's rsyslogd parses every line correctly. firmware/syslog.py"""
 
 import os
 import re
@@ -25,7 +25,7 @@ input(type="imudp" address="127.0.0.1" port="{port}" ruleset="boards")
 
 
 class Server:
-    """An rsyslogd with a folder and a port of its own."""
+    """An rsyslogd with its own folder and port."""
 
     def __init__(self, folder):
         self.port = free_port()
@@ -103,7 +103,7 @@ def service(tmp_path, receiver):
 
 
 def received(receiver, bench):
-    """The texts of all that has come."""
+    """Return the texts of all lines that have arrived."""
     texts = []
     while True:
         bench.pool.PollEvents()

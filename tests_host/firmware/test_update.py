@@ -24,14 +24,14 @@ from firmware.update.tar import TarReader
 
 OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
 NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}
-GONE = "services/gone.py"  # the update of the power cuts deletes it
+GONE = "services/gone.py"  # the update in the tests of power cuts deletes it
 BEFORE = {**OLD, GONE: "old"}
 TOKEN = QUIET["control"]["token"]
 IO_ERROR = -5
 
 
 def archive(files, delete=(), **options):
-    """The tar archive that tools/board sends."""
+    """Return a tar archive like the one that tools/board sends."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in delete:
@@ -166,7 +166,7 @@ class TestStagedFiles:
         assert len(read_all(tmp_path)) == 4
 
     def test_a_file_that_cannot_be_placed_does_not_block_the_others(self, tmp_path):
-        """Between the decision and the boot, somebody made a folder with its name."""
+        """A folder with its name was made between the commit and the boot."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
         (tmp_path / "services" / "new.py" / "x").mkdir(parents=True)
@@ -204,7 +204,7 @@ def stage(folder, files=NEW):
 
 
 class TestPowerCuts:
-    """Wherever an update is interrupted, the next boot finds the old files or the new ones, never a mixture."""
+    """If an update is interrupted anywhere, the next boot finds the old files or the new ones, never a mixture."""
 
     def test_at_every_file_operation_of_the_image(self, tmp_path):
         """The process is killed, before the operation or after it."""
@@ -228,7 +228,9 @@ class TestPowerCuts:
         return old_or_new(read_all(folder), (number, where))
 
     def test_at_every_operation_of_the_flash(self):
-        """On littlefs, as on boards: in the middle of each operation, and again in each of the following boot."""
+        """On littlefs, as on boards, the power fails in the middle of each operation, and again in each of the next
+        boot.
+        """
         first = Flash()
         for name, text in BEFORE.items():
             if "/" in name:
@@ -270,11 +272,11 @@ def old_or_new(state, where):
 
 
 class PowerCut(BaseException):
-    """A power failure: not an error that a program could handle."""
+    """A power failure. It is not an error that a program could handle."""
 
 
 class Flash(littlefs.UserContext):
-    """A littlefs like MicroPython's that replaces `os` and `open`. Its power can fail in the middle of an operation."""
+    """A littlefs like MicroPython's. It replaces `os` and `open`. Its power can fail in the middle of an operation."""
 
     BLOCKS = 32
 
@@ -293,11 +295,11 @@ class Flash(littlefs.UserContext):
         self._fs.mount()
 
     def copy(self, cut_at=None):
-        """A board that is switched on with this content."""
+        """Return a board with this content, switched on again."""
         return Flash(self.buffer, cut_at)
 
     def run(self, function):
-        """Run `function` on it; False if the power failed."""
+        """Run `function` on the board. Return False if the power failed."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(staged_files, "os", self)
             patch.setattr(staged_files, "open", self.open, raising=False)
@@ -306,11 +308,11 @@ class Flash(littlefs.UserContext):
                 return True
             except PowerCut:
                 for file in self._opened:
-                    file.close = lambda: None  # else it is closed when it is forgotten, on a filesystem that is no more
+                    file.close = lambda: None  # otherwise it would be closed when it is collected, on a filesystem that no longer exists
                 return False
 
     def files(self):
-        """{name: text}"""
+        """Return {name: text}."""
         found = {}
         for folder, _, names in self._fs.walk("/"):
             for name in names:
@@ -319,7 +321,7 @@ class Flash(littlefs.UserContext):
                     found[path] = file.read()
         return found
 
-    # --- what littlefs asks of the flash
+    # --- the functions of the flash that littlefs calls
 
     def _operate(self, whole, half):
         if self._is_off:
@@ -343,10 +345,10 @@ class Flash(littlefs.UserContext):
         return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
 
     def sync(self, cfg=None):
-        """Everything is written already. It replaces the firmware's `os.sync`, too."""
+        """Do nothing, because everything is already written. This also replaces the firmware's `os.sync`."""
         return 0
 
-    # --- what the firmware asks of the filesystem
+    # --- the functions of the filesystem that the firmware calls
 
     def _call(self, function, *args, **options):
         try:
@@ -456,7 +458,7 @@ class Chip:
 
 
 class Session:
-    """A logged-in client, with the parts that an update uses."""
+    """A logged-in client. It has the members that an update uses."""
 
     address = "192.0.2.7"
     unlimited = False
@@ -476,7 +478,7 @@ class Session:
 
 
 class Caller(Bench):
-    """The service in this process, with its methods; `chip` is what the module esp32 reaches."""
+    """The service and its methods in this process. `chip` is the chip that the module esp32 uses."""
 
     def __init__(self, folder, chip):
         super().__init__(folder, machine=chip)
@@ -524,7 +526,7 @@ def caller(tmp_path, chip):
 
 
 def app_image(size=10000):
-    """The part of an application that the firmware checks: its mark."""
+    """Return an application image, which has only the magic number that the firmware checks."""
     return bytes([0xE9]) + bytes(31) + b"\x32\x54\xcd\xab" + bytes(range(256)) * (size // 256)
 
 
@@ -617,7 +619,7 @@ class TestService:
         assert read_all(tmp_path) == {**OLD, **NEW}
 
     def test_what_is_deleted_is_signed_for(self, caller, tmp_path):
-        """It is part of the bytes whose SHA-256 is signed."""
+        """The list of deleted files is part of the bytes whose SHA-256 is signed."""
         write_all(tmp_path, {**OLD, GONE: "old"})
         content = archive({}, [GONE])
         caller.begin("files", content)

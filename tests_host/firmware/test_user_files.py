@@ -1,4 +1,4 @@
-"""Files that a user puts on the board: services, sensors, main.py. The examples are those of docs/."""
+"""Files of the user on the board: services, sensors, main.py. The examples are those of docs/."""
 
 import re
 import socket
@@ -9,11 +9,11 @@ import pytest
 from free_ports import free_port
 from image import PATIENCE_S, ROOT
 
-MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # beside the image of this repository
+MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # the compiler that belongs to this repository's image
 
 
 def example(name):
-    """The first Python block of a page of the documentation."""
+    """Return the first Python block of a page of the documentation."""
     return re.search(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL).group(1)
 
 
@@ -46,7 +46,7 @@ def test_a_file_that_begins_with_a_byte_order_mark_runs(board):
 
 @pytest.fixture
 def compile_file(board):
-    """f(name, source): a compiled file on the board."""
+    """Returns a function f(name, source), which puts a compiled file onto the board."""
     if not MPY_CROSS.exists():
         pytest.skip("There is no mpy-cross: make unix builds one.")
 
@@ -210,7 +210,7 @@ def test_main_py_may_start_the_firmware(board):
 
 @pytest.mark.parametrize("source, shown", [("1 / 0", "ZeroDivisionError"), ("(", "SyntaxError")])
 def test_main_py_that_fails_is_reported_and_the_firmware_runs(board, source, shown):
-    """Otherwise a better file could not be sent over the network."""
+    """If the firmware did not run, a better file could not be sent over the network."""
     board.write("main.py", source)
     board.start()
     with board.client() as client:

@@ -1,4 +1,4 @@
-"""A link that is dead although the radio says otherwise: firmware/network/watch.py."""
+"""The watch over the gateway finds a dead link that the radio reports as up: firmware/network/watch.py."""
 
 import socket
 
@@ -24,7 +24,7 @@ class FakeBringup:
 
 
 class Gateway:
-    """Answers, or does not."""
+    """A gateway that can be silent."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -60,7 +60,7 @@ def bench(tmp_path, gateway):
 
 
 def next_question(bench, gateway):
-    """The board's next question, half a minute later."""
+    """Let half a minute pass, and return the board's next probe."""
     bench.advance(30)
     bench.pool.PollEvents(0)
     return gateway.question()

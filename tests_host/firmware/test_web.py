@@ -31,7 +31,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    """A board that many tests share."""
+    """A running board that many tests share."""
     process = BoardProcess(tmp_path_factory.mktemp("board"))
     process.configure(device={"name": "kitchen"})
     process.start()
@@ -44,7 +44,7 @@ def connect(port, source="127.0.0.1"):
 
 
 def exchange(port, data):
-    """All that the server answers to `data`, which is all that comes."""
+    """Send `data` and then end sending. Return everything that the server answers."""
     with connect(port) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -64,7 +64,7 @@ def status(answer):
 
 
 def ask(port, method, path, body=None, **headers):
-    """(status, headers, body) by Python's own client."""
+    """Send a request with Python's own client. Return (status, headers, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE_S)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -75,7 +75,7 @@ def ask(port, method, path, body=None, **headers):
 
 
 class Page:
-    """What the page does with /rpc."""
+    """A client of /rpc that behaves like the page."""
 
     def __init__(self, port):
         self.port = port
@@ -110,14 +110,14 @@ class Events:
         self.head = self._lines()
 
     def _lines(self):
-        """Those until an empty one."""
+        """Yield the lines until an empty one."""
         lines = []
         while line := self.file.readline().decode().strip():
             lines.append(line)
         return lines
 
     def next(self, *names):
-        """(name, data) of the next event that has one of these names."""
+        """Return (name, data) of the next event with one of these names."""
         while True:
             fields = dict(line.split(": ", 1) for line in self._lines() if ": " in line)
             if fields.get("event") in names:
@@ -178,7 +178,7 @@ def test_a_connection_takes_many_requests_even_pipelined(running):
 
 
 def test_many_clients_at_a_time_are_all_served(running):
-    """Some find all places taken, and come again."""
+    """Some clients find all places taken, and try again."""
     served, refused, threads = [], [], []
 
     def client():
@@ -316,7 +316,7 @@ def test_the_seventh_client_gets_an_error_and_is_served_when_one_has_left(board)
 
 
 def clients(board):
-    """How many connections the web server has, by the control server."""
+    """Return the number of the web server's connections, as the control server reports it."""
     with board.client() as client:
         return client.result("info")["http_clients"]
 
@@ -398,7 +398,7 @@ def test_five_logins_leave_the_last_four(board):
     pages = [Page(board.http_port) for _ in range(5)]
     for one in pages:
         assert one.login()["result"] is True
-    for _ in range(10):  # which only asked push nobody out
+    for _ in range(10):  # sessions that were only requested displace nobody
         Page(board.http_port).result("auth.challenge")
     can = ["result" in one.call("gpio.write", pin=2, value=1) for one in pages]
     assert can == [False, True, True, True, True]
