@@ -131,7 +131,7 @@ def test_a_radio_without_memory_is_reported_and_not_tried_again(station, monkeyp
     bench.start()
     bench.advance(3600)
     texts = [text for text in bench.texts() if "no memory for the radio" in text]
-    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one line for each network
+    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one per network
     assert bench.texts()[-1] == "waiting: for the next boot"
     assert not bench.network.called("connect")
 
@@ -250,7 +250,7 @@ def test_the_security_that_worked_is_tried_first_the_next_time(tmp_path):
 
 
 def test_if_the_radio_never_answers_the_other_security_is_tried(tmp_path):
-    """The Pico W's driver never gives a network of WPA3 up that it was told to join as one of WPA2."""
+    """If the Pico W's driver has to join a WPA3 network with WPA2, it tries for ever."""
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
     bench.network.air["home"] = "stall"
     bench.start()
@@ -297,7 +297,7 @@ def test_a_radio_without_wpa3_is_reported(tmp_path):
     ],
 )
 def test_a_pico_w_reports_why_it_cannot_join(tmp_path, password, security, reason):
-    """Its status is "no such network" in all cases; one scan tells."""
+    """Its status is "no such network" in all cases. A scan shows the reason."""
     networks = [{"ssid": "home", "password": password}]
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
     bench.network.heard = {"other": 5} if security is None else {"home": security, "other": 5}

@@ -368,8 +368,9 @@ def test_an_honest_client_is_served_beside_fifty_hostile_ones(board):
                 time.sleep(0.03)  # the honest client keeps to its own limit
             hostile.go_away()
             until(lambda: clients_of(honest) == 1)
-            # One round fills what keeps its size (the log, the table of failures). The collector takes what is on the
-            # stack for a reference, so that one measurement may be some kilobytes off; 100 lost sessions are more.
+            # One round fills everything that keeps its size (the log, the table of failures). The collector takes what
+            # is on the stack for a reference, so a measurement may be some kilobytes off. 100 leaked sessions would
+            # take more.
             calm_heap = calm_heap or used_heap(honest)
             until(lambda: used_heap(honest) < calm_heap + 16384)
     assert "Traceback" not in board.text

@@ -73,7 +73,7 @@ def test_the_recorded_entities_are_accepted(home, watcher):
     assert states["binary_sensor.attic_my_own_sensor_s_open"] == "on"
     assert states["binary_sensor.attic_door"] == "off"
     text, attributes = found["sensor.attic_bme280_pascal"]
-    assert (float(text), attributes["unit_of_measurement"]) == (1013.255, "hPa")  # the unit that it shows for Pa in a metric home
+    assert (float(text), attributes["unit_of_measurement"]) == (1013.255, "hPa")  # in a metric home
     assert found["sensor.attic_bme280_celsius"][1]["device_class"] == "temperature"
     assert found["sensor.attic_my_own_sensor_s_flow"][1]["unit_of_measurement"] == "L/min"
     assert home.device("sensor.attic_light", "model") == "PICO_W"

@@ -468,7 +468,7 @@ class TestDht22:
 
 
 def by_integers(raw, fine, h):
-    """Percent, by the formula for 32-bit integers (BST-BME280-DS002, section 4.2.3)."""
+    """Return percent by the formula for 32-bit integers (BST-BME280-DS002, section 4.2.3)."""
     base = fine - 76800
     gain = ((((base * h[5]) >> 10) * (((base * h[2]) >> 11) + 32768)) >> 10) + 2097152
     value = (((raw << 14) - (h[3] << 20) - h[4] * base + 16384) >> 15) * ((gain * h[1] + 8192) >> 14)

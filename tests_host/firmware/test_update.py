@@ -308,7 +308,7 @@ class Flash(littlefs.UserContext):
                 return True
             except PowerCut:
                 for file in self._opened:
-                    file.close = lambda: None  # otherwise it would be closed when it is collected, on a filesystem that no longer exists
+                    file.close = lambda: None  # otherwise it would be closed later, on a dead filesystem
                 return False
 
     def files(self):

@@ -1,4 +1,4 @@
-"""The library's promises about framing and about arguments, with inputs that hypothesis makes; on both interpreters."""
+"""The library's promises about framing and arguments, with inputs that hypothesis makes, on both interpreters."""
 import json
 
 from hypothesis import example, given
@@ -19,7 +19,7 @@ asks = st.fixed_dictionaries({'want': st.just('line'), 'encoding': st.sampled_fr
 
 @st.composite
 def streams(draw):
-    """A stream in any pieces."""
+    """Draw a stream in any pieces."""
     stream = ''.join(draw(st.lists(texts, max_size=6)))
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     return [stream[start:end] for start, end in zip([0] + cuts, cuts + [len(stream)])]

@@ -1,7 +1,7 @@
 """Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
-It must not end a tool, make it grow, or reach the terminal as a command. Each attack is bounded and on the
-loopback; `pytest -s` shows what was tried.
+It must not end a tool, fill its memory, or control the terminal. Each attack is limited in time and uses the loopback
+interface; `pytest -s` shows what was tried.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from tools.board.update import update
 from tools.board.watch import ask
 
 TOKEN = "a token for tests"
-MOST_MEMORY = 150 * 1024 * 1024  # of a tool, with all that Python needs
+MOST_MEMORY = 150 * 1024 * 1024  # of a tool, including Python itself
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 
 NO_NUMBERS = ["inf", "-inf", "nan", "1e999", "9" * 400, "1" * 300 + "i", "9223372036854775808i", "1_000", "0x10"]
@@ -146,7 +146,7 @@ class Impostor:
                 with client, client.makefile("r", errors="replace") as lines:
                     try:
                         self._answer(client, lines)
-                    except (OSError, ValueError):  # ValueError: it speaks TLS
+                    except (OSError, ValueError):  # ValueError: the tool speaks TLS
                         pass
         except OSError:  # closed
             pass
@@ -204,7 +204,7 @@ LINES = [
 
 @contextlib.contextmanager
 def one_clear_error():
-    """For parts of a command: the exception is the command's last output."""
+    """Check that parts of a command raise one clear error, which would be the command's last output."""
     with pytest.raises(ToolError) as raised:
         yield
     text = str(raised.value)

@@ -1,4 +1,4 @@
-"""make flash for an ESP32: esptool itself, against a chip that speaks the ROM's protocol."""
+"""make flash for an ESP32: the real esptool writes to a chip that speaks the ROM's protocol."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def chip():
 
 @pytest.fixture
 def image(tmp_path, monkeypatch):
-    """The image that `make image` has left, for an ESP32-C3."""
+    """An image as `make image` makes it for an ESP32-C3."""
     folder = tmp_path / "build" / "ESP32_C3"
     folder.mkdir(parents=True)
     data = stock_image("esp32c3", tmp_path)

@@ -1,4 +1,4 @@
-"""How much of the heap a configuration takes, from the table of `make weigh`: docs/weight.md."""
+"""The estimate of a configuration's heap, from the table of `make weigh`: docs/weight.md."""
 
 import json
 import re
@@ -99,7 +99,7 @@ def test_a_configuration_with_everything_is_refused_and_the_largest_parts_are_na
     found = re.findall(r"([a-z0-9_.]+) \(([0-9.]+) kB\)", str(error.value))
     sizes = [float(size) for _, size in found]
     assert sizes == sorted(sizes, reverse=True) and "\n" not in str(error.value)
-    # Without NTP the collector's name is looked up all the same: that setting alone saves one module.
+    # Without NTP the collector's name is still looked up, so this setting alone saves one module.
     assert dict(found)["network.ntp"] == f"{heap_of(measured, 'network.ntp') / 1024:.1f}"
     assert {name for name, _ in found} == {
         "telemetry.enabled",
@@ -170,7 +170,7 @@ def test_when_the_heap_of_an_esp32_grows():
 
 @pytest.fixture
 def image(tmp_path, monkeypatch):
-    """f(board, chip, config, heavier, ...): what was said of the heap; `heavier`: bytes more than were measured."""
+    """Returns f(board, chip, config, heavier, ...), which makes an image and returns the report about the heap."""
 
     def run(board, chip, config, heavier=0, **options):
         found = table.read()

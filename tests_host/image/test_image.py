@@ -1,4 +1,4 @@
-"""make image: a stock image becomes one of ours, or nothing is written."""
+"""make image: it adds our files to a stock image, or writes nothing."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
 MISSING = "no mpy-cross of ours: MICROPYTHON= was given"
 pytestmark = pytest.mark.skipif(not MPY_CROSS.exists(), reason=MISSING)
 
-# Runs in MicroPython: what a board with this filesystem does after reset.
+# Runs in MicroPython, and does what a board with this filesystem does after a reset.
 BOOT = """
 import sys, vfs
 class Flash:
@@ -57,7 +57,7 @@ print(XAsyncSockets.__file__, board_support.NAME)
 
 @pytest.fixture
 def made(tmp_path):
-    """f(board, data, ...): the new image, and what was said."""
+    """Returns f(board, data, ...), which returns the new image and the output."""
 
     def run(board, data, **options):
         (tmp_path / "stock.bin").write_bytes(data)

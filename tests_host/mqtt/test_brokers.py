@@ -1,4 +1,4 @@
-"""The MQTT client with brokers that exist."""
+"""The MQTT client with real brokers."""
 import pytest
 
 
@@ -9,7 +9,7 @@ def broker(request):
 
 @pytest.fixture
 def topic(request):
-    """A topic that no other test has."""
+    """A topic that no other test uses."""
     return request.node.name.replace('[', '/').replace(']', '')
 
 

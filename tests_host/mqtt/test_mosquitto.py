@@ -7,7 +7,7 @@ from brokers import TLS_DIR, Mosquitto
 
 @pytest.fixture(scope='module')
 def broker(tmp_path_factory):
-    """It wants a password, and lets nobody read below `private`."""
+    """A broker that requires a password, and lets nobody read below `private`."""
     folder = tmp_path_factory.mktemp('broker')
     # "correct", as mosquitto_passwd hashes it: PBKDF2 with SHA-512.
     (folder / 'passwords').write_text('user:$7$101$' + PASSWORD + '\n')
@@ -86,12 +86,12 @@ def test_a_plain_connection_to_a_tls_port(drive, tls_broker):
 
 
 def test_a_broker_that_pauses(drive, broker):
-    """What it was sent meanwhile is delivered, the silence ends the connection, and another one follows."""
+    """Data sent during the pause is delivered. The silence ends the connection, and another one follows."""
     one = drive(broker.port, subscriptions=['open/d'], keepalive_s=10, second=0.1, **LOGIN)
     one.wait('connected')
     start = time.monotonic()
     with broker.paused():
-        one.order('fill', 'open/e', 10000)      # it does not wait for what is still to be sent
+        one.order('fill', 'open/e', 10000)      # the end does not wait until this is sent
         assert one.publish('open/d', 'kept', 1)
         assert one.wait('lost') == ['the broker has not answered within its time']
         assert 0.9 < time.monotonic() - start < 5     # 1.5 times 10, in tenths of a second
@@ -100,7 +100,7 @@ def test_a_broker_that_pauses(drive, broker):
 
 
 def test_a_broker_that_reads_nothing_takes_limited_memory(drive, broker):
-    """What is too much is refused; what was taken with QoS 1 arrives."""
+    """Messages that are too many are refused. Messages that were accepted with QoS 1 arrive."""
     one = drive(broker.port, **LOGIN)
     one.wait('connected')
     with broker.paused():

@@ -1,4 +1,5 @@
-"""The packets, beside a second implementation of the standard, with inputs of hypothesis; on both interpreters."""
+"""The packets, compared with a second implementation of the standard, with inputs of hypothesis, on both interpreters.
+"""
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ def long_text(value):
 
 @pytest.fixture(scope='module')
 def codec(request, modules):
-    """codec(function, argument ...) calls it under the interpreter."""
+    """Returns codec(function, argument ...), which calls a function under the interpreter."""
     interpreter = request.param
     if interpreter.missing:
         pytest.skip(interpreter.missing)
