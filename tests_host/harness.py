@@ -43,9 +43,9 @@ def has_memory_for(size):
 # More bytes than any system takes at once for a slow reader. Tests hold them in one piece, and twice.
 MANY = 80000 if ESP32 and has_memory_for(200000) else 20000 if CHIP else 300000
 SLOW = 4096                         # the receive buffer of a slow reader
-FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads, because a chip's loop checks for requests only every 20 ms
+FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip is slow there
 
-SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections that a test can have at a time, including those of the peers
+SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, with those of the peers
 
 TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
 
@@ -100,7 +100,7 @@ def needs_threads():
 
 # Time
 
-PATIENCE = 4 if CHIP and not ESP32 else 1     # multiplies each time limit, because an emulator on a busy computer is slow
+PATIENCE = 4 if CHIP and not ESP32 else 1     # multiplies each time limit, because an emulator may be slow
 
 if hasattr(time, 'ticks_ms'):
     now_ms = time.ticks_ms

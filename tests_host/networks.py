@@ -1,9 +1,9 @@
 """The networks between an interpreter under test and its peers. By default the peers are in peer_agent.py.
 
-    Host            both on this computer's loopback
-    InProcess       the interpreter's loopback ends with its process; loopback_agent.py plays the peers in there
-    PrivateTap      the interpreter's own network stack at a TAP interface, the peers behind it, both in a network
-                    namespace of their own, as the environment variables of boards/UNIX_ESP32 say
+    Host            both are on this computer's loopback interface
+    InProcess       the interpreter has a loopback interface of its own; loopback_agent.py has the peers in its process
+    PrivateTap      the interpreter's own network stack is at a TAP interface, and the peers are behind it; both are in
+                    a network namespace of their own (see the environment variables of boards/UNIX_ESP32)
 """
 import asyncio
 import os

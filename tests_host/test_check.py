@@ -1,4 +1,4 @@
-"""`make check`: which tests it chooses, and that it ends in time."""
+"""`make check`: the tests that it chooses, and its time limit."""
 
 import os
 import subprocess

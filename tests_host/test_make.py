@@ -1,4 +1,4 @@
-"""Calls of make with wrong values: one line says what is wrong, and nothing is built."""
+"""Calls of make with wrong values print one line that says what is wrong, and build nothing."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def test_a_wrong_board_is_reported(words, said):
 
 
 def test_python_stores_its_bytecode_below_build():
-    """If the environment forbids it, a Python process takes five times as long to start."""
+    """If the environment prevents this, a Python process takes five times as long to start."""
     words = ["make", "--no-print-directory", "--eval", "show: ; @env", "show"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""Python packages: each in one version, and with the hashes of its files, so that pip takes no other ones."""
+"""The Python packages are listed in one version each, with the hashes of their files, so that pip accepts no others."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_pip_always_checks_the_hashes():
 
 
 def fetch(monkeypatch, folder, version, status=0):
-    """The arguments for pip, for a board of that release."""
+    """Return the arguments for pip, for a board with that release."""
     asked = []
 
     def run(command):

@@ -1,4 +1,4 @@
-"""The public surface: every name of the contract is there, documented, on both interpreters."""
+"""The public interface: every name of the contract exists and is documented, on both interpreters."""
 import inspect
 import textwrap
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_the_exception_exists(name):
 
 @pytest.mark.parametrize('path', PARAMETERS)
 def test_the_parameters_have_their_positions_and_defaults(path):
-    """Further ones may follow."""
+    """Further parameters may follow."""
     parameters = [str(parameter) for name, parameter in inspect.signature(named(path)).parameters.items()
                   if name != 'self']
     want = PARAMETERS[path].split(', ') if PARAMETERS[path] else []
@@ -133,7 +133,7 @@ def test_an_exception_of_a_handler_is_printed_by_default(interpreter, tmp_path):
 
 
 def test_the_library_needs_no_other_file(interpreter, tmp_path):
-    """One file that can be copied anywhere and imported alone."""
+    """It is one file that can be copied anywhere and imported alone."""
     (tmp_path / 'XAsyncSockets.py').write_bytes(Path(library.__file__).read_bytes())
     script = tmp_path / 'alone.py'
     script.write_text('import XAsyncSockets\nprint(XAsyncSockets.XFiFo().Empty)\n')

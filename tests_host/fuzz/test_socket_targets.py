@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_targets import many
 
-SIZE = 16       # as socket_targets.SIZE
+SIZE = 16       # the same as in socket_targets
 
 texts = st.text(st.sampled_from('ab\r\n\n\xc3\xa9\xff'), max_size=3 * SIZE) | st.builds(
     lambda size, end: 'x' * size + end, st.integers(SIZE - 2, SIZE + 3), st.sampled_from(('', '\r', '\n', '\r\n')))

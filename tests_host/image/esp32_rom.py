@@ -25,7 +25,7 @@ class Esp32:
         self.console = console
         self.erased = 0
         self.written = 0  # pieces
-        self.flips = False  # a bit of what is written
+        self.flips = False  # whether a bit of the written data is flipped
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = "socket://127.0.0.1:{}".format(self._listener.getsockname()[1])
         threading.Thread(target=self._serve, daemon=True).start()

@@ -1,4 +1,4 @@
-"""`call`: one method of a real board, with and without the token, and all that can go wrong."""
+"""`call`: one method of a real board, with and without the token, and everything that can go wrong."""
 
 import json
 import socket
@@ -131,7 +131,7 @@ def test_an_unknown_host(tool):
 
 
 def serve_once(reply):
-    """A server that answers its first line with `reply`, or with silence for None: its port."""
+    """Run a server that answers its first line with `reply`, or does not answer for None. Yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -140,7 +140,7 @@ def serve_once(reply):
             if reply is not None:
                 client.sendall(reply)
                 client.shutdown(socket.SHUT_WR)
-            while client.recv(1000):  # until the tool has gone
+            while client.recv(1000):  # until the tool has disconnected
                 pass
 
     threading.Thread(target=serve, daemon=True).start()

@@ -1,4 +1,4 @@
-"""`certificate` and `--pin`: a board made secure, and all that can go wrong."""
+"""`certificate` and `--pin` make a board secure. This also tests everything that can go wrong."""
 
 import json
 import os
@@ -17,7 +17,7 @@ TOKEN = QUIET["control"]["token"]
 
 
 def make(tool, folder, name="kitchen"):
-    """(certificate, key), made by the tool."""
+    """Return (certificate, key), made by the tool."""
     code, output, errors = tool("certificate", name, "127.0.0.1", "--folder", folder).wait()
     assert (code, errors) == (0, ""), errors
     assert "certificate.pem and key.pem" in output
@@ -31,7 +31,7 @@ def secure_port(board):
 
 @pytest.fixture
 def certificate(tool, board, tmp_path):
-    """The certificate of `board`, which has it and its key before it starts."""
+    """The certificate of `board`. The board has it and its key before it starts."""
     certificate, key = make(tool, tmp_path)
     board.write("certificate.pem", certificate.read_text())
     board.write("key.pem", key.read_text())
@@ -130,7 +130,7 @@ def test_a_damaged_file_starts_no_plain_server(board, certificate, damage):
 
 
 def pem(kind):
-    """(certificate, key) of a kind that a board may have, as text."""
+    """Return (certificate, key) of a kind that a board may have, as text."""
     if kind == "P-256":
         return tuple(one.decode() for one in make_pair(["kitchen"], 10))
     words = {"RSA": ["rsa:2048"], "P-384": ["ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"]}[kind]
@@ -141,7 +141,7 @@ def pem(kind):
 
 
 def written_by_openssl(key):
-    """The same key in the older form, EC PRIVATE KEY."""
+    """Return the same key in the older form, EC PRIVATE KEY."""
     return subprocess.run(["openssl", "ec"], input=key, capture_output=True, text=True, check=True).stdout
 
 

@@ -1,4 +1,4 @@
-"""The checks of data from outside: shape, size, characters."""
+"""The checks of data from outside: its shape, size and characters."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`provision`: the file is checked as the board checks it, and written in one step by mpremote's own transport."""
+"""`provision` checks a file as the board does, and writes it in one step with mpremote's own transport."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`shell`: driven by a keyboard in a terminal, and by lines from a pipe."""
+"""`shell`, controlled by a keyboard in a terminal, and by lines from a pipe."""
 
 import contextlib
 import socket
@@ -20,7 +20,7 @@ def host(board):
 
 
 def recall_the_line_before(shell, line):
-    """An arrow that comes before the shell has loaded its history, after its prompt, does nothing."""
+    """Press the arrow until it works, because the shell loads its history only after it has shown its prompt."""
     for _ in range(5):
         shell.type("\x1b[A")
         with contextlib.suppress(AssertionError):
@@ -64,7 +64,7 @@ def test_tab_completes_what_a_parameter_can_be(terminal, host):
     shell.wait_for("free +\\d+")
     shell.wait_for("127.0.0.1>")
     shell.type("gpio.read pin=1\t\t")
-    shell.wait_for("(?s)10.*11.*12")  # the pins that begin so
+    shell.wait_for("(?s)10.*11.*12")  # the pins that begin with this digit
     shell.type("\x15config.get key=device.n\t")
     shell.wait_for("(?s)device.n.*ame")
     shell.type("\r")

@@ -1,4 +1,4 @@
-"""`update`: files onto the UNIX board, over the network."""
+"""`update` sends files to the UNIX board over the network."""
 
 import base64
 import json
@@ -124,7 +124,7 @@ def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
 
 
 class Esp32:
-    """A board with room for two images, as ControlClient shows it. `then`: its status at each question, or None."""
+    """A client of a board with room for two images. `then` has its status at each request, or None."""
 
     def __init__(self, *then):
         self.then = [{"kinds": ["image", "files"], "last": last, "running": "ota_1"} if last else None for last in then]

@@ -1,4 +1,4 @@
-"""`discover` and `watch`: broadcasts of real boards, and lost datagrams."""
+"""`discover` and `watch` with broadcasts of real boards, and with lost datagrams."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def broadcast_to(board, port, **device):
 
 
 def collect_at(board, port):
-    """Start a board that sends to this port by the loopback interface."""
+    """Start a board that sends to this port over the loopback interface."""
     settings = {**QUIET["telemetry"], "collectors": [f"127.0.0.1:{port}"]}
     board.configure(telemetry=settings, device={"name": "cellar"})
     board.start()
@@ -113,7 +113,7 @@ def test_loss_is_counted_and_late_or_double_datagrams_are_not_lost(tool):
         b"\xff\xfe",
         "no telemetry",
         "board,device=x seq=1i,uptime=1i,a=inf\n",
-        line(0, uptime=1),  # it has started again
+        line(0, uptime=1),  # the board has restarted
         line(3, uptime=2),  # 1 and 2 are missing
         line(7, device="other"),
     )
@@ -370,7 +370,7 @@ def test_wrong_options(tool, words, said):
 
 
 def test_the_command_that_a_board_prints_works_while_watch_runs_and_twice(tool, board):
-    watching = tool("watch", "--json", "--port", str(free_port()))  # the library shares only a port that was asked for
+    watching = tool("watch", "--json", "--port", str(free_port()))  # the library shares only a named port
     broadcast_to(board, watching.port())
     program = board.wait_for(r'^ +python3 -c "(from socket import .*)"$').group(1)
     listening = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]

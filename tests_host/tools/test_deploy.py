@@ -1,4 +1,4 @@
-"""make deploy to a board at a pseudo-terminal: what it reports about the heap. tests_device tests it with a chip."""
+"""make deploy to a board at a pseudo-terminal reports the use of the heap. tests_device tests it with a chip."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What `make flash` checks before it writes: drive, image, ports. tests_device tests it with a board."""
+"""The checks of `make flash` before it writes: drive, image, ports. tests_device tests it with a board."""
 
 import struct
 import sys
@@ -21,7 +21,7 @@ def drive(tmp_path):
 
 
 def uf2(path, pieces, family=RP2040, address=0x10000000):
-    """A file with these pieces one after the other in flash."""
+    """Write a UF2 file with these pieces, which follow each other in flash."""
     content = b""
     for number, piece in enumerate(pieces):
         head = (0x0A324655, 0x9E5D5157, 0x2000, address, len(piece), number, len(pieces), family)

@@ -1,4 +1,4 @@
-"""tools/fleet: simulated boards at real brokers."""
+"""tools/fleet with simulated boards at real brokers."""
 
 import json
 import subprocess

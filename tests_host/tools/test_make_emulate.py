@@ -1,4 +1,5 @@
-"""`make emulate`: everything that it prints exists, and it leaves nothing behind. The chip itself is not emulated."""
+"""`make emulate`: everything that it prints exists, and nothing is left after its end. The chip itself is not emulated.
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`make run`: the owner of its files, and a second board beside it."""
+"""`make run`: the access rights of its files, and a second `make run` beside it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture
 def run(tmp_path):
-    """f(): make run, with the board's filesystem in tmp_path / "disk"."""
+    """Returns a function f(), which starts make run with the board's filesystem in tmp_path / "disk"."""
     started = []
 
     def start():

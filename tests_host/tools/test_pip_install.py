@@ -1,4 +1,4 @@
-"""`pip install .`: the library and the command `board`, without the repository."""
+"""`pip install .` installs the library and the command `board`, which work without the repository."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tool import environment
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A virtual environment with the packages that we need, and our own."""
+    """A virtual environment with our package and the packages that it needs."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder)
     python = folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""The board's page in a browser: what its user sees and does."""
+"""The board's page in a browser, used like a user does."""
 
 import contextlib
 import hashlib
@@ -39,7 +39,7 @@ def site(driver, board):
         wifi={"networks": [NETWORK]},
     )
     board.write("sensors/hostile.py", SENSORS)
-    for name in ("constructor", "__proto__"):  # which objects of a script have of themselves
+    for name in ("constructor", "__proto__"):  # every JavaScript object has such members
         reading = {name: 7}
         board.write(f"sensors/{name}.py", f"class Sensor:\n name = {name!r}\n def read(self): return {reading}\n")
     board.start()
@@ -75,7 +75,7 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
 
 
 def take_place_for_events(page):
-    """A connection that gets events; None while there is no place for it."""
+    """Open a connection for events. Return None while there is no place for it."""
     host, port = re.fullmatch(r"http://(.*):(\d+)/", page.url).groups()
     other = socket.create_connection((host, int(port)), PATIENCE_S)
     other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())

@@ -58,7 +58,7 @@ def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     page.until(lambda: "What happens next" in page.text("#view-setup") and "http://kitchen.local/" in page.text("main"))
     page.until(lambda: "wifi 'home': wrong password" in page.text("#view-setup .note"))
     assert page.text("h1") == "kitchen" and config(board)["control"]["token"] == token
-    assert page.text("#who") == "Log out"  # with the new token, so that the owner may go on
+    assert page.text("#who") == "Log out"  # the page has logged in with the new token, so the owner can go on
     assert not page.driver.find_elements("css selector", ".token")
 
     page.open()
