@@ -66,7 +66,7 @@ class Side:
         if self.python:
             start = [sys.executable, "-u"]
         elif not shutil.which(MICROPYTHON):
-            raise Skipped(f"{MICROPYTHON} is not there (make unix, or MICROPYTHON=)")
+            raise Skipped(f"{MICROPYTHON} does not exist (make unix, or MICROPYTHON=)")
         else:
             start = [str(MICROPYTHON)] + (["-X", f"heapsize={self.heap}"] if self.heap else [])
         return [*start, str(HERE / "servers" / self.server), str(port), *map(str, self.args)]

@@ -36,7 +36,7 @@ def read(page=None):
         ]
     except (OSError, ValueError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"its table is damaged ({error})"
-        raise BoardProblem(f"{page.name}: {reason}; make weigh writes it anew.") from error
+        raise BoardProblem(f"{page.name}: {reason}; make weigh writes it again.") from error
     return Table(heap, {one.name: one for one in modules})
 
 
