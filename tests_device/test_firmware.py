@@ -77,7 +77,7 @@ def firmware(networked, board, device):
     device.write_file("/config.json", json.dumps(board.settings).encode())
     device.run_firmware()
     yield board
-    print(device.console())  # shown where a test has failed
+    print(device.console())  # shown if a test has failed
     device.open()
 
 

@@ -49,12 +49,12 @@ def firmware(networked, home, board, device):
         everything = {"wifi": {"networks": networks}, "telemetry": telemetry, "network": network}
         device.write_file("/config.json", json.dumps(everything).encode())
         device.close()
-        board.reset()  # a soft reset leaves the last network's address behind
+        board.reset()  # because a soft reset keeps the last network's address
         return board
 
     yield start
     board.set_speed(1)
-    print(device.console())  # shown where a test has failed
+    print(device.console())  # shown if a test has failed
     give_settings(board)
 
 

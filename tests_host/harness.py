@@ -390,8 +390,8 @@ class Peer:
         _ask('cut_off', self._number)
 
     def start_tls(self, side, certificate='server', ciphers='-'):
-        """Begin TLS as 'client' or 'server', with that certificate for its own or for the authority, and those ciphers
-        of TLS 1.2, where given; the state becomes secure, or failed:why."""
+        """Start TLS as 'client' or 'server'. `certificate` is its own or that of the authority; `ciphers` are for TLS
+        1.2. The state becomes secure, or failed:why."""
         _ask('tls', self._number, side, certificate, ciphers)
 
 

@@ -24,7 +24,7 @@ MEMBERS = {
     'XBufferSlots': 'GetAvailableSlot SlotsCount SlotsSize Slots',
     'XFiFo': 'Put Get Clear Empty',
 }
-NOT_OURS = ('const', 'perf_counter')    # MicroPython's and CPython's, where an interpreter lacks them
+NOT_OURS = ('const', 'perf_counter')    # names of MicroPython and CPython, for an interpreter that lacks them
 EXCEPTIONS = ('XAsyncSocketsPoolException', 'XAsyncSocketException', 'XAsyncTCPServerException',
               'XAsyncTCPClientException', 'XAsyncUDPDatagramException', 'XFiFoException')
 PARAMETERS = {

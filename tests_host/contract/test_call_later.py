@@ -220,7 +220,7 @@ def test_restart_and_cancel_allocate_nothing():
     gc.disable()
     before = gc.mem_alloc()
     for _ in range(50):
-        timer.Restart(100)          # behind the others, too
+        timer.Restart(100)          # after the others, too
         timer.Restart(1)
         timer.Cancel()
         timer.Restart(2)

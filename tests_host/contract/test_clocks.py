@@ -17,7 +17,7 @@ from harness import (
 
 INTERPRETERS = ['cpython', 'micropython']
 
-WRAP = 1 << 30          # where MicroPython's millisecond counter starts again on a 32-bit chip
+WRAP = 1 << 30          # MicroPython's millisecond counter wraps here on a 32-bit chip
 TIMEOUT_MS = 300        # the delay of every timer here
 DISTURBED_MS = 100      # the clocks change after that time
 HOUR_SEC = 3600

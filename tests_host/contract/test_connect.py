@@ -44,7 +44,7 @@ def test_a_client_knows_both_addresses():
     link = Link(outgoing=True)
     ip, port = link.client.CliAddr
     assert isinstance(ip, str) and isinstance(port, int), link.client.CliAddr
-    if port:    # 0 where the platform cannot tell
+    if port:    # 0 if the platform does not know it
         assert port == link.peer.port
 
 

@@ -25,7 +25,7 @@ from harness import (
 
 # Each test imports the library itself. A test that uses the stand-ins of `doubles` installs them first.
 
-WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+WRAP = 1 << 30      # MicroPython's millisecond counter wraps here on a 32-bit chip
 
 
 def names():

@@ -4,7 +4,7 @@ from scenes import Link, Recorder, links, module, serve
 
 from XAsyncSockets import XAsyncTCPClientException, XBufferSlots, XClosedReason
 
-WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+WRAP = 1 << 30      # MicroPython's millisecond counter wraps here on a 32-bit chip
 
 OVER = ['', 'tls']
 

@@ -137,8 +137,8 @@ class Reader:
             self.arm()
 
     def due(self, ask):
-        """(what is delivered, the place behind it, the lines that are skipped before it) of a line or of exactly so
-        many bytes; None as long as it is not whole, False as the delivery where it never can be."""
+        """Return (data to be delivered, the position after it, the number of lines skipped before it) for a line or an
+        exact number of bytes. Return None while it is incomplete. The data is False if it can never be delivered."""
         at, skipped = self.at, 0
         if ask['want'] == 'exact':
             end = at + ask['size']

@@ -175,7 +175,7 @@ export function fastRunner(mcu) {
   return shared.build(core, mcu, clock, shared.table);
 }
 
-/** The same by the package's own interpreter: half the speed, to compare with. */
+/** Does the same with the package's own interpreter, which is half as fast, for comparison. */
 export function plainRunner(mcu) {
   const { core, clock } = mcu;
   return (limit, cycleNanos, stop) => {

@@ -38,7 +38,7 @@ def _loaded(config, has_ethernet):
     from firmware import boot, borrow
     from firmware.network.interface import is_address
 
-    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards whose code lies in files
+    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards with code in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
     support = SimpleNamespace(NAME="", **({"lan": None} if has_ethernet else {}))
     with tempfile.TemporaryDirectory() as folder:

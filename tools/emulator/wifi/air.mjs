@@ -53,13 +53,13 @@ export class Air {
     this.onChange();
   }
 
-  /** Forgets what is on its way. */
+  /** Drops all frames that are under way. */
   reset() {
     this.inbound.reset();
     this.outbound.reset();
   }
 
-  /** The access point of that address; undefined where it is not heard. */
+  /** The access point with this address, or undefined if it is out of range. */
   find(bssid) {
     return this.accessPoints.find((one) => one.bssid === bssid);
   }
@@ -71,12 +71,12 @@ export class Air {
       .sort((one, other) => other.rssi - one.rssi);
   }
 
-  /** From the chip. */
+  /** Takes a message from the chip. */
   send(kind, mac, payload) {
     this.#pass(this.outbound, { kind, bssid: macText(mac), payload: Buffer.from(payload) });
   }
 
-  /** For the chip. */
+  /** Takes a message for the chip. */
   receive(thing) {
     this.#pass(this.inbound, thing);
   }
@@ -89,7 +89,7 @@ export class Air {
   }
 }
 
-/** One direction: in order, each after its delay, not faster than a radio. Bursts would overrun the host's buffers. */
+/** One direction. Frames stay in order, have their delay, and are not faster than a radio: bursts would overrun the host. */
 class Lane {
   constructor(clock, onThing) {
     this.clock = clock;
@@ -103,7 +103,7 @@ class Lane {
     this.life = Symbol('life'); // a timer of an earlier one does nothing
   }
 
-  /** False where there are too many already. */
+  /** Returns false if too many are waiting. */
   push(thing, delay) {
     if (this.waiting.length >= MOST_WAITING) {
       return false;

@@ -5,7 +5,7 @@
 // cyw43_ll.c (backplane, SDPCM, commands) and cyw43_ll.h (events, their status and reason codes). The order of a scan
 // result's fields and the names of variables are those of Broadcom's wl driver, which that driver uses.
 
-/** The functions of the bus: its own registers, the chip's insides, packets for the Wi-Fi firmware. */
+/** The functions of the bus: its own registers, the chip's internals, packets for the Wi-Fi firmware. */
 export const FUNCTION = { BUS: 0, BACKPLANE: 1, WLAN: 2 };
 
 /** Registers of function 0, by address. */
