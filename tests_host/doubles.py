@@ -191,7 +191,7 @@ class WallClock:
             time, time=lambda: time.time() + self._ahead(), time_ns=lambda: time.time_ns() + self._ahead() * 10 ** 9,
             gmtime=lambda *at: time.gmtime(*at or (time.time() + self._ahead(),)),
             localtime=lambda *at: time.localtime(*at or (time.time() + self._ahead(),)),
-            # MicroPython has none, and looks it up here in another way than in a module.
+            # MicroPython has none, and the library's test for it would not work with this object.
             perf_counter=getattr(time, 'perf_counter', lambda: time.ticks_ms() / 1000))
 
     def jump(self, seconds):

@@ -74,7 +74,7 @@ def of_the_end_of_a_close(library, scenes, pool):
     return lambda: link.events.values('closed') == [library.XClosedReason.ClosedByHost]
 
 
-def of_the_peers_end_behind_a_full_buffer(library, scenes, pool):
+def of_the_peers_end_after_a_full_buffer(library, scenes, pool):
     link = scenes.Link(pool=pool)
     link.peer.send(b'x' * 3 * scenes.BUFFER_SIZE)
     link.peer.close()
@@ -113,7 +113,7 @@ def of_a_call_that_is_put_off(library, scenes, pool):
     return lambda: calls == ['made']
 
 
-TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_behind_a_full_buffer,
+TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_after_a_full_buffer,
           of_a_half_closed_connection, of_a_socket_of_the_programs_own, of_a_call, of_a_call_that_is_put_off)
 
 
