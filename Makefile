@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := build/venv/bin
 
-# The ports that the type checks are made for.
+# The ports whose stubs the type checks use.
 PORTS := unix esp32 rp2
 
 ifdef MICROPYTHON
@@ -21,7 +21,7 @@ ESP32_IMAGE := $(and $(filter Linux,$(shell uname -s)),\
 PROGRAMS := build/programs.python+compiler
 endif
 
-# The number of processes for the tests on this computer. Most tests wait most of the time.
+# The number of processes for the tests on this computer. It is high, because most tests wait most of the time.
 TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 # The folder with the files of the board on this computer.
@@ -30,7 +30,7 @@ DISK ?= build/disk
 # The board's page, as the module that every image contains.
 PAGE := build/page/web_page.py
 
-# What the tests of the page check its accessibility with.
+# The program with which the tests check the page's accessibility.
 AXE := tests_host/web/node_modules/.package-lock.json
 
 SOAK_MINUTES ?= 30
@@ -38,7 +38,7 @@ FUZZ_SECONDS ?= 60
 
 # Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
-# Without stored bytecode each of the tests' thousands of Python processes would compile all that it imports.
+# Without stored bytecode, each of the tests' thousands of Python processes would compile all its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint screenshots reference release clean FORCE

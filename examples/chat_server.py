@@ -41,8 +41,8 @@ def tell_all(text: str) -> None:
     for chatter in chatters:
         try:
             chatter.AsyncSendData(text.encode() + b'\n')
-        except XAsyncTCPClientException:    # its queue is full, for it does not read: OnClosed follows
-            chatter.Close()
+        except XAsyncTCPClientException:    # it does not read, so its queue is full
+            chatter.Close()                 # on_closed is called after this handler, so the set does not change here
 
 
 pool = XAsyncSocketsPool()

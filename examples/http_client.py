@@ -1,4 +1,4 @@
-"""A client for HTTP: prints the body of a page.
+"""An HTTP client: prints the body of a page.
 
     http_client.py http://HOST[:PORT]/PATH
 """

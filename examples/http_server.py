@@ -1,4 +1,4 @@
-"""A server for HTTP: a few pages that are made when they are asked for. Connections stay open for further requests.
+"""An HTTP server. It makes its pages when they are requested. Connections stay open for further requests.
 
     http_server.py [PORT]
 """

@@ -8,7 +8,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason, XTi
 
 FIRST_DELAY_SEC = 0.5
 LONGEST_DELAY_SEC = 60
-SILENCE_SEC = 30        # without a line for so long, the connection counts as lost
+SILENCE_SEC = 30        # if no line arrives for so long, the connection counts as lost
 
 delay_sec = FIRST_DELAY_SEC
 
@@ -19,7 +19,7 @@ def connect(arg: None) -> None:
         connect_later()
         return
     client.OnConnected = on_connected
-    client.OnClosed = on_closed     # it comes also where the connection fails
+    client.OnClosed = on_closed     # it is also called if the connection fails
 
 
 def on_connected(client: XAsyncTCPClient) -> None:

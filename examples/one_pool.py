@@ -1,4 +1,4 @@
-"""Many services in one thread: echo and time by TCP, echo by UDP, and a report now and then.
+"""Runs several services in one thread: echo and time over TCP, echo over UDP, and a report now and then.
 
     one_pool.py [FIRST_PORT [REPORT_SEC]]
 """

@@ -1,4 +1,4 @@
-"""A sensor that broadcasts its readings by UDP, and answers `read`, `interval SECONDS` and `bye` by TCP.
+"""A sensor that broadcasts its readings over UDP, and answers `read`, `interval SECONDS` and `bye` over TCP.
 
     sensor_node.py [PORT [BROADCAST_ADDRESS BROADCAST_PORT]]
 """

@@ -1,4 +1,4 @@
-"""A proxy for TCP: what arrives at its port goes on to another host, and the answers come back.
+"""A proxy for TCP: it forwards what arrives at its port to another host, and returns the answers.
 
     tcp_proxy.py HOST PORT [LISTENING_PORT]
 """
@@ -10,14 +10,14 @@ IDLE_SEC = 300
 
 
 class Link:
-    """Two connections, each of which gets what the other one receives."""
+    """Two connections. Each one sends what the other one receives."""
 
     def __init__(self, client: XAsyncTCPClient, upstream: XAsyncTCPClient) -> None:
         self.client = client
         self.upstream = upstream
         self.idle = pool.CallLater(IDLE_SEC, self.close)
         client.OnPeerFinished = lambda client: None     # it may still wait for its answer
-        upstream.OnPeerFinished = self.close            # all that it has sent is passed on
+        upstream.OnPeerFinished = self.close            # everything that it sent was passed on
         upstream.OnConnected = self.on_connected
         client.OnClosed = upstream.OnClosed = lambda reason: self.close()
 
@@ -31,11 +31,11 @@ class Link:
         sink.AsyncSendData(data, self.on_sent, source)
 
     def on_sent(self, sink: XAsyncTCPClient, source: XAsyncTCPClient) -> None:
-        source.AsyncRecvData(onDataRecv=self.on_data)   # not sooner: so a slow reader slows its source down
+        source.AsyncRecvData(onDataRecv=self.on_data)   # only now, so that a slow reader slows its source down
 
     def close(self, arg: object = None) -> None:
         self.idle.Cancel()
-        self.client.Close()     # what was passed on still goes out
+        self.client.Close()     # data that was passed on is still sent
         self.upstream.Close()
 
 

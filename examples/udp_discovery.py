@@ -1,4 +1,4 @@
-"""Find each other on a network by UDP broadcast: one program answers with its name, the other one asks who is there.
+"""Programs find each other on a network by UDP broadcast. One answers with its name, the other one asks who is there.
 
     udp_discovery.py answer NAME [PORT]
     udp_discovery.py ask [PORT [BROADCAST_ADDRESS]]

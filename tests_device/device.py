@@ -1,4 +1,4 @@
-"""A board under test, reached as any user reaches it: over its serial port, by mpremote's own transport."""
+"""A board under test. It is controlled over its serial port with mpremote's transport, as users do it."""
 
 import os
 import textwrap
@@ -9,12 +9,12 @@ from mpremote.transport_serial import SerialTransport
 
 from tools.flash import repl
 
-PORT_TIMEOUT_SEC = 5  # of one read; the transport's own time limits are above it
+PORT_TIMEOUT_SEC = 5  # of one read; the transport's own time limits are longer
 BOOT_SEC = 30
 
 
 class DeviceError(AssertionError):
-    """The board's output when something raised an exception."""
+    """A program on the board raised an exception. The message is the board's output."""
 
 
 class Device:
@@ -25,7 +25,7 @@ class Device:
         self._transport = None
 
     def open(self):
-        """Connect, and interrupt whatever runs. The board may still be starting, so this tries more than once."""
+        """Connect, and interrupt the running program. The board may still be starting, so this tries more than once."""
         deadline = time.monotonic() + BOOT_SEC
         while True:
             self._transport = SerialTransport(self.port, timeout=PORT_TIMEOUT_SEC)
@@ -44,13 +44,13 @@ class Device:
             self._transport = None
 
     def soft_reset(self):
-        """A fresh interpreter; neither `boot.py` nor `main.py` of the filesystem runs."""
+        """Start a fresh interpreter, without running the filesystem's `boot.py` and `main.py`."""
         if not self._transport:
             self.open()
         self._transport.enter_raw_repl(soft_reset=True, timeout_overall=BOOT_SEC)
 
     def run_firmware(self):
-        """A soft reset into what the board runs by itself; lets go of the port."""
+        """Close the port after a soft reset, after which the board runs its firmware."""
         self.soft_reset()
         self._transport.exit_raw_repl()
         self._transport.serial.write(b"\x04")
@@ -88,13 +88,13 @@ class Device:
         return output.decode().replace("\r\n", "\n")
 
     def value(self, expression):
-        """The value of an expression on the board."""
+        """Return the value of an expression on the board."""
         if not self._transport:
             self.open()
         return self._transport.eval(expression)
 
     def write_file(self, path, content):
-        """Put a file onto the board, unless it is already there."""
+        """Copy a file to the board, unless it is already there."""
         if not self._transport:
             self.open()
         if not self._same_file(path, content):

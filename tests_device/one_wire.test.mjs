@@ -1,4 +1,4 @@
-// A 1-Wire bus with several thermometers on one pin, and a master that is the test's own.
+// A 1-Wire bus with several thermometers on one pin. The test is the master.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -14,7 +14,7 @@ const SKIP_ROM = 0xcc;
 const CONVERT = 0x44;
 const READ_SCRATCHPAD = 0xbe;
 
-/** The chip's side of the wire, in a time of the test's own. */
+/** The chip's side of the wire, with a clock of the test. */
 class Master {
   constructor() {
     this.nanos = 0;
@@ -141,7 +141,7 @@ test('each of several thermometers on a pin is found and read by its own serial 
   assert.deepEqual(found, Object.fromEntries(expected));
 });
 
-test('one that is taken off the wire leaves the others on it', () => {
+test('removing one from the wire does not affect the others', () => {
   const master = new Master();
   const [first, second] = [master.attach(1, 1), master.attach(2, 2)];
   master.pins.leave(0, first);

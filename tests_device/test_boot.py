@@ -15,7 +15,7 @@ def source_value(path, name):
 
 @pytest.fixture
 def our_image(device):
-    """Skips what only an image of ours has: a stock one runs our files, too (make deploy)."""
+    """Skips a test of our image. A board with a stock image can run our files, too (make deploy)."""
     if device.value("__import__('XAsyncSockets').__file__").startswith("/"):
         pytest.skip("a stock image, with our files in its filesystem")
 
@@ -80,19 +80,19 @@ def test_the_heap_is_what_the_boards_page_promises(device, platform):
 
 
 def test_soft_resets_one_after_another(device, device_network):
-    """Each with the network up before: what a reset must take down."""
+    """The network is up before each reset, so the reset has to shut it down."""
     for _ in range(SOFT_RESETS):
         assert device.run("import testing_network; print(testing_network.up())", timeout=60).strip() == device_network
         device.soft_reset()
 
 
-def test_the_repl_can_be_had_while_the_firmware_runs(device):
+def test_the_repl_is_reached_while_the_firmware_runs(device):
     device.run_firmware()
     assert device.run("print('here')").strip() == "here"
     assert "firmware" in device.run("import sys; print(sys.modules.keys())")
 
 
-def test_the_repl_can_be_had_while_a_program_never_ends(device):
+def test_the_repl_is_reached_while_a_program_never_ends(device):
     device.start("while True: pass")
     device.close()
     assert device.run("print('here')").strip() == "here"

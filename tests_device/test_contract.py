@@ -1,4 +1,4 @@
-"""The library's contract (tests_host/contract) on the chip's own lwIP, peers on this computer."""
+"""The library's contract (tests_host/contract) on the chip's own lwIP. The peers are on this computer."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ HOST = HERE.parent / "tests_host"
 FOLDERS = (HERE / "on_device", HOST, HOST / "contract")  # of portable modules
 LIMIT_SEC = 120  # an emulator on a busy computer is many times slower than a chip
 
-# What stays on the computer, and why.
+# The tests that run only on the computer, and the reasons.
 OVER_TLS = "its certificates name this computer's loopback; TLS on the chip is in test_tls.py"
 LEFT_OUT = {
     "test_esp32": "it is about another chip",
@@ -23,7 +23,7 @@ LEFT_OUT = {
 
 
 def collect():
-    """(module, test) of all portable contract tests."""
+    """Return (module, test) of all portable contract tests."""
     for path in sorted((HOST / "contract").glob("test_*.py")):
         source = path.read_text()
         for node in ast.parse(source).body:
@@ -34,7 +34,7 @@ def collect():
 
 
 def left_out(module, name, source):
-    """Why a test does not run on a chip, or None."""
+    """Return the reason why a test does not run on a chip, or None."""
     if "doubles." in source:
         return "the chip is the real thing: the stand-ins of doubles.py play it on a computer"
     if "_context(" in source:
@@ -43,7 +43,7 @@ def left_out(module, name, source):
 
 
 def needed_modules(path):
-    """A module and all of ours that it imports, at whatever place in it."""
+    """Return a module and all modules of ours that it imports anywhere."""
     needed, new = set(), {path}
     while new:
         module = new.pop()
@@ -58,15 +58,15 @@ def needed_modules(path):
 
 class Chip:
     """
-    The board with the harness on it. Its interpreter is restarted for each module, because earlier ones would
-    fill and fragment the heap, and after a test that failed.
+    The board with the harness. Its interpreter is restarted for each module, because earlier ones would fill and
+    fragment the heap. It is also restarted after a test that failed.
     """
 
     def __init__(self, device, agent, provide):
         self.device = device
         self.agent = agent
         self.provide = provide
-        self.module = None  # that it is ready for
+        self.module = None  # the module that it is ready for
 
     def run(self, path, name):
         self.provide(*sorted(needed_modules(HERE / "on_device" / "testing_contract.py") | needed_modules(path)))

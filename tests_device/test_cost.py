@@ -1,7 +1,7 @@
-"""The cost of a TCP echo on the chip, in instructions: ours, a bare loop and asyncio's streams on the same firmware.
+"""The cost of a TCP echo on the chip, in instructions, for our library, a bare loop and asyncio's streams.
 
-The emulator counts exactly. What the chip does while it waits for the next message is in the number, too (lwIP's
-timers, the polling of its sockets), so each side gets its messages back to back, and the smallest of several rounds
+The emulator counts exactly. The number includes the work of the chip while it waits for the next message (lwIP's
+timers, the polling of its sockets). So each side gets its messages back to back, and the smallest of several rounds
 counts. The numbers are printed (make test-device PYTEST_ARGS="-k cost -s").
 """
 
@@ -16,7 +16,8 @@ from tests_device.conftest import KIND
 HERE = Path(__file__).resolve().parent
 ECHOES = 50  # of one round
 ROUNDS = 4
-# Times the bare loop, times asyncio's streams. With PPP the UART is nearly all of it, the more the larger the messages.
+# The limits: how many times the cost of the bare loop, and of asyncio's streams. With PPP the UART causes nearly all of
+# the cost, and its share grows with the size of the messages.
 MOST = {
     "PICO_PPP": {64: (1.4, 0.95), 1000: (1.1, 1.05)},
     "PICO_W": {64: (2.6, 0.6), 1000: (2.6, 0.8)},
@@ -48,7 +49,7 @@ def echo(connection, data):
 
 
 def instructions_per_echo(board, device, server, size):
-    """The smallest of some rounds."""
+    """Return the smallest number of some rounds."""
     device.soft_reset()
     device.run("import testing_network; testing_network.up()", timeout=LIMIT_SEC)
     device.start(f"import testing_echo; testing_echo.{server}()")

@@ -1,4 +1,4 @@
-"""The programs of docs/emulator.md and docs/virtual-pico-w.md, each run as it stands."""
+"""The programs of docs/emulator.md and docs/virtual-pico-w.md. Each one is run unchanged."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The emulated board itself: what a program on it must find as on a chip."""
+"""The emulated board itself: a program must not notice a difference from a chip."""
 
 import socket
 import subprocess
@@ -16,7 +16,8 @@ BUTTON = 14
 
 
 def test_the_fast_interpreter_does_what_the_packages_own_does(board):
-    """The same program with the same random bits, half a million instructions: the same memory and registers."""
+    """Both run the same half a million instructions with the same random bits, and have the same memory and registers.
+    """
     from tests_device.conftest import IMAGE
 
     states = {
@@ -29,7 +30,7 @@ def test_the_fast_interpreter_does_what_the_packages_own_does(board):
     assert len(states) == 1, states
 
 
-def test_its_time_goes_with_the_computers():
+def test_its_clock_follows_the_computers():
     subprocess.run(["node", "--test", ROOT / "tests_device" / "time.test.mjs"], check=True, timeout=60)
 
 
@@ -103,7 +104,7 @@ def test_voltages_are_measured(board, device):
 
 
 def test_instructions_are_counted_exactly(board, device):
-    """The same work costs the same, but for what happens beside it."""
+    """The same work takes the same number of instructions, except for interrupts."""
     code = "for number in range({}): pass"
     cost = {}
     for loops in (10_000, 20_000, 30_000):
@@ -113,7 +114,7 @@ def test_instructions_are_counted_exactly(board, device):
     assert cost[30_000] - cost[20_000] == pytest.approx(cost[20_000] - cost[10_000], rel=0.05)
 
 
-def test_an_idle_board_hardly_runs(board, device):
+def test_an_idle_board_uses_little_processor_time(board, device):
     device.soft_reset()
     before = board.stats()
     device.run("import time; time.sleep(2)", timeout=60)
@@ -123,7 +124,7 @@ def test_an_idle_board_hardly_runs(board, device):
 
 
 def test_it_starts_without_a_network_and_says_why():
-    """A user without rights: a clear sentence, no traceback."""
+    """A user without rights gets a clear sentence and no traceback."""
     code = (
         "from tools.emulator import network\n"
         "network.TUN_DEVICE = '/dev/net/no-such-device'\n"
@@ -134,7 +135,7 @@ def test_it_starts_without_a_network_and_says_why():
     assert "There is no /dev/net/no-such-device here" in done.stdout and not done.stderr
 
 
-def test_a_relay_leads_to_a_boards_port():
+def test_a_relay_connects_to_a_boards_port():
     """The relay for a user without the rights for an interface."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

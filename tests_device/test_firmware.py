@@ -1,4 +1,4 @@
-"""The firmware's services on the board, from this computer."""
+"""The firmware's services on the board, used from this computer."""
 
 import contextlib
 import hmac
@@ -48,7 +48,7 @@ class Control:
 
 
 def connect(address, limit):
-    """A TCP connection, as soon as the board accepts one."""
+    """Return a TCP connection as soon as the board accepts one."""
     deadline = time.monotonic() + limit
     while True:
         try:
@@ -71,13 +71,13 @@ for name in os.listdir("/"):
 
 @pytest.fixture
 def firmware(networked, board, device):
-    """The firmware runs, with nothing but its defaults."""
+    """The firmware runs with its default settings."""
     device.soft_reset()
     device.run(FORGET)
     device.write_file("/config.json", json.dumps(board.settings).encode())
     device.run_firmware()
     yield board
-    print(device.console())  # shown where a test has failed
+    print(device.console())  # shown if a test has failed
     device.open()
 
 
@@ -95,7 +95,7 @@ def test_the_control_server_answers(control):
 
 
 def restart_with(board, device, settings):
-    """The firmware, restarted with these settings."""
+    """Restart the firmware with these settings."""
     board_settings = {**board.settings, **settings}
     device.write_file("/config.json", json.dumps(board_settings).encode())
     device.run_firmware()
@@ -116,7 +116,7 @@ def test_telemetry_arrives(firmware, device):
 
 
 def test_wired_sensors_are_read(firmware, device):
-    """A DS18B20 and a BME280 on the board's pins, by the firmware's own drivers."""
+    """The firmware's own drivers read a DS18B20 and a BME280 on the board's pins."""
     firmware.attach_sensor("ds18b20", pin=15)
     firmware.set_sensor("ds18b20", temperature=-12.5)
     firmware.attach_sensor("bme280", bus=0)
@@ -133,8 +133,8 @@ def test_wired_sensors_are_read(firmware, device):
         firmware.detach_sensor(name)
 
 
-def test_a_thermometer_that_goes_costs_only_itself_and_comes_back(firmware, device):
-    """Two DS18B20 on one pin. One that was not there at the start is found, too."""
+def test_a_removed_thermometer_affects_no_other_and_can_come_back(firmware, device):
+    """Two DS18B20 are on one pin. One that was missing at the start is found later."""
     degrees = {"celsius_010000000000": -12.5, "celsius_020000000000": 30.0, "celsius_030000000000": 99.5}
 
     def attach(serial):
@@ -175,7 +175,7 @@ def test_reading_does_not_change_a_driven_pin(firmware, device):
     for pin in (OUTPUT, 26):
         owner.call("gpio.write", pin=pin, value=1)
         for method, name in itertools.product(("adc.read", "gpio.read"), (pin, f"GP{pin}", f"GPIO{pin}")):
-            with contextlib.suppress(AssertionError):  # an error answers, too
+            with contextlib.suppress(AssertionError):  # an error is an answer, too
                 anybody.call(method, pin=name)
             assert firmware.pin(pin) == 1
     owner.call("gpio.mode", pin=26, mode="analog")
@@ -190,7 +190,7 @@ def test_reading_does_not_change_a_driven_pin(firmware, device):
     anybody.close()
 
 
-def test_numbers_have_the_digits_that_count(networked, board, device):
+def test_numbers_show_no_rounding_errors(networked, board, device):
     """MicroPython 1.25 prints 0.96 as 0.9599999 and 0.97 as 0.9700001, in single precision."""
     device.soft_reset()
     device.run("from firmware import number_text")
@@ -203,7 +203,7 @@ def test_numbers_have_the_digits_that_count(networked, board, device):
 
 
 def reading(control, name):
-    """A sensor's reading, as soon as there is one: it takes its time to measure."""
+    """Return a sensor's reading as soon as there is one, because measuring takes time."""
     deadline = time.monotonic() + START_SEC
     while True:
         entry = next(entry for entry in control.call("sensor.list") if entry["name"] == name)
@@ -232,7 +232,7 @@ def test_switching_a_pin_needs_the_token(firmware, device):
     control.close()
 
 
-def test_the_chips_temperature_is_the_one_around_it(firmware, control):
+def test_the_chips_temperature_is_measured(firmware, control):
     for degrees in (10, 55):
         firmware.set_temperature(degrees)
         assert control.call("sensor.read", name="chip")["celsius"] == pytest.approx(degrees, abs=1)
@@ -279,7 +279,7 @@ class NameServer(threading.Thread):
                         sock.sendto(head + datagram[12:] + record, sender)
 
 
-def test_a_silent_name_server_holds_up_nothing_and_then_the_time_comes(firmware, device):
+def test_a_silent_name_server_delays_nothing_and_the_time_is_set_later(firmware, device):
     server = NameServer(firmware.local_address)
     server.start()
     settings = {"network": {"ntp": "time.example"}}

@@ -1,4 +1,4 @@
-"""`make fleet` with emulated Pico Ws, as people use it: its output, its console, and the tools beside it."""
+"""`make fleet` with emulated Pico Ws, as users run it: its output, its console, and the tools used with it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tools.emulator.fleet import FOLDER, SETTINGS
 
 COUNT = 6
 LIMIT_SEC = 180  # a busy emulator on a busy computer takes its time
-WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_admin")  # to make a network interface, also as root
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_admin")  # to make a network interface, even as root
 
 pytestmark = [
     pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W"),
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 class Fleet:
-    """The program, in a folder of its own. `way`: the command that runs it."""
+    """The program `make fleet` runs, in a folder of its own. `way` is the command that starts it."""
 
     def __init__(self, folder, way, count=COUNT):
         command = [*way, sys.executable, "-m", "tools.emulator.fleet", "--image", IMAGE, "--count", str(count)]
@@ -47,25 +47,25 @@ class Fleet:
         return line
 
     def do(self, command, lines=1):
-        """A command of the console, and the lines of its answer."""
+        """Give the console a command, and return the lines of its answer."""
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
         return [self._line().rstrip("\n") for _ in range(lines)]
 
     def wait_boards(self, what):
-        """Until each board's line in the console tells this."""
+        """Wait until the console shows `what` for each board."""
         deadline = time.monotonic() + LIMIT_SEC
         while not all(what in line for line in self.do("boards", COUNT)):
             assert time.monotonic() < deadline, self.do("boards", COUNT)
             time.sleep(0.5)
 
     def programs(self):
-        """The processes of the boards."""
+        """Return the processes of the boards."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [Path(f"/proc/{pid}") for pid in children.split()]
 
     def quit(self):
-        """The exit code."""
+        """Quit, and return the exit code."""
         self._process.stdin.write("quit\n")
         self._process.stdin.close()
         return self._process.wait(LIMIT_SEC)
@@ -89,7 +89,7 @@ def fleet(tmp_path_factory):
 
 @pytest.fixture
 def tool(fleet):
-    """Runs `board` where the fleet's network is, and returns its output."""
+    """Runs `board` in the fleet's network namespace, and returns its output."""
     return lambda *words: run_tool(("nsenter", "--target", str(fleet.pid), "--net"), *words)
 
 
@@ -109,8 +109,8 @@ def addresses(network="10.65.0", count=COUNT):
     return {f"{network}.{11 + number}" for number in range(count)}
 
 
-def test_without_rights_passt_leads_to_the_boards(tmp_path):
-    """Each has an address of this computer, and their broadcasts come from there."""
+def test_without_rights_the_boards_are_reached_through_passt(tmp_path):
+    """Each board has an address of this computer, and sends its broadcasts from there."""
     if not shutil.which("passt") or not shutil.which("setpriv"):
         pytest.skip("needs passt and util-linux")
     fleet = Fleet(tmp_path, WITHOUT_RIGHTS, count=2)
@@ -126,7 +126,7 @@ def test_without_rights_passt_leads_to_the_boards(tmp_path):
         fleet.close()
 
 
-def test_it_says_where_what_is_and_all_boards_join(fleet):
+def test_it_prints_its_addresses_and_all_boards_join(fleet):
     assert f"{COUNT} emulated Pico Ws" in fleet.text and f" of {COUNT} in the network after " in fleet.text
     for address in addresses():
         assert f"control {address}:8095" in fleet.text
@@ -141,7 +141,7 @@ def test_all_boards_are_discovered_and_none_of_their_readings_is_lost(tool):
 
 
 def test_a_collector_gets_the_readings_of_all_boards(fleet, tool, tmp_path):
-    """After each has got other settings over its serial port."""
+    """Each board first gets other settings over its serial port."""
     settings = tmp_path / "config.json"
     settings.write_text(json.dumps({**SETTINGS, "telemetry": {"collectors": ["10.65.0.1:8089"]}}))
     for number in range(1, COUNT + 1):
@@ -150,7 +150,7 @@ def test_a_collector_gets_the_readings_of_all_boards(fleet, tool, tmp_path):
     assert {one["address"] for one in records(tool("discover", "--port", "8089", "--json", *limits))} == addresses()
 
 
-def test_the_console_takes_the_network_away_and_gives_it_back(fleet):
+def test_the_console_switches_the_network_off_and_on(fleet):
     assert fleet.do("wifi off home") == ["done"]
     fleet.wait_boards("has its own network")
     assert fleet.do("wifi on home") == ["done"]

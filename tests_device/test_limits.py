@@ -1,4 +1,4 @@
-"""lwIP's limits on the chip are reached, reported, and left again.
+"""lwIP's limits on the chip are reached and reported, and the board works again afterwards.
 
 They are set in boards/rp2/lwip/lwipopts.h and boards/esp32/sdkconfig.board.
 """
@@ -59,11 +59,11 @@ pool.AsyncWaitEvents()
 
 @pytest.fixture(autouse=True)
 def fresh_interpreter(device):
-    """Closes what other programs have left open."""
+    """Closes the sockets that other programs have left open."""
     device.soft_reset()
 
 
-def test_more_sockets_than_there_are(device, device_network):
+def test_more_sockets_than_the_chip_has(device, device_network):
     exceptions = []
     counts = []
     for line in device.run(MAKE_SOCKETS, timeout=LIMIT_SEC).splitlines():
@@ -91,7 +91,7 @@ def connect(address, limit_sec):
 
 
 def served_at_once(address):
-    """Open connections, and let each have its answer, until one does not come about."""
+    """Open connections, each of which gets its answer, until one cannot be opened. Return the open ones."""
     connections = []
     try:
         while len(connections) < TOO_MANY:
@@ -113,10 +113,10 @@ def wait_until_served(device, address):
             return
         except OSError:
             if time.monotonic() > deadline:
-                device.finish(1)  # tells what the board says
+                device.finish(1)  # fails with the board's output if its program failed
 
 
-def test_more_connections_than_there_are(device, device_network, platform):
+def test_more_connections_than_the_chip_has(device, device_network, platform):
     device.start(ECHO_LINES.format(port=PORT, servers=1, slots=TOO_MANY))
     for _ in range(ROUNDS):
         wait_until_served(device, device_network)
@@ -128,8 +128,8 @@ def test_more_connections_than_there_are(device, device_network, platform):
     device.finish(LIMIT_SEC)
 
 
-def test_listening_sockets_that_close_harm_no_connection(device, device_network):
-    """All control blocks of connections are in use, also the one behind those of the listening sockets."""
+def test_closing_listening_sockets_harms_no_connection(device, device_network):
+    """All control blocks of connections are in use, also the one after those of the listening sockets."""
     device.start(ECHO_LINES.format(port=PORT, servers=SERVERS, slots=TOO_MANY))
     wait_until_served(device, device_network)
     connections = served_at_once(device_network)

@@ -1,4 +1,4 @@
-"""A modem that has to be told what to do before PPP: firmware/network/chat.py, on the emulated board's cable."""
+"""A modem that needs AT commands before PPP (firmware/network/chat.py), on the emulated board's cable."""
 
 import json
 import time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(KIND != "PICO_PPP", reason="needs the emulated b
 
 @pytest.fixture
 def dialling(networked, new_board):
-    """f(modem options): a board that runs the firmware behind such a modem."""
+    """Returns a function f(modem options), which starts a board with the firmware and such a modem."""
 
     def start(**options):
         board = new_board(2, network=False)
@@ -62,7 +62,7 @@ def test_a_call_that_the_network_ends_is_made_again(dialling):
     assert ping(board) == "pong" and board.link.modem.said.count("ATD*99#") == 2
 
 
-def test_a_wrong_pin_is_given_once(dialling):
+def test_a_wrong_pin_is_sent_once(dialling):
     board = dialling(pin="4321")
     printed = ""
     deadline = time.monotonic() + UP_SEC

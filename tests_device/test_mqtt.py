@@ -1,4 +1,4 @@
-"""The MQTT client on the chip, with a broker on this computer: what it takes of the heap, and of the processor."""
+"""The MQTT client on the chip, with a broker on this computer: its use of the heap and of the processor."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ STATES = 3  # one every 2 s
 MOST_PERCENT = 1.5
 INSTRUCTIONS_PER_SEC = 125e6
 
-# It connects, tells the heap that it takes, and publishes `states`, one every 2 s.
+# This program connects, prints the heap that the client takes, and publishes `states`, one every 2 s.
 PROGRAM = """
 import gc, machine, time
 import testing_network
@@ -91,7 +91,7 @@ def broker(tmp_path, host_address, request):
 
 
 class States:
-    """The states that the board publishes, with the instructions that it had executed then."""
+    """The states that the board publishes, each with the number of instructions that it had executed by then."""
 
     def __init__(self, board, broker, certificate):
         self.pool = XAsyncSocketsPool()
@@ -117,7 +117,7 @@ class States:
 
 
 @pytest.mark.parametrize("broker", [False, True], ids=["plain", "tls"], indirect=True)
-def test_what_the_client_takes(networked, board, device, device_network, certificate, broker):
+def test_the_heap_and_the_cost_of_the_client(networked, board, device, device_network, certificate, broker):
     device.soft_reset()
     device.write_file("/authority.pem", (certificate / "certificate.pem").read_bytes())
     device.run("import testing_network; testing_network.up()", timeout=START_SEC)

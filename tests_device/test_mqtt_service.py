@@ -1,4 +1,4 @@
-"""MQTT on the chip: the board at a real mosquitto, what the connection takes of its heap, and what a state costs."""
+"""MQTT on the chip with a real mosquitto: the heap that the connection takes, and the cost of a state."""
 
 import json
 import shutil
@@ -17,12 +17,12 @@ from brokers import Mosquitto  # noqa: E402
 
 PATIENCE_S = 60  # an emulator on a busy computer takes its time
 MOST_OF_HEAP = 7 * 1024  # the service with discovery; 4.1 kB of it is the client: test_mqtt.py
-# One state every 2 s: in a second at most so many instructions more than without MQTT, of 125 million.
+# With one state every 2 s, a second has at most so many more instructions (of 125 million) than without MQTT.
 MOST_OF_SECOND = 0.015 * 125e6
 
 
 class Watcher:
-    """What is published at the broker: (topic, payload)."""
+    """Receives everything that is published at the broker, as (topic, payload)."""
 
     def __init__(self, broker):
         if not shutil.which("mosquitto_sub"):
@@ -38,7 +38,7 @@ class Watcher:
             self.seen.append(line.rstrip("\n").partition(" ")[::2])
 
     def wait(self, ending, payload=None, start=0):
-        """The payload of the first message to a topic with this ending."""
+        """Wait for a message to a topic with this ending, and return its payload."""
         end = time.monotonic() + PATIENCE_S
         while True:
             for topic, found in self.seen[start:]:
@@ -70,7 +70,7 @@ def watcher(broker):
 
 
 def heap_and_cost(board):
-    """Bytes in use at rest, and instructions in a second of the board's time."""
+    """Return the bytes in use at rest, and the instructions in a second of the board's time."""
     control = Control(board.address)
     used = min(control.call("gc")["used"] for _ in range(5))
     before, instructions = control.call("uptime"), board.instruction_count
@@ -91,7 +91,7 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     state = json.loads(watcher.wait("here/state"))
     assert state["heap"]["free"] > 0
     watcher.wait("heap--free/config")
-    time.sleep(5)  # what announces the entities is dropped again
+    time.sleep(5)  # the code that announces the entities is freed again
     used_then, cost_then = heap_and_cost(firmware)
     print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
     assert used_then - used <= MOST_OF_HEAP
@@ -105,5 +105,5 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     seen = len(watcher.seen)
     watcher.publish("here/rpc", json.dumps({"jsonrpc": "2.0", "id": 7, "method": "reboot"}))
     assert json.loads(watcher.wait("here/rpc/reply", start=seen))["result"] is True
-    watcher.wait("here/status", "offline", seen)  # by the board: the broker would need a minute for it
+    watcher.wait("here/status", "offline", seen)  # sent by the board; the broker would take a minute to send it
     watcher.wait("here/status", "online", seen)

@@ -12,7 +12,7 @@ LCP, IPCP = struct.pack(">H", ppp.LCP), struct.pack(">H", ppp.IPCP)
 
 
 class Line:
-    """A peer with a test at the other end of its serial line."""
+    """A peer. The test is at the other end of its serial line."""
 
     def __init__(self):
         self.written = []
@@ -25,7 +25,7 @@ class Line:
         self.peer.receive(frame(b"\xff\x03" + protocol + content), now)
 
     def received(self):
-        """The peer's packets since the last call: [(protocol, code, identifier, data)]"""
+        """Return the peer's packets since the last call: [(protocol, code, identifier, data)]."""
         contents = list(Deframer().feed(b"".join(self.written)))
         self.written.clear()
         messages = []
@@ -36,7 +36,7 @@ class Line:
         return messages
 
     def accept(self, protocol):
-        """Accept what the peer wants, as a board does."""
+        """Accept the options that the peer wants, as a board does."""
         for wanted, code, identifier, data in self.received():
             if (wanted, code) == (protocol, ppp.CONFIGURE_REQUEST):
                 self.send(protocol, ppp.CONFIGURE_ACK, data, identifier)
@@ -77,7 +77,7 @@ def test_the_link_comes_up_and_carries_packets():
     assert list(Deframer().feed(b"".join(line.written))) == [b"\xff\x03\x00\x21answer"]
 
 
-def test_nothing_is_said_before_the_board_speaks():
+def test_nothing_is_sent_before_the_board_starts_the_link():
     line = Line()
     line.peer.tick(100.0)
     assert not line.written
@@ -92,7 +92,7 @@ def test_the_board_gets_its_address():
     assert (IPCP, ppp.CONFIGURE_NAK, 1, b"\x03\x06" + bytes((10, 64, 1, 2))) in line.received()
 
 
-def test_a_name_server_that_there_is_not_is_refused():
+def test_a_missing_name_server_is_refused():
     line = Line()
     line.send(LCP, ppp.CONFIGURE_REQUEST)
     line.accept(LCP)

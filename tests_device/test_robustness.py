@@ -1,4 +1,4 @@
-"""Resets, power cuts, many connections, two boards: what happens to a board in its life."""
+"""A board survives resets, power cuts and many connections, and talks to another board."""
 
 import json
 import random
@@ -14,14 +14,14 @@ from tools.flash.config import config
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 1000
-ROUNDS = 10  # of connections, with a look at the heap after each
+ROUNDS = 10  # rounds of connections; the heap is checked after each
 AT_A_TIME = 10
 CROWD = {"clients": AT_A_TIME + 1, "requests_per_s": 1000}  # all from one address
 CUTS = 8
 SETTINGS = {"device": {"name": "before"}}
 NEW_SETTINGS = {"device": {"name": "after", "tags": ["room=" + "x" * 50] * 4}}
 
-# Runs on the board: the way in which the firmware writes its configuration.
+# Runs on the board, and writes a configuration as the firmware does.
 SAVE = """
 from firmware.board import Board
 from firmware.clock import Clock
@@ -62,7 +62,7 @@ def test_a_reset_by_the_watchdog(board, device):
 
 
 def test_the_watchdog_can_be_stopped(board, device):
-    """Its control register says so; and nothing resets the board any more."""
+    """Its control register shows that it is stopped, and the board is not reset any more."""
     device.soft_reset()
     before = board.stats()["resets"]
     device.run("""
@@ -120,7 +120,8 @@ def test_files_survive_a_power_cut(new_board):
 
 @pytest.mark.parametrize("seed", range(CUTS))
 def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
-    """At any flash operation, in its middle: afterwards there are the old settings or the new ones, whole."""
+    """The power fails in the middle of any flash operation. Then either the old settings or the new ones are complete.
+    """
     board = new_board(3, network=False)
     device = Device(board.port)
     device.soft_reset()
@@ -146,7 +147,8 @@ def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
 
 
 def test_the_heap_is_flat_over_many_connections(networked, board, device):
-    """Some at a time: what comes before a connection is accepted waits for lwIP's timer of 250 ms."""
+    """Some connections are open at a time, because data that arrives before the accept waits for lwIP's 250 ms timer.
+    """
     device.soft_reset()
     device.write_file("/config.json", json.dumps({**board.settings, "control": CROWD}).encode())
     device.run_firmware()
@@ -172,7 +174,7 @@ def ping_over(connections):
 
 
 def test_two_boards_talk_to_each_other(networked, board, device, new_board, on_device):
-    """The one serves, the other connects, through the forwarding of this computer."""
+    """One board serves and the other one connects. This computer forwards their packets."""
     from tools.emulator.network import enable_forwarding
 
     enable_forwarding()

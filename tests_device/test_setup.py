@@ -1,4 +1,4 @@
-"""The set-up by phone, on an emulated Pico W: from the phone's join to a board in the network at home."""
+"""The set-up by phone on an emulated Pico W, from the phone's join until the board is in the network at home."""
 
 import json
 import queue
@@ -19,7 +19,7 @@ from tests_device.test_wifi import LIMIT_SEC, ask, wait_joined, wait_until
 from tests_host.firmware.image import proof
 from tools.emulator.pico_w import KEY, SSID
 
-TO_THE_PAGE_SEC = 15  # from the phone's join
+TO_THE_PAGE_SEC = 15  # from the phone's join until it has the page
 TOKEN = "made by the page"
 OWN = "192.168.4.1"
 BUTTON = 15
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico
 
 @pytest.fixture
 def new(networked, new_board):
-    """A board out of the box."""
+    """A new board, without settings."""
     return new_board(3, network=False)
 
 
@@ -54,7 +54,7 @@ def phone(new, air):
 
 
 def access_point(board):
-    """The name of the board's own network, as soon as it is open."""
+    """Return the name of the board's own network as soon as it is open."""
     wait_until(lambda: board.link.radio.beacon, "no access point")
     return board.link.radio.beacon["ssid"]
 
@@ -66,7 +66,7 @@ def join(phone, name):
 
 
 def look_up(server, name, kind):
-    """(error code, addresses) that the name server tells."""
+    """Return the name server's answer: (error code, addresses)."""
     labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(5)
@@ -80,20 +80,20 @@ def look_up(server, name, kind):
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
-    """Raises instead of following one."""
+    """Raises an exception instead of following a redirect."""
 
     def redirect_request(self, *_arguments):
         return None
 
 
 def get(host, path):
-    """(status, headers, body) of a page of `host`, whose address the board has told."""
+    """Return (status, headers, body) of a page of `host`. The board's name server gives its address."""
     _, (address,) = look_up(OWN, host, A) if host != OWN else (0, [OWN])
     return fetch(urllib.request.Request(f"http://{address}{path}", headers={"Host": host}))
 
 
 def fetch(request):
-    """The same of a request; again while the server is not there yet."""
+    """Send a request and return the same as `get`. This repeats the request until the server is there."""
     opener = urllib.request.build_opener(Redirects, urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + LIMIT_SEC
     while True:
@@ -108,7 +108,7 @@ def fetch(request):
 
 
 def rpc(method, session=None, **params):
-    """The answer to a call."""
+    """Call a method, and return its answer."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     headers = {"Content-Type": "application/json", "X-Board": "1"}
     if session:
@@ -145,7 +145,7 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     wait_until(lambda: not new.link.radio.beacon, "it does not restart")
     phone.leave()
 
-    # The network refuses: the access point comes back, and tells why. The board has an owner now.
+    # The network refuses the board: the access point opens again and gives the reason. The board has an owner now.
     assert access_point(new) == "kitchen"
     join(phone, "kitchen")
     told = rpc("setup.status")["result"]
@@ -155,7 +155,7 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     challenge = rpc("auth.challenge")["result"]
     session = challenge["session"]
     assert rpc("auth.login", session, response=proof(TOKEN, "login", challenge))["result"] is True
-    # The deepest check there is: a chip's stack is short.
+    # This check has the deepest call stack, and a chip's stack is short.
     wrong = rpc("config.set", session, key="sensors.adc", value=[{"name": "soil", "pin": 300}])["error"]["message"]
     assert wrong.startswith("sensors.adc.0.pin: 300 is not"), wrong
     assert rpc("setup.save", session, ssid=SSID, password=KEY)["result"] is True
@@ -165,7 +165,7 @@ def test_from_the_phones_join_to_a_board_at_home(new, air, phone, tmp_path):
     assert device_name(new) == "kitchen"
 
 
-def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
+def test_a_browser_on_the_phone_is_redirected_to_the_page(new, phone, tmp_path):
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("chromium is not installed")
@@ -185,7 +185,7 @@ def test_a_browser_on_the_phone_is_led_to_the_page(new, phone, tmp_path):
 
 
 def test_the_page_is_found_by_dns_sd(board, networked, device):
-    """By zeroconf, as by any program that looks for web servers."""
+    """Zeroconf finds it, as any program that looks for web servers does."""
     zeroconf = pytest.importorskip("zeroconf")
     device.soft_reset()
     device.close()
@@ -210,12 +210,12 @@ def test_the_page_is_found_by_dns_sd(board, networked, device):
 
 
 def device_name(board):
-    """What the board calls itself."""
+    """Return the board's name."""
     return ask(board, "info")["device"]
 
 
 def test_a_button_makes_the_board_new(new, phone):
-    """Held for as long as docs/setup.md says, on a board that has an owner."""
+    """The button is held for as long as docs/setup.md says, on a board that has an owner."""
     settings = {"boot": {"unclaim_button": BUTTON}, "control": {"token": TOKEN}, "device": {"name": "kitchen"}}
     device = Device(new.port)
     device.soft_reset()

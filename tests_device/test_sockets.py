@@ -1,4 +1,4 @@
-"""The port's own sockets, below the library."""
+"""Tests the port's own sockets, which the library uses."""
 
 import socket
 import threading
@@ -29,7 +29,8 @@ connection.close()
 print(late)
 """
 
-# A link that nobody answers, forgotten; then other objects where it was, and time for lwIP's timers.
+# Makes a link that nobody answers and drops it, then puts other objects in its place and gives lwIP's timers time to
+# run.
 FORGET = """
 import board_support, gc, network, time
 ppp = network.PPP(board_support.uart(3000000))
@@ -50,7 +51,7 @@ def echo(listener):
             connection.sendall(data)
 
 
-def test_a_waiting_program_wakes_when_its_data_has_come(device, device_network, host_address):
+def test_a_waiting_program_wakes_when_its_data_arrives(device, device_network, host_address):
     with socket.create_server((host_address, 0)) as listener:
         threading.Thread(target=echo, args=(listener,), daemon=True).start()
         port = listener.getsockname()[1]
@@ -59,7 +60,7 @@ def test_a_waiting_program_wakes_when_its_data_has_come(device, device_network, 
     assert late < MESSAGES / 2, f"{late} of {MESSAGES} answers were seen only after {LATE_MS} ms"
 
 
-def test_a_link_that_is_forgotten_while_it_negotiates_harms_nobody(new_board):
+def test_a_link_that_is_dropped_during_its_negotiation_does_no_harm(new_board):
     if KIND != "PICO_PPP":
         pytest.skip("needs a board with PPP")
     device = Device(new_board(1, network=False).port)

@@ -1,4 +1,4 @@
-"""TLS on the chip: what a connection takes of its memory, and the control server with a certificate."""
+"""TLS on the chip: the memory that a connection takes, and the control server with a certificate."""
 
 import json
 import socket
@@ -45,7 +45,7 @@ pool.AsyncWaitEvents()
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """(file of the certificate, certificate, key)"""
+    """Return (file of the certificate, certificate, key)."""
     certificate, key = make(["the board"], 30)
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     path.write_bytes(certificate)
@@ -72,7 +72,7 @@ def connect(address, port, certificate, limit=START_SEC):
     return secure
 
 
-def test_what_a_connection_takes_of_the_heap(networked, board, device, device_network, certificate):
+def test_the_heap_of_a_connection(networked, board, device, device_network, certificate):
     path, content, key = certificate
     device.soft_reset()
     device.write_file("/certificate.pem", content)

@@ -26,7 +26,7 @@ def said():
 
 @pytest.fixture
 def built(tmp_path, monkeypatch):
-    """A folder as `make firmware` leaves it, as the current one."""
+    """Makes a folder with the results of `make firmware`, and changes into it."""
     folder = tmp_path / "build" / "PICO_PPP"
     folder.mkdir(parents=True)
     (folder / "firmware.uf2").symlink_to(IMAGE.with_suffix(".uf2"))
@@ -34,7 +34,7 @@ def built(tmp_path, monkeypatch):
     return folder
 
 
-def test_flash_writes_verifies_and_sees_it_run(new_board, built, said):
+def test_flash_writes_verifies_and_waits_for_the_firmware(new_board, built, said):
     board = new_board(5, network=False)
     flash("PICO_PPP", board.port, board.drive, said.append)
     assert "its flash equals the image" in said[-1], said
@@ -75,7 +75,7 @@ def wait_until_it_says(device, text):
 
 
 def test_a_board_that_answers_late_is_understood(new_board):
-    """It answers to the tries that came too early, too."""
+    """The board also answers the attempts that came too early."""
     board = new_board(5, network=False)
     device = Device(board.port)
     device.start("import micropython, time; micropython.kbd_intr(-1); print('busy'); time.sleep(2)")
@@ -97,7 +97,7 @@ def test_a_busy_port_is_named(new_board):
     device.close()
 
 
-def test_deploy_copies_what_changed_and_starts_it(new_board, said):
+def test_deploy_copies_changed_files_and_starts_the_firmware(new_board, said):
     board = new_board(6, network=False)
     deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS, say=said.append)
     device = Device(board.port)
@@ -109,7 +109,7 @@ def test_deploy_copies_what_changed_and_starts_it(new_board, said):
     assert ": 0 of " in said[-1], said[-1]
 
 
-def test_deploy_removes_what_an_earlier_release_has_left(new_board, said):
+def test_deploy_removes_files_of_an_earlier_release(new_board, said):
     board = new_board(6, network=False)
     device = Device(board.port)
     device.soft_reset()

@@ -12,7 +12,7 @@ CUTS = 8
 OLD = {"main2.py": b"old " * 300, "lib/app.py": b"old app " * 400, "kept.txt": b"kept"}
 NEW = {"main2.py": b"new " * 500, "lib/app.py": b"new app " * 300, "services/new.txt": b"new"}
 
-# Run on the board: what update.begin, .write and .end do with the bytes, and what the boot that follows does.
+# Runs on the board, and does the same as update.begin, .write and .end, and as the boot that follows.
 PREPARE = """
 import os
 for folder in ("lib", "services"):
@@ -71,7 +71,7 @@ def look(device):
 
 
 @pytest.mark.parametrize("seed", range(CUTS))
-def test_a_power_cut_leaves_the_old_files_or_the_new_ones(new_board, seed):
+def test_after_a_power_cut_there_are_the_old_files_or_the_new_ones(new_board, seed):
     board = new_board(8, network=False)
     device = Device(board.port)
     device.soft_reset()

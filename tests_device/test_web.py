@@ -1,4 +1,4 @@
-"""What the web server costs on the chip: heap, and instructions for a page and for a call."""
+"""The cost of the web server on the chip: heap, and instructions for a page and for a call."""
 
 import hmac
 import http.client
@@ -12,18 +12,19 @@ from tests_device.conftest import KIND
 from tests_device.test_firmware import ANSWER_SEC, FORGET, START_SEC, TOKEN, Control
 
 ROUNDS = 4
-TIMES = 10  # that one round does it: the counter may be coarse
+TIMES = 10  # repetitions in one round, because the counter may be coarse
 # Bytes of heap: the idle server, and a client of /events.
 MOST_HEAP = 5000
 MOST_OF_EVENTS = 1300
-# Instructions: the page for a browser; and a call, times the same by a line of TCP, each on a connection of its own.
+# Instructions for the page, and those for a call divided by those for the same call over TCP. Each has its own
+# connection.
 MOST_PAGE, MOST_CALL = (4000000, 1.3) if KIND == "PICO_W" else (7500000, 1.5)  # with PPP each byte costs
 PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
 CALL = (
     "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
     f"Content-Length: {len(PING)}\r\n\r\n{PING}"
 ).encode()
-# What Chromium sends.
+# The request that Chromium sends.
 BROWSER = {
     "Connection": "keep-alive",
     "Cache-Control": "max-age=0",
@@ -63,7 +64,7 @@ def start(networked, board, device):
 
 
 def used(control):
-    """The least of some: what is collected may leave something behind once."""
+    """Return the smallest of some readings, because a single collection may leave something behind."""
     return min(control.call("gc")["used"] for _ in range(5))
 
 
@@ -75,7 +76,7 @@ def page(connection):
 
 
 def call(connection):
-    """As Chromium does it, in one piece."""
+    """Send a call in one piece, as Chromium does."""
     connection.sendall(CALL)
     answer = b""
     while b"pong" not in answer:
@@ -83,7 +84,7 @@ def call(connection):
 
 
 def connected(address, port, data):
-    """A connection for one request."""
+    """Send one request on a connection of its own."""
     with socket.create_connection((address, port), ANSWER_SEC) as connection:
         connection.sendall(data)
         answer = b""
@@ -92,7 +93,7 @@ def connected(address, port, data):
 
 
 def least(board, function):
-    """The instructions of one call of `function`, the least of some."""
+    """Return the instructions of one call of `function`, the smallest number of some rounds."""
     costs = []
     for _ in range(ROUNDS):
         before = board.instruction_count
@@ -103,7 +104,7 @@ def least(board, function):
 
 
 def test_a_setting_is_changed_by_the_page(start, board):
-    """The deepest of the methods, on a chip's short stack."""
+    """This method has the deepest call stack, and a chip's stack is short."""
     start(True)
     web = http.client.HTTPConnection(board.address, 80, timeout=ANSWER_SEC)
     session = None
@@ -127,7 +128,7 @@ def test_a_setting_is_changed_by_the_page(start, board):
     web.close()
 
 
-def test_what_the_web_server_costs(start, board):
+def test_the_cost_of_the_web_server(start, board):
     control = start(False)
     control.call("ping")
     off = used(control)

@@ -1,4 +1,4 @@
-"""What the firmware takes of the heap of an emulated board with stock MicroPython, where code lies in the heap."""
+"""The heap that the firmware takes on an emulated board with stock MicroPython, where code is in the heap."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests_device.conftest import PORT, network_missing
 from tools.image.heap import growths
 from tools.weigh.scales import BUILT, Scales, modem_buffer
 
-# Bytes. The modem's buffer is in what is used, 4 kB that a Wi-Fi board has not.
+# Limits in bytes. The heap in use includes the modem's buffer of 4 kB, which a Wi-Fi board does not have.
 USED_AT_REST = 119000
 FREE_AT_REST = 76000
 ALL_FILES = 95500
@@ -42,14 +42,14 @@ def test_loading_takes_little_more_than_what_stays(running):
 
 def test_the_files(scales, running):
     own = [one for one in scales.modules(set(running["modules"])) if one.name != "XAsyncSockets"]
-    optional = ("firmware.web", "firmware.mqtt")  # which only settings bring onto a board
+    optional = ("firmware.web", "firmware.mqtt")  # installed only if the settings use them
     assert sum(one.file for one in own if not one.name.startswith(optional)) <= ALL_FILES
     assert sum(one.file for one in own if one.by_default) <= LOADED_FILES
 
 
 @pytest.fixture(scope="module")
 def serving(scales):
-    """The heap while four clients ask and get every measurement."""
+    """The heap while four clients send requests and get every measurement."""
     return scales.serving()
 
 

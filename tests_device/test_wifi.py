@@ -1,4 +1,4 @@
-"""Tests for Wi-Fi: networks that are wrong, vanish, change or are the board's own. On an emulated Pico W."""
+"""Tests for Wi-Fi on an emulated Pico W: networks that are wrong, vanish or change, and the board's own network."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from tools.emulator.pico_w import KEY, SSID
 LIMIT_SEC = 120  # a busy emulator on a busy computer takes its time
 INTERVAL_S = 1
 FAULTS_S = int(os.environ.get("FAULTS_S") or 3600)  # of the board's time
-SPEED = 60  # times real time, as far as this computer can
+SPEED = 60  # times real time, if this computer is fast enough
 
 pytestmark = pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W")
 
 
 @pytest.fixture
 def home(air):
-    """The access point that the other tests use; as it was, afterwards."""
+    """The access point that the other tests use. It is restored afterwards."""
     (home,) = air.of(SSID)
     yield home
     for other in air.access_points[1:]:
@@ -39,7 +39,7 @@ def home(air):
 
 @pytest.fixture
 def firmware(networked, home, board, device):
-    """Starts the board's firmware with these settings besides those of telemetry; returns the board."""
+    """Starts the board's firmware with these settings in addition to those of telemetry, and returns the board."""
 
     def start(networks=None, **settings):
         networks = networks or board.settings["wifi"]["networks"]
@@ -49,22 +49,22 @@ def firmware(networked, home, board, device):
         everything = {"wifi": {"networks": networks}, "telemetry": telemetry, "network": network}
         device.write_file("/config.json", json.dumps(everything).encode())
         device.close()
-        board.reset()  # a soft reset leaves the last network's address behind
+        board.reset()  # because a soft reset keeps the last network's address
         return board
 
     yield start
     board.set_speed(1)
-    print(device.console())  # shown where a test has failed
+    print(device.console())  # shown if a test has failed
     give_settings(board)
 
 
 def status(board):
-    """`net.status`, as soon as the board answers."""
+    """Return `net.status` as soon as the board answers."""
     return ask(board, "net.status")
 
 
 def ask(board, method):
-    """A method's result. A connection that comes while the board changes its network is reset: then once more."""
+    """Return a method's result. If the board resets the connection because its network changes, try once more."""
     deadline = time.monotonic() + LIMIT_SEC
     while True:
         control = Control(board.address, LIMIT_SEC)
@@ -111,7 +111,7 @@ def test_the_next_one_is_taken_when_the_network_vanishes(air, firmware):
     office = air.add("office", KEY)
     board = firmware([network("office"), network(SSID)])
     wait_joined(board, "office")
-    status(board)  # it is up
+    status(board)  # returns when the board is up
     office.change(on=False)
     wait_joined(board, SSID)
     assert "wifi 'office': link lost" in history(board)
@@ -153,7 +153,7 @@ def test_a_name_that_is_not_ascii(air, firmware):
     wait_joined(board, "Café 😀")
 
 
-def test_what_does_not_fit_is_named_for_what_it_is(air, firmware):
+def test_a_missing_and_a_needless_password_are_reported(air, firmware):
     air.add("office", KEY)
     air.add("cafe")
     board = firmware([network("office", ""), network("cafe", KEY), network(SSID)])
@@ -163,8 +163,8 @@ def test_what_does_not_fit_is_named_for_what_it_is(air, firmware):
     assert "wifi 'cafe': the network is open: it takes no password" in told
 
 
-def test_a_network_that_is_narrowed_to_what_it_has_not(air, firmware):
-    """The driver tries for ever."""
+def test_a_network_without_the_configured_security(air, firmware):
+    """The driver tries for ever, so the firmware has to give up."""
     narrowed = {**network("attic"), "security": "wpa2"}
     air.add("attic", KEY, "wpa3")
     board = firmware([narrowed, network(SSID)])
@@ -214,7 +214,7 @@ def test_reconnection_waits_longer_each_time_and_is_quick_afterwards(home, firmw
 
 
 def test_the_boards_own_network_is_joined_by_another_board(home, firmware, new_board, on_device):
-    """The access point for when there is no network, with the services in it; it closes when there is one again."""
+    """The board opens its access point if there is no network, serves there, and closes it when there is one again."""
     board = firmware()
     status(board)
     other = new_board(2, network=False)
@@ -255,7 +255,7 @@ client.close()
 
 
 def test_a_dhcp_server_that_does_not_answer(air, firmware):
-    """Joined, but without an address: that is no network. It is one as soon as the server is back."""
+    """A board that has joined but has no address has no network. It has one as soon as the server is back."""
     air.lan.dhcp.answers = False
     board = firmware(connect_timeout_s=5)
     wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
@@ -275,8 +275,8 @@ def test_an_address_that_changes(air, firmware):
     assert f"wifi '{SSID}', 10.65.0.77" in history(board)
 
 
-def test_a_name_server_that_does_not_answer_lets_readings_through(air, firmware):
-    """The time server's name cannot be looked up. What that holds up is not lost, and not held up all the time."""
+def test_readings_are_sent_while_the_name_server_is_silent(air, firmware):
+    """The time server's name cannot be looked up. Readings that this delays are not lost, and it does not delay all."""
     with Collector() as collector:
         firmware(ntp="pool.ntp.org")
         lines = collector.lines(20)
@@ -299,7 +299,7 @@ def test_lossy_and_slow_air_loses_no_byte_of_tcp(air, firmware):
     control = Control(board.address, LIMIT_SEC)
     air.set_conditions(loss=0.05, delay_ms=30)
     number = 0
-    while number < 20 or not board.wifi()["lost"]:  # chance may spare that many
+    while number < 20 or not board.wifi()["lost"]:  # it is random which frames are lost
         assert control.call("telemetry.get")["settings"]["interval_s"] == INTERVAL_S, number
         number += 1
         assert number < 500, "no frame is lost"
@@ -319,7 +319,7 @@ class Collector:
         self._socket.close()
 
     def line(self):
-        """(seq, uptime) of the next one."""
+        """Return (seq, uptime) of the next line."""
         text = self._socket.recv(2000).decode()
         return tuple(int(re.search(rf"\b{name}=(\d+)i", text)[1]) for name in ("seq", "uptime"))
 
@@ -327,7 +327,7 @@ class Collector:
         return [self.line() for _ in range(count)]
 
     def waiting(self):
-        """(seq, uptime) of those that have come."""
+        """Return (seq, uptime) of the lines that have arrived."""
         self._socket.setblocking(False)
         try:
             while True:
@@ -339,13 +339,13 @@ class Collector:
 
 
 def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
-    """Links fail at random for an hour of the board's time. Each line arrives once, or was sent while one failed."""
+    """Links fail at random for an hour of the board's time. Each line arrives once, or was sent during a failure."""
     chance = random.Random(8)
     board = firmware()
     status(board)
     start = board.stats()["emulated_s"]
     board.set_speed(SPEED)
-    faults = []  # from, to, in the board's time
+    faults = []  # (start, end) in the board's time
     lines = []
 
     def now():
@@ -361,7 +361,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
     with Collector() as collector:
         first = collector.line()
         lines.append(first)
-        offset = now() - first[1]  # between that time and the uptime
+        offset = now() - first[1]  # difference between the board's time and its uptime
         while now() < FAULTS_S:
             until(now() + chance.uniform(10, 120))
             began = now()
@@ -373,7 +373,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
             faults.append((began - offset - 2, now() - offset + SETTLES_S, fault.__name__))
         until(now() + SETTLES_S)
         board.set_speed(1)
-        last = ask(board, "telemetry.get")["seq"]  # that it will use next
+        last = ask(board, "telemetry.get")["seq"]  # the number that it will use next
         lines.extend(collector.waiting())
         while lines[-1][0] < last - 1:
             lines.append(collector.line())
@@ -388,7 +388,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
     assert len(lines) + lost == lines[-1][0] - lines[0][0] + 1
 
 
-SETTLES_S = 30  # after a fault: joining, DHCP, the firmware's own second look
+SETTLES_S = 30  # time after a fault for joining, DHCP and the firmware's second check
 
 
 def network_off(air, home, board):

@@ -1,4 +1,4 @@
-// The time of an emulated board, beside that of the computer.
+// The time of an emulated board, compared with that of the computer.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -35,7 +35,7 @@ const PROGRAM = Uint16Array.from([
   0x86a0, 0x0001, // 100000
 ]);
 
-test('a board that lags behind does not skip the time in which an answer may come', async () => {
+test('a board that lags behind does not skip the time in which an answer may arrive', async () => {
   const flash = new Flash();
   flash.writeImage(new Uint8Array(PROGRAM.buffer));
   const ignore = () => {};

@@ -1,4 +1,4 @@
-"""Collects each contract test once per interpreter, and runs it there in a process of its own.
+"""Collects each contract test once per interpreter, and runs it in a process of its own.
 
     cpython         the Python that runs pytest
     micropython     the program in the environment variable MICROPYTHON, by default build/unix/micropython
@@ -6,9 +6,9 @@
                     on the loopback inside its process
     esp32_tap       the same, with the peers behind an Ethernet interface
 
-MicroPython has the library frozen in it where it can. XAS_EXPECT_FROZEN=1 makes a missing MICROPYTHON or a library
-that is not frozen an error; with 0 the library comes from lib/ in any case. A module with OVER = ['', 'tls'] runs a
-second time under the first two, with connections that are TLS.
+If the library is frozen into MicroPython, the frozen one is tested. With XAS_EXPECT_FROZEN=1, a missing MICROPYTHON or
+a library that is not frozen is an error; with 0 the library comes from lib/ in any case. A module with OVER = ['',
+'tls'] runs a second time under the first two interpreters, with TLS connections.
 """
 import ast
 import itertools
@@ -25,37 +25,38 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
-# What tests of every folder import: the library, the firmware, the tools, and each other's helpers.
+# The modules that tests of every folder import: the library, the firmware, the tools, and each other's helpers.
 for folder in ('lib', '', 'boards/UNIX/modules', 'tests_host/firmware', 'tests_host/tools'):
     sys.path.append(str(ROOT / folder))
 
 import networks  # noqa: E402
 from fixtures import board, collector, own_time, serial_board, terminal, tool  # noqa: E402, F401
 
-# Under a name of its own, for the tests here that import it: other folders have a conftest, too.
+# Tests import this module by a name of its own, because other folders have a conftest, too.
 sys.modules['host_conftest'] = sys.modules[__name__]
 
-TIME_LIMIT_SEC = 30     # of one test; a module may set its own, TIME_LIMIT_SEC = ..., and name its INTERPRETERS = ...
+TIME_LIMIT_SEC = 30     # of one test; a module may set its own TIME_LIMIT_SEC and its INTERPRETERS
 
 EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 
 
 class Interpreter:
-    """How to run the portable runner, or why it cannot run."""
+    """An interpreter: the command that runs the portable runner, or the reason why it cannot run."""
 
     def __init__(self, name, command, path, network, missing=None):
         self.name = name
         self.command = command
-        self.environment = path     # where it finds modules
+        self.environment = path     # environment variables with the paths of its modules
         self.network = network
         self.missing = missing or network.missing
-        self.left_out = {}          # text in a test's source: why it does not run here
+        self.left_out = {}          # text in a test's source: the reason why it does not run here
 
     def reason_to_leave_out(self, source):
         return next((reason for text, reason in self.left_out.items() if text in source), None)
 
     def run(self, script, *args, environment=None, limit_sec=TIME_LIMIT_SEC):
-        """Exit status and output; a process that takes too long is interrupted, which gives its traceback."""
+        """Return exit status and output. A process that takes too long is interrupted, so that it prints its traceback.
+        """
         process = subprocess.Popen(
             [*self.network.prefix, *self.command, str(script), *args],
             env={**os.environ, **self.environment, **(environment or {})},
@@ -121,7 +122,7 @@ def pytest_configure(config):
     micropython = INTERPRETERS[1]
     if EXPECT_FROZEN == '1' and (micropython.missing or not micropython.frozen):
         raise pytest.UsageError(micropython.missing or 'the library is not frozen in ' + micropython.command[0])
-    # A job in the background has this ignored, and so would all programs that the tests interrupt.
+    # A background job ignores this signal, and so would all programs that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))    # the scale tests need thousands
@@ -134,7 +135,7 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
 def pytest_collection_modifyitems(items):
-    """The processes share all tests. Those that share a fixture of their module stay together, in one process."""
+    """Divide the tests among the processes. Tests that share a fixture of their module stay together in one process."""
     for item in items:
         fixtures = getattr(item, '_fixtureinfo', None)
         if fixtures and any(found[-1].scope == 'module' for found in fixtures.name2fixturedefs.values()):
@@ -142,7 +143,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    """Host tests that ask for `interpreter` run once with each that has this computer's network."""
+    """Run host tests with the fixture `interpreter` once with each interpreter that uses this computer's network."""
     if 'interpreter' in metafunc.fixturenames:
         metafunc.parametrize('interpreter', CPYTHON_AND_MICROPYTHON,
                              ids=[interpreter.name for interpreter in CPYTHON_AND_MICROPYTHON], indirect=True)
@@ -157,7 +158,7 @@ def interpreter(request):
 
 @pytest.fixture(scope='session')
 def micropython():
-    """The interpreter that MICROPYTHON names, which may be missing."""
+    """The interpreter that MICROPYTHON names. It may be missing."""
     return INTERPRETERS[1]
 
 
@@ -177,7 +178,7 @@ def pytest_pycollect_makemodule(module_path, parent):
 
 
 class ContractModule(pytest.File):
-    """A portable test module. It is read, not imported: it belongs to the interpreter that will run it."""
+    """A portable test module. It is read and not imported, because another interpreter will import it."""
 
     def collect(self):
         limit_sec = TIME_LIMIT_SEC
@@ -216,7 +217,7 @@ class ContractTest(pytest.Item):
         self.interpreter = interpreter
         self.limit_sec = limit_sec
         self.transport = transport
-        self.reason = reason    # why it is skipped, if so
+        self.reason = reason    # why it is skipped, or None
         self.add_marker(interpreter.name)
 
     def runtest(self):
@@ -239,7 +240,7 @@ class ContractTest(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def _with_source(self, text):
-        """MicroPython's tracebacks name lines; show what stands there."""
+        """Add the source lines to MicroPython's tracebacks, which have only line numbers."""
         if self.interpreter.name == 'cpython':
             return text
         lines = []

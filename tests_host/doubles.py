@@ -1,7 +1,7 @@
-"""Stand-ins for the system's `socket` and `select` modules: they count, fail on demand, and look like a chip's; and
-for the clock on the wall.
+"""Stand-ins for the system's `socket` and `select` modules, which count, fail on demand, and look like a chip's.
+WallClock replaces the time of day.
 
-To be put in place before the library is imported, which a contract test that uses them does inside the function:
+They have to be installed before the library is imported, so a contract test that uses them does both in its function:
 
     doubles.install()
     from XAsyncSockets import ...
@@ -20,7 +20,7 @@ from harness import MICROPYTHON, elapsed_ms, now_ms
 
 _socket, _select = socket, select
 
-made = []           # kinds of the sockets that were made
+made = []           # the kinds of all sockets that were made
 backlogs = []       # arguments of listen
 poll_changes = []   # calls that changed a poll set
 failures = []       # methods that failed on demand
@@ -39,7 +39,7 @@ def _fault(method):
 
 
 class _CountingPoll:
-    """A poll object that notes what changes it."""
+    """A poll object that records its changes."""
 
     def __init__(self, poll):
         self._poll = poll
@@ -57,7 +57,7 @@ class _CountingPoll:
 
 
 class _Module:
-    """A module's attributes, some of them replaced."""
+    """The attributes of a module. Some of them are replaced."""
 
     def __init__(self, module, **replaced):
         self._module = module
@@ -83,13 +83,13 @@ if MICROPYTHON:
         return _socket.inet_ntop(family, ip), port
 
     def _numeric(address):
-        """The unix port's form of (ip, port); as on RP2, a host name is an error."""
+        """Return the unix port's form of (ip, port). As on RP2, a host name is an error."""
         ip, port = address
         _socket.inet_pton(_socket.AF_INET, ip)
         return _socket.getaddrinfo(ip, port)[0][-1]
 
     class Socket(io.IOBase):
-        """A socket with the methods, and only those, of the RP2's."""
+        """A socket that has only the methods of the RP2's sockets."""
 
         def __init__(self, family=_socket.AF_INET, kind=_socket.SOCK_STREAM, protocol=0, inner=None):
             self._inner = inner or _socket.socket(family, kind)
@@ -143,7 +143,7 @@ if MICROPYTHON:
 
 else:
     class Socket(_socket.socket):
-        """The system's socket, counted, and failing on demand."""
+        """The system's socket. It is counted, and fails on demand."""
 
         def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
             super().__init__(family, type, proto, fileno)
@@ -170,7 +170,7 @@ else:
 
 
 def install():
-    """Let the library use these instead of the system's when it is imported next."""
+    """Make the library use these instead of the system's when it is imported next."""
     assert 'XAsyncSockets' not in sys.modules
     replaced = {'poll': lambda: _CountingPoll(_select.poll())}
     if hasattr(_select, 'epoll'):
@@ -180,7 +180,7 @@ def install():
 
 
 class WallClock:
-    """The time of day as the library sees it: each `jump` comes a while after it was asked for."""
+    """The time of day that the library sees. Each `jump` happens a while after it was requested."""
 
     def __init__(self, after_ms):
         assert 'XAsyncSockets' not in sys.modules
@@ -191,7 +191,7 @@ class WallClock:
             time, time=lambda: time.time() + self._ahead(), time_ns=lambda: time.time_ns() + self._ahead() * 10 ** 9,
             gmtime=lambda *at: time.gmtime(*at or (time.time() + self._ahead(),)),
             localtime=lambda *at: time.localtime(*at or (time.time() + self._ahead(),)),
-            # MicroPython has none, and looks for it here in another way than in a module.
+            # MicroPython has none, and the library's test for it would not work with this object.
             perf_counter=getattr(time, 'perf_counter', lambda: time.ticks_ms() / 1000))
 
     def jump(self, seconds):

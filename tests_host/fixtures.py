@@ -1,4 +1,4 @@
-"""Fixtures of several folders: a board as a process, the command `board`, a board behind a serial port."""
+"""Fixtures for several folders: a board as a process, the command `board`, a board at a serial port."""
 
 import socket
 from importlib import import_module
@@ -11,7 +11,7 @@ from tool import Terminal, Tool
 
 @pytest.fixture
 def own_time(monkeypatch):
-    """The library's time, which a FakeClock replaces for one test."""
+    """Gives the library its own time back, which a FakeClock replaces for one test."""
     for name in ("_ticks_ms", "_ticks_add", "_ticks_diff"):
         monkeypatch.setattr(f"XAsyncSockets.{name}", getattr(import_module("XAsyncSockets"), name))
 
@@ -26,7 +26,7 @@ def board(tmp_path):
 
 @pytest.fixture
 def collector():
-    """A UDP socket that telemetry can be sent to."""
+    """A UDP socket that receives telemetry."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(PATIENCE_S)
@@ -35,7 +35,7 @@ def collector():
 
 @pytest.fixture
 def tool():
-    """f(*words): the tool, started with its output in pipes."""
+    """Returns a function f(*words), which starts the tool with its output in pipes."""
     started = []
 
     def start(*words, **options):
@@ -49,7 +49,7 @@ def tool():
 
 @pytest.fixture
 def terminal(tmp_path):
-    """f(*words): the tool, started in a terminal."""
+    """Returns a function f(*words), which starts the tool in a terminal."""
     started = []
 
     def start(*words, **size):

@@ -1,10 +1,10 @@
-"""Ports for servers under test: below the range that the system hands out."""
+"""Ports for servers under test, below the range from which the system chooses ports."""
 import random
 import socket
 
 
 def free_port():
-    """A port of 127.0.0.1 that was free a moment ago, for TCP and UDP."""
+    """Return a port of 127.0.0.1 that was just free for TCP and UDP."""
     while True:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:

@@ -1,11 +1,11 @@
-"""What a contract test needs: peers, time, and turns of the pool.
+"""Helpers for contract tests: peers, time, and turns of the pool.
 
-Everything here runs on CPython and on MicroPython, on this machine and on a board. The peers themselves live in
-another process (`peer_agent.py`); this module only asks it for them, so no test touches a raw socket.
+Everything here runs on CPython and on MicroPython, on this machine and on a board. The peers themselves are in another
+process (`peer_agent.py`). This module only requests them, so no test uses a raw socket.
 
 A caller names the agent before the first test:
     configure(agent_addr=(ip, port), own_ip=ip)     or by the environment: XAS_AGENT=ip:port, XAS_OWN_IP=ip
-XAS_AGENT=loopback has the peers in this process: loopback_agent.py.
+With XAS_AGENT=loopback the peers are in this process: loopback_agent.py.
 """
 import gc
 import os
@@ -16,7 +16,7 @@ from binascii import hexlify, unhexlify
 
 try:
     from _thread import allocate_lock, start_new_thread
-except ImportError:     # a build without threads
+except ImportError:     # this build has no threads
     allocate_lock = start_new_thread = None
 
 MICROPYTHON = sys.implementation.name == 'micropython'
@@ -33,23 +33,23 @@ PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 
 
 def has_memory_for(size):
-    """True if the heap has a free piece of that many bytes."""
+    """Return whether the heap has a free piece of that many bytes."""
     try:
         return len(bytearray(size)) == size
     except MemoryError:
         return False
 
 
-# Bytes that no system takes at once from a connection with a slow reader. Tests have them in one piece, and twice.
+# More bytes than any system takes at once for a slow reader. Tests hold them in one piece, and twice.
 MANY = 80000 if ESP32 and has_memory_for(200000) else 20000 if CHIP else 300000
 SLOW = 4096                         # the receive buffer of a slow reader
-FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip's loop looks every 20 ms
+FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip is slow there
 
-SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections that a test can have at a time, with peers
+SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, with those of the peers
 
 TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
 
-_CHUNK = 256 if CHIP else 16384     # bytes that one control line carries
+_CHUNK = 256 if CHIP else 16384     # bytes of data in one control line
 
 _agent_addr = None
 _own_ip = None
@@ -65,13 +65,13 @@ def skip(reason):
 
 
 def needs_host():
-    """Skip on a chip: the test looks at the process, which only a computer has."""
+    """Skip on a chip, because the test examines the process, which only a computer has."""
     if CHIP:
         skip('needs an operating system')
 
 
 def needs_plain(reason):
-    """Skip where the connections of the test are TLS."""
+    """Skip if the connections of the test use TLS."""
     if OVER_TLS:
         skip(reason)
 
@@ -82,13 +82,13 @@ def needs_sockets(count):
 
 
 def needs_memory_of_its_own():
-    """Skip where the peers share the memory that the test looks at."""
+    """Skip if the peers share the memory that the test measures."""
     if _setting('XAS_AGENT') == 'loopback':
         skip('the peers are in the same process')
 
 
 def needs_loopback():
-    """Skip on a chip: the test has the interpreter connect, or send, to itself."""
+    """Skip on a chip, because the interpreter connects or sends to itself in the test."""
     if CHIP and not ESP32:
         skip('this chip does not reach itself: lwIP is built without a loopback')
 
@@ -100,7 +100,7 @@ def needs_threads():
 
 # Time
 
-PATIENCE = 4 if CHIP and not ESP32 else 1     # times each limit: an emulator on a busy computer is slow
+PATIENCE = 4 if CHIP and not ESP32 else 1     # multiplies each time limit, because an emulator may be slow
 
 if hasattr(time, 'ticks_ms'):
     now_ms = time.ticks_ms
@@ -118,7 +118,7 @@ else:
 
 
 def cpu_ms():
-    """Processor time that this process has used."""
+    """Return the processor time that this process has used."""
     needs_host()
     return int(1000 * (time.clock() if MICROPYTHON else time.process_time()))
 
@@ -137,9 +137,9 @@ def pump(pool, condition, limit_sec=5, turn_ms=2):
 
 
 def pump_for(pool, ms):
-    """Run turns of `pool` for a while: for what must not happen."""
+    """Run turns of `pool` for a while, to check that something does not happen."""
     start = now_ms()
-    pool.PollEvents(5)      # one turn at least, however busy the computer is
+    pool.PollEvents(5)      # at least one turn, however busy the computer is
     while elapsed_ms(start) < ms:
         pool.PollEvents(5)
 
@@ -158,7 +158,7 @@ def wait(condition, limit_sec=5):
 
 
 def open_files():
-    """Number of file descriptors of this process, to see a leaked socket."""
+    """Return the number of file descriptors of this process, to notice a leaked socket."""
     needs_host()
     gc.collect()
     if hasattr(os, 'listdir'):
@@ -190,14 +190,14 @@ class most_allocated:
 
 
 def pattern(size, start=0):
-    """The test pattern of the peers: byte number i is i modulo 251."""
+    """Return the test pattern of the peers: byte number i is i modulo 251."""
     block = bytes(range(251))
     first = start % 251
     return (block * (size // 251 + 2))[first:first + size]
 
 
 def raises(exception_class, function, *args, **kwargs):
-    """The exception that the call must raise, exactly of that class or of one below it."""
+    """Return the exception that the call must raise. It has this class or a subclass."""
     try:
         result = function(*args, **kwargs)
     except exception_class as exc:
@@ -206,7 +206,7 @@ def raises(exception_class, function, *args, **kwargs):
 
 
 def split_in_every_way(data, parts=2):
-    """Every way to cut `data` in `parts` consecutive pieces, none of them empty."""
+    """Yield every way to split `data` into `parts` consecutive pieces, none of them empty."""
     if parts == 1:
         yield [data]
         return
@@ -237,13 +237,13 @@ def _configure_from_environment():
 
 
 class _Agent:
-    """The control connection: a blocking socket of its own, outside of every pool."""
+    """The control connection. It is a blocking socket outside of every pool."""
 
     def __init__(self, addr):
         self._lock = allocate_lock() if THREADS else None
         try:
             self._connect(addr)
-        except OSError:         # once in some hundred starts lwIP refuses its first one: ENOBUFS
+        except OSError:         # once in some hundred starts lwIP refuses the first connection: ENOBUFS
             self._connect(addr)
         self._file = self._socket.makefile('rb')
         self._write = getattr(self._socket, 'sendall', None) or self._socket.write
@@ -284,36 +284,36 @@ def connect_agent():
 # Addresses
 
 def own_ip():
-    """The address where peers reach the library under test."""
+    """Return the address where peers reach the library under test."""
     if _own_ip is None:
         _configure_from_environment()
     return _own_ip
 
 
 def peer_ip():
-    """The address where the peers are."""
+    """Return the address where the peers are."""
     if _agent_addr is None:
         _configure_from_environment()
     return _agent_addr[0]
 
 
 def free_addr(kind='tcp'):
-    """(ip, port) to bind to, the port free a moment ago."""
+    """Return (ip, port) to bind to. The port was just free."""
     return (own_ip(), int(_ask('free', kind)[0]))
 
 
 def refusing_addr():
-    """(ip, port) that refuses TCP connections."""
+    """Return (ip, port) that refuses TCP connections."""
     return (peer_ip(), int(_ask('refusing')[0]))
 
 
 def deaf_addr():
-    """(ip, port) that never answers a TCP connection."""
+    """Return (ip, port) that never answers a TCP connection."""
     return (peer_ip(), int(_ask('deaf')[0]))
 
 
 def peer_name():
-    """A host name of the peers' address."""
+    """Return a host name of the peers' address."""
     if peer_ip() != '127.0.0.1' or CHIP:
         skip('the peers have no host name here')
     return 'localhost'
@@ -322,7 +322,7 @@ def peer_name():
 # Peers
 
 class Peer:
-    """A raw TCP connection on the other side; `port` is the port of the connecting end."""
+    """A raw TCP connection at the other end. `port` is the port of the connecting end."""
 
     def __init__(self, number, port):
         self._number = number
@@ -333,11 +333,11 @@ class Peer:
             _ask('send', self._number, hexlify(data[start:start + _CHUNK]).decode())
 
     def send_pattern(self, size, start=0):
-        """Send bytes `start` to `start + size` of the test pattern; returns at once."""
+        """Send bytes `start` to `start + size` of the test pattern. This returns at once."""
         _ask('pattern', self._number, size, start)
 
     def received(self):
-        """All bytes received so far."""
+        """Return all bytes received so far."""
         data = b''
         while True:
             chunk = _ask('received', self._number, len(data), _CHUNK)[0]
@@ -349,15 +349,15 @@ class Peer:
         return int(_ask('state', self._number)[0])
 
     def received_pattern(self, start=0):
-        """True if all bytes received so far are the test pattern from `start` on."""
+        """Return whether all bytes received so far are the test pattern from `start` on."""
         return _ask('matches', self._number, start)[0] == 'True'
 
     def state(self):
-        """open, eof (our side has ended), reset, closed; after TLS: secure or failed:why."""
+        """Return the state: open, eof (our side has ended), reset, closed; with TLS: secure or failed:why."""
         return _ask('state', self._number)[1]
 
     def ended(self):
-        """True once our side has closed, in whatever way."""
+        """Return True when our side has closed in any way."""
         return self.state() in ('eof', 'reset', 'closed')
 
     def echo(self, rounds, size):
@@ -375,7 +375,7 @@ class Peer:
         _ask('resume', self._number)
 
     def half_close(self):
-        """End the peer's sending; it goes on receiving."""
+        """End the peer's sending. It goes on receiving."""
         _ask('half_close', self._number)
 
     def close(self):
@@ -386,12 +386,12 @@ class Peer:
         _ask('reset', self._number)
 
     def cut_off(self):
-        """End a TLS connection without saying so in TLS."""
+        """End a TLS connection without close_notify."""
         _ask('cut_off', self._number)
 
     def start_tls(self, side, certificate='server', ciphers='-'):
-        """Begin TLS as 'client' or 'server', with that certificate for its own or for the authority, and those ciphers
-        of TLS 1.2, where given; the state becomes secure, or failed:why."""
+        """Start TLS as 'client' or 'server'. `certificate` is its own or that of the authority; `ciphers` are for TLS
+        1.2. The state becomes secure, or failed:why."""
         _ask('tls', self._number, side, certificate, ciphers)
 
 
@@ -403,19 +403,19 @@ class Listener:
         self.addr = (peer_ip(), port)
 
     def accept(self):
-        """The next connection that has come, or None."""
+        """Return the next connection that has arrived, or None."""
         values = _ask('accept', self._number)
         return Peer(*values) if len(values) == 2 else None
 
 
 class Crowd:
-    """Many raw TCP connections, each of which sends a line and waits for one."""
+    """Many raw TCP connections. Each sends a line and waits for one."""
 
     def __init__(self, number):
         self._number = number
 
     def answered(self):
-        """Lines received, by all together."""
+        """Return the number of lines that all of them have received."""
         return int(_ask('answered', self._number)[0])
 
     def ask_again(self):
@@ -436,7 +436,7 @@ class UdpPeer:
         _ask('sendto', self._number, addr[0], addr[1], hexlify(data).decode() or '-')
 
     def receive(self):
-        """The next (datagram, sender's address) that has come, or None."""
+        """Return the next (datagram, sender's address) that has arrived, or None."""
         values = _ask('datagram', self._number)
         if values[0] == 'none':
             return None
@@ -444,7 +444,7 @@ class UdpPeer:
 
 
 def connect_peer(addr, recv_buffer=0):
-    """A peer connected to `addr`; a small `recv_buffer` makes it a slow reader's."""
+    """Return a peer connected to `addr`. A small `recv_buffer` makes it a slow reader."""
     return Peer(*_ask('connect', addr[0], addr[1], recv_buffer))
 
 
@@ -454,7 +454,7 @@ def listen_peer(recv_buffer=0):
 
 
 def connect_crowd(addr, count):
-    """Start to connect `count` peers to `addr`, all of which stay connected; returns at once."""
+    """Start connecting `count` peers to `addr`, which stay connected. This returns at once."""
     return Crowd(int(_ask('crowd', addr[0], addr[1], count)[0]))
 
 
@@ -464,13 +464,13 @@ def udp_peer():
 
 
 def limit_send_buffer(sock):
-    """Let the system take little data at once from a TCP socket of the interpreter itself."""
+    """Make the system take little data at once from a TCP socket of the interpreter itself."""
     if not CHIP:    # Linux takes megabytes; MicroPython's socket module does not name the option
         sock.setsockopt(socket.SOL_SOCKET, getattr(socket, 'SO_SNDBUF', 7), 8192)
 
 
 def udp_socket():
-    """A system UDP socket of the interpreter itself, bound, and its address."""
+    """Return a bound UDP socket of the interpreter itself, and its address."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     addr = free_addr('udp')
     sock.bind(socket.getaddrinfo(addr[0], addr[1])[0][-1])
@@ -481,7 +481,7 @@ def udp_socket():
 # Running
 
 def run(module, name):
-    """Run one test function: (outcome, text), the text being a skip's reason or a failure's traceback."""
+    """Run one test function. Return (outcome, text); the text is the reason of a skip or the traceback of a failure."""
     try:
         getattr(__import__(module), name)()
     except Skip as exc:

@@ -1,8 +1,9 @@
-"""The peers of peer_agent.py inside of the interpreter under test, for a loopback that ends with its process.
+"""The peers of peer_agent.py inside the interpreter under test, for an interpreter with a loopback interface of its
+own.
 
-`ask` takes the words of peer_agent.Session's commands and returns the values of its answers, without a connection in
-between. A thread serves the peers, by the interpreter's own sockets; a test that needs more of them than these can do
-is skipped here.
+`ask` takes the words of the commands of peer_agent.Session, and returns the values of its answers, without a control
+connection. A thread serves the peers with the interpreter's own sockets. A test that needs more than these can do is
+skipped here.
 """
 import socket
 import time
@@ -15,7 +16,7 @@ IP = '127.0.0.1'
 TURN_MS = 1
 CONNECT_LIMIT_SEC = 10
 IPPROTO_TCP, TCP_NODELAY = 6, 1
-FIRST_PORT = 20000      # below the range that lwIP takes ports from by itself
+FIRST_PORT = 20000      # below the range from which lwIP chooses ports
 
 CANNOT = {
     'half_close': 'these sockets cannot end one direction only',
@@ -37,7 +38,7 @@ class _TcpPeer:
         sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._sock = sock
         self._buffer = memoryview(bytearray(2048))
-        self._waiting = b''     # to be sent
+        self._waiting = b''     # data to be sent
         self._closing = False
         self._message = b''
         self._rounds_left = 0
@@ -90,7 +91,7 @@ class _TcpPeer:
         self.send(self._message)
 
     def close(self):
-        """After what waits to be sent."""
+        """Close the connection when all waiting data has been sent."""
         self.state = 'closed'
         self._closing = True
 
@@ -106,7 +107,7 @@ class _Listener:
     def turn(self):
         try:
             self.accepted.append(self._sock.accept())
-        except OSError:     # none waits
+        except OSError:     # no connection waits
             pass
 
     def close(self):
@@ -125,16 +126,16 @@ class _UdpPeer:
     def turn(self):
         try:
             datagram = self._sock.recvfrom(2048)
-        except OSError:     # none there
+        except OSError:     # no datagram is there
             return
         self.datagrams.append(datagram)
         if not datagram[0]:
-            self._sock.bind(self._addr)     # else nothing else is read: see the library's _revive
+            self._sock.bind(self._addr)     # otherwise nothing more is received: see _revive in the library
 
     def send(self, data, addr):
         try:
             self._sock.sendto(data, addr)
-        except OSError:     # an empty one is sent all the same
+        except OSError:     # an empty datagram is sent despite the error
             if data:
                 raise
 
@@ -157,7 +158,7 @@ class _Held:
 
 
 class Agent:
-    """The commands, and the peers that they made."""
+    """Executes the commands, and holds the peers that they made."""
 
     def __init__(self):
         self._lock = allocate_lock()
@@ -199,7 +200,7 @@ class Agent:
         return (self._next_addr()[1],)
 
     def do_deaf(self):
-        """A listener that never accepts, its queue already full."""
+        """Make a listener that never accepts, with a full queue."""
         addr = self._next_addr()
         listener, first = socket.socket(), socket.socket()
         listener.bind(addr)

@@ -1,9 +1,9 @@
-"""The networks between an interpreter under test and its peers. The peers are peer_agent.py's by default.
+"""The networks between an interpreter under test and its peers. By default the peers are in peer_agent.py.
 
-    Host            both on this computer's loopback
-    InProcess       the interpreter's loopback ends with its process; loopback_agent.py plays the peers in there
-    PrivateTap      the interpreter's own network stack at a TAP interface, the peers behind it, both in a network
-                    namespace of their own, as the environment variables of boards/UNIX_ESP32 say
+    Host            both are on this computer's loopback interface
+    InProcess       the interpreter has a loopback interface of its own; loopback_agent.py has the peers in its process
+    PrivateTap      the interpreter's own network stack is at a TAP interface, and the peers are behind it; both are in
+                    a network namespace of their own (see the environment variables of boards/UNIX_ESP32)
 """
 import asyncio
 import os
@@ -18,15 +18,15 @@ sys.path.insert(0, str(HERE.parent))    # for PrivateTap, which runs this file i
 from tools.emulator import network  # noqa: E402
 
 TAP = 'tap0'
-PEER_IP, OWN_IP = '10.99.0.1', '10.99.0.2'   # as boards/UNIX_ESP32/esp32_sockets/host_network.c has them
+PEER_IP, OWN_IP = '10.99.0.1', '10.99.0.2'   # the same as in boards/UNIX_ESP32/esp32_sockets/host_network.c
 
 
 class Host:
-    """This computer's loopback, with an agent that starts with the first test."""
+    """This computer's loopback interface, with an agent that starts with the first test."""
 
     ip = '127.0.0.1'
     agent_command = (sys.executable, str(HERE / 'peer_agent.py'))
-    prefix = ()         # of the command that runs an interpreter there
+    prefix = ()         # the words before the command of an interpreter
     missing = None      # why there is no such network here
     _agent = None
 
@@ -82,7 +82,7 @@ def _private_tap_missing():
 
 
 def _serve_behind_tap():
-    """The agent of a PrivateTap, in a process of its own."""
+    """Run the agent of a PrivateTap in a process of its own."""
     import peer_agent
     try:
         network.enter_private_namespace()

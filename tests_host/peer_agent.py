@@ -1,8 +1,8 @@
-"""The other end of every connection under test: raw TCP and UDP peers, driven by text lines.
+"""The other end of every connection under test: raw TCP and UDP peers, controlled by lines of text.
 
-The tests must not judge the library by itself, and the interpreters and chips it runs on cannot all do what an
-awkward peer does (half-close, reset, refuse, never answer). So the peers live here, in one CPython process, and a
-test asks for them over a plain TCP control connection, from this machine or from a board on the network:
+The library must not be tested with itself, and not every interpreter or chip can behave like an awkward peer
+(half-close, reset, refuse, never answer). So the peers are here, in one CPython process. A test requests them over a
+plain TCP control connection, from this machine or from a board on the network:
 
     request:  <command> <argument> ...       answer:  ok <value> ...   or   error <message>
 
@@ -21,12 +21,12 @@ import sys
 
 TLS_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'tls')
 CONNECT_LIMIT_SEC = 10
-FREE_PORTS = 20000, 32000    # below the range that systems take ports from by themselves
+FREE_PORTS = 20000, 32000    # below the range from which systems choose ports
 LINE_LIMIT = 4 * 1024 * 1024
 
 
 def pattern(size, start=0):
-    """The test pattern: byte number i is i modulo 251, so that a lost or moved block shows."""
+    """Return the test pattern: byte number i is i modulo 251, so that a lost or moved block is noticed."""
     block = bytes(range(251))
     first = start % 251
     return (block * (size // 251 + 2))[first:first + size]
@@ -101,9 +101,9 @@ class Listener:
 
 
 class Crowd:
-    """Many connections, each of which sends a line and waits for one."""
+    """Many connections. Each sends a line and waits for one."""
 
-    AT_ONCE = 100   # connections that are being made, so that no queue of a server overflows
+    AT_ONCE = 100   # pending connects; with more, a server's queue could overflow
 
     def __init__(self, ip, port, count):
         self.answered = 0
@@ -162,7 +162,7 @@ class HeldSockets:
 
 
 class Session:
-    """The commands of one control connection, and the peers it asked for."""
+    """The commands of one control connection, and the peers that it has requested."""
 
     def __init__(self, ip):
         self.ip = ip
@@ -345,7 +345,7 @@ class Session:
         return self._keep(peer), sock.getsockname()[1]
 
     async def do_sendto(self, number, ip, port, data):
-        # By the socket: asyncio's transport does not send empty datagrams.
+        # Sent with the socket, because asyncio's transport does not send empty datagrams.
         self._thing(number).sock.sendto(b'' if data == '-' else bytes.fromhex(data), (ip, int(port)))
 
     async def do_datagram(self, number):
@@ -383,7 +383,7 @@ async def main(ip):
         return Session(ip).serve(reader, writer)
 
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda *_: None)     # resets are what tests ask for
+    loop.set_exception_handler(lambda *_: None)     # tests cause resets on purpose
     logging.disable()
     server = await asyncio.start_server(serve, ip, 0, limit=LINE_LIMIT)
     print(server.sockets[0].getsockname()[1], flush=True)

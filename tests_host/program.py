@@ -1,4 +1,4 @@
-"""A program that a test runs as a process, under any interpreter, and talks to."""
+"""Runs a program as a process under any interpreter, and communicates with it."""
 import os
 import queue
 import socket
@@ -10,7 +10,7 @@ PATIENCE_SEC = 10
 
 
 class Program:
-    """A Python program while it runs."""
+    """A running Python program."""
 
     def __init__(self, interpreter, path, cwd, *args):
         self._lines = queue.Queue()
@@ -33,14 +33,14 @@ class Program:
         return ''.join(self._text)
 
     def line(self):
-        """The next line of its output; None at the end."""
+        """Return the next line of its output, or None at the end."""
         try:
             return self._lines.get(timeout=PATIENCE_SEC)
         except queue.Empty:
             raise AssertionError('it prints no more, after\n' + self.text())
 
     def rest(self):
-        """The lines that it prints until it ends by itself."""
+        """Return the lines that it prints until it ends by itself."""
         lines = list(iter(self.line, None))
         assert self._process.wait(PATIENCE_SEC) == 0, self.text()
         return lines
@@ -49,14 +49,14 @@ class Program:
         return self._process.poll() is None
 
     def stop(self):
-        """End it; none of its handlers may have raised."""
+        """End it, and check that none of its handlers has raised an exception."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
         assert 'Traceback' not in self.text(), self.text()
 
     def connect(self, port):
-        """A connection to the server that it is, as soon as it listens."""
+        """Return a connection to the program as soon as it listens."""
         start = time.monotonic()
         while True:
             try:
@@ -68,7 +68,7 @@ class Program:
 
 
 def receive(sock, size):
-    """Exactly so many bytes."""
+    """Return exactly `size` bytes."""
     data = b''
     while len(data) < size:
         part = sock.recv(size - len(data))

@@ -1,8 +1,8 @@
 """Run contract tests with the interpreter that runs this: `run_portable.py MODULE [TEST ...]`.
 
-Prints one line per test, `PASSED name`, `SKIPPED name: reason` or `FAILED name` and the traceback, and exits with 0
-where none failed. The path to `harness`, the test modules and the library is the interpreter's own affair
-(PYTHONPATH, MICROPYPATH).
+Prints one line per test: `PASSED name`, `SKIPPED name: reason`, or `FAILED name` and the traceback. The exit status is
+0 if none failed. The interpreter's path (PYTHONPATH, MICROPYPATH) has to lead to `harness`, the test modules and the
+library.
 """
 import sys
 

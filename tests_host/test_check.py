@@ -1,4 +1,4 @@
-"""`make check`: which tests it chooses, and that it ends in time."""
+"""`make check`: the tests that it chooses, and its time limit."""
 
 import os
 import subprocess
@@ -36,11 +36,11 @@ def test_fast():
         ("Makefile", ["test_make.py", "test_requirements.py"]),
     ],
 )
-def test_what_belongs_to_a_file(path, tests):
+def test_the_tests_that_belong_to_a_file(path, tests):
     assert check.tests_for(path) == tests
 
 
-def test_all_that_it_names_exists():
+def test_all_named_tests_exist():
     named = {name for _, tests in check.AREAS for name in tests.split()} | set(check.ALWAYS)
     assert [name for name in named if not (TESTS / name).exists()] == []
     assert [area for area, _ in check.AREAS if not (ROOT / area).exists()] == []

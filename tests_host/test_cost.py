@@ -1,8 +1,8 @@
-"""The cost of a piece of work on MicroPython, in instructions, which do not depend on clocks and other load.
+"""The cost of a piece of work on MicroPython, in instructions, which do not depend on clocks or other load.
 
-Valgrind counts them. The unit is what a bare loop (poll, readinto, send) takes for one message on the same interpreter,
-so that other compilers give about the same numbers. Allocations and changes of the poll set per message are in
-contract/test_steady_state.py; speed is in `make bench`.
+Valgrind counts them. The unit is the cost of one message for a bare loop (poll, readinto, send) on the same
+interpreter, so other compilers give about the same numbers. contract/test_steady_state.py tests allocations and changes
+of the poll set per message. `make bench` measures speed.
 """
 import shutil
 import sys
@@ -16,11 +16,11 @@ sys.path.insert(0, str(ROOT / 'tools' / 'bench'))
 import instructions  # noqa: E402
 import runner  # noqa: E402
 
-# The most that each may cost, in messages of the bare loop. What allocates gets more room: the search for free memory
-# is part of it, and depends on what the heap looks like, above all where the library is not frozen.
+# The most that each may cost, in messages of the bare loop. Work that allocates gets a higher limit, because the search
+# for free memory depends on the state of the heap, above all if the library is not frozen.
 LIMITS = {'echo': 7.5, 'lines': 15, 'udp': 18, 'upload': 4, 'download': 8, 'churn': 82}
 
-# With more, the computer's load would decide how many messages a turn handles.
+# With more connections, the number of messages in a turn would depend on the computer's load.
 CONNECTIONS = 1
 
 
@@ -38,14 +38,14 @@ def bench(micropython):
 
 
 def cost(work, side, count):
-    """Instructions for one piece of work."""
+    """Return the instructions for one piece of work."""
     work = instructions.WORKS[work]
     return instructions.per_piece(work.sides[side], work, count, conns=CONNECTIONS)[0]
 
 
 @pytest.fixture(scope='module')
 def bare_message(bench):
-    """Instructions of the bare loop for one message."""
+    """The instructions of the bare loop for one message."""
     return cost('echo', 'bare', 400)
 
 
@@ -57,7 +57,7 @@ def test_instructions(bare_message, work):
 
 
 def test_a_timeout_that_every_message_restarts(bench):
-    """On a single connection, on which each message is also a turn of the loop."""
+    """There is a single connection, so each message is also a turn of the loop."""
     work = instructions.WORKS['echo']
     without, with_timeout = [instructions.per_piece(work.sides[side], work, 200, conns=CONNECTIONS)[0]
                              for side in ('ours', 'timeout')]

@@ -1,6 +1,6 @@
-"""The programs of docs/library.md and docs/porting.md, each run as it stands by every interpreter, against a real peer.
+"""The programs of docs/library.md and docs/porting.md. Every interpreter runs each of them with a real peer.
 
-A block that is marked `<!-- runnable: name -->` is a program; its addresses are replaced, and times to wait.
+A block that is marked `<!-- runnable: name -->` is a program. Only its addresses and waiting times are replaced.
 """
 import inspect
 import re
@@ -25,7 +25,7 @@ programs = {mark: source for page in PAGES for mark, source in BLOCK.findall(pag
 
 @pytest.fixture
 def run(interpreter, tmp_path):
-    """run(name, replacement...) starts a program of the page."""
+    """Returns run(name, replacement...), which starts a program of the page."""
     started = []
 
     def start(mark, *replacements, cwd=None):
@@ -45,7 +45,9 @@ def run(interpreter, tmp_path):
 
 @pytest.fixture
 def serve(run):
-    """serve(name, replacement...) starts a program that serves TCP, and returns it and a way to connect."""
+    """Returns serve(name, replacement...), which starts a TCP server, and returns it and a function that connects to
+    it.
+    """
 
     def start(mark, *replacements, **kwargs):
         port = free_port()
@@ -90,7 +92,7 @@ def test_a_line_that_is_too_long(serve):
         assert receive(sock, 27) == b'too long\ndata SIZE, or bye\n'
 
 
-def test_lines_that_do_not_come(serve):
+def test_missing_lines_time_out(serve):
     program, connect = serve('lines', ('timeoutSec=60', 'timeoutSec=0.2'))
     with connect():
         assert program.line() == 'Timeout 127.0.0.1'
@@ -147,7 +149,7 @@ def test_the_timers(serve):
     program, connect = serve('timers', ('(30', '(0.3'), ('(10', '(0.05'))
     with connect() as sock:
         start = time.monotonic()
-        while time.monotonic() - start < 1:     # longer than a peer that is silent has
+        while time.monotonic() - start < 1:     # longer than the time limit of a silent peer
             sock.sendall(b'hello\n')
             assert receive(sock, 8) == b'welcome\n'
             time.sleep(0.02)
@@ -169,7 +171,7 @@ def test_a_peer_that_has_finished(serve):
         assert sock.recv(1) == b''
 
 
-def test_the_main_loop_of_ones_own(serve):
+def test_a_main_loop_of_your_own(serve):
     program, connect = serve('turns')
     with connect() as sock:
         sock.sendall(b'go on\nstop\n')
@@ -196,7 +198,7 @@ def test_tls(serve, run):
 
 
 def test_the_buffers(serve):
-    blocks = 20000      # more than the system takes for a peer that reads nothing
+    blocks = 20000      # more than the system buffers for a peer that reads nothing
     program, connect = serve('buffers', ('send_blocks(client, 1000)', 'send_blocks(client, %d)' % blocks))
     socks = [connect() for _ in range(4)]
     try:
@@ -211,7 +213,7 @@ def test_the_buffers(serve):
             sock.close()
 
 
-def test_a_socket_of_ones_own(run):
+def test_a_socket_of_your_own(run):
     port = free_port()
     program = run('own', ("'0.0.0.0'", "'127.0.0.1'"), ('8094', port))
     with socket.socket(type=socket.SOCK_DGRAM) as sock:

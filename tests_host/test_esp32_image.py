@@ -1,10 +1,10 @@
-"""The image that has the ESP32's socket layer: a board's limits and numbers, our manifest."""
+"""The image with the ESP32's socket layer has a board's limits and error numbers, and our manifest."""
 import os
 import subprocess
 
 import pytest
 
-# The errno numbers of newlib that Linux has not.
+# The errno numbers of newlib that differ from those of Linux.
 ERRNO = {'EADDRINUSE': 112, 'ECONNABORTED': 113, 'ETIMEDOUT': 116, 'EHOSTUNREACH': 118, 'EINPROGRESS': 119,
          'EALREADY': 120, 'ENOTCONN': 128}
 
@@ -52,6 +52,6 @@ def test_our_manifest_is_frozen(run):
 
 
 def test_a_program_ends_while_it_has_connections(run):
-    """The stack's threads do not keep the process."""
+    """The threads of the network stack do not keep the process running."""
     run('import socket\ns = socket.socket(); s.bind(("127.0.0.1", 8000)); s.listen(1)\n'
         'c = socket.socket(); c.connect(("127.0.0.1", 8000))')

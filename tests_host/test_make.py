@@ -1,4 +1,4 @@
-"""Calls of make with wrong values: one line says what is wrong, and nothing is built."""
+"""Calls of make with wrong values print one line that says what is wrong, and build nothing."""
 
 import os
 import re
@@ -29,13 +29,13 @@ def run(command):
         (["image", "BOARD=PICO_W"], "make image is for BOARD= one of ESP32 ESP32_C3"),
     ],
 )
-def test_a_board_that_does_not_fit(words, said):
+def test_a_wrong_board_is_reported(words, said):
     failed, errors = run(["make", *words])
     assert failed and said in errors
 
 
 def test_python_stores_its_bytecode_below_build():
-    """If the environment forbids it, a Python process takes five times as long to start."""
+    """If the environment prevents this, a Python process takes five times as long to start."""
     words = ["make", "--no-print-directory", "--eval", "show: ; @env", "show"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
@@ -66,12 +66,12 @@ def test_help_has_every_target_once_in_a_group():
         (["--image", "no/such.uf2"], "There is no image no/such.uf2."),
     ],
 )
-def test_a_fleet_that_cannot_be(options, said):
+def test_an_impossible_fleet_is_refused(options, said):
     failed, errors = run([sys.executable, "-m", "tools.emulator.fleet", *options])
     assert failed and errors.startswith(said) and errors.count("\n") == 1
 
 
-def test_a_device_that_is_not_there():
+def test_a_missing_device_is_reported():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests_device"]
     failed, errors = run(["env", "DEVICE=/dev/no-such-port", *command])
     assert failed and errors.startswith("ERROR: DEVICE=/dev/no-such-port: There is no port /dev/no-such-port.")

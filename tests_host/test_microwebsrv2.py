@@ -1,4 +1,4 @@
-"""MicroWebSrv2 on our library, with the file put in as docs/porting.md says.
+"""MicroWebSrv2 with our library, installed as docs/porting.md says.
 
 MICROWEBSRV2= names a checkout of github.com/jczic/MicroWebSrv2; without it the tests are skipped.
 """

@@ -1,4 +1,4 @@
-"""The pages and charts on performance are what tools/bench/charts.py makes of docs/performance.json."""
+"""The pages and charts on performance agree with docs/performance.json (tools/bench/charts.py)."""
 
 import re
 import shutil

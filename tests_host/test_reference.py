@@ -1,4 +1,4 @@
-"""docs/reference.md, lib/XAsyncSockets.pyi and the library say the same."""
+"""docs/reference.md, lib/XAsyncSockets.pyi and the library agree."""
 import importlib.util
 import inspect
 import json
@@ -26,7 +26,7 @@ def generator(library_path=None):
 
 
 def public_members():
-    """(class, member) of all that the library offers."""
+    """Return (class, member) of all public members of the library."""
     for name, found in vars(library).items():
         if inspect.isclass(found) and found.__module__ == library.__name__ and not name.startswith('_'):
             yield from ((name, member) for member in vars(found) if not member.startswith('_'))
@@ -65,7 +65,7 @@ def test_every_argument_is_explained():
     (['.py', '.pyi'], 'def New(self) -> None: ...', 'New of XFiFo has no docstring'),
     (['.pyi'], 'New: int', 'the docstring of XFiFo says nothing of New'),
     (['.py'], 'def New(self): pass', 'New of XFiFo is missing in the .pyi')])
-def test_what_has_no_docstring_or_no_type_is_named(tmp_path, suffixes, new, said):
+def test_a_missing_docstring_or_type_is_reported(tmp_path, suffixes, new, said):
     for each in ('.py', '.pyi'):
         source = (LIB / 'XAsyncSockets').with_suffix(each).read_text(encoding='utf-8')
         if each in suffixes:
@@ -77,7 +77,7 @@ def test_what_has_no_docstring_or_no_type_is_named(tmp_path, suffixes, new, said
 
 
 def stubtest(folder):
-    cache = ROOT / 'build' / 'cache' / 'stubtest'       # it writes its cache to the folder that it is started in
+    cache = ROOT / 'build' / 'cache' / 'stubtest'       # it writes its cache to its current folder
     cache.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([sys.executable, '-m', 'mypy.stubtest', 'XAsyncSockets'], cwd=cache,
                           env={'MYPYPATH': str(folder), 'PYTHONPATH': str(folder), 'PATH': '',
@@ -89,7 +89,7 @@ def stubtest(folder):
 def test_the_types_are_those_of_the_library(tmp_path):
     status, output = stubtest(LIB)
     assert status == 0, output
-    for name in ('XAsyncSockets.py', 'XAsyncSockets.pyi'):      # that this notices what differs
+    for name in ('XAsyncSockets.py', 'XAsyncSockets.pyi'):      # to check that this notices a difference
         text = (LIB / name).read_text(encoding='utf-8')
         (tmp_path / name).write_text(text.replace('timeoutMs=0', 'timeoutMs=1'), encoding='utf-8')
     status, output = stubtest(tmp_path)

@@ -36,7 +36,7 @@ def test_a_release_has_images_library_checksums_and_notes(build):
     assert "| PICO_W.uf2 | 22 |" in notes and "Not built here: PICO2_W." in notes
 
 
-def test_what_an_earlier_release_left_is_gone(build):
+def test_files_of_an_earlier_release_are_removed(build):
     folder = release.collect(build, ["ESP32", "PICO_W"], [], LOG.format(release.version()))
     release.collect(build, ["ESP32"], [], LOG.format(release.version()))
     assert not (folder / "PICO_W.uf2").exists()

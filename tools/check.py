@@ -1,10 +1,10 @@
-"""What `make check` tests: first what belongs to the changed files, the fastest tests first, until the time is over.
+"""`make check`: runs the tests that belong to the changed files, the fastest first, until the time is over.
 
     python -m tools.check [--since COMMIT] [--seconds 40] [--list]
 
-Changed is what differs from COMMIT, by default what is not committed, or else the last commit. AREAS says which tests
-belong to a file. The plugin half of this module orders the tests by how long they last took, and skips those that do
-not start in time.
+A file is changed if it differs from COMMIT. By default these are the files that are not committed, or else those of the
+last commit. AREAS says which tests belong to a file. The second half of this module is a pytest plugin: it orders the
+tests by their last times, and skips those that cannot start in time.
 """
 
 import argparse
@@ -22,8 +22,8 @@ SECONDS = 40
 MARGIN_S = 1.0  # A test that takes longer does not start in the last seconds.
 NO_TIME = "no time left for it"
 
-# The tests that belong to a folder, below tests_host/. The first line that fits counts. A folder of tests with the name
-# of the part, as tests_host/emulator for tools/emulator, comes in addition.
+# The tests in tests_host/ that belong to a folder. The first line that fits counts. If tests_host/ has a folder with
+# the name of the part, such as tests_host/emulator for tools/emulator, it is added.
 AREAS = [
     ("lib/", "contract test_surface.py test_reference.py test_docs_library.py"),
     ("firmware/", "firmware"),
@@ -42,7 +42,7 @@ AREAS = [
     ("", "test_make.py test_requirements.py"),
 ]
 
-# One of each kind, whatever has changed: they take a few seconds.
+# Always run: one file of each kind. They take a few seconds.
 ALWAYS = ["contract/test_pool.py", "firmware/test_end_to_end.py", "tools/test_board_call.py", "test_surface.py"]
 
 
@@ -54,7 +54,7 @@ def git(*words):
 
 
 def changed(since=None):
-    """(what they are compared with, the paths of changed and new files)"""
+    """Return (the commit that is compared with, the paths of changed and new files)."""
     new = git("ls-files", "--others", "--exclude-standard")
     for commit in [since] if since else ["HEAD", "HEAD~1"]:
         paths = git("diff", "--name-only", commit) + new
@@ -64,7 +64,7 @@ def changed(since=None):
 
 
 def tests_for(path):
-    """The test files and folders, below tests_host/, of a changed file."""
+    """Return the test files and folders in tests_host/ that belong to a changed file."""
     folder, *rest = path.split("/")
     if folder == "tests_host":
         is_test = rest[-1].startswith("test_") and path.endswith(".py")
@@ -74,7 +74,7 @@ def tests_for(path):
 
 
 def chosen(paths):
-    """The arguments for pytest: what belongs to the changed files, then one of each kind."""
+    """Return the arguments for pytest: the tests of the changed files, then one file of each kind."""
     names = [name for path in paths for name in tests_for(path)] + ALWAYS
     return [f"tests_host/{name}" for name in dict.fromkeys(names) if (ROOT / "tests_host" / name).exists()]
 
@@ -96,13 +96,13 @@ def main(words):
     return pytest.main(["-q", "-n", options.jobs, "--dist", "loadgroup", "-p", "tools.check", *tests])
 
 
-# --- the plugin, in the processes that pytest starts
+# --- the plugin, which runs in the processes that pytest starts
 
 _end = None
 
 
 def pytest_collection_modifyitems(config, items):
-    """Changed test files first, then the fastest tests. A new one counts as fast."""
+    """Sort the tests: changed test files first, then the fastest tests. A new test counts as fast."""
     global _end
     _end = time.monotonic() + float(os.environ["CHECK_SECONDS"])
     config.check_times = config.cache.get("check/times", {})
@@ -117,7 +117,7 @@ def pytest_runtest_setup(item):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """In the first process only: remember the times, and tell what was left out."""
+    """Remember the times, and report what was left out. Only the first process calls this."""
     times = config.cache.get("check/times", {})
     for report in terminalreporter.stats.get("passed", []):
         if report.when == "call":

@@ -1,4 +1,4 @@
-"""Packs the board's page: firmware/web/page.html becomes the module web_page.py, without spaces to read it by, in gzip.
+"""Packs the board's page: firmware/web/page.html is minified and compressed into the module web_page.py.
 
 python3 tools/page.py build/page/web_page.py
 """
@@ -13,14 +13,15 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "firmware" / "web" / "page.html"
 MOST_BYTES = 12 * 1024
 
-# The browser loads nothing from elsewhere, and takes only the script and the styles that are in the page.
+# The browser loads nothing from elsewhere, and accepts only the script and the styles that are in the page.
 POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src {styles}; script-src {scripts}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-# The spaces that a browser does not need. Texts and regular expressions keep theirs. Every statement has its semicolon.
+# The spaces that a browser does not need. Texts and regular expressions keep theirs. The page ends every statement with
+# a semicolon.
 _STYLE_SPACES = re.compile(r"\s*([{};,>])\s*|(:) +")
 _SCRIPT_SPACES = re.compile(
     r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(=,!])/(?:[^/\\\n]|\\.)+/|(?<=[=,:&|?] )/(?:[^/\\\n]|\\.)+/)"""
@@ -33,8 +34,8 @@ def _without(spaces, text):
 
 
 def minified(text):
-    """The page without comments of HTML, comments that have a line to themselves, indents, empty lines, and most spaces
-    in its styles and scripts."""
+    """Return the page without HTML comments, comments on lines of their own, indents, empty lines, and most spaces in
+    its styles and scripts."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
     lines = (line.strip() for line in text.splitlines())
@@ -44,7 +45,7 @@ def minified(text):
 
 
 def smallest(data):
-    """The data in gzip, with the memory level that makes it smallest."""
+    """Return the data in gzip, with the memory level that makes it smallest."""
     packed = []
     for level in range(1, 10):
         packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, level)
@@ -53,7 +54,7 @@ def smallest(data):
 
 
 def policy(text):
-    """The Content-Security-Policy, with the hashes of the scripts and styles."""
+    """Return the Content-Security-Policy, with the hashes of the scripts and styles."""
     return POLICY.format(scripts=_hashes("script", text), styles=_hashes("style", text))
 
 
@@ -64,7 +65,7 @@ def _hashes(tag, text):
 
 
 def module(text):
-    """The source of web_page.py."""
+    """Return the source of web_page.py."""
     page = minified(text)
     packed = smallest(page.encode())
     if len(packed) > MOST_BYTES:
@@ -82,7 +83,7 @@ def module(text):
 
 
 def write(path):
-    """Write the module, if it is another one than before."""
+    """Write the module if it has changed."""
     made = module(SOURCE.read_text())
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != made:

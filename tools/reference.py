@@ -1,4 +1,4 @@
-"""`make reference`: docs/reference.md from the docstrings of lib/XAsyncSockets.py and the types of its .pyi."""
+"""`make reference`: makes docs/reference.md from the docstrings of lib/XAsyncSockets.py and the types of its .pyi."""
 
 import ast
 import re

@@ -1,7 +1,7 @@
 # The frozen modules of every chip's image: MicroPython's own, then ours. `drivers` are from micropython-lib.
 options.defaults(drivers=())
 
-# The port's boot code (_boot.py mounts the filesystem) and asyncio lie in MicroPython's own tree ...
+# The port's boot code (_boot.py mounts the filesystem) and asyncio are in MicroPython's own tree ...
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
 

@@ -8,7 +8,7 @@ import struct
 import sys
 from pathlib import Path
 
-LEAST = 0.03  # of the partition
+LEAST = 0.03  # the smallest share of the partition that must stay free
 ENTRY = struct.Struct("<HBBII16sI")  # ESP-IDF's documentation, "Partition Tables"
 MAGIC, APPLICATION = 0x50AA, 0
 

@@ -25,14 +25,14 @@ def tool(name, *arguments):
 
 
 def symbols(elf):
-    """[(name, address, size)]"""
+    """Return [(name, address, size)]."""
     for line in tool("nm", "--print-size", elf).splitlines():
         address, *size, _, name = line.split()
         yield name, int(address, 16), int(size[0], 16) if size else 0
 
 
 def sections(elf):
-    """{name: size}"""
+    """Return {name: size}."""
     lines = tool("size", "--format=sysv", elf).splitlines()[2:]
     return {fields[0]: int(fields[1]) for fields in map(str.split, lines) if len(fields) == 3}
 

@@ -19,7 +19,7 @@ try:
 except ImportError:
 
     def const(value):
-        """What `micropython.const` is."""
+        """Do the same as `micropython.const`."""
         return value
 
 
@@ -31,13 +31,13 @@ _PING = const(b"\xc0\0")
 _PINGRESP = const(0xD0)
 _DISCONNECT = const(b"\xe0\0")
 
-_ANSWER_S = const(10)  # that the broker may take for an answer
-_TRIES = const(5)  # of a message with QoS 1, in one connection
-_FIRST_PAUSE_S = const(1)  # before the next connection; twice as long each time
+_ANSWER_S = const(10)  # the broker has to answer within this time
+_TRIES = const(5)  # attempts to send a message with QoS 1 in one connection
+_FIRST_PAUSE_S = const(1)  # pause before the next connection; it doubles each time
 _LONGEST_PAUSE_S = const(60)
 _REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
 _SUBSCRIBE_AGAIN_S = const(20)  # after a refusal: a cluster may be electing its leader
-_WAITING_BYTES = const(4096)  # that the network may be behind with; states beyond that are dropped
+_WAITING_BYTES = const(4096)  # bytes that may wait to be sent; further states are dropped
 
 _REFUSALS = (
     "it does not speak MQTT 3.1.1",
@@ -49,7 +49,7 @@ _REFUSALS = (
 
 
 def _ignore(*_):
-    """The handler of an event that nobody listens to."""
+    """Handle an event by doing nothing."""
 
 
 class _Message:
@@ -104,9 +104,9 @@ class MqttClient:
         self._locate = self._tcp = None
         self._pause_s = _FIRST_PAUSE_S
         self._refused = False
-        self._now = self._sent_at = self._heard_at = 0  # in ticks of a second
-        self._awaited = self._due = 0  # kind of the answer that must come by then
-        self._why = None  # we end the connection
+        self._now = self._sent_at = self._heard_at = 0  # times in seconds
+        self._awaited = self._due = 0  # the kind of the expected answer, and its deadline
+        self._why = None  # the reason if we end the connection
         self._identifier = self._asked_as = 0
         self._asked = ()  # the subscriptions that the broker has not accepted yet
         self._unacked = []  # type: list[_Message]
@@ -155,7 +155,7 @@ class MqttClient:
     # --- the connection
 
     def _tick(self, _):
-        """Each second: connect, check deadlines, send a ping, send a message again."""
+        """Connect, check deadlines, send a ping, send a message again. This is called every second."""
         self._timer.Restart(self.second)
         self._now += 1
         if not self._tcp:
@@ -198,7 +198,7 @@ class MqttClient:
         self._due = self._now + seconds
 
     def _end(self, reason):
-        """End the connection at once; what is still to be sent is dropped."""
+        """End the connection at once. Unsent data is dropped."""
         self.connected = False
         if self._tcp and not self._why:
             self._why = reason
@@ -294,7 +294,7 @@ class MqttClient:
             tcp.AsyncRecvData(2, self._on_head)
 
     def _take(self, kind, body):
-        """Act on a packet. Returns what is wrong with it."""
+        """Handle a packet. Return what is wrong with it, or None."""
         if kind == self._awaited:
             if kind == _CONNACK and len(body) == 2:
                 return self._on_connack(body[1])
@@ -341,7 +341,7 @@ class MqttClient:
         return None
 
     def _ready(self):
-        """Connected. Messages that the last connection left behind are sent first, in their order, as new ones."""
+        """Report the connection. Unacknowledged messages of the last one are sent first, in order, as new ones."""
         self._awaited = 0
         self.connected = True
         for message in self._unacked:
@@ -355,7 +355,7 @@ class MqttClient:
             topic, identifier, payload = read_publish(flags, body)
         except ValueError as error:
             if self._size and 2 + int.from_bytes(body[:2], "big") > len(body) - 2:
-                # Nothing is wrong with it; without its identifier, behind the topic, it cannot be acknowledged.
+                # The packet is valid, but without its identifier, which follows the topic, it cannot be acknowledged.
                 self.on_warning("a message with a topic of more than %d bytes was left out" % (len(body) - 4))
                 return None
             return "a wrong message: %s" % error
@@ -369,7 +369,7 @@ class MqttClient:
 
     def _on_puback(self, identifier):
         for message in self._unacked:
-            if message.identifier == identifier:  # the second answer to one that was sent twice has none
+            if message.identifier == identifier:  # no message is left for the second answer to one that was sent twice
                 self._unacked.remove(message)
                 self.on_acked()
                 break

@@ -7,9 +7,9 @@ from firmware.control.jsonrpc import ACCESS_DENIED, INTERNAL_ERROR, RpcError, an
 
 
 class Commands:
-    """The caller of the methods, in the place of a control server's session."""
+    """The caller of the methods. It takes the place of a control server's session."""
 
-    nonce = None  # nothing can be proved: see firmware/control/access.py
+    nonce = None  # no challenge, so no proof is possible: see firmware/control/access.py
     nonce_at = free_at = 0
     authenticated = True
     address = "mqtt"
@@ -26,7 +26,7 @@ class Commands:
         mqtt.when_told.append(self._take)
 
     def _check_names(self):
-        """Once, when all services have added their methods."""
+        """Check the configured names. This is called once, when all services have added their methods."""
         self._mqtt.when_connected.remove(self._check_names)
         for name in self._allowed:
             if name not in self._app.methods:
@@ -37,7 +37,7 @@ class Commands:
         return self._app.clock.uptime_ms()
 
     def check_access(self, _writes):
-        """Whatever is allowed here may write."""
+        """Allow the access: the methods that the configuration names may write."""
 
     def _call(self, method, params):
         if method not in self._allowed:
@@ -47,7 +47,7 @@ class Commands:
     def _take(self, topic, payload, retained):
         if topic != self._topic:
             return
-        if retained:  # it would be called again with every connection
+        if retained:  # it would be called again after every connect
             self._app.log.warning("mqtt", "a retained request on rpc is left out")
             return
         try:

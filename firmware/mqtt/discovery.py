@@ -1,28 +1,28 @@
-"""Tells Home Assistant what the board has: an entity for each reading, pin and the uptime, all of one device.
+"""Announces the board to Home Assistant: one device with an entity for each reading, each pin and the uptime.
 
-Each entity has a retained message of its own. So no message is long, what comes later disturbs nothing, and an empty
-message removes what is gone. entities.py makes them; it is loaded while there are some to be sent.
+Each entity has a retained message of its own. So no message is long, a new entity changes no other, and an empty
+message removes an entity. entities.py makes the messages; it is loaded only while some have to be sent.
 """
 
 from firmware import borrow, const
 from XAsyncSockets import XTimer
 
 _RETRY_S = const(1)
-_SETTLED_S = const(3)  # after the last entity, until all that the broker has kept has come
-_LONGEST_DELAY_S = const(10)  # after Home Assistant has started, so that not all boards speak at once
-_MOST_FOUND = const(64)  # kept topics that are looked through; the others have their turn after the next start
+_SETTLED_S = const(3)  # time after the last entity in which the broker's retained messages arrive
+_LONGEST_DELAY_S = const(10)  # delay after a start of Home Assistant, so that not all boards send at once
+_MOST_FOUND = const(64)  # retained topics that are checked; the others are checked after the next start
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
 class Discovery:
-    """What has been announced over this connection, and what is still to be."""
+    """The announcements: those that were sent over this connection, and those that are still to be sent."""
 
     def __init__(self, mqtt):
         self._mqtt = mqtt
         self._app = mqtt.app
         self._known = {}  # {sensor: {field: its kind}}; the pins and the uptime have no sensor: ""
         self._to_do = []  # (sensor, field, kind)
-        self._found = []  # topics of entities that the broker has kept; None once they are looked through
+        self._found = []  # topics of entities that the broker has retained; None when they have been checked
         self._entities = None  # the module
         self._timer = XTimer(mqtt.app.pool, self._next)
         self._delay = XTimer(mqtt.app.pool, self._again)
@@ -38,7 +38,7 @@ class Discovery:
         mqtt.when_told.append(self._hear)
 
     def _begin(self):
-        """Announce everything: the pins and the uptime at once, the readings as they come."""
+        """Announce everything: the pins and the uptime at once, the readings as they arrive."""
         self._known = {}
         self._to_do = []
         self._add("", {name: "switch" if is_output else "contact" for name, is_output in self._mqtt.pins.items()})
@@ -51,7 +51,7 @@ class Discovery:
             self._take(self._mqtt.last_readings or {})
 
     def _take(self, readings):
-        """Announce what has not been read before."""
+        """Announce readings that are new."""
         for sensor, reading in readings.items():
             known = self._known.get(sensor, ())
             new = [field for field in reading if field not in known]
@@ -68,7 +68,7 @@ class Discovery:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
         elif retained and payload and self._found is not None and topic.endswith("/config"):
-            if topic not in self._found and len(self._found) < _MOST_FOUND:  # each connection brings them again
+            if topic not in self._found and len(self._found) < _MOST_FOUND:  # they arrive again with each connection
                 self._found.append(topic)
 
     def _on_acked(self):
@@ -77,7 +77,7 @@ class Discovery:
 
     def _next(self, _):
         if not self._mqtt.client.connected:
-            return  # with the next connection, all begins anew
+            return  # with the next connection, everything starts again
         self._entities = self._entities or borrow("firmware.mqtt.entities")
         if self._to_do:
             self._send_next()
@@ -98,7 +98,8 @@ class Discovery:
         self._timer.Restart(_RETRY_S if self._to_do else _SETTLED_S)
 
     def _remove_what_is_gone(self):
-        """Once after the start: a configuration or a sensor may have changed only before."""
+        """Remove entities that no longer exist. Once after the start is enough: settings and sensors changed before it.
+        """
         gone = self._entities.gone(self._mqtt, self._known, self._found)
         for topic in gone:
             if not self._mqtt.client.publish(topic, b"", 1, True):

@@ -1,14 +1,14 @@
-"""Entities as Home Assistant's MQTT discovery has them, one message each.
+"""Makes the messages of Home Assistant's MQTT discovery, one for each entity.
 
-https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery; it refuses a message with a key that it does not know.
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. It refuses a message with an unknown key.
 """
 
 from firmware import VERSION
 from firmware.jsontext import dumps
 
-_UNHEARD = 3  # measurements that may be missing until a reading is out of date
+_UNHEARD = 3  # after so many missing measurements a reading is out of date
 
-# By the field's name up to its first "_": device class, unit, digits after the point.
+# {the field's name up to its first "_": (device class, unit, digits after the decimal point)}
 _UNITS = {
     "celsius": ("temperature", "\u00b0C", 1),
     "humidity": ("humidity", "%", 1),
@@ -24,12 +24,13 @@ _UNITS = {
     "lux": ("illuminance", "lx", 0),
     "ppm": ("carbon_dioxide", "ppm", 0),
 }
-_DIAGNOSTIC = ("", "heap", "wifi")  # sensors that tell of the board itself
+_DIAGNOSTIC = ("", "heap", "wifi")  # sensors that describe the board itself
 _COMPONENTS = {"switch": "switch", "contact": "binary_sensor", "truth": "binary_sensor"}
 
 
 def _word(text):
-    """`text` in the characters that a topic of Home Assistant may have, always in another way."""
+    """Return `text` in the characters that a topic of Home Assistant may have. Different texts give different results.
+    """
     made = ""
     for byte in text.encode():
         plain = 48 <= byte < 58 or 65 <= byte < 91 or 97 <= byte < 123 or byte == 95
@@ -47,7 +48,7 @@ def _topic(mqtt, sensor, field, kind):
 
 
 def entity(mqtt, sensor, field, kind):
-    """(topic, payload) of one."""
+    """Return (topic, payload) of one entity."""
     made = _pin(mqtt, field, kind) if kind in ("switch", "contact") else _reading(mqtt, sensor, field, kind)
     made["uniq_id"] = f"{mqtt.id}-{_object(sensor, field)}"
     made["avty_t"] = mqtt.topic("status")
@@ -86,7 +87,7 @@ def _reading(mqtt, sensor, field, kind):
 
 
 def _device(mqtt, in_full):
-    """The device that all entities share; what else there is to tell of it is told once."""
+    """Return the device that all entities share. With `in_full` it has all facts, which are sent only once."""
     app = mqtt.app
     made = {"ids": mqtt.id, "name": app.device}
     if in_full:
@@ -98,7 +99,7 @@ def _device(mqtt, in_full):
 
 
 def gone(mqtt, known, found):
-    """Those topics in `found` whose entity the board has no more. A sensor that fails may come back."""
+    """Return the topics in `found` whose entity no longer exists. A sensor that fails may come back, so it stays."""
     topics = [_topic(mqtt, sensor, field, known[sensor][field]) for sensor in known for field in known[sensor]]
     kept = [_word(one["name"]) for one in mqtt.app.sensors.list() if one["error"] or one["reading"] is None]
     return [one for one in found if one not in topics and one.split("/")[-2].split("--")[0] not in kept]

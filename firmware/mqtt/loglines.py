@@ -1,14 +1,14 @@
-"""The log over MQTT, from a level on: <base>/log."""
+"""Publishes the log over MQTT, from a level on: <base>/log."""
 
 from firmware import const
 from firmware.jsontext import dumps
 
-_MOST_BEHIND = const(8)  # lines that are sent later, once there is a connection
+_MOST_BEHIND = const(8)  # lines that are sent later, when there is a connection
 _LEVELS = ("error", "warning", "info")
 
 
 class LogLines:
-    """Publishes each line."""
+    """Publishes each line of the log."""
 
     def __init__(self, mqtt):
         self._mqtt = mqtt

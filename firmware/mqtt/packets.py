@@ -2,18 +2,18 @@
 
 
 def text(value):
-    """A string, or bytes, behind its length."""
+    """Return a string or bytes with the length before it."""
     data = value.encode() if isinstance(value, str) else value
     return number(len(data)) + data
 
 
 def number(value):
-    """A length or a packet identifier."""
+    """Return a length or a packet identifier as two bytes."""
     return value.to_bytes(2, "big")
 
 
 def packet(kind, *parts):
-    """A packet of `kind`, its first byte, with what follows the header in parts."""
+    """Return a packet. `kind` is its first byte, and `parts` follow the header."""
     size = sum([len(part) for part in parts])
     head = [kind]
     while size > 127:
@@ -24,7 +24,7 @@ def packet(kind, *parts):
 
 
 def connect(client_id, keepalive_s, will=None, user=None, password=None):
-    """The first packet: a clean session, and the will, (topic, payload), with QoS 1 and retained."""
+    """Return the first packet, for a clean session. The will, (topic, payload), has QoS 1 and is retained."""
     flags = 0x02
     parts = [text(client_id)]
     if will:
@@ -40,19 +40,19 @@ def connect(client_id, keepalive_s, will=None, user=None, password=None):
 
 
 def subscribe(identifier, topics):
-    """All `topics` with QoS 1."""
+    """Return a packet that subscribes to all `topics` with QoS 1."""
     return packet(0x82, number(identifier), b"".join([text(topic) + b"\1" for topic in topics]))
 
 
 def topic_of(name):
-    """The topic of a message to be sent, behind its length."""
+    """Return the topic of a message to be sent, with the length before it."""
     if not name or "+" in name or "#" in name or "\0" in name:
         raise ValueError("a message needs a topic without + and #, not %r" % name)
     return text(name)
 
 
 def read_publish(flags, body):
-    """(topic, packet identifier or None, payload) of a received message. Raises ValueError for a wrong one."""
+    """Return (topic, packet identifier or None, payload) of a received message. Raises ValueError for a wrong one."""
     if flags & 6 > 2:
         raise ValueError("it has a QoS that was not asked for")
     end = 2 + int.from_bytes(body[:2], "big")

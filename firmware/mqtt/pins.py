@@ -1,4 +1,4 @@
-"""The pins that the configuration names: <base>/pin/<name> has the real level, <base>/pin/<name>/set changes it."""
+"""The configured pins over MQTT: <base>/pin/<name> has the real level, and <base>/pin/<name>/set changes it."""
 
 from firmware.control.jsonrpc import RpcError
 from XAsyncSockets import XTimer
@@ -8,7 +8,7 @@ _LEVELS = {b"0": 0, b"1": 1}
 
 
 class NamedPins:
-    """They, and what was last published of each."""
+    """The configured pins, and the level that was last published for each."""
 
     def __init__(self, mqtt):
         self._mqtt = mqtt
@@ -34,7 +34,7 @@ class NamedPins:
         self._mqtt.pins[one["name"]] = one["mode"] == "out"
 
     def check_access(self, _writes):
-        """The configuration allows it."""
+        """Allow the access, because the configuration names the pins."""
 
     def _publish_all(self):
         for state in self._pins.values():
@@ -42,7 +42,7 @@ class NamedPins:
         self._look()
 
     def _look(self, _=None):
-        """Publish the levels that have changed, whoever has changed them."""
+        """Publish the levels that have changed for any reason."""
         if not self._mqtt.client.connected:
             return
         self._timer.Restart(_LOOK_S)
@@ -65,5 +65,5 @@ class NamedPins:
         else:
             self._app.methods.call(self, "gpio.write", {"pin": state[0], "value": level})
         if state:
-            state[2] = None  # tell it, also where it is the same
+            state[2] = None  # publish the level again, even if it is the same
             self._look()

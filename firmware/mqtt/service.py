@@ -1,6 +1,6 @@
 """MQTT: the board's status, readings, log, commands and pins at a broker. docs/mqtt.md has the topics.
 
-What only some configurations use is in modules of its own: loglines.py, commands.py, pins.py, discovery.py.
+The parts that only some configurations use are separate modules: loglines.py, commands.py, pins.py, discovery.py.
 """
 
 import time
@@ -14,8 +14,8 @@ from XAsyncSockets import XAsyncTCPClient
 
 _PORT = const(1883)
 _TLS_PORT = const(8883)
-_CLOCK_S = const(60)  # that the clock may take to be set; then it is told
-_CLOCK_IS_RIGHT = const(2024)  # from that year on: chips start in 2000 or 2021
+_CLOCK_S = const(60)  # if the clock is not set after this time, that is reported
+_CLOCK_IS_RIGHT = const(2024)  # from that year on, because chips start in 2000 or 2021
 
 
 class Mqtt:
@@ -29,21 +29,21 @@ class Mqtt:
         self.client = None
         self.id = ""
         self._base = ""
-        # Of the parts: f() at each connection, f(readings), f(topic, payload, retained).
+        # Functions of the parts: f() at each connection, f(readings), f(topic, payload, retained).
         self.when_connected = []
         self.when_read = []
         self.when_told = []
         self.last_readings = None
         self.pins = {}  # {name: True for an output}
-        self._told = None  # why there is no connection
-        self._is_online = False  # the broker has been told
+        self._told = None  # the last reported reason why there is no connection
+        self._is_online = False  # whether this was published
         self._clock_due = 0
-        self._turn = 0  # of the broker's addresses, where its name has several
+        self._turn = 0  # index of the broker's address, if its name has several
 
     # --- the service
 
     def start(self, app):
-        """Take the settings; the connection begins when the network is up."""
+        """Read the settings. The connection begins when the network is up."""
         self.app = app
         settings = self.settings = app.config["mqtt"]
         self.id = settings["client_id"] or "xas" + app.board.unique_id()
@@ -95,21 +95,21 @@ class Mqtt:
             Discovery(self)
 
     def network_up(self, _connection):
-        """Connect, and again and again."""
+        """Connect, and connect again whenever the connection is lost."""
         self._clock_due = self.app.clock.uptime() + _CLOCK_S
         self.client.start(self._locate)
 
     def network_down(self, _reason):
-        """Take leave; where nothing arrives any more, the broker publishes the will."""
+        """Disconnect. If nothing arrives at the broker any more, it publishes the will."""
         self.publish("status", "offline", 1, True)
         self.client.stop()
 
     def stop(self):
-        """End it; the network went down before."""
+        """End the service. The network went down before."""
         self.client.stop()
 
     def _locate(self):
-        """The broker's address, or None while it cannot be connected to."""
+        """Return the broker's address, or None while no connection to it is possible."""
         settings = self.settings
         if settings["tls"] and time.gmtime()[0] < _CLOCK_IS_RIGHT:
             if self.app.clock.uptime() >= self._clock_due:
@@ -123,18 +123,18 @@ class Mqtt:
         return address and (address, int(port or (_TLS_PORT if settings["tls"] else _PORT)))
 
     def _tell(self, reason):
-        if reason != self._told:  # once, not with every attempt
+        if reason != self._told:  # reported once, not with every attempt
             self._told = reason
             self.app.log.warning(self.name, f"{self.settings['broker']}: {reason}")
 
     # --- the connection
 
     def topic(self, below):
-        """One of the board's topics."""
+        """Return one of the board's topics."""
         return self._base + below
 
     def publish(self, below, payload, qos=0, retain=False):
-        """Publish to one of the board's topics; False while that cannot be."""
+        """Publish to one of the board's topics. Return False while this is not possible."""
         return self.client.publish(self._base + below, payload, qos, retain)
 
     def _on_connected(self):
@@ -147,7 +147,7 @@ class Mqtt:
             self.notify(self.last_readings)
 
     def _tell_status(self):
-        """Again with the next readings where too many messages wait for the broker."""
+        """Publish the status. If too many messages wait for the broker, try again with the next readings."""
         self._is_online = self.publish("status", "online", 1, True)
 
     def _on_message(self, topic, payload, retained):
@@ -157,10 +157,10 @@ class Mqtt:
         except Exception as error:
             self.app.log.error(self.name, topic, error)
 
-    # --- what is published
+    # --- publishing
 
     def notify(self, readings):
-        """Publish what the telemetry has read."""
+        """Publish the readings of the telemetry."""
         self.last_readings = readings
         if not self.client.connected:
             return

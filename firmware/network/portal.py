@@ -1,7 +1,7 @@
-"""The board's own network where the page is on: it leads a phone to the page. Loaded when it first opens.
+"""The board's own network if the page is enabled: it leads a phone to the page. It is loaded when it first opens.
 
-Every name that a guest asks for is the board's address (DNS, RFC 1035); the web server redirects what is asked of other
-hosts. Networks are looked for before it opens, as a scan takes the radio off the guests' channel.
+Every name that a guest looks up has the board's address (DNS, RFC 1035). The web server redirects requests for other
+hosts. The board scans for networks before it opens, because a scan takes the radio off the guests' channel.
 """
 
 from firmware import const
@@ -13,7 +13,7 @@ from XAsyncSockets import XAsyncUDPDatagram
 _PORT = const(53)
 _LONGEST = const(512)  # bytes of a datagram, without extensions
 _HEADER = const(12)
-_NOT_A_QUERY = const(0xFA)  # an answer, another operation, or one that is cut off
+_NOT_A_QUERY = const(0xFA)  # flags of an answer, another operation, or a truncated query
 _AUTHORITATIVE_ANSWER = const(0x84)
 _RECURSION_DESIRED = const(1)
 _RECURSION_AVAILABLE = const(0x80)
@@ -50,34 +50,34 @@ def answer(query, address):
 
 
 class Portal(AccessPointLink):
-    """The access point, the name server in it, and the networks that a guest may choose from."""
+    """The access point, its name server, and the networks from which a guest may choose."""
 
     def __init__(self, app):
         super().__init__(app.board.network, app.config["ap"], app.device)
         self._app = app
         self._socket = None
-        self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer's is another program's
+        self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer may use that port itself
         self.networks = []  # [{"ssid", "rssi", "open"}], the strongest first
 
     def start(self):
-        """Open it."""
+        """Open the network."""
         self.scan()
         super().start()
         self._app.portal = self
         self._listen()
 
     def stop(self):
-        """Close it."""
+        """Close the network."""
         self._app.portal = None
         self._close()
         super().stop()
 
     def has_guest(self, address):
-        """True if `address` is one in this network."""
+        """Return whether `address` is in this network."""
         return address.rsplit(".", 1)[0] == self.address()[0].rsplit(".", 1)[0]
 
     def scan(self):
-        """Look for networks. This takes 2 seconds, in which nothing else is done."""
+        """Scan for networks. This takes 2 seconds, in which the board does nothing else."""
         board = self._app.board
         if 0 < board.watchdog_s < _LONGEST_SCAN_S:
             return
@@ -121,7 +121,7 @@ class Portal(AccessPointLink):
 
 
 def _strongest_first(found):
-    """What a scan has found, each name once; hidden networks and names that are no text are left out."""
+    """Return the networks of a scan, each name once. Hidden networks and names that are not text are left out."""
     strongest = {}  # type: dict
     for name, _, _, rssi, security, *_ in found:
         try:

@@ -1,6 +1,6 @@
 """setup.status and setup.save: a new board gets its network, name and token over its own access point.
 
-A board with a token takes them from its owner only, who has logged in.
+A board with a token accepts them only from its owner, who has to log in.
 """
 
 from firmware import borrow, const
@@ -8,11 +8,11 @@ from firmware.config import ConfigError
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
 from firmware.jsontext import dumps, loads
 
-_MOST_NETWORKS = const(8)  # that a configuration has
+_MOST_NETWORKS = const(8)  # of a configuration
 
 
 class Setup:
-    """The service that offers them."""
+    """The service that offers these methods."""
 
     name = "setup"
 
@@ -20,7 +20,8 @@ class Setup:
         self._app = None
 
     def start(self, app):
-        """Offer the methods. Whether a client may call them, they find out themselves: a new board has no token."""
+        """Offer the methods. They check by themselves whether a client may call them, because a new board has no token.
+        """
         self._app = app
         app.methods.add("setup.status", self._status, "scan?")
         app.methods.add("setup.save", self._save, "ssid password? name? token?")
@@ -50,7 +51,7 @@ class Setup:
         }
 
     def _reason(self):
-        """Why the first of the configured networks was not joined the last time."""
+        """Return the reason why the first of the configured networks was not joined the last time."""
         networks = self._app.config["wifi"]["networks"]
         if self._app.bringup.state == "up" or not networks:
             return None
@@ -81,7 +82,7 @@ class Setup:
         return True
 
     def _token(self, token):
-        """The token from now on."""
+        """Return the token that is valid from now on."""
         known = self._app.config["control"]["token"]
         if not known and not token:
             raise ConfigError("control.token: a new board gets one, which makes it yours")
@@ -90,7 +91,7 @@ class Setup:
         return known or token
 
     def _keep(self, given):
-        """Check these settings and save them. They are on trial only where no network of its own would open."""
+        """Check these settings and save them. They are on trial only if the board would open no network of its own."""
         app = self._app
         config = app.config
         before = config.given
@@ -106,7 +107,7 @@ class Setup:
 
 
 def _with_first(networks, network):
-    """`networks` with `network` at their head; what else is known of it stays."""
+    """Return `networks` with `network` first. Its other settings are kept."""
     others = []
     for one in networks:
         if one["ssid"] == network["ssid"]:

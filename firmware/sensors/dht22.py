@@ -1,10 +1,10 @@
-"""DHT22 (AM2302): temperature and relative humidity, over one wire with a protocol of its own."""
+"""DHT22 (AM2302): temperature and relative humidity, over one wire with its own protocol."""
 
 import sys
 
 
 def _find_readinto(machine):
-    """The function that reads the part's 5 bytes; its module differs between ports and releases."""
+    """Return the function that reads the part's 5 bytes. Its module differs between ports and releases."""
     if hasattr(machine, "dht_readinto"):
         return machine.dht_readinto
     return __import__("esp" if sys.platform.startswith("esp") else sys.platform).dht_readinto
@@ -15,7 +15,7 @@ class Dht22Sensor:
 
     limits = {"celsius": (-40, 80), "humidity": (0, 100)}
     min_interval_ms = 2000
-    slow = True  # 25 ms with interrupts off at times
+    slow = True  # it takes up to 25 ms with interrupts off
 
     def __init__(self, board, settings):
         self.name = settings["name"]
@@ -24,12 +24,12 @@ class Dht22Sensor:
         self._data = bytearray(5)
 
     def read(self):
-        """{"celsius", "humidity"}: degrees and percent"""
+        """Return {"celsius", "humidity"} in degrees and percent."""
         data = self._data
         self._readinto(self._pin, data)
         if sum(data[:4]) & 0xFF != data[4]:
             raise OSError("checksum wrong")
         tenths = data[2] << 8 | data[3]
-        if tenths & 0x8000:  # a sign and the amount, or two's complement; read in the wrong way it is far too cold
+        if tenths & 0x8000:  # sign and magnitude, or two's complement; the wrong one gives a far too low value
             tenths = max(0x8000 - tenths, tenths - 0x10000)
         return {"celsius": tenths / 10, "humidity": (data[0] << 8 | data[1]) / 10}

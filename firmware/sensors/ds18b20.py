@@ -1,6 +1,6 @@
 """DS18B20 thermometers: any number of them on one 1-Wire pin.
 
-All measure at the same time. Each has a field "celsius_<serial number>", whoever else is on the pin.
+All measure at the same time. Each has a field "celsius_<serial number>", which does not depend on the other parts.
 """
 
 import binascii
@@ -14,10 +14,10 @@ _CONVERT = const(0x44)
 _READ_SCRATCHPAD = const(0xBE)
 _CONVERSION_MS = const(750)
 _FAMILIES = const((0x28, 0x22))  # DS18B20, DS1822
-_POWER_ON_RAW = const(0x0550)  # 85 degrees: what the part holds until it has measured …
+_POWER_ON_RAW = const(0x0550)  # 85 degrees: the part has this value until it has measured …
 _POWER_ON_RESERVED = const(0x0C)  # … together with this in byte 6
 _SILENCE = b"\xff" * 9
-_ALL_WAYS = const(65)  # one more than the bits of a serial number: no branch is taken yet
+_ALL_WAYS = const(65)  # one more than the bits of a serial number: the search has not branched yet
 
 
 class Ds18b20Sensor:
@@ -33,7 +33,7 @@ class Ds18b20Sensor:
         self.name = settings["name"]
         self._onewire = onewire
         self._pin = machine.Pin(settings["pin"], machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP)
-        self._serials = []  # all that were ever found, so that a missing one is noticed
+        self._serials = []  # all parts that were ever found, so that a missing one is noticed
         self._last = b""
         self._last_choice = _ALL_WAYS
 
@@ -46,7 +46,7 @@ class Ds18b20Sensor:
             self._onewire.writebyte(self._pin, value)
 
     def prepare(self):
-        """Look for parts, and let all of them measure."""
+        """Search for parts, and let all of them measure."""
         while self._finds_another():
             pass
         if not self._thermometers():
@@ -56,7 +56,7 @@ class Ds18b20Sensor:
         return _CONVERSION_MS
 
     def read(self):
-        """{"celsius_<serial>"}: degrees, or the part's error"""
+        """Return {"celsius_<serial>": degrees, or the part's error}."""
         reading = {}
         for serial in self._thermometers():
             reading["celsius_" + binascii.hexlify(serial[1:7]).decode()] = self._read_one(serial)
@@ -80,7 +80,7 @@ class Ds18b20Sensor:
         return (raw - 0x10000 if raw & 0x8000 else raw) / 16
 
     def _finds_another(self):
-        """Walk to the next part (Maxim's application note 187); True if it is a new one. So all are found the first
+        """Search the next part (Maxim's application note 187). Return True if it is new. So all are found the first
         time, and later one way is walked with each measurement."""
         self._reset()
         self._write(_SEARCH_ROM)
@@ -92,7 +92,7 @@ class Ds18b20Sensor:
         return True
 
     def _walk(self, last, last_choice):
-        """One way down the tree of serial numbers; returns the number and where to branch off next time (0: done)."""
+        """Follow one path down the tree of serial numbers. Return the number and the next branch (0: done)."""
         serial = bytearray(8)
         next_choice = 0
         for position in range(64, 0, -1):

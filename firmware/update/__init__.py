@@ -1,1 +1,1 @@
-"""Updates over the network: how they come (service), and whether a new image stays (trial)."""
+"""Updates over the network: the methods that receive them (service), and the trial of a new image (trial)."""

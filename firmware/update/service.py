@@ -1,8 +1,8 @@
-"""Updates over the network: a new image into the partition that does not run, or files that replace others together.
+"""Updates over the network: a new image for the partition that does not run, or files that replace others together.
 
-Both come in the same way: `update.begin` says what comes, `update.write` brings it, `update.end` checks it and decides.
-Until then nothing of what runs has changed; afterwards the board starts again. Of an image the bootloader is the judge:
-one that is reset before its boot has lasted (boot.steady_s) is not started a second time.
+Both are sent in the same way: `update.begin` announces the data, `update.write` sends it, `update.end` checks and
+commits it. Until then nothing changes; afterwards the board restarts. The bootloader decides about an image: if the
+board is reset before its boot has become good (boot.steady_s), the image is not started a second time.
 """
 
 import binascii
@@ -17,9 +17,9 @@ IMAGE = "image"
 FILES = "files"
 
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
-_REQUEST_BYTES = const(128)  # of an update.write's line without its data
+_REQUEST_BYTES = const(128)  # the line of update.write without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # ESP-IDF's esp_app_desc_t; a bootloader or a whole flash image has none here
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # of ESP-IDF's esp_app_desc_t; other images do not have it here
 _APP_MAGIC_AT = const(32)
 
 
@@ -28,7 +28,7 @@ def _trial():
 
 
 class ImageTarget:
-    """The partition that does not run. Its blocks are erased and written as the image comes."""
+    """The partition that does not run. Its blocks are erased and written as the image arrives."""
 
     def __init__(self, partition, size):
         if size > partition.info()[3]:
@@ -60,13 +60,13 @@ class ImageTarget:
         self._filled = 0
 
     def commit(self):
-        """Boot it next. ESP-IDF checks it first: its chip, its segments, the hash at its end."""
+        """Boot the image next. ESP-IDF first checks its chip, its segments, and the hash at its end."""
         if self._filled:
             self._write_block()
         self._partition.set_boot()
 
     def abort(self):
-        """Nothing to undo: the image is in a partition that is not booted."""
+        """Do nothing: the image is in a partition that is not booted."""
 
 
 class FilesTarget:
@@ -89,17 +89,17 @@ class FilesTarget:
             raise ValueError("the archive is empty")
 
     def commit(self):
-        """Let the next boot place them."""
+        """Let the next boot put the files into their places."""
         self.staging.commit()
 
     def abort(self):
-        """Remove what was staged."""
+        """Remove the staged files."""
         self._reader.close()
         self.staging.clear()
 
 
 class _Transfer:
-    """One update on its way."""
+    """One update in progress."""
 
     def __init__(self, session, kind, target, size, sha256):
         self.session = session
@@ -112,7 +112,7 @@ class _Transfer:
 
 
 class Update:
-    """The service that offers it."""
+    """The service that offers updates."""
 
     name = "update"
 
@@ -131,7 +131,7 @@ class Update:
         add("update.abort", self._abort, writes=True)
 
     def stop(self):
-        """Forget an undecided update."""
+        """Abort an unfinished update."""
         self._drop()
 
     def _kinds(self):
@@ -189,7 +189,7 @@ class Update:
         return transfer.received
 
     def _guarded(self, function, *args):
-        """A failure here ends the update and changes nothing."""
+        """Call `function`. A failure ends the update and changes nothing."""
         try:
             return function(*args)
         except Exception as error:

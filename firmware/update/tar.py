@@ -1,4 +1,4 @@
-"""Reads a tar archive as it comes (POSIX ustar, as Python's tarfile and `tar --format=ustar` write it)."""
+"""Reads a tar archive piece by piece (POSIX ustar, as Python's tarfile and `tar --format=ustar` write it)."""
 
 from firmware import const
 
@@ -14,20 +14,20 @@ def _text(field):
 
 class TarReader:
     """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it.
-    `delete(name)` is called for each entry that says that a file has to go."""
+    `delete(name)` is called for each entry that deletes a file."""
 
     def __init__(self, create, delete):
         self._create = create
         self._delete = delete
         self._header = bytearray(_BLOCK)
-        self._filled = 0  # bytes of the header that have come
+        self._filled = 0  # bytes of the header that have arrived
         self._file = None
-        self._left = 0  # bytes of the file that are still to come
+        self._left = 0  # bytes of the file that are missing
         self._padding = 0  # ... and of the padding after it
-        self.complete = False  # the mark of the end has come
+        self.complete = False  # whether the end mark has arrived
 
     def write(self, data):
-        """The next piece. Raises ValueError if it is no such archive, OSError if a file cannot be written."""
+        """Take the next piece. Raises ValueError if it is no such archive, OSError if a file cannot be written."""
         data = memoryview(data)
         while len(data) and not self.complete:
             if self._left:
@@ -40,7 +40,7 @@ class TarReader:
                 data = self._take_header(data)
 
     def close(self):
-        """Close the file that was not written to its end."""
+        """Close the file that is incomplete."""
         if self._file:
             self._file.close()
             self._file = None
@@ -71,7 +71,7 @@ class TarReader:
             size = int(_text(header[124:136]) or "0", 8)
         except ValueError:
             raise ValueError("this is no tar archive") from None
-        if checksum != sum(header) - sum(header[148:156]) + 8 * 32:  # its own field counts as spaces
+        if checksum != sum(header) - sum(header[148:156]) + 8 * 32:  # the checksum's own field counts as spaces
             raise ValueError("this is no tar archive, or a damaged one")
         prefix, name = _text(header[345:500]), _text(header[:100])
         if header[156] in _FOLDER:

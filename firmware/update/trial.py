@@ -9,8 +9,8 @@ from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
 FILE = "trial.json"  # {"partition": "ota_1", "settings": true once a boot has begun with them}
-WATCHDOG_S = 60  # an image on trial that hangs is reset, which ends its trial
-LOGIN_S = 600  # for somebody to log in
+WATCHDOG_S = 60  # if an image on trial hangs, the watchdog resets the board, which ends the trial
+LOGIN_S = 600  # time for somebody to log in
 
 
 def _read(board):
@@ -41,7 +41,7 @@ def announce(board, what, value):
 
 
 def drop(board, what):
-    """End the trial of this."""
+    """End the trial of `what`."""
     record = _read(board)
     record.pop(what, None)
     try:
@@ -64,7 +64,7 @@ def begin(board, log):
 
 
 def _begin_image(board, log, partition):
-    """If it is the image that runs, the watchdog runs from now on."""
+    """If the running image is on trial, start the watchdog."""
     if partition == board.running_partition():
         board.last_update = "on trial"
         board.start_watchdog(WATCHDOG_S)
@@ -77,7 +77,7 @@ def _begin_image(board, log, partition):
 def _begin_settings(board, have_begun):
     old = read_text(board.path(LAST_GOOD_FILE))
     if old is None or old == read_text(board.path(SETTINGS_FILE)):
-        drop(board, "settings")  # there are no others
+        drop(board, "settings")  # there are no earlier settings
         return None
     if not have_begun:
         board.settings_on_trial = not announce(board, "settings", True)
@@ -88,12 +88,12 @@ def _begin_settings(board, have_begun):
 
 
 def fail(board):
-    """True if settings are on trial; the next boot takes them back."""
+    """Return True if settings are on trial. The next boot reverts them."""
     return "settings" in _read(board) and not announce(board, "settings", True)
 
 
 def watch(app):
-    """Settings on trial: restart with the earlier ones, unless somebody logs in."""
+    """If settings are on trial, restart with the earlier ones, unless somebody logs in."""
 
     def give_up(_):
         if app.board.settings_on_trial:
@@ -103,7 +103,7 @@ def watch(app):
 
 
 def keep_settings(app):
-    """Somebody has logged in: the settings stay."""
+    """Keep the settings, because somebody has logged in."""
     app.board.settings_on_trial = False
     if app.config.source == SETTINGS_FILE:
         keep_good_copy(app.board, app.log, read_text(app.board.path(SETTINGS_FILE)))
@@ -112,7 +112,7 @@ def keep_settings(app):
 
 
 def end(board, log):
-    """This boot has lasted: the image stays."""
+    """Keep the image, because this boot has become good."""
     board.last_update = "kept"
     log.info("update", f"the image in {board.running_partition()} stays")
     drop(board, "partition")

@@ -1,4 +1,4 @@
-"""The web server: the board's page, and what programs ask for by HTTP. Services add routes of their own.
+"""The web server: the board's page, and its interfaces for programs over HTTP. Services add routes of their own.
 
 GET /         the page (page.html, which tools/page.py packs)
 POST /rpc     the control server's methods
@@ -14,12 +14,12 @@ from firmware.web.request import HttpError, Request, crowding
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
 _LINE_BYTES = const(512)
-_RETRY_S = const(5)  # until a port that was in use is tried again
-_LOOPBACK = ("localhost", "127.0.0.1")  # through a tunnel or an emulator; no name of an attacker leads a browser there
+_RETRY_S = const(5)  # pause until a port that was in use is tried again
+_LOOPBACK = ("localhost", "127.0.0.1")  # for tunnels and emulators; an attacker cannot redirect these names
 
 
 class WebServer:
-    """The service that listens, and knows the routes."""
+    """The service. It listens, and has the routes."""
 
     name = "http"
 
@@ -31,7 +31,7 @@ class WebServer:
         self._listener = None
         self._connections = []
         self._routes = {}
-        self._host = None  # that the last request named, and that was right
+        self._host = None  # the last host name in a request that was accepted
         self._fault = None
 
     def start(self, app):
@@ -55,11 +55,11 @@ class WebServer:
         self.network_down("stopped")
 
     def network_up(self, _connection):
-        """Listen on all addresses of the network that is there now."""
+        """Listen on all addresses of the current network."""
         self._listen()
 
     def network_down(self, _reason):
-        """The connections are dead, whether the system knows it or not."""
+        """Close the connections. They are dead, even if the system does not know it yet."""
         self._host = None
         self._retry.Cancel()
         if self._listener:
@@ -72,8 +72,8 @@ class WebServer:
         self.longest_body = self._app.config["control"]["line_bytes"]
         port = self._app.config["http"]["port"]
         if port is None:
-            port = 8080 if hasattr(self._app.board.network, "Host") else 80  # a computer
-        most = self.places + 2  # a newcomer, and one that is told that all places are taken
+            port = 8080 if hasattr(self._app.board.network, "Host") else 80  # on a computer
+        most = self.places + 2  # a new one, and one that gets the error that all places are taken
         slots = XBufferSlots(most, _LINE_BYTES, keepAlloc=False)
         try:
             self._listener = XAsyncTCPServer.Create(
@@ -81,7 +81,7 @@ class WebServer:
             )
         except Exception as error:
             fault = f"port {port}: {describe(error)}"
-            if fault != self._fault:  # once, not at every attempt
+            if fault != self._fault:  # reported once, not at every attempt
                 self._app.log.error("http", fault)
             self._fault = fault
             self._retry.Restart(_RETRY_S)
@@ -92,7 +92,7 @@ class WebServer:
         self._publish()
 
     def _publish(self):
-        """Let programs that look for web servers find it, where the image can (boards/rp2/lwip/dns_sd.c)."""
+        """Let programs that look for web servers find it, if the image can do that (boards/rp2/lwip/dns_sd.c)."""
         try:
             module = __import__("dns_sd")
         except ImportError:
@@ -107,7 +107,7 @@ class WebServer:
 
     @property
     def url(self):
-        """Where the page is, or None."""
+        """The address of the page, or None."""
         connection = self._app.bringup.connection
         if not connection or not self._listener:
             return None
@@ -115,7 +115,7 @@ class WebServer:
 
     @property
     def clients(self):
-        """How many are connected."""
+        """The number of open connections."""
         return len(self._connections)
 
     # --- connections
@@ -139,7 +139,7 @@ class WebServer:
             request.refuse(503, f"at most {self.places} connections at a time", ("Retry-After: 1",))
 
     def _to_close(self, staying, address):
-        """The connection that makes room: one that waits for nothing, or of an address that has most."""
+        """Return the connection that makes room: an idle one, or one of the address that has the most."""
         for one in staying:
             if one.is_idle:
                 return one
@@ -147,22 +147,22 @@ class WebServer:
 
     def _tick(self, _):
         if self._connections:
-            self._timer.Restart(1)  # first: whatever fails below, the deadlines go on
+            self._timer.Restart(1)  # done first, so that the deadlines go on if something below fails
         for one in list(self._connections):
             try:
                 one.pass_second()
-            except Exception:  # no memory to say that it is late
+            except Exception:  # there is no memory to report the timeout
                 one.drop()
 
     def forget(self, request):
-        """A connection that is closed."""
+        """Remove a connection that is closed."""
         if request in self._connections:
             self._connections.remove(request)
 
     # --- requests
 
     def find(self, request):
-        """The handler of a request. Raises HttpError."""
+        """Return the handler of a request. Raises HttpError."""
         host = request.headers["host"]
         if host != self._host:
             if not self._is_own(host):
@@ -196,7 +196,7 @@ class WebServer:
             page = __import__("web_page")
         except ImportError:
             raise HttpError(404, "this firmware was installed without the page") from None
-        sys.modules.pop("web_page")  # where it lies in the heap, it shall not stay there
+        sys.modules.pop("web_page")  # if the module is in the heap, it must not stay there
         headers = page.HEADERS
         if request.headers.get("if-none-match") == page.ETAG:
             return request.answer(304, None, b"", headers[:2])

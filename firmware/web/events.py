@@ -1,4 +1,4 @@
-"""GET /events: readings, log and network, told to every client when they change, as Server-Sent Events.
+"""GET /events: sends readings, log and network to every client when they change, as Server-Sent Events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -12,13 +12,13 @@ from XAsyncSockets import XTimer
 
 _START = b"retry: 3000\n\n"
 _TICK_S = const(1)
-_QUIET_TICKS = const(15)  # until a comment shows that the connection is alive
-_RSSI_STEP = const(4)  # dB: less is noise
-_MOST_ENTRIES = const(8)  # of the log, that are told at once
+_QUIET_TICKS = const(15)  # ticks without an event, after which a comment keeps the connection alive
+_RSSI_STEP = const(4)  # dB; smaller changes are noise
+_MOST_ENTRIES = const(8)  # log entries that are sent at once
 
 
 class Events:
-    """The clients, and what they were told last."""
+    """The clients, and the last events that they got."""
 
     def __init__(self, app, most):
         self._app = app
@@ -27,12 +27,12 @@ class Events:
         self._runs = False
         self._ticks = 0
         self._network = None
-        self._entries = []  # of the log, that are not told yet
+        self._entries = []  # log entries that are not sent yet
         self._telemetry = None
         self._timer = XTimer(app.pool, self._tick)
 
     def add(self, request):
-        """Take in a client."""
+        """Add a client."""
         if request.is_foreign:
             raise HttpError(403, "a page of another site may not do this")
         self._forget_closed()
@@ -42,13 +42,13 @@ class Events:
                 raise HttpError(503, f"at most {self._most} clients get events at a time", ("Retry-After: 10",))
             goes.close()
             self._clients.remove(goes)
-        if not self._runs:  # until the next tick also without a client
+        if not self._runs:  # it runs until the next tick, even without a client
             self._begin()
         self._clients.append(request)
         request.stream("text/event-stream", _START + _event("network", self._network))
 
     def check_access(self, _writes):
-        """It only reads."""
+        """Allow the access, because it only reads."""
 
     def _begin(self):
         self._entries = []
@@ -58,11 +58,11 @@ class Events:
         self._app.log.listeners.append(self._on_entry)
         self._runs = True
         try:
-            self._app.methods.call(self, "telemetry.get", ())  # which loads it
+            self._app.methods.call(self, "telemetry.get", ())  # this loads the telemetry
             self._telemetry = self._app.services.get("telemetry")
             self._telemetry.listeners.append(self)
         except (RpcError, AttributeError):
-            self._telemetry = None  # in safe mode
+            self._telemetry = None  # there is none in safe mode
 
     def _end(self):
         self._runs = False
@@ -78,7 +78,7 @@ class Events:
             one.push(data)
 
     def notify(self, readings):
-        """The telemetry has measured."""
+        """Send the readings that the telemetry has measured."""
         self._tell(_event("readings", readings))
 
     def _tick(self, _):
@@ -95,7 +95,7 @@ class Events:
             self._tell(b":\n\n")
 
     def _on_entry(self, entry):
-        """Not told at once: what telling it logs would come here again."""
+        """Keep a log entry for the next tick. Sending it at once could log something, which would come here again."""
         if len(self._entries) < _MOST_ENTRIES:
             self._entries.append(entry)
 

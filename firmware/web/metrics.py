@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads, its text format 0.0.4. https://prometheus.io/docs/instrumenting/exposition_formats/"""
+"""GET /metrics in Prometheus' text format 0.0.4. https://prometheus.io/docs/instrumenting/exposition_formats/"""
 
 import gc
 
@@ -6,7 +6,7 @@ from firmware import VERSION, number_text
 
 
 def text(app):
-    """All of it."""
+    """Return the whole text."""
     lines = []
     _add(lines, "xas_uptime_seconds", "gauge", "Seconds since the boot.", app.clock.uptime())
     if hasattr(gc, "mem_free"):

@@ -1,15 +1,15 @@
-"""A connection by HTTP/1.1, and the request at hand on it: one at a time, each with limits and a deadline."""
+"""A connection over HTTP/1.1, and its current request. It handles one at a time, each with limits and a deadline."""
 
 from firmware import const
 from firmware.log import describe
 
 _HEADERS = const(32)
 _LATE_S = const(10)  # for the head of a request, for its body, for a piece of the answer, and until the next request
-_SLOW_S = const(3)  # until a request that has not come whole gives its place to a newcomer
-_HANDLER_S = const(30)  # for a handler that answers later
-_LINGER_S = const(1)  # for a client to read why it was refused, before the connection ends
-_PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS); what is not sent yet waits in lwIP's small heap
-_AHEAD = const(4)  # events that a client has not taken yet; further ones are left out
+_SLOW_S = const(3)  # after this time an incomplete request gives its place to a new client
+_HANDLER_S = const(30)  # time for a handler that answers later
+_LINGER_S = const(1)  # time for a client to read why it was refused, before the connection ends
+_PIECE = const(800)  # bytes: a segment of an RP2 (TCP_MSS), because unsent data waits in lwIP's small heap
+_AHEAD = const(4)  # events that the client has not received yet; further ones are left out
 
 # The headers that are kept.
 _KEPT = (
@@ -27,7 +27,7 @@ _REFUSED = const(5)
 
 
 class HttpError(Exception):
-    """An answer that is an error: its status, what is wrong, and more headers."""
+    """An answer that is an error. It has a status, a text that says what is wrong, and further headers."""
 
     def __init__(self, status, text, headers=()):
         super().__init__(text)
@@ -36,7 +36,7 @@ class HttpError(Exception):
 
 
 def crowding(connections, address):
-    """The oldest connection of an address that has at least two more than `address`; or None."""
+    """Return the oldest connection of an address that has at least two more than `address`, or None."""
     count = {}
     for one in connections:
         count[one.address] = count.get(one.address, 0) + 1
@@ -47,28 +47,28 @@ def crowding(connections, address):
 
 
 class Request:
-    """The request at hand: method, path, query (text), headers (those that are kept, by their names in lower case),
+    """The current request: method, path, query (text), headers (only some are kept, by their names in lower case),
     body (bytes), address (of the client)."""
 
     method = path = query = None
     headers = {}  # type: dict
     body = b""
     _state = _IDLE
-    _left_s = _LATE_S  # until it is too late; None: it never is
+    _left_s = _LATE_S  # time until the deadline; None: no deadline
     _keep = False
     _count = 0  # headers
-    _rest = b""  # of the body that is being sent
+    _rest = b""  # the part of the body that is still to be sent
     _at = 0
     _ahead = 0  # events
     leaving = False
-    caller = None  # of /rpc, without a session
+    caller = None  # the caller of /rpc, if it has no session
 
     def __init__(self, app, server, client):
         self._app = app
         self._server = server
         self._client = client
         self.address = client.CliAddr[0]
-        self._take_line = self._on_line  # one object, by which the library knows the same receive again
+        self._take_line = self._on_line  # kept, so that the library gets the same object each time
         client.OnClosed = self._on_closed
         client.OnLineTooLong = self._on_line_too_long
         client.OnPeerFinished = self._on_peer_finished
@@ -76,17 +76,17 @@ class Request:
 
     @property
     def is_idle(self):
-        """True while nobody is waiting for anything, or a request has not come for long."""
+        """True while no answer is due, or if a request is incomplete for a long time."""
         return self._state == _IDLE or self._state == _READING and self._left_s < _LATE_S - _SLOW_S
 
     @property
     def closed(self):
-        """True once the connection has ended."""
+        """True when the connection has ended."""
         return self._client.SocketID is None
 
     @property
     def is_foreign(self):
-        """True where a page of another site makes a browser send this."""
+        """True if a page of another site makes a browser send this."""
         site = self.headers.get("sec-fetch-site")
         if site:
             return site not in ("same-origin", "none")
@@ -193,14 +193,16 @@ class Request:
         self.answer(status, "text/plain; charset=utf-8", text + "\n", headers)
 
     def refuse(self, status, text, headers=()):
-        """Say what is wrong, and end the connection: what comes next on it cannot be understood."""
+        """Answer with an error, and end the connection, because further data on it cannot be understood."""
         self._keep = False
         self.leaving = True
         self._state = _SERVING
         self._say(status, text, headers)
 
     def answer(self, status, content_type, body, headers=()):
-        """Answer, now or later: `body` is bytes or text, `headers` are lines. True if it was not answered before."""
+        """Answer, now or later. `body` is bytes or text, `headers` are lines. Return True if there was no answer
+        before.
+        """
         if self._state != _SERVING:
             return False
         if isinstance(body, str):
@@ -234,7 +236,7 @@ class Request:
             self.drop()
 
     def _go_on(self, _client, _arg):
-        """The client's system has the last piece."""
+        """Send the next piece, because the system has taken the last one."""
         if self._at < len(self._rest):
             start = self._at
             self._at = start + _PIECE
@@ -256,14 +258,14 @@ class Request:
     # --- streaming
 
     def stream(self, content_type, data):
-        """Begin an answer without end, by `data`; `push` sends more."""
+        """Begin an endless answer with `data`; `push` sends more."""
         self._keep = False
         self._send(f"HTTP/1.1 200 \r\nContent-Type: {content_type}\r\n", ("Cache-Control: no-store",), data)
         self._state = _STREAMING
 
     def push(self, data):
         """Send more of a stream, or leave it out while the client is slow in reading."""
-        if self.closed or self._ahead >= _AHEAD or self._at < len(self._rest):  # the beginning is not out yet
+        if self.closed or self._ahead >= _AHEAD or self._at < len(self._rest):  # the beginning is not sent yet
             return
         if not self._ahead:
             self._left_s = _HANDLER_S
@@ -281,7 +283,7 @@ class Request:
     # --- the end
 
     def pass_second(self):
-        """Called every second: what takes too long ends."""
+        """End what takes too long. This is called every second."""
         if self._left_s is None:
             return
         self._left_s -= 1
@@ -293,7 +295,7 @@ class Request:
             self.refuse(503, f"no answer within {_HANDLER_S} s")
         elif self._state in (_IDLE, _REFUSED):
             self.close()
-        else:  # the client takes nothing
+        else:  # the client receives nothing
             self.drop()
 
     def _on_peer_finished(self, _client):
@@ -303,14 +305,14 @@ class Request:
             self.close()
 
     def close(self):
-        """End the connection; what was queued still goes out."""
+        """End the connection. Queued data is still sent."""
         self.leaving = True
         self._client.Close()
 
     def drop(self):
-        """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
+        """End the connection at once, even with queued data. This uses the library's hook for a broken connection."""
         self.leaving = True
-        if not self.closed:  # else it would read from the next one that has its descriptor
+        if not self.closed:  # otherwise it would read from the next connection with the same descriptor
             self._client.OnExceptionalCondition()
 
     def _on_closed(self, _client, _reason):

@@ -1,4 +1,4 @@
-"""POST /rpc: the control server's methods by HTTP. A session is a random key, sent with each request."""
+"""POST /rpc: the control server's methods over HTTP. A session is a random key, which is sent with each request."""
 
 import binascii
 import os
@@ -8,14 +8,14 @@ from firmware.control import Caller
 from firmware.control.jsonrpc import METHOD_NOT_FOUND, RpcError
 from firmware.web.request import HttpError
 
-_SESSIONS = const(4)  # that have logged in, and as many that have not yet
+_SESSIONS = const(4)  # sessions that have logged in, and as many that have not
 _LIFE_MS = const(600000)  # after the last request
 _KEY_BYTES = const(16)
 _JSON = const("application/json")
 
 
 class WebSession(Caller):
-    """A client by HTTP, for one request or, once it has asked for a challenge, for more."""
+    """An HTTP client. It exists for one request, or longer after it has requested a challenge."""
 
     key = None
     used = 0
@@ -25,7 +25,7 @@ class WebSession(Caller):
         self._rpc = rpc
 
     def call(self, method, params):
-        """As by TCP; a challenge begins a session."""
+        """Call a method, as over TCP. A challenge begins a session."""
         if method == "telemetry.subscribe":
             raise RpcError(METHOD_NOT_FOUND, "HTTP has no notifications: GET /events brings the readings")
         result = super().call(method, params)
@@ -60,7 +60,7 @@ class Rpc:
             raise HttpError(400, "the body is not UTF-8") from None
         caller = self._caller(request, headers.get("x-session"))
         found = caller.reply(text, caller.call if caller.within_rate() else caller.refuse_call)
-        if found is None:  # only notifications
+        if found is None:  # there were only notifications
             request.answer(204, None, b"")
         else:
             request.answer(200, _JSON, found, ("Cache-Control: no-store",))
@@ -82,7 +82,7 @@ class Rpc:
         return request.caller
 
     def keep(self, caller):
-        """From now on it is a session, the only one of its address that has not logged in yet."""
+        """Make `caller` a session, the only one of its address that has not logged in yet."""
         if caller.key:
             return
         caller.key = binascii.hexlify(os.urandom(_KEY_BYTES)).decode()
@@ -95,7 +95,7 @@ class Rpc:
         self.make_room(False)
 
     def make_room(self, authenticated):
-        """Forget the one that was used least lately, where there are too many."""
+        """If there are too many sessions, remove the least recently used one."""
         others = self._server.others
         alike = [one for one in others if one.authenticated == authenticated]
         if len(alike) > _SESSIONS:

@@ -1,4 +1,4 @@
-"""Runs on the board: one contract test at a time, as tests_host/run_portable.py does on the computer."""
+"""Runs one contract test at a time on the board, as tests_host/run_portable.py does on the computer."""
 
 import gc
 
@@ -7,13 +7,13 @@ import testing_network
 
 import XAsyncSockets
 
-# One thread: the second core must not use lwIP (docs/emulator.md), and the emulated chip has none.
+# There is only one thread: the second core must not use lwIP (docs/emulator.md), and the emulated chip has none.
 harness.THREADS = False
 harness.allocate_lock = harness.start_new_thread = None
 
 
 def _attributes():
-    """[(module or class, attribute's name, value)] of the library: tests change some of them."""
+    """Return [(module or class, attribute's name, value)] of the library, because tests change some of them."""
     places = [XAsyncSockets] + [value for value in XAsyncSockets.__dict__.values() if isinstance(value, type)]
     return [(place, name, value) for place in places for name, value in place.__dict__.items()]
 
@@ -34,7 +34,7 @@ def run(module, name):
 
 
 def _tidy_up():
-    """Do what the end of a process does on a computer: close everything, also at the peers, and undo changes."""
+    """Close everything, also at the peers, and undo changes, as the end of a process does on a computer."""
     for place, name, value in _as_imported:
         if place.__dict__.get(name) is not value:
             setattr(place, name, value)

@@ -1,6 +1,6 @@
-"""Runs on the board: the same TCP echo server three times, to compare what they cost.
+"""Three implementations of the same TCP echo server, which run on the board to compare their costs.
 
-Each serves one connection until its end.
+Each one serves one connection until its end.
 """
 
 import socket
@@ -10,7 +10,7 @@ BUFFER = 1024
 
 
 def bare():
-    """The limit: one loop over the system's calls, with nothing that a server needs beyond that."""
+    """Serve with a bare loop of system calls, which is the least that an echo server can do."""
     import select
 
     listener = _listen()
@@ -31,7 +31,7 @@ def bare():
 
 
 def ours():
-    """By the library."""
+    """Serve with the library."""
     from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
 
     pool = XAsyncSocketsPool()
@@ -50,7 +50,7 @@ def ours():
 
 
 def streams():
-    """By asyncio's streams."""
+    """Serve with asyncio's streams."""
     import asyncio
 
     ended = asyncio.Event()

@@ -1,4 +1,5 @@
-"""Runs on the board: brings its network up, for the tests. Not by the firmware, which is not to test itself.
+"""Brings up the board's network for the tests. It runs on the board, and does not use the firmware, which is under
+test.
 
 The interface is the one that the board has: PPP (the emulated board, a modem), Ethernet, or Wi-Fi with the networks of
 the board's own config.json.
@@ -33,7 +34,7 @@ def down():
 def _connect():
     try:
         import board_support
-    except ImportError:  # a stock image, with our files in its filesystem
+    except ImportError:  # a stock image, which has our files in its filesystem
         board_support = None
 
     if hasattr(board_support, "uart"):

@@ -1,4 +1,4 @@
-"""The tests on a chip (tests_device) are for any chip: what can be seen of that without one."""
+"""The tests on a chip (tests_device) suit any chip. This checks it as far as possible without one."""
 
 import os
 import runpy
@@ -25,7 +25,7 @@ class Interface:
 
 
 def network():
-    """A `network` module with everything, as an ESP32's."""
+    """A `network` module with every interface, like that of an ESP32."""
     return SimpleNamespace(PPP=lambda uart: Interface("ppp"), LAN=lambda: Interface("lan"))
 
 
@@ -37,7 +37,7 @@ def network():
     ],
     ids=["modem", "Ethernet"],
 )
-def test_the_interface_is_the_one_that_the_board_has(monkeypatch, support, kind):
+def test_the_boards_own_interface_is_used(monkeypatch, support, kind):
     monkeypatch.setitem(sys.modules, "network", network())
     monkeypatch.setitem(sys.modules, "board_support", SimpleNamespace(**support))
     scope = runpy.run_path(str(ROOT / "tests_device" / "on_device" / "testing_network.py"))
@@ -45,7 +45,7 @@ def test_the_interface_is_the_one_that_the_board_has(monkeypatch, support, kind)
 
 
 @pytest.mark.parametrize("board", ["ESP32_C3", "PICO2_W"])
-def test_they_are_collected_for_a_board_that_has_no_emulator(board):
+def test_tests_are_collected_for_a_board_without_an_emulator(board):
     environment = {**os.environ, "BOARD": board, "DEVICE": "", "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests_device"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)

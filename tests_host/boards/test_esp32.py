@@ -1,4 +1,4 @@
-"""The ESP32 boards: what ESP-IDF's build is given by MicroPython's own build files, checked with Espressif's programs.
+"""The ESP32 boards: checks what MicroPython's build files give to ESP-IDF's build, with Espressif's programs.
 
 ESP-IDF itself is not needed: MicroPython's CMakeLists.txt runs up to the point where it hands over to it.
 """
@@ -23,12 +23,12 @@ CMAKE = Path(sys.executable).with_name("cmake")
 TARGETS = {"ESP32": "esp32", "ESP32_S3": "esp32s3", "ESP32_C3": "esp32c3", "ESP32_C6": "esp32c6", "ESP32_POE": "esp32"}
 BOARDS = sorted(path.parent.name for path in ROOT.glob("boards/ESP32*/mpconfigboard.cmake"))
 MIB = 1024 * 1024
-ROOM = 128 * 1024  # that our code takes more than a stock image
+ROOM = 128 * 1024  # our code takes so much more than a stock image
 STOCK_IMAGE = 1672768  # ESP32_GENERIC v1.23.0, optimized for speed; ours is for size
 
 pytestmark = pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}")
 
-# Stands where ESP-IDF's build begins: notes what it would be given.
+# Takes the place of ESP-IDF's build, and records its input.
 PROJECT_CMAKE = """
 macro(project)
     _project(micropython NONE)
@@ -46,7 +46,7 @@ def test_every_board_is_known_here():
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """f(board): what MicroPython's build gives to ESP-IDF's, as a dictionary."""
+    """Returns a function f(board), which returns the input of ESP-IDF's build as a dictionary."""
     idf = tmp_path_factory.mktemp("idf")
     (idf / "tools" / "cmake").mkdir(parents=True)
     (idf / "tools" / "cmake" / "project.cmake").write_text(PROJECT_CMAKE)
@@ -73,7 +73,7 @@ def board(request):
 
 
 def options(text):
-    """{symbol: value} of a configuration; the last word on a symbol counts."""
+    """Return {symbol: value} of a configuration. The last value of a symbol counts."""
     return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.MULTILINE))
 
 
@@ -86,14 +86,14 @@ def test_the_board_is_for_its_chip_and_freezes_our_manifest(given, board):
     assert (MPY / "ports" / "esp32" / included).exists()
 
 
-def test_what_keeps_memory_for_the_system_is_compiled_and_linked(given, board):
+def test_the_heap_reserve_is_compiled_and_linked(given, board):
     assert given(board)["link"] == "-Wl,--wrap=gc_get_max_new_split"
     assert str(ROOT / "boards" / "esp32" / "heap_reserve.c") in given(board)["sources"].split(";")
     common = (MPY / "ports" / "esp32" / "esp32_common.cmake").read_text()
     assert "${MICROPY_SOURCE_BOARD}" in common.partition("idf_component_register(")[2].partition(")")[0]
 
 
-def test_the_ethernet_of_qemu_is_asked_for_by_its_own_address(monkeypatch):
+def test_qemus_ethernet_is_used_at_its_own_phy_address(monkeypatch):
     """QEMU's open_eth answers at PHY address 1 only."""
     asked = []
     network = SimpleNamespace(PHY_OPENETH=5, LAN=lambda **options: asked.append(options))
@@ -105,14 +105,14 @@ def test_the_ethernet_of_qemu_is_asked_for_by_its_own_address(monkeypatch):
 
 
 def kconfig(symbols):
-    """MicroPython's symbols as a Kconfig file: the types that their values have, and the values as defaults."""
+    """Return MicroPython's symbols as a Kconfig file, with the types of their values, and the values as defaults."""
     for symbol, value in sorted(symbols.items()):
         kind = "string" if value.startswith('"') else "hex" if value.startswith("0x") else "int"
         yield f'config {symbol}\n    {kind if value.strip("yn") else "bool"} "{symbol}"\n    default {value}\n'
 
 
-def test_the_configuration_is_valid_and_says_what_is_meant(given, board, tmp_path):
-    """Every symbol that we set is one of MicroPython's or of our Kconfig, of its type and in its range."""
+def test_the_configuration_is_valid(given, board, tmp_path):
+    """Every symbol that we set exists in MicroPython's or our Kconfig, and its value has the right type and range."""
     combined = Path(given(board)["sdkconfig"]).read_text()
     stock = {}
     for path in sorted((MPY / "ports" / "esp32" / "boards").rglob("sdkconfig.*")):
@@ -137,14 +137,14 @@ def test_the_configuration_is_valid_and_says_what_is_meant(given, board, tmp_pat
 
 
 def test_the_windows_mailbox_holds_a_whole_window(given, board):
-    """Otherwise lwIP drops data that it has promised to take: window / segment + 2 (ESP-IDF's Kconfig)."""
+    """Otherwise lwIP drops data within the window. The size is window / segment + 2 (ESP-IDF's Kconfig)."""
     chosen = options(Path(given(board)["sdkconfig"]).read_text())
     window = int(chosen.get("LWIP_TCP_WND_DEFAULT", 5760))
     assert int(chosen.get("LWIP_TCP_RECVMBOX_SIZE", 6)) >= window // 1440 + 2
 
 
 def partitions(path):
-    """A CSV file as mp-image-tool's table."""
+    """Return the table of mp-image-tool for a CSV file."""
     table = PartitionTable()
     for line in path.read_text().splitlines():
         if line and not line.startswith("#"):
@@ -178,7 +178,7 @@ def test_the_partition_table_fits_the_flash_and_has_two_places_for_the_image(giv
 
 @pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
 def test_the_manifest_is_frozen_for_the_chip(given, board, tmp_path):
-    """Like MicroPython's build: makemanifest.py, mpy-cross for the chip's instructions, mpy-tool."""
+    """This runs makemanifest.py, mpy-cross for the chip's instructions, and mpy-tool, as MicroPython's build does."""
     architecture = "rv32imc" if TARGETS[board] in ("esp32c3", "esp32c6") else "xtensawin"
     (tmp_path / "genhdr").mkdir()
     shutil.copy(ROOT / "build" / "unix" / "genhdr" / "qstrdefs.preprocessed.h", tmp_path / "genhdr")

@@ -1,4 +1,4 @@
-"""boards/esp32.mk with stand-ins for MicroPython's checkout and ESP-IDF, which note what they are asked for."""
+"""boards/esp32.mk with stand-ins for MicroPython's checkout and ESP-IDF, which record their calls."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_CHECK = ROOT / "boards" / "esp32" / "size_check.py"
 BOARD = "ESP32_C3"
-OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not where a user's images are
+OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not in the folder of a user's images
 
 NOTE = 'echo "{0} $*" >> "$NOTES"\n'
 CROSS = """all:
@@ -28,14 +28,14 @@ PORT = """submodules all:
 
 
 def table(*sizes, kind=0):
-    """A partition table as ESP-IDF makes it."""
+    """Return a partition table like ESP-IDF's."""
     entries = [struct.pack("<HBBII16sI", 0x50AA, kind, 0x10, 0x10000, size, b"app", 0) for size in sizes]
     return b"".join(entries).ljust(0xC00, b"\xff")
 
 
 @pytest.fixture
 def make(tmp_path):
-    """f(*words): its outcome, and what was asked for, in that order."""
+    """Returns a function f(*words), which runs make and returns its result and the recorded calls, in order."""
     notes, micropython, idf = tmp_path / "notes", tmp_path / "micropython", tmp_path / "idf"
     for path, text in (
         ("mpy-cross/Makefile", CROSS),
@@ -74,7 +74,7 @@ def test_emulate_builds_the_compiler_first_and_forwards_the_control_server(make)
     assert "control    127.0.0.1:8095" in done.stdout and "10.0.2.2:8094" in done.stdout
 
 
-def test_firmware_tells_what_its_partition_has_left(make):
+def test_firmware_reports_the_free_space_of_its_partition(make):
     done, notes = make("firmware")
     assert done.returncode == 0, done.stderr
     assert notes[0] == "mpy-cross" and notes[-1].split() == ["all", BOARD, "idf"]
@@ -82,7 +82,7 @@ def test_firmware_tells_what_its_partition_has_left(make):
     assert (OUT / "firmware.bin").read_text() == "whole\n"
 
 
-def test_what_is_missing_is_reported_and_nothing_is_built(make):
+def test_missing_programs_are_reported_and_nothing_is_built(make):
     done, notes = make("emulate", idf_path="")
     assert done.returncode != 0 and not notes
     assert "this is missing: ESP-IDF" in done.stderr and "Espressif's QEMU" in done.stderr
@@ -97,7 +97,7 @@ def test_what_is_missing_is_reported_and_nothing_is_built(make):
         ((), 1, "no place for an application", True),
     ],
 )
-def test_the_bar_for_an_application(tmp_path, sizes, application, said, failed):
+def test_an_application_must_leave_room_in_its_partition(tmp_path, sizes, application, said, failed):
     (tmp_path / "table").write_bytes(table(*sizes) if sizes else table(1 << 20, kind=1))
     (tmp_path / "application").write_bytes(bytes(application))
     command = [sys.executable, SIZE_CHECK, tmp_path / "table", tmp_path / "application"]

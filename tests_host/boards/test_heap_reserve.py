@@ -1,6 +1,6 @@
 """The memory that ESP32 boards reserve for the system: boards/esp32/heap_reserve.c.
 
-It is compiled for this computer and linked as in a board's image: with MicroPython's own gccollect.c, and stand-ins for
+It is compiled for this computer and linked like a board's image, with MicroPython's own gccollect.c and stand-ins for
 ESP-IDF (esp_idf/).
 """
 
@@ -35,13 +35,13 @@ SYSTEM, RADIO = defined("BOARD_SYSTEM_RESERVE"), defined("BOARD_RADIO_RESERVE")
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """f(board, wrapped): the program of esp_idf/system.c, with the reserve of the board."""
+    """Returns a function f(board, wrapped), which compiles the program esp_idf/system.c with the board's reserve."""
 
     def compile_for(board, wrapped=True):
         program = tmp_path_factory.mktemp(board) / "program"
         header = program.with_name("board.h")
         text = (ROOT / "boards" / board / "mpconfigboard.h").read_text()
-        header.write_text(re.sub('#include "boards/.*\n', "", text))  # MicroPython's own has nothing to do with it
+        header.write_text(re.sub('#include "boards/.*\n', "", text))  # MicroPython's own board header is not needed
         sources = [HERE / "esp_idf" / "system.c", PORT / "gccollect.c"]
         options = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-I", HERE / "esp_idf"]
         options += ["-I", ROOT / "boards" / board, f'-DBOARD_H="{header}"']
@@ -57,7 +57,7 @@ def compiled(tmp_path_factory):
 
 
 def new_part(program, free, largest, external=0, wifi=True):
-    """How large a new part of Python's heap may be."""
+    """Return how large a new part of Python's heap may be."""
     words = [str(int(value)) for value in (free, largest, external, wifi)]
     return int(subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout)
 
@@ -67,7 +67,7 @@ def board(compiled):
     return compiled("ESP32_C3")
 
 
-def test_what_the_system_needs_is_left_to_it(board):
+def test_the_systems_memory_is_reserved(board):
     assert new_part(board, free=200 * KIB, largest=90 * KIB) == 90 * KIB
     assert new_part(board, free=100 * KIB, largest=90 * KIB) == 100 * KIB - SYSTEM
     assert new_part(board, free=SYSTEM + 10, largest=20 * KIB) == 10
@@ -75,20 +75,20 @@ def test_what_the_system_needs_is_left_to_it(board):
         assert new_part(board, free=free, largest=free) == 0
 
 
-def test_before_the_radio_is_initialised_its_memory_is_left_too(board):
+def test_before_wifi_is_initialised_its_memory_is_reserved_too(board):
     assert new_part(board, free=120 * KIB, largest=110 * KIB, wifi=False) == 120 * KIB - SYSTEM - RADIO
     assert new_part(board, free=SYSTEM + RADIO, largest=70 * KIB, wifi=False) == 0
 
 
-def test_external_memory_is_all_pythons(board):
+def test_python_may_use_all_external_memory(board):
     assert new_part(board, free=10 * KIB, largest=8 * KIB, external=4000 * KIB) == 4000 * KIB
 
 
-def test_a_wired_board_keeps_nothing_for_the_radio(compiled):
+def test_a_wired_board_reserves_nothing_for_wifi(compiled):
     program = compiled("ESP32_POE")
     assert new_part(program, free=100 * KIB, largest=90 * KIB, wifi=False) == 100 * KIB - SYSTEM
 
 
-def test_without_it_python_takes_all(compiled):
+def test_without_the_reserve_python_takes_all_memory(compiled):
     """This is why the reserve exists. If it fails, MicroPython has changed, and the reserve may have to change too."""
     assert new_part(compiled("ESP32_C3", wrapped=False), free=44 * KIB, largest=29 * KIB, wifi=False) == 29 * KIB

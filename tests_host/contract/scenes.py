@@ -1,4 +1,4 @@
-"""Pools, servers and connections as most contract tests need them, and a recorder of their events."""
+"""Pools, servers and connections for contract tests, and a recorder of their events."""
 from harness import (
     MICROPYTHON,
     OVER_TLS,
@@ -17,11 +17,11 @@ from harness import (
 import XAsyncSockets
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XClosedReason
 
-BUFFER_SIZE = 256       # of the slots of `Link`: small, so that tests reach its end
+BUFFER_SIZE = 256       # of the slots of `Link`; small, so that tests fill it
 
 
 class Recorder:
-    """Event handlers that note what they are called with, safe between threads."""
+    """Event handlers that record their arguments, safe between threads."""
 
     def __init__(self):
         self.events = []
@@ -71,15 +71,15 @@ class Recorder:
         return self.names().count(name)
 
     def values(self, name):
-        """First values of the events of that name, in order."""
+        """Return the first values of the events of that name, in order."""
         return [event[1] for event in list(self.events) if event[0] == name]
 
     def data(self):
-        """All received bytes, joined."""
+        """Return all received bytes, joined."""
         return b''.join(self.values('received'))
 
     def reason(self):
-        """The reason of the close: there is one, once."""
+        """Return the reason of the close. There must be exactly one."""
         reasons = self.values('closed')
         assert len(reasons) == 1, reasons
         return reasons[0]
@@ -93,7 +93,7 @@ class Recorder:
 
 
 def serve(pool, on_accepted, **kwargs):
-    """A server of the library, with small buffers by default."""
+    """Return a server of the library, with small buffers by default."""
     if not ('recvBufSlots' in kwargs or 'bufSlots' in kwargs):
         kwargs['recvBufSlots'] = XBufferSlots(16, BUFFER_SIZE)
     server = XAsyncTCPServer.Create(pool, free_addr(), **kwargs)
@@ -102,9 +102,9 @@ def serve(pool, on_accepted, **kwargs):
 
 
 class Link:
-    """One connection between the library and a raw peer, in a pool of its own; accepted by the library, or made
-    by it where `outgoing`; TLS where the test is collected so. The peer of a `slow` one has stopped reading, and the
-    system takes little data."""
+    """One connection between the library and a raw peer, in a pool of its own. The library has accepted it, or made it
+    if `outgoing`. It uses TLS if the test is collected so. The peer of a `slow` one has stopped reading, and the system
+    takes little data."""
 
     def __init__(self, outgoing=False, slow=False, pool=None, **kwargs):
         recv_buffer = SLOW if slow else 0
@@ -116,7 +116,7 @@ class Link:
             listener = listen_peer(recv_buffer)
             kwargs.setdefault('recvbufLen', BUFFER_SIZE)
             self.client = XAsyncTCPClient.Create(self.pool, listener.addr, **kwargs)
-            self.client._host_name = 'localhost'    # as the certificates of the peers say, wherever those are
+            self.client._host_name = 'localhost'    # the name in the certificates of the peers
             connected = Recorder()
             self.client.OnConnected = connected.connected
             self.pump(lambda: connected.events)
@@ -177,7 +177,7 @@ class Link:
 
 
 def links(**kwargs):
-    """An accepted connection and then an outgoing one, for what must hold for both."""
+    """Yield an accepted connection and then an outgoing one, for tests that must hold for both."""
     for outgoing in (False, True):
         link = Link(outgoing, **kwargs)
         yield link
@@ -187,7 +187,7 @@ def links(**kwargs):
 # TLS: certificates in tests_host/tls, all of them with the key `server.key`.
 
 def certificate(name='server'):
-    """Path of a certificate: `server` is good for localhost and 127.0.0.1, and its own authority."""
+    """Return the path of a certificate. `server` is for localhost and 127.0.0.1, and signed by itself."""
     return '%s/%s.crt' % (TLS_FOLDER, name)
 
 
@@ -195,7 +195,7 @@ KEY = TLS_FOLDER + '/server.key'
 
 
 def _der(path):
-    """MicroPython's mbedTLS reads no PEM."""
+    """Return the certificate or key as DER, because MicroPython's mbedTLS cannot read PEM."""
     from binascii import a2b_base64
     with open(path) as file:
         return a2b_base64(''.join([line for line in file.read().split('\n') if not line.startswith('-')]))
@@ -214,7 +214,7 @@ def server_context(name='server'):
 
 
 def client_context(authority='server'):
-    """One that asks for certificates of that authority, and with them for the right host name."""
+    """Return a context that requires a certificate of that authority for the right host name."""
     if MICROPYTHON:
         import tls
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
@@ -227,7 +227,7 @@ def client_context(authority='server'):
 
 
 def module():
-    """The library's module, for its module-level names."""
+    """Return the library's module, for its module-level names."""
     return XAsyncSockets
 
 

@@ -22,7 +22,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncSocketsPoolException, XTimer
 FAR_SEC = 3600
 
 
-def test_a_call_comes_once_at_its_time():
+def test_a_call_is_made_once_and_in_time():
     pool = XAsyncSocketsPool()
     calls = []
     start = now_ms()
@@ -38,7 +38,7 @@ def test_a_call_comes_once_at_its_time():
     assert calls[1] is None, 'the argument where none is given'
 
 
-def test_a_call_ends_the_turn_that_waits():
+def test_a_call_ends_a_waiting_turn():
     pool = XAsyncSocketsPool()
     calls = []
     pool.CallLater(0.05, calls.append)
@@ -51,7 +51,7 @@ def test_a_call_ends_the_turn_that_waits():
     assert pool.PollEvents() == 0
 
 
-def test_a_call_without_delay_comes_when_no_handler_runs():
+def test_a_call_without_delay_is_made_when_no_handler_runs():
     link = Link()
     order = []
 
@@ -75,11 +75,11 @@ def test_a_call_without_delay_comes_when_no_handler_runs():
     assert order == ['outside', 'on_line ends', 'one', 'later ends', 'float', 'from a call'], order
 
 
-def test_calls_come_in_the_order_of_their_times():
+def test_calls_are_made_in_the_order_of_their_times():
     library = module()
     pool = XAsyncSocketsPool()
     now = library._ticks_ms()
-    library._ticks_ms = lambda: now     # they are asked for within a millisecond
+    library._ticks_ms = lambda: now     # they are requested within a millisecond
     order = []
     delays = [(number * 37) % 50 + 10 for number in range(50)]
     for ms in delays:
@@ -92,11 +92,11 @@ def test_calls_come_in_the_order_of_their_times():
     assert order == sorted(delays)
 
 
-def test_calls_of_one_time_come_in_the_order_in_which_they_were_asked_for():
+def test_calls_due_at_the_same_time_are_made_in_the_order_of_the_requests():
     library = module()
     pool = XAsyncSocketsPool()
     now = library._ticks_ms()
-    library._ticks_ms = lambda: now     # they are asked for within a millisecond
+    library._ticks_ms = lambda: now     # they are requested within a millisecond
     order = []
     timers = [pool.CallLater(0.05, order.append, number) for number in range(40)]
     timers[7].Cancel()
@@ -122,7 +122,7 @@ def test_a_chain_of_calls_without_delay_does_not_starve_the_sockets():
     assert len(calls) < 100000
 
 
-def test_calls_asked_for_before_the_loop_runs():
+def test_calls_requested_before_the_loop_runs():
     pool = XAsyncSocketsPool()
     calls = []
     pool.CallLater(0, calls.append, 'first')
@@ -220,7 +220,7 @@ def test_restart_and_cancel_allocate_nothing():
     gc.disable()
     before = gc.mem_alloc()
     for _ in range(50):
-        timer.Restart(100)          # behind the others, too
+        timer.Restart(100)          # after the others, too
         timer.Restart(1)
         timer.Cancel()
         timer.Restart(2)
@@ -273,7 +273,7 @@ def test_wrong_arguments_raise_and_nothing_is_called():
     assert calls == ['right'] and raised.events == []
 
 
-def test_a_call_may_do_all_that_a_handler_may():
+def test_a_call_may_do_everything_that_a_handler_may():
     link = Link()
 
     def greet(client):
@@ -349,7 +349,7 @@ def test_calls_from_the_handlers_of_workers():
     link.pool.StopWaitEvents()
 
 
-def test_many_threads_that_ask_restart_and_cancel():
+def test_many_threads_request_restart_and_cancel_calls():
     """Each call comes once or is cancelled, never both, and the loop goes on."""
     needs_threads()
     link = Link()
@@ -408,7 +408,7 @@ def test_cancel_while_the_call_becomes_due():
     link.pool.StopWaitEvents()
 
 
-def test_stop_does_not_wait_for_calls_that_are_far_away():
+def test_stop_does_not_wait_for_calls_in_the_far_future():
     for threads in (0, 1):
         if threads:
             needs_threads()

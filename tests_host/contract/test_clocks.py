@@ -1,4 +1,4 @@
-"""Every timer there is, while the clocks of the system do what clocks do: the one on the wall jumps, the counter of
+"""Every timer fires in time while the clocks of the system change: the wall clock jumps, and the counter of
 milliseconds wraps."""
 import doubles
 from harness import (
@@ -17,15 +17,15 @@ from harness import (
 
 INTERPRETERS = ['cpython', 'micropython']
 
-WRAP = 1 << 30          # where MicroPython's millisecond counter starts again on a 32-bit chip
-TIMEOUT_MS = 300        # of every timer here
-DISTURBED_MS = 100      # what happens to the clocks happens after that time
+WRAP = 1 << 30          # MicroPython's millisecond counter wraps here on a 32-bit chip
+TIMEOUT_MS = 300        # the delay of every timer here
+DISTURBED_MS = 100      # the clocks change after that time
 HOUR_SEC = 3600
-LATE_MS = 10000         # this late is no timer, however busy the computer is
+LATE_MS = 10000         # no timer may be later, however busy the computer is
 
 
 def names():
-    """The library and the scenes, imported after the stand-ins of `doubles`."""
+    """Return the library and the scenes, imported after the stand-ins of `doubles`."""
     import scenes
 
     import XAsyncSockets as library
@@ -34,7 +34,7 @@ def names():
 
 
 def wrap_counter(library):
-    """The library's counter is one of 30 bits, which is about to wrap."""
+    """Replace the library's counter by one of 30 bits, which is about to wrap."""
     start = now_ms()
 
     def ticks_ms():
@@ -74,7 +74,7 @@ def of_the_end_of_a_close(library, scenes, pool):
     return lambda: link.events.values('closed') == [library.XClosedReason.ClosedByHost]
 
 
-def of_the_peers_end_behind_a_full_buffer(library, scenes, pool):
+def of_the_peers_end_after_a_full_buffer(library, scenes, pool):
     link = scenes.Link(pool=pool)
     link.peer.send(b'x' * 3 * scenes.BUFFER_SIZE)
     link.peer.close()
@@ -96,7 +96,7 @@ def of_a_socket_of_the_programs_own(library, scenes, pool):
     own = OwnSocket(pool, udp_socket()[0])
     own.OnClosed = lambda socket, reason: ended.append(reason)
     own.ExpireTimeSec = library.perf_counter() + TIMEOUT_MS / 1000
-    pool.NotifyNextReadyForReading(own, True)   # which is when a pool looks at it
+    pool.NotifyNextReadyForReading(own, True)   # the pool reads ExpireTimeSec now
     return lambda: ended == [library.XClosedReason.Timeout]
 
 
@@ -113,12 +113,12 @@ def of_a_call_that_is_put_off(library, scenes, pool):
     return lambda: calls == ['made']
 
 
-TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_behind_a_full_buffer,
+TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_after_a_full_buffer,
           of_a_half_closed_connection, of_a_socket_of_the_programs_own, of_a_call, of_a_call_that_is_put_off)
 
 
 def fire_in_time(disturb):
-    """Each timer alone: the first one of a pool restarts its clock."""
+    """Check each timer in a pool of its own, because the first timer of a pool restarts its clock."""
     library, scenes = names()
     for timer in TIMERS:
         pool = library.XAsyncSocketsPool()
@@ -131,7 +131,8 @@ def fire_in_time(disturb):
 
 
 def wait_in_time(disturb):
-    """Waits that nothing ends early: a turn without events, and the end of a pool whose peers read nothing."""
+    """Check the waits that nothing ends early: a turn without events, and the end of a pool whose peers read nothing.
+    """
     library, scenes = names()
     pool = library.XAsyncSocketsPool()
     start = now_ms()
@@ -183,7 +184,7 @@ def test_the_pause_of_a_server_without_descriptors_while_the_counter_wraps():
     link.pump(lambda: accepted.events)
 
 
-def test_how_long_a_name_is_believed_while_the_counter_wraps():
+def test_how_long_an_address_is_kept_while_the_counter_wraps():
     library, _ = names()
     looked_up = []
     resolve = library._resolve

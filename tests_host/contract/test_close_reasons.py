@@ -19,7 +19,7 @@ def test_the_reasons_have_their_values():
     assert REASONS == (0x00, 0x01, 0x02, 0x03)
 
 
-def test_close_is_true_once_and_on_closed_fires_once():
+def test_close_returns_true_once_and_on_closed_fires_once():
     for link in links():
         assert link.client.Close() is True
         assert link.client.Close() is False
@@ -166,7 +166,7 @@ def test_the_peers_close_in_the_middle_of_a_receive():
             assert link.events.count('received') == 0
 
 
-def test_what_came_before_the_peers_close_is_delivered_first():
+def test_data_before_the_peers_close_is_delivered_first():
     for link in links():
         got = []
 
@@ -193,7 +193,7 @@ def test_bytes_before_the_peers_close_wait_for_the_next_receive():
         assert lines == ['last words']
 
 
-def test_bytes_that_nobody_fetches_do_not_wait_for_ever():
+def test_bytes_that_are_not_received_do_not_wait_for_ever():
     XAsyncTCPClient.LingerSec = 0.2
     for link in links():
         link.peer.send(b'never read')
@@ -235,7 +235,7 @@ def test_a_large_answer_to_a_half_closed_slow_reader_arrives_whole():
     assert link.events.names() == ['sent', 'closed']
 
 
-def test_a_half_close_with_nothing_to_say_ends_the_connection():
+def test_a_half_close_with_nothing_queued_ends_the_connection():
     needs_plain(NO_HALF_CLOSE)
     for link in links():
         link.peer.half_close()

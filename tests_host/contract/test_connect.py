@@ -17,7 +17,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPClientExc
 
 
 def connecting(pool, addr, **kwargs):
-    """A client on its way to `addr`, and the recorder of its events."""
+    """Return a client that is connecting to `addr`, and the recorder of its events."""
     events = Recorder()
     client = XAsyncTCPClient.Create(pool, addr, **kwargs)
     assert isinstance(client, XAsyncTCPClient), client
@@ -44,7 +44,7 @@ def test_a_client_knows_both_addresses():
     link = Link(outgoing=True)
     ip, port = link.client.CliAddr
     assert isinstance(ip, str) and isinstance(port, int), link.client.CliAddr
-    if port:    # 0 where the platform cannot tell
+    if port:    # 0 if the platform does not know it
         assert port == link.peer.port
 
 
@@ -56,7 +56,7 @@ def test_a_host_name_is_resolved():
     assert isinstance(client.SrvAddr, tuple) and client.SrvAddr[1] == listener.addr[1], client.SrvAddr
 
 
-def test_both_ways_at_once_after_connecting():
+def test_sending_and_receiving_at_once_after_connecting():
     pool = XAsyncSocketsPool()
     listener = listen_peer()
     client, events = connecting(pool, listener.addr)
@@ -72,7 +72,7 @@ def test_both_ways_at_once_after_connecting():
     assert events.values('received') == ['welcome']
 
 
-def test_create_takes_its_arguments_by_place_and_by_both_names():
+def test_create_takes_positional_arguments_and_both_names():
     listener = listen_peer()
     calls = (
         lambda pool: XAsyncTCPClient.Create(pool, listener.addr, 5, 50, True),
@@ -92,7 +92,7 @@ def test_create_takes_its_arguments_by_place_and_by_both_names():
         assert events.reason() == XClosedReason.Error, 'a line longer than recvbufLen'
 
 
-def test_connecting_at_once_returns_a_connected_client():
+def test_a_blocking_connect_returns_a_connected_client():
     pool = XAsyncSocketsPool()
     listener = listen_peer()
     client, events = connecting(pool, listener.addr, connectAsync=False)
@@ -104,7 +104,7 @@ def test_connecting_at_once_returns_a_connected_client():
     assert events.events == [('connected', client)]
 
 
-def test_connecting_at_once_to_a_refusing_port_returns_none():
+def test_a_blocking_connect_to_a_refusing_port_returns_none():
     pool = XAsyncSocketsPool()
     before = open_files()
     assert XAsyncTCPClient.Create(pool, refusing_addr(), connectAsync=False) is None
@@ -112,7 +112,7 @@ def test_connecting_at_once_to_a_refusing_port_returns_none():
     assert open_files() <= before + 1      # the harness' control connection
 
 
-def test_connecting_at_once_to_a_deaf_port_ends_with_the_timeout():
+def test_a_blocking_connect_to_a_silent_port_ends_with_the_timeout():
     pool = XAsyncSocketsPool()
     addr = deaf_addr()
     start = now_ms()
@@ -164,7 +164,7 @@ def test_a_close_before_the_connection_fails_to_connect_and_then_closes():
     assert events.events == [('failed', client), ('closed', XClosedReason.ClosedByHost)], events.events
 
 
-def test_a_pool_that_stops_ends_what_is_connecting():
+def test_a_pool_that_stops_ends_pending_connects():
     pool = XAsyncSocketsPool()
     client, events = connecting(pool, deaf_addr())
     pool.PollEvents(10)
@@ -173,7 +173,7 @@ def test_a_pool_that_stops_ends_what_is_connecting():
     assert events.events == [('failed', client), ('closed', XClosedReason.ClosedByHost)], events.events
 
 
-def test_a_connection_that_cannot_be_started_is_none():
+def test_create_returns_none_if_no_connection_can_be_started():
     pool = XAsyncSocketsPool()
     before = open_files()
     assert XAsyncTCPClient.Create(pool, ('name.invalid', 80)) is None
@@ -182,7 +182,7 @@ def test_a_connection_that_cannot_be_started_is_none():
     assert open_files() == before
 
 
-def test_a_peer_that_closes_at_once_still_was_connected():
+def test_a_peer_that_closes_at_once_was_connected_before():
     pool = XAsyncSocketsPool()
     listener = listen_peer()
     client, events = connecting(pool, listener.addr)
@@ -194,7 +194,7 @@ def test_a_peer_that_closes_at_once_still_was_connected():
     assert events.events == [('connected', client), ('closed', XClosedReason.ClosedByPeer)], events.events
 
 
-def test_the_connect_timeout_ends_with_the_connection():
+def test_the_connect_timeout_stops_once_connected():
     pool = XAsyncSocketsPool()
     listener = listen_peer()
     client, events = connecting(pool, listener.addr, connectTimeout=0.15)
@@ -203,7 +203,7 @@ def test_the_connect_timeout_ends_with_the_connection():
     assert events.events == [('connected', client)]
 
 
-def test_failing_handlers_may_try_again():
+def test_on_fails_to_connect_may_try_again():
     pool = XAsyncSocketsPool()
     listener = listen_peer()
     events = Recorder()
@@ -216,7 +216,7 @@ def test_failing_handlers_may_try_again():
     pump(pool, lambda: events.count('connected'))
 
 
-def test_without_handlers_every_outcome_is_quiet():
+def test_without_handlers_no_outcome_raises():
     pool = XAsyncSocketsPool()
     raised = Recorder()
     pool.OnException = raised.raised

@@ -1,4 +1,4 @@
-"""Outcomes at the edges of the contract: the ends of closing, of the clock, and of the memory."""
+"""Unusual cases of the contract: closing, the clock, memory, lines and TLS."""
 import errno
 import gc
 
@@ -23,13 +23,13 @@ from harness import (
     wait,
 )
 
-# The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
+# Each test imports the library itself. A test that uses the stand-ins of `doubles` installs them first.
 
-WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+WRAP = 1 << 30      # MicroPython's millisecond counter wraps here on a 32-bit chip
 
 
 def names():
-    """The library and the scenes, as one namespace each."""
+    """Return the library and the scenes, as one namespace each."""
     import scenes
 
     import XAsyncSockets as library
@@ -37,7 +37,7 @@ def names():
 
 
 class Counter:
-    """Stands in for the library's millisecond counter: it wraps, and can be put forward."""
+    """Replaces the library's millisecond counter. It wraps, and can be advanced."""
 
     def __init__(self, library, wraps_in_ms=WRAP):
         self._start = now_ms()
@@ -54,13 +54,13 @@ class Counter:
 
 # Closing
 
-def test_a_close_with_unread_data_is_no_reset():
-    """A reset could take the last words from the peer."""
+def test_a_close_with_unread_data_sends_no_reset():
+    """A reset could make the peer lose the last data."""
     _, scenes = names()
     for link in scenes.links():
         link.peer.send_pattern(1000)
         link.client.AsyncRecvData(1, link.events.received)
-        link.pump(lambda: link.events.count('received'))    # the rest is there, too
+        link.pump(lambda: link.events.count('received'))    # the rest has arrived, too
         link.client.AsyncSendData(b'last words')
         link.client.Close()
         link.pump_closed()
@@ -69,8 +69,8 @@ def test_a_close_with_unread_data_is_no_reset():
         assert link.peer.state() == 'eof', 'an orderly end, no reset'
 
 
-def test_a_peer_that_goes_on_reading_is_waited_for():
-    """The time limit for the last data is for a peer that reads nothing, and restarts when it reads."""
+def test_a_close_waits_for_a_peer_that_goes_on_reading():
+    """The time limit for the last data applies to a peer that reads nothing. It restarts when the peer reads."""
     library, scenes = names()
     size = 2 * MANY
     library.XAsyncTCPClient.SendQueueLimit = size
@@ -92,7 +92,7 @@ def test_a_peer_that_goes_on_reading_is_waited_for():
 
 
 def test_a_reset_is_noticed_while_only_sending():
-    """After Close(), or after the peer's half-close, nothing is read any more: only the write can notice it."""
+    """After Close(), or after the peer's half-close, nothing is read any more, so only a write can notice the reset."""
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     library.XAsyncTCPClient.LingerSec = 60
@@ -125,7 +125,7 @@ def test_the_connect_timeout_survives_the_wrap_of_the_counter():
     assert events.names() == ['failed', 'closed']
 
 
-def test_the_hand_over_of_a_close_survives_the_wrap_of_the_counter():
+def test_the_linger_time_survives_the_wrap_of_the_counter():
     library, scenes = names()
     library.XAsyncTCPClient.SendQueueLimit = 2 * MANY
     library.XAsyncTCPClient.LingerSec = 0.25
@@ -144,7 +144,7 @@ def test_timeouts_that_overlap_for_weeks():
     others = [link] + [scenes.Link(pool=link.pool) for _ in range(3)]
 
     def see_ended(count):
-        """The first `count` have ended, and no other."""
+        """Check that the first `count` connections have ended, and no other."""
         link.pump(lambda: all([other.events.count('closed') for other in others[:count]]))
         link.pump_for(10)
         assert [other.events.count('closed') for other in others] == [1] * count + [0] * (4 - count)
@@ -163,7 +163,7 @@ def test_timeouts_that_overlap_for_weeks():
 
 # Memory
 
-def test_timeouts_of_connections_that_are_gone_hold_no_memory():
+def test_timeouts_of_closed_connections_hold_no_memory():
     library, scenes = names()
     pool = library.XAsyncSocketsPool()
     clients = scenes.Recorder()
@@ -186,7 +186,7 @@ def test_timeouts_of_connections_that_are_gone_hold_no_memory():
     assert len(held) <= 40, '%d of 100 closed connections' % len(held)
 
 
-def test_no_memory_for_a_receive_raises_at_the_call():
+def test_a_receive_without_memory_raises():
     library, scenes = names()
     for link in scenes.links():
         error = raises(library.XAsyncTCPClientException, link.client.AsyncRecvData, 1 << (29 if CHIP else 60),
@@ -198,7 +198,7 @@ def test_no_memory_for_a_receive_raises_at_the_call():
         assert lines == ['lives on']
 
 
-def test_an_accept_that_finds_no_memory_hurts_that_connection_alone():
+def test_an_accept_without_memory_affects_only_that_connection():
     library, scenes = names()
     short = [True]
 
@@ -263,7 +263,7 @@ def test_a_queue_gives_each_object_to_one_thread():
 
 
 def full_udp(number):
-    """A UDP socket whose system queue is full, which this errno shows, and its recorder."""
+    """Return a UDP socket whose system queue is full (reported by this errno), and its recorder."""
     needs_host()
     doubles.install()
     library, scenes = names()
@@ -307,7 +307,7 @@ def test_datagrams_wait_for_a_full_system_queue_up_to_the_limit():
     datagrams_wait(errno.EAGAIN)
 
 
-def test_datagrams_wait_where_a_full_system_queue_is_reported_as_on_rp2():
+def test_datagrams_wait_if_a_full_system_queue_is_reported_as_on_rp2():
     datagrams_wait(errno.ENOMEM)
 
 
@@ -318,7 +318,7 @@ def test_lines_of_another_encoding():
     for call in (lambda client, on_line: client.AsyncRecvLine(on_line, lineEncoding='latin-1'),
                  lambda client, on_line: client.AsyncRecvLine('ISO-8859-1', on_line)):
         for link in scenes.links():
-            if MICROPYTHON:     # it decodes no other one than UTF-8
+            if MICROPYTHON:     # it decodes only UTF-8
                 error = raises(library.XAsyncTCPClientException, call, link.client, link.events.received)
                 assert 'lineEncoding' in str(error), error
                 continue

@@ -1,4 +1,4 @@
-"""The known defects of the 2024 implementation, D1 to D36: each has the test that it fails and ours must pass."""
+"""The known defects of the 2024 implementation, D1 to D36. Each has a test that it fails and that ours must pass."""
 import gc
 
 import doubles
@@ -29,11 +29,11 @@ from harness import (
     wait,
 )
 
-# The library is imported by what needs it, after the stand-ins of `doubles` where a test uses them.
+# Each test imports the library itself. A test that uses the stand-ins of `doubles` installs them first.
 
 
 def names():
-    """The library and the scenes, as one namespace each."""
+    """Return the library and the scenes, as one namespace each."""
     import scenes
 
     import XAsyncSockets as library
@@ -42,7 +42,7 @@ def names():
 
 # A. Wrong on every platform but BSD
 
-def test_d1_a_part_of_a_line_or_of_the_data_is_no_error():
+def test_d1_a_partial_line_or_partial_data_is_no_error():
     _, scenes = names()
     for link in scenes.links():
         lines = link.read_lines(1)
@@ -544,7 +544,7 @@ def test_d33_a_queue_may_be_cleared_while_others_put():
     assert fifo.Get() == 'last' and fifo.Empty
 
 
-def test_d34_a_slow_tls_handshake_holds_nobody_up():
+def test_d34_a_slow_tls_handshake_delays_nobody():
     _, scenes = names()
     context = scenes.server_context()
     link = scenes.Link()

@@ -1,7 +1,7 @@
 """The peculiarities of the ESP32's sockets (ports/esp32/modsocket.c), and how the library handles them.
 
-`test_port_…` show the socket module as it is, with no library: where one fails, the port has changed, and the answer
-may have to.
+The tests `test_port_…` show the socket module itself, without the library. If one fails, the port has changed, and the
+library may have to change, too.
 """
 import errno
 import select
@@ -37,16 +37,16 @@ from XAsyncSockets import (
 INTERPRETERS = ('esp32', 'esp32_tap')
 
 IN, OUT, HUP, NVAL = 1, 4, 16, 32
-PAUSE_MS = 100          # of a server without resources
+PAUSE_MS = 100          # the pause of a server without resources
 
 
 def number_of(function, *args):
-    """The errno of the OSError that a call raises."""
+    """Return the errno of the OSError that a call raises."""
     return raises(OSError, function, *args).errno
 
 
 def polled(sock, mask=IN | OUT | HUP, ms=0):
-    """The events that poll reports for a socket."""
+    """Return the events that poll reports for a socket."""
     poller = select.poll()
     poller.register(sock, mask)
     found = poller.poll(ms)
@@ -54,7 +54,7 @@ def polled(sock, mask=IN | OUT | HUP, ms=0):
 
 
 def connecting(addr):
-    """A socket whose connection has been started, without waiting."""
+    """Return a socket whose connection has been started, without waiting for it."""
     sock = socket.socket()
     sock.setblocking(False)
     assert number_of(sock.connect, addr) == errno.EINPROGRESS == 119
@@ -68,7 +68,7 @@ def udp_socket():
 
 
 def take_sockets(leave=0):
-    """Take all sockets that are left but a few."""
+    """Take all free sockets except `leave`."""
     taken = []
     try:
         while True:
@@ -91,7 +91,7 @@ def sockets_left():
 
 
 def events_in(pool, ms):
-    """The number of events that a pool handles in a while: many if it spins."""
+    """Return the number of events that a pool handles in `ms` milliseconds. If it spins, there are many."""
     start = now_ms()
     count = 0
     while elapsed_ms(start) < ms:
@@ -191,14 +191,14 @@ def test_a_refused_connection_does_not_connect():
     assert sockets_left() == left
 
 
-def test_an_empty_datagram_does_not_blind_a_socket():
+def test_after_an_empty_datagram_a_socket_still_receives():
     pool = XAsyncSocketsPool()
     events = Recorder()
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'))
     udp.OnRecv = events.datagram
     peer = udp_peer()
     for rounds in range(1, 4):
-        for datagram in (b'before', b'', b'', b'after'):    # 6 wait at the most, the others are lost
+        for datagram in (b'before', b'', b'', b'after'):    # at most 6 wait; the others are lost
             peer.send(datagram, udp.LocalAddr)
         pump(pool, lambda: events.count('datagram') == 4 * rounds)
     assert [data for _, _, data in events.events] == [b'before', b'', b'', b'after'] * 3
@@ -212,7 +212,7 @@ def test_an_empty_datagram_is_sent_once():
     udp = XAsyncUDPDatagram.Create(pool)
     udp.OnFailsToSend = events.not_sent
     peer = udp_peer()
-    for _ in range(2):      # to an address that is new, and to one that is known
+    for _ in range(2):      # first to a new address, then to a known one
         udp.AsyncSendDatagram(b'', peer.addr, events.sent, 'arg')
     udp.AsyncSendDatagram(b'end', peer.addr, events.sent, 'arg')
     received = []
@@ -234,7 +234,7 @@ def test_a_failed_create_leaks_no_socket():
     assert pool.GetAllAsyncSockets() == [server]
 
 
-def test_without_a_socket_left_create_says_so():
+def test_without_a_free_socket_create_reports_it():
     pool = XAsyncSocketsPool()
     addr, listener = free_addr(), listen_peer()
     left = sockets_left()
@@ -248,8 +248,8 @@ def test_without_a_socket_left_create_says_so():
         assert pool.GetAllAsyncSockets() == []
 
 
-def test_a_server_without_a_socket_left_does_not_spin_and_lives_on():
-    """Accepting fails, and the system drops the connection. The server looks again after a pause."""
+def test_a_server_without_free_sockets_does_not_spin_and_recovers():
+    """Accepting fails, and the system drops the connection. The server tries again after a pause."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     server = serve(pool, events.accepted)
@@ -257,7 +257,7 @@ def test_a_server_without_a_socket_left_does_not_spin_and_lives_on():
     taken = take_sockets(leave=1)
     over = connect_peer(server.SrvAddr)
     pump(pool, lambda: events.count('accepted') + over.ended())
-    if not over.ended():    # the peer lives elsewhere, and the last socket was for its connection
+    if not over.ended():    # the peer is elsewhere, and its connection got the last socket
         over = connect_peer(server.SrvAddr)
     assert events_in(pool, 3 * PAUSE_MS) <= 10
     pump(pool, over.ended)
@@ -276,7 +276,7 @@ def test_a_server_without_a_socket_left_does_not_spin_and_lives_on():
     pump(pool, lambda: sockets_left() == left)
 
 
-def test_a_server_without_a_control_block_left_does_not_spin_and_lives_on():
+def test_a_server_without_free_control_blocks_does_not_spin_and_recovers():
     """Connections that wait to be accepted have a control block and no socket, so those can run out first."""
     pool = XAsyncSocketsPool()
     server = serve(pool, on_accepted_echo)
@@ -297,7 +297,7 @@ def test_a_server_without_a_control_block_left_does_not_spin_and_lives_on():
     assert events_in(pool, 3 * PAUSE_MS) <= 10
     assert pool.GetAllAsyncSockets() == [server]
     give_back(taken)
-    pump(pool, crowd.answered)  # the system of the peer has asked again
+    pump(pool, crowd.answered)  # the peer's system has sent the request again
     crowd.close()
     for peer in peers:
         peer.close()
@@ -322,8 +322,9 @@ def test_more_connections_than_sockets():
         assert server in pool.GetAllAsyncSockets()
 
 
-def test_connections_that_come_and_go_leave_nothing():
-    """More of them than there are control blocks: those of closed connections go on for minutes, or are taken over."""
+def test_opened_and_closed_connections_leak_nothing():
+    """There are more connections than control blocks. Those of closed connections live on for minutes, or are reused.
+    """
     pool = XAsyncSocketsPool()
     link = Link(pool=pool)
     left = sockets_left()
@@ -340,8 +341,8 @@ def test_connections_that_come_and_go_leave_nothing():
     assert len(pool.GetAllAsyncSockets()) == 2
 
 
-def test_a_reset_behind_a_full_buffer_is_noticed():
-    """The peer's orderly end is not, which these sockets tell when they are read."""
+def test_a_reset_after_a_full_buffer_is_noticed():
+    """The peer's orderly end is noticed only when the socket is read."""
     XAsyncTCPClient.LingerSec = 0.2
     for link in links():
         link.peer.send(pattern(2 * link.client._recv_slot.Size))

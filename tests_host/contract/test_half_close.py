@@ -19,7 +19,7 @@ from XAsyncSockets import XAsyncTCPClient, XClosedReason
 
 
 def half_closing(**kwargs):
-    """Links with OnPeerFinished set, accepted and outgoing."""
+    """Yield links with OnPeerFinished set, an accepted and an outgoing one."""
     for outgoing in (False, True):
         link = Link(outgoing, **kwargs)
         link.client.OnPeerFinished = finished_of(link)
@@ -67,7 +67,7 @@ def test_it_is_reported_once_with_and_without_a_receive():
             assert link.client in link.pool.GetAllAsyncSockets()
 
 
-def test_a_whole_close_of_the_peer_is_reported_too():
+def test_a_full_close_of_the_peer_is_reported_too():
     for link in half_closing():
         link.peer.close()
         pump_finished(link)
@@ -92,7 +92,7 @@ def test_what_arrived_before_is_delivered_first():
 
 
 def test_more_than_the_buffer_arrived_before():
-    """However long the application takes to ask for it."""
+    """All data is delivered, however long the application takes to ask for it."""
     XAsyncTCPClient.LingerSec = 0.1
     size = 8 * BUFFER_SIZE
     for link in half_closing():
@@ -108,8 +108,8 @@ def test_more_than_the_buffer_arrived_before():
         pump_finished(link)
 
 
-def test_a_receive_that_the_peers_end_leaves_unfinished():
-    """Its handler is not called, and what had come for it is given up."""
+def test_a_receive_left_incomplete_by_the_peers_end():
+    """Its handler is not called, and the incomplete data is dropped."""
     for size in (10, 2 * BUFFER_SIZE, None):
         for link in half_closing():
             if size:
@@ -126,7 +126,7 @@ def test_a_receive_that_the_peers_end_leaves_unfinished():
             assert link.pump_received(19) == b'you said half of it'
 
 
-def test_behind_the_peers_end_there_is_nothing_to_receive():
+def test_after_the_peers_end_receives_return_false():
     for link in half_closing():
         link.peer.half_close()
         pump_finished(link)
@@ -136,7 +136,7 @@ def test_behind_the_peers_end_there_is_nothing_to_receive():
         assert link.events.names() == ['called']
 
 
-def test_no_timeout_of_a_receive_comes_behind_the_peers_end():
+def test_after_the_peers_end_no_receive_times_out():
     for link in half_closing():
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.1)
         link.peer.half_close()
@@ -145,7 +145,7 @@ def test_no_timeout_of_a_receive_comes_behind_the_peers_end():
         assert link.events.names() == ['called']
 
 
-def test_inside_its_handler_one_may_send_and_close():
+def test_its_handler_may_send_and_close():
     for link in half_closing():
         def on_finished(client):
             client.AsyncSendData(b'answer', link.events.sent)
@@ -159,7 +159,7 @@ def test_inside_its_handler_one_may_send_and_close():
         assert link.events.count('sent') == 1
 
 
-def test_much_that_is_unsent_at_the_peers_end():
+def test_a_large_queue_at_the_peers_end():
     XAsyncTCPClient.SendQueueLimit = 2 * MANY
     XAsyncTCPClient.LingerSec = 0.1
     for link in half_closing(slow=True):
@@ -175,7 +175,7 @@ def test_much_that_is_unsent_at_the_peers_end():
         link.pump_received(MANY + 8)
 
 
-def test_a_reset_behind_the_peers_end():
+def test_a_reset_after_the_peers_end():
     needs_plain('a reset below TLS')
     if ESP32:
         skip('its poll tells of no reset to who neither reads nor writes')
@@ -187,7 +187,7 @@ def test_a_reset_behind_the_peers_end():
         assert link.events.names() == ['called', 'closed']
 
 
-def test_an_idle_connection_behind_the_peers_end_costs_no_time():
+def test_an_idle_connection_after_the_peers_end_costs_no_time():
     for link in half_closing():
         link.peer.half_close()
         pump_finished(link)
@@ -211,7 +211,7 @@ def test_a_handler_that_raises():
         assert link.events.names() == ['raised', 'closed']
 
 
-def test_set_in_the_handler_of_the_last_line():
+def test_it_is_set_in_the_handler_of_the_last_line():
     for link in half_closing():
         link.client.OnPeerFinished = None
 
@@ -224,8 +224,8 @@ def test_set_in_the_handler_of_the_last_line():
         pump_finished(link)
 
 
-def test_all_lines_are_answered_where_each_answer_waits_for_another():
-    """`printf ... | nc -N`: the peer has ended already, and the next line is asked for once an answer is sent."""
+def test_all_lines_are_answered_one_after_the_other():
+    """The peer has ended already (`printf ... | nc -N`). The next line is received when an answer has been sent."""
     link = Link()
     count = 200
     under_way = []

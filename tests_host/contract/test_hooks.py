@@ -1,4 +1,4 @@
-"""The extension points: a pool of the program's own, and a managed socket of its own."""
+"""The extension points: pools and managed sockets that the program defines itself."""
 import select
 
 from harness import (
@@ -33,10 +33,10 @@ from XAsyncSockets import (
 
 
 class OwnPool:
-    """A pool that is no XAsyncSocketsPool: the four methods that sockets call, and a turn that calls their hooks.
+    """A pool that is not an XAsyncSocketsPool. It has the four methods that sockets call, and a turn calls their hooks.
 
-    Interest in reading stays until it is taken back, interest in writing is for once; a socket whose hook returns
-    True is forgotten, one whose ExpireTimeSec has passed is closed.
+    Interest in reading stays until it is withdrawn, and interest in writing holds for one event. A socket whose hook
+    returns True is forgotten. A socket whose ExpireTimeSec has passed is closed.
     """
 
     def __init__(self):
@@ -97,7 +97,7 @@ class OwnPool:
 
 
 def accepted(pool):
-    """A connection accepted in the pool: (server, client, peer, events)."""
+    """Return a connection that the pool has accepted: (server, client, peer, events)."""
     events = Recorder()
     server = XAsyncTCPServer.Create(pool, free_addr(), recvBufSlots=XBufferSlots(4, BUFFER_SIZE))
     server.OnClientAccepted = events.accepted
@@ -244,7 +244,7 @@ def test_own_pool_datagrams():
 
 
 class CountingPool(XAsyncSocketsPool):
-    """A pool that is one of ours, and watches its sockets come and go."""
+    """A subclass of our pool that counts its sockets."""
 
     def __init__(self):
         super().__init__()
@@ -289,7 +289,7 @@ def test_the_four_pool_methods_answer():
 
 
 class OwnSocket(XAsyncSocket):
-    """A managed socket of the program's own: notes when its hooks run."""
+    """A managed socket that the program defines. It records the calls of its hooks."""
 
     def __init__(self, pool, socket, recvBufSlot=None):
         super().__init__(pool, socket, recvBufSlot)
@@ -308,7 +308,7 @@ class OwnSocket(XAsyncSocket):
 
 
 def own_socket(pool, *args):
-    """A socket of our own class, bound, with its address and its recorder."""
+    """Return a bound socket of OwnSocket, with its address and its recorder."""
     raw, addr = udp_socket()
     socket = OwnSocket(pool, raw, *args)
     events = Recorder()
@@ -352,7 +352,7 @@ def test_own_socket_interest_in_reading_stays_until_taken_back():
     pump(pool, lambda: len(socket.reads) == 3)
 
 
-def test_own_socket_interest_in_writing_is_for_once():
+def test_own_socket_interest_in_writing_holds_for_one_event():
     pool = XAsyncSocketsPool()
     socket, addr, events = own_socket(pool)
     pump_for(pool, 30)
@@ -422,7 +422,7 @@ def test_own_socket_closes_for_an_exceptional_condition():
 
 
 def test_own_client_class_is_one_of_ours():
-    """A program may check the type: every socket is an XAsyncSocket."""
+    """Every socket is an XAsyncSocket, because a program may check the type."""
     pool = XAsyncSocketsPool()
     server, client, peer, events = accepted(pool)
     for socket in (server, client, XAsyncUDPDatagram.Create(pool)):

@@ -19,7 +19,7 @@ LONG = b'x' * (BUFFER_SIZE + 1)
 
 
 def skipping():
-    """Links with OnLineTooLong set, accepted and outgoing."""
+    """Yield links with OnLineTooLong set, an accepted and an outgoing one."""
     for outgoing in (False, True):
         link = Link(outgoing)
         link.client.OnLineTooLong = lambda client: link.events.called(client is link.client)
@@ -38,7 +38,7 @@ def test_a_line_that_is_too_long_is_skipped_and_reported_once():
                 assert link.events.events == [('called', True), ('received', 'next', 'arg')], (size, end)
 
 
-def test_a_line_that_just_fits_is_no_long_line():
+def test_a_line_that_just_fits_is_not_too_long():
     for end in (b'\n', b'\r\n'):
         for link in skipping():
             lines = link.read_lines(3)
@@ -77,7 +77,7 @@ def test_several_in_a_row_and_between_others():
             assert link.events.events == [('called', True)] * 4, (step, link.events.events)
 
 
-def test_every_cut_around_the_end_of_a_long_line():
+def test_a_long_line_split_anywhere_around_its_end():
     needs_plain('one record each')
     text = LONG + b'\r\nnext\n'
     link = Link()
@@ -92,7 +92,7 @@ def test_every_cut_around_the_end_of_a_long_line():
         assert lines == ['next'] and link.events.count('called') == told + 1, cut
 
 
-def test_what_waits_unread_before_the_line_is_asked_for():
+def test_data_that_arrived_before_the_receive_was_started():
     for link in skipping():
         link.peer.send(LONG * 2 + b'\nnext\n')
         link.pump_for(30)
@@ -101,7 +101,7 @@ def test_what_waits_unread_before_the_line_is_asked_for():
         assert lines == ['next'] and link.events.count('called') == 1
 
 
-def test_the_receive_is_pending_meanwhile_and_afterwards():
+def test_the_receive_stays_pending_meanwhile_and_afterwards():
     for link in skipping():
         def on_too_long(client):
             raises(XAsyncTCPClientException, client.AsyncRecvLine, link.events.received)
@@ -119,7 +119,7 @@ def test_the_receive_is_pending_meanwhile_and_afterwards():
 
 
 def test_the_timeout_still_counts():
-    """It counts from the call on, even if long lines keep coming."""
+    """It counts from the call, even if long lines keep arriving."""
     for link in skipping():
         start = now_ms()
         link.client.AsyncRecvLine(link.events.received, timeoutSec=0.3)

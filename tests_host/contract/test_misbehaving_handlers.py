@@ -1,4 +1,4 @@
-"""Handlers that misbehave, at every event: all other sockets go on, and each event is reported exactly once."""
+"""Handlers misbehave at every event. All other sockets go on, and each event is reported exactly once."""
 from harness import (
     CHIP,
     ESP32,
@@ -19,7 +19,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, X
 
 INTERPRETERS = ['cpython', 'micropython', 'esp32']
 TOO_LARGE = 70000       # bytes, more than a datagram can have
-# How long a handler works that takes its time: longer than a message takes, also from a thread of the same process.
+# How long a slow handler works: longer than a message takes, even from a thread of the same process.
 WORK_MS = 200 if ESP32 else 500 if CHIP else 50
 
 
@@ -28,8 +28,8 @@ class Misdeed(Exception):
 
 
 class Scene(Recorder):
-    """A subject whose handler misbehaves, a bystander that must not notice, and another connection, which only some
-    misdeed ends; all in one pool, with or without workers."""
+    """A subject whose handler misbehaves, a bystander that must not be affected, and another connection, which only
+    some misdeeds end. All are in one pool, with or without workers."""
 
     def __init__(self, cause, misdeed, workers):
         super().__init__()
@@ -38,7 +38,7 @@ class Scene(Recorder):
         self.cause = cause
         self.misdeed = misdeed
         self.results = []
-        self.inside = Recorder()    # of what the handler starts
+        self.inside = Recorder()    # for the operations that the handler starts
         self.wait = wait if workers else lambda condition: pump(self.pool, condition)
         self.bystander = Link(pool=self.pool)
         self.other = Link(pool=self.pool)
@@ -52,7 +52,7 @@ class Scene(Recorder):
         self.wait(lambda: self.count('handled'))
 
     def link(self):
-        """The connection that is the subject."""
+        """The connection whose handler misbehaves."""
         link = Link(pool=self.pool)
         self.links.append(link)
         link.client.OnClosed = self.ended
@@ -73,11 +73,11 @@ class Scene(Recorder):
         self._note('ended', socket, reason)
 
     def end_of(self, socket):
-        """The reasons of its end, as reported."""
+        """Return the reported reasons of its end."""
         return [event[2] for event in list(self.events) if event[0] == 'ended' and event[1] is socket]
 
     def goes_on(self):
-        """The other connection is served and has seen no event."""
+        """Check that the other connection is served and has seen no event."""
         answers = Recorder()
         self.bystander.client.AsyncRecvLine(answers.received)
         self.bystander.client.AsyncSendData(b'ping\n', answers.sent)
@@ -87,7 +87,7 @@ class Scene(Recorder):
         assert self.end_of(self.bystander.client) == self.end_of(self.bystander.server) == []
 
     def end(self):
-        """Stop the pool: every socket ends once."""
+        """Stop the pool, and check that every socket ends once."""
         self.pool.StopWaitEvents()
         assert self.pool.GetAllAsyncSockets() == []
         assert self.count('handled') == 1, self.events
@@ -99,7 +99,7 @@ class Scene(Recorder):
             self.peer.close()
 
 
-# The events, each with what causes it and the socket that it is of.
+# The events, each with its cause and its socket.
 
 def accepted(scene):
     server = serve(scene.pool, scene.handle)
@@ -209,12 +209,12 @@ def udp_closed(scene):
 OF_CONNECTIONS = (connected, line, data, data_past_the_buffer, sent)    # that are open
 LAST = (not_connected, closed_by_the_peer, timed_out, server_closed, udp_closed)    # the subject has ended
 EVENTS = (accepted, datagram, datagram_sent) + OF_CONNECTIONS + LAST
-if has_memory_for(3 * TOO_LARGE):   # a chip's heap may have no piece left that is too large for its lwIP
+if has_memory_for(3 * TOO_LARGE):   # a chip's heap may have no room for data that is too large for lwIP
     EVENTS += (datagram_not_sent,)
 
 
 def scenes(misdeed):
-    """Each event without and with workers: (event, scene), once the handler has misbehaved."""
+    """Yield (event, scene) for each event without and with workers, after the handler has misbehaved."""
     for workers in ((False, True) if THREADS and not CHIP else (False,)):
         for event in EVENTS:
             yield event, Scene(event, misdeed, workers)
@@ -223,7 +223,7 @@ def scenes(misdeed):
 # The misdeeds
 
 def test_a_handler_that_raises():
-    """It ends its own connection, and no server or UDP socket."""
+    """This ends its own connection, but no server or UDP socket."""
     def misdeed(scene, socket, *args):
         raise Misdeed()
 
@@ -242,7 +242,7 @@ def test_a_handler_that_raises():
         elif event not in LAST:
             assert scene.end_of(scene.subject) == [], event
         if event is accepted:
-            scene.wait(scene.peer.ended)    # whose handler raised, has not taken it
+            scene.wait(scene.peer.ended)    # the connection whose handler raised does not answer
         scene.end()
 
 
@@ -292,8 +292,8 @@ def test_a_handler_that_stops_the_pool():
         again.end()
 
 
-def test_a_handler_that_takes_its_time():
-    """Longer than others wait for what is there already: it is theirs."""
+def test_a_handler_that_runs_long():
+    """The handler runs longer than the timeouts of other sockets, whose data has already arrived: they still get it."""
     def misdeed(scene, socket, *args):
         scene.bystander.peer.send(b'meanwhile\n')
         scene.bystander.client.AsyncRecvLine(scene.inside.received, timeoutSec=WORK_MS / 2500)
@@ -307,13 +307,13 @@ def test_a_handler_that_takes_its_time():
         assert scene.count('raised') == 0, (event, scene.events)
 
 
-def test_a_handler_that_starts_to_send_and_to_receive():
+def test_a_handler_that_starts_sending_and_receiving():
     def misdeed(scene, socket, *args):
         if isinstance(socket, XAsyncUDPDatagram):
             scene.results.append(socket.AsyncSendDatagram(b'inside', scene.udp_peer.addr, scene.inside.sent))
             return
         if isinstance(socket, XAsyncTCPServer):
-            if not args:    # it has ended, and has nothing to start
+            if not args:    # the socket has ended, and there is nothing to start
                 scene.results.append(False)
                 return
             socket = args[0]

@@ -1,4 +1,4 @@
-"""Programs written for these names, in small: each uses the library the way such programs do."""
+"""Small versions of programs that were written for the 2024 library. Each uses the library as such programs do."""
 from harness import CHIP, MICROPYTHON, connect_peer, free_addr, needs_loopback, peer_name, pump, skip, udp_peer
 from scenes import Link, Recorder
 
@@ -15,8 +15,9 @@ PAGE = b'0123456789' * (300 if CHIP else 1000)
 
 
 class WebRequest:
-    """As web servers for these sockets have it: head line by line, body by size, answer in chunks of the sending
-    buffer, callbacks nested, and the connection kept for the next request."""
+    """A request as web servers for the 2024 library handle it. They read the head by lines and the body by size, and
+    send the answer in chunks of the sending buffer, with nested callbacks. The connection is kept for the next
+    request."""
 
     def __init__(self, client, log):
         self._client = client
@@ -87,8 +88,8 @@ def test_a_web_server():
     assert log[:-1] == ['GET /1 HTTP/1.1', 'POST /2 HTTP/1.1', b'12345', 'GET /3 HTTP/1.1']
 
 
-def test_a_concentrator_of_telegrams_and_sessions():
-    """recvBufSlots and recvbufLen, arguments by place, OnDataRecv, datagrams to a host name, OnClosed by reason."""
+def test_a_server_for_datagrams_and_sessions():
+    """It uses recvBufSlots and recvbufLen, positional arguments, OnDataRecv, a host name, and OnClosed(reason)."""
     needs_loopback()
     pool = XAsyncSocketsPool()
     log = []
@@ -132,7 +133,7 @@ def test_a_concentrator_of_telegrams_and_sessions():
 
 
 def test_a_sensor_node():
-    """Arguments by place, the address printed as text, failures reported, one socket for both directions."""
+    """It uses positional arguments, prints addresses, reports failures, and sends and receives with one socket."""
     pool = XAsyncSocketsPool()
     log = []
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), 256)
@@ -159,7 +160,7 @@ def test_the_names_of_the_receive_arguments():
         link.end()
 
 
-def test_bytes_of_the_data_by_tobytes():
+def test_data_has_tobytes():
     """Programs on CPython call data.tobytes()."""
     if MICROPYTHON:
         skip('MicroPython has no memoryview.tobytes')

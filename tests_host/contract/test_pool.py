@@ -24,7 +24,7 @@ from XAsyncSockets import (
 )
 
 
-def test_a_new_pool_is_empty_and_does_not_run():
+def test_a_new_pool_is_empty_and_not_running():
     pool = XAsyncSocketsPool()
     assert pool.GetAllAsyncSockets() == []
     assert pool.GetAsyncSocketByID(1234567) is None
@@ -92,7 +92,7 @@ def test_a_turn_waits_for_its_timeout_and_not_longer():
     link = Link()
     start = now_ms()
     link.pool.PollEvents(200)
-    # A chip looks every 20 ms what other threads ask for, and a turn may end then.
+    # A chip checks every 20 ms for requests of other threads, and a turn may end then.
     assert (15 if CHIP else 150) <= elapsed_ms(start) < 2000, elapsed_ms(start)
 
 
@@ -147,7 +147,7 @@ def test_stop_closes_every_socket_of_a_pool_driven_by_turns():
     pump(link.pool, link.peer.ended)
 
 
-def test_stop_without_sockets_and_without_a_loop_is_harmless():
+def test_stop_without_sockets_or_loop_does_no_harm():
     pool = XAsyncSocketsPool()
     pool.StopWaitEvents()
     pool.StopWaitEvents()
@@ -236,7 +236,7 @@ def test_a_handler_that_raises_reaches_on_exception_and_harms_nobody():
 
 
 def test_after_a_handler_that_raises_no_other_handler_of_the_connection_is_called():
-    """Whether it had asked for more or not, and whatever had come with the line."""
+    """This holds whether or not it had started a receive, and whatever data arrived with the line."""
     for again in (True, False):
         for outgoing in (False, True):
             link = Link(outgoing)
@@ -323,7 +323,7 @@ def test_on_exception_may_raise_too():
 
 
 def test_handlers_never_nest():
-    """A chain of sends, each from the handler of the one before, and of receives from buffered data."""
+    """Each send is started in the handler of the one before, and each receive finds buffered data."""
     count = 200 if CHIP else 1000
     link = Link()
     depth = [0, 0]
@@ -367,8 +367,8 @@ def test_no_handler_runs_inside_the_call_that_starts_it():
     link.pump(lambda: link.events.count('received') and link.events.count('sent'))
 
 
-def test_a_busy_connection_does_not_starve_the_others():
-    """One chain of sends that never ends, and another connection gets its turn."""
+def test_a_busy_connection_does_not_starve_others():
+    """One connection sends without end, and another one still gets its turn."""
     link = Link()
 
     def on_sent(client, arg):

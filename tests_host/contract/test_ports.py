@@ -1,4 +1,4 @@
-"""The library on sockets as other ports have them, and on a system that runs short."""
+"""The library on the sockets of other ports, and on a system that runs out of resources."""
 import doubles
 from harness import (
     CHIP,
@@ -18,7 +18,7 @@ from harness import (
 
 
 def chip_shaped():
-    """Put sockets with a chip's methods in place."""
+    """Replace the sockets by ones with a chip's methods."""
     if not MICROPYTHON or CHIP:
         skip('for the unix port of MicroPython: sockets as on a chip')
     doubles.install()
@@ -108,7 +108,7 @@ def test_threads_on_a_chips_sockets():
     wait(lambda: not link.pool.WaitEventsProcessing)
 
 
-def test_a_server_out_of_files_does_not_spin_and_lives_on():
+def test_a_server_without_free_files_does_not_spin_and_recovers():
     doubles.install()
     from scenes import Link
     link = Link()

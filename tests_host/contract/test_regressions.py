@@ -1,4 +1,4 @@
-"""Faults of the library, each as the test that it fails."""
+"""Former faults of the library. Each one has a test that it failed."""
 
 from harness import (
     CHIP,
@@ -40,8 +40,8 @@ def test_tls_does_not_start_in_the_middle_of_a_large_receive():
     raises(XAsyncTCPClientException, link.client.StartSSLContext, context, True)
 
 
-def test_plain_data_that_comes_while_another_thread_starts_tls_is_an_error():
-    """Both connections are ready in one turn; the first one's handler lets another thread start TLS on the second."""
+def test_plain_data_that_arrives_while_another_thread_starts_tls_is_an_error():
+    """Two connections are ready in one turn. The first one's handler lets another thread start TLS on the second."""
     context = server_context()
     needs_threads()
     first = Link()
@@ -77,11 +77,11 @@ def test_plain_data_that_comes_while_another_thread_starts_tls_is_an_error():
     assert not second.events.count('received'), second.events.events
 
 
-def test_the_peers_close_behind_a_full_buffer_is_noticed():
+def test_the_peers_close_after_a_full_buffer_is_noticed():
     if ESP32:
         skip('these sockets tell of an end when it is read')
     XAsyncTCPClient.LingerSec = 0.2
-    # Chips do not tell of an end that they have not read up to: there it shows when the application goes on reading.
+    # Chips do not report an end before all data has been read, so it shows when the application goes on reading.
     for size in (BUFFER_SIZE - 1,) if CHIP else (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
         for link in links():
             link.peer.send(pattern(size))
@@ -92,7 +92,7 @@ def test_the_peers_close_behind_a_full_buffer_is_noticed():
                 raise AssertionError('size %d: %s' % (size, ex))
 
 
-def test_no_memory_for_what_is_unread_ends_that_connection():
+def test_without_memory_for_unread_data_that_connection_ends():
     library = module()
     link = Link(outgoing=True)
     raised = Recorder()
@@ -148,8 +148,8 @@ def test_handlers_set_right_after_create_in_another_thread():
     pool.StopWaitEvents()
 
 
-def test_a_datagram_for_which_there_is_no_memory_is_dropped():
-    """Otherwise it would come again and again, for ever."""
+def test_a_datagram_without_memory_for_it_is_dropped():
+    """Otherwise it would be reported again and again, for ever."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     pool.OnException = events.raised
@@ -174,7 +174,7 @@ def test_a_datagram_for_which_there_is_no_memory_is_dropped():
     assert [event[2] for event in events.events if event[0] == 'datagram'] == [b'fits']
 
 
-def test_a_handler_out_of_memory_ends_its_connection_and_no_other():
+def test_a_handler_without_memory_ends_only_its_connection():
     link = Link()
     other = Link(pool=link.pool)
     raised = Recorder()
@@ -192,7 +192,7 @@ def test_a_handler_out_of_memory_ends_its_connection_and_no_other():
     other.pump(lambda: lines)
 
 
-def test_the_loop_survives_that_it_finds_no_memory_itself():
+def test_the_loop_survives_running_out_of_memory():
     link = Link()
     lines = link.read_lines(2)
     take = link.pool._take_calls
@@ -218,7 +218,7 @@ def test_the_loop_survives_that_it_finds_no_memory_itself():
 
 
 def short_of_memory(thing, name, times):
-    """The method finds no memory that many times."""
+    """Make the method raise MemoryError `times` times."""
     method = getattr(thing, name)
     left = [True] * times
 
@@ -232,7 +232,7 @@ def short_of_memory(thing, name, times):
     return left
 
 
-def test_an_end_that_finds_no_memory_comes_when_there_is_some():
+def test_an_end_without_memory_is_completed_later():
     for cause in ('host', 'peer', 'memory'):
         link = Link()
         link.pool.OnException = link.events.raised
@@ -250,8 +250,8 @@ def test_an_end_that_finds_no_memory_comes_when_there_is_some():
         assert link.pool.GetAllAsyncSockets() == [link.server]
 
 
-def test_a_pause_of_a_server_whose_end_finds_no_memory():
-    """The server looks away for a moment, and has no memory to look back."""
+def test_a_paused_server_resumes_although_there_is_no_memory():
+    """The server pauses, and has no memory at first to watch its socket again."""
     link = Link()
     accepted = Recorder()
     link.pool.OnException = accepted.raised
@@ -264,7 +264,7 @@ def test_a_pause_of_a_server_whose_end_finds_no_memory():
     assert left == []
 
 
-def test_a_close_takes_nothing_from_what_a_worker_is_handing_out():
+def test_a_close_does_not_overwrite_the_buffer_of_a_worker():
     """A close reads the peer's unread data, but not into the buffer of a busy worker."""
     needs_threads()
     link = Link()

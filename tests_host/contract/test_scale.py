@@ -20,7 +20,7 @@ CROWD = 1200
 
 
 def line_server(pool):
-    """Answers each line with a line, receiving with a timeout."""
+    """Return a server that answers each line with a line, and receives with a timeout."""
     state = {'accepted': [], 'closed': 0}
 
     def on_line(client, line, arg):
@@ -40,7 +40,7 @@ def line_server(pool):
 
 
 def assert_idle(pool):
-    """A wait costs almost nothing while all connections are silent."""
+    """Check that a wait costs almost nothing while all connections are silent."""
     used = cpu_ms()
     pool.PollEvents(600)
     assert cpu_ms() - used < 100, cpu_ms() - used
@@ -69,7 +69,7 @@ def test_more_than_a_thousand_connections_are_served_at_once():
     assert open_files() <= before + 1, 'nothing is left but the control connection of the test'
 
 
-def test_more_than_a_thousand_idle_connections_cost_nothing_while_nobody_speaks():
+def test_more_than_a_thousand_idle_connections_cost_no_time():
     needs_host()
     pool = XAsyncSocketsPool()
     server, state = line_server(pool)
@@ -96,7 +96,7 @@ def test_hundreds_of_outgoing_connections_at_once():
 
 
 def serve_many(pool, longest_echo):
-    """(server, its connections, bytes received by SocketID): so many connections that the busy ones come first."""
+    """Return (server, its connections, bytes received by SocketID). There are so many that the busy ones come first."""
     silent = 200
     accepted = []
     received = {}
@@ -114,12 +114,12 @@ def serve_many(pool, longest_echo):
     server = serve(pool, on_accepted, recvBufSlots=XBufferSlots(2 * silent, 256, keepAlloc=False))
     crowd = connect_crowd(server.SrvAddr, silent)
     pump(pool, lambda: crowd.answered() == silent, limit_sec=30)
-    for _ in range(100):    # by then, that all of them were busy is past
+    for _ in range(100):    # by then the pool no longer takes all of them for busy
         pool.PollEvents(0)
     return server, accepted, received
 
 
-def test_a_rare_message_is_not_kept_waiting_by_the_busy_ones():
+def test_busy_connections_do_not_delay_a_rare_message():
     needs_host()
     pool = XAsyncSocketsPool()
     server, accepted, received = serve_many(pool, longest_echo=10)
@@ -137,7 +137,7 @@ def test_a_rare_message_is_not_kept_waiting_by_the_busy_ones():
     pump(pool, lambda: received[busy_id] == MANY and rare.received() == b'here')
 
 
-def test_a_busy_connection_among_silent_ones_waits_for_a_slow_reader_and_goes():
+def test_a_busy_connection_among_silent_ones_with_a_slow_reader():
     needs_host()
     pool = XAsyncSocketsPool()
     server, accepted, received = serve_many(pool, longest_echo=256)

@@ -6,7 +6,7 @@ from harness import CHIP, MICROPYTHON, connect_peer, elapsed_ms, needs_memory_of
 
 
 def echo_server():
-    """A warm echo connection: (pool, client, peer)."""
+    """Return a warm echo connection: (pool, client, peer)."""
     from scenes import serve
 
     import XAsyncSockets as library
@@ -28,7 +28,7 @@ def echo_server():
 
 
 def run_echo(pool, peer, rounds, size):
-    """Let the peer's echo run to its end, in turns that allocate nothing by themselves."""
+    """Run the peer's echo to its end, in turns that allocate nothing by themselves."""
     peer.echo(rounds, size)
     handled = 0
     start = now_ms()
@@ -38,7 +38,7 @@ def run_echo(pool, peer, rounds, size):
 
 
 def allocated_by_echo(pool, peer, rounds, size):
-    """Bytes that `rounds` echoes allocate on MicroPython's heap."""
+    """Return the bytes that `rounds` echoes allocate on MicroPython's heap."""
     peer.echo(rounds, size)
     gc.collect()
     gc.disable()

@@ -10,13 +10,13 @@ OVER = ['', 'tls']
 
 
 def feed(link, pieces):
-    """Send the pieces apart: each has its turn of the pool before the next leaves."""
+    """Send the pieces separately. The pool runs a turn after each one."""
     for piece in pieces:
         link.peer.send(piece)
         link.pool.PollEvents(200)
 
 
-def test_a_line_comes_as_str_without_its_end():
+def test_a_line_is_a_str_without_its_end():
     for link in links():
         for sent, line in ((b'plain\n', 'plain'), (b'both\r\n', 'both'), (b'\n', ''), (b'\r\n', ''),
                            (b' spaces \t\n', ' spaces \t'), ('h\u00e9llo \u20ac\n'.encode(), 'h\u00e9llo \u20ac')):
@@ -56,7 +56,7 @@ def test_handlers_get_the_connection_the_data_and_the_argument():
         assert calls[2] == (link.client, memoryview, b'any', None), calls
 
 
-def test_pipelined_lines_come_one_by_one():
+def test_pipelined_lines_arrive_one_by_one():
     for link in links():
         lines = link.read_lines(50)
         link.peer.send(b''.join([b'line %d\r\n' % number for number in range(50)]))
@@ -84,7 +84,7 @@ def test_lines_byte_by_byte():
 
 
 def test_head_body_and_next_head_in_every_split():
-    """As in HTTP: lines, then an exact amount of data, then lines again."""
+    """The stream is like HTTP: lines, then an exact amount of data, then lines again."""
     stream = b'Length: 6\n\nb\no\rdyNext\n'
     link = Link()
     for pieces in [[stream]] + list(split_in_every_way(stream, 2)) + list(split_in_every_way(stream, 3))[::7]:
@@ -137,7 +137,7 @@ def test_data_of_sizes_around_the_buffer_size():
             assert got == [pattern(size)], (size, [len(data) for data in got])
 
 
-def test_large_data_leaves_what_follows_it():
+def test_large_data_leaves_the_data_after_it():
     link = Link()
     got = []
 
@@ -195,7 +195,7 @@ def test_a_long_stream_arrives_whole():
     assert total[0] == size and not wrong
 
 
-def test_bytes_past_a_line_stay_for_any_next_receive():
+def test_bytes_after_a_line_are_kept_for_the_next_receive():
     link = Link()
     lines = link.read_lines(1)
     link.peer.send(b'one\ntwo\nthree')
@@ -209,7 +209,7 @@ def test_bytes_past_a_line_stay_for_any_next_receive():
     assert link.events.data() == b'three'
 
 
-def test_bytes_that_come_between_receives_stay():
+def test_bytes_that_arrive_between_receives_are_kept():
     for link in links():
         link.peer.send(b'early ')
         link.pump_for(30)
@@ -220,7 +220,7 @@ def test_bytes_that_come_between_receives_stay():
         assert lines == ['early bird']
 
 
-def test_a_receive_without_a_handler_takes_its_data():
+def test_a_receive_without_a_handler_consumes_its_data():
     link = Link()
     link.client.AsyncRecvData(5)
     link.peer.send(b'12345rest\nnext\n')
@@ -270,7 +270,7 @@ def test_a_handler_that_closes_ends_the_receiving():
         assert lines == ['one']
 
 
-def test_the_line_encoding_by_keyword_and_by_place():
+def test_the_line_encoding_as_keyword_and_positional_argument():
     for call in (lambda client, on_line: client.AsyncRecvLine(on_line, lineEncoding='ASCII'),
                  lambda client, on_line: client.AsyncRecvLine('UTF-8', on_line),
                  lambda client, on_line: client.AsyncRecvLine('utf-8', onLineRecv=on_line),
@@ -292,7 +292,7 @@ def test_the_case_of_an_encodings_name_does_not_matter():
     assert link.events.values('received') == [str(number) for number in range(9)]
 
 
-def test_an_encoding_that_is_not_known_raises_and_nothing_is_pending():
+def test_an_unknown_encoding_raises_and_nothing_is_pending():
     link = Link()
     for name in ('no such', '', 'UTF-9') + (('latin-1', 'ISO-8859-1') if MICROPYTHON else ()):
         error = raises(XAsyncTCPClientException, link.client.AsyncRecvLine, link.events.received, lineEncoding=name)
@@ -303,7 +303,7 @@ def test_an_encoding_that_is_not_known_raises_and_nothing_is_pending():
     assert link.events.values('received') == ['caf\u00e9']
 
 
-def test_the_old_places_with_a_line_encoding_first():
+def test_the_old_argument_order_with_the_line_encoding_first():
     link = Link()
     link.client.AsyncRecvLine('UTF-8', link.events.received, 'arg', 0.1)
     link.peer.send(b'text\n')
@@ -314,7 +314,7 @@ def test_the_old_places_with_a_line_encoding_first():
 
 
 def test_a_line_as_long_as_the_buffer_is_received():
-    """Its end does not count, and may come apart from it."""
+    """The line's end does not count, and may arrive separately."""
     line = b'x' * BUFFER_SIZE
     link = Link()
     for pieces in ([line + b'\n'], [line + b'\r\n'], [line, b'\n'], [line, b'\r\n'], [line + b'\r', b'\n'],
@@ -336,7 +336,7 @@ def test_a_line_one_longer_than_the_buffer_is_an_error():
         assert link.events.count('received') == 0
 
 
-def test_a_line_longer_than_the_buffer_is_an_error_of_its_connection_alone():
+def test_a_line_longer_than_the_buffer_ends_only_its_connection():
     for tail in (b'', b'\n', b'\nnext\n'):
         for link in links():
             other = Link(pool=link.pool)
@@ -351,7 +351,7 @@ def test_a_line_longer_than_the_buffer_is_an_error_of_its_connection_alone():
             other.server.Close()
 
 
-def test_a_line_that_cannot_be_decoded_is_an_error_of_its_connection_alone():
+def test_a_line_that_cannot_be_decoded_ends_only_its_connection():
     for sent in (b'\xff\xfe\n', b'caf\xe9\n', b'\xc3\n'):
         link = Link()
         other = Link(pool=link.pool)

@@ -23,7 +23,7 @@ def fill_queue(link, piece=8192):
 
 
 def slow_link(limit=65536, outgoing=False):
-    """A link whose peer has stopped reading, with another limit of the queue."""
+    """Return a link with this limit of the queue, whose peer has stopped reading."""
     XAsyncTCPClient.SendQueueLimit = limit
     return Link(outgoing, slow=True)
 
@@ -63,7 +63,7 @@ def test_calls_queue_in_order_and_each_completes_once():
         assert link.events.values('sent') == list(range(100))
 
 
-def test_no_data_is_a_send_that_completes():
+def test_a_send_of_no_data_completes():
     for link in links():
         for empty in (b'', bytearray(), memoryview(b'')):
             link.client.AsyncSendData(empty, link.events.sent, 'empty')
@@ -103,7 +103,7 @@ def test_the_callers_buffer_may_change_after_the_call():
 
 
 def test_an_echo_to_a_slow_reader_sends_what_was_received():
-    """The data handler's memoryview goes to AsyncSendData, and the next receive fills the same slot."""
+    """The data handler passes its memoryview to AsyncSendData, and the next receive fills the same slot."""
     size = 3 * MANY if CHIP else 300000
     link = slow_link(limit=2 * size)
 
@@ -119,7 +119,7 @@ def test_an_echo_to_a_slow_reader_sends_what_was_received():
     assert link.peer.received_pattern()
 
 
-def test_a_large_send_arrives_whole_at_a_slow_reader():
+def test_a_slow_reader_gets_all_of_a_large_send():
     link = slow_link(limit=2 * MANY)
     link.client.AsyncSendData(pattern(MANY), link.events.sent)
     link.peer.resume()
@@ -146,7 +146,7 @@ def test_a_full_queue_raises_and_what_was_queued_is_delivered():
     assert link.peer.received_pattern(), 'the drained queue takes data again'
 
 
-def test_the_queue_limit_is_one_of_bytes_and_holds_per_connection():
+def test_the_queue_limit_counts_bytes_of_one_connection():
     link = slow_link(limit=20000)
     fill_queue(link, piece=1000)
     raises(XAsyncTCPClientException, link.client.AsyncSendData, pattern(20000))
@@ -155,8 +155,8 @@ def test_the_queue_limit_is_one_of_bytes_and_holds_per_connection():
     other.pump(lambda: other.peer.received_count() == 15000)
 
 
-def test_a_full_queue_bounds_what_is_held():
-    """Between two drains no more than the limit is accepted; the rest is in the system's buffers."""
+def test_a_full_queue_holds_no_more_than_the_limit():
+    """Until the queue is drained, no more than the limit is accepted. The rest is in the system's buffers."""
     link = slow_link(limit=50000)
     fill_queue(link, piece=1000)
     more = 0
@@ -194,7 +194,7 @@ def test_a_closed_connection_sends_nothing():
         assert link.events.count('sent') == 0
 
 
-def test_close_hands_over_what_was_queued():
+def test_close_sends_the_queued_data():
     for outgoing in (False, True):
         link = slow_link(limit=2 * MANY, outgoing=outgoing)
         link.client.AsyncSendData(pattern(MANY))
@@ -208,7 +208,7 @@ def test_close_hands_over_what_was_queued():
         assert link.peer.state() == 'eof', 'an orderly end, no reset'
 
 
-def test_close_from_the_receive_handler_hands_over_the_answer():
+def test_close_in_the_receive_handler_sends_the_answer():
     size = min(MANY, 50000)
     for link in links():
         def on_line(client, line, arg):
@@ -234,7 +234,7 @@ def test_close_stops_reading_at_once():
     assert link.events.count('received') == 0
 
 
-def test_the_hand_over_of_a_close_takes_a_bounded_time():
+def test_a_close_waits_only_for_the_linger_time():
     XAsyncTCPClient.LingerSec = 0.3
     link = slow_link(limit=2 * MANY)
     link.client.AsyncSendData(pattern(MANY))
@@ -245,7 +245,7 @@ def test_the_hand_over_of_a_close_takes_a_bounded_time():
     assert link.client not in link.pool.GetAllAsyncSockets()
 
 
-def test_the_default_time_of_the_hand_over_is_five_seconds():
+def test_the_default_linger_time_is_five_seconds():
     assert XAsyncTCPClient.LingerSec == 5
 
 
@@ -282,7 +282,7 @@ def test_the_sending_buffer_may_be_filled_again_at_once():
 
 
 def test_the_sending_buffer_in_chunks_from_its_own_handler():
-    """As a web server sends a file: fill the buffer, send it, and repeat in the sent handler."""
+    """A web server sends a file like this: it fills the buffer, sends it, and repeats in the sent handler."""
     link = Link()
     size = len(link.client.SendingBuffer)
     done = [0]
@@ -326,7 +326,7 @@ def test_bad_arguments_raise_and_send_nothing():
         assert link.pump_received(9) == b'only this'
 
 
-def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
+def test_an_endless_chain_of_sends_does_not_starve_others():
     busy = Link()
     other = Link(pool=busy.pool)
     sent = []
@@ -343,8 +343,8 @@ def test_a_chain_of_sends_without_end_leaves_the_others_their_turn():
     assert len(sent) > 1
 
 
-def test_items_wider_than_a_byte_are_sent_whole():
-    """What counts is the bytes of the buffer, also where the system takes just as many bytes as there are items."""
+def test_items_wider_than_a_byte_are_sent_completely():
+    """The number of bytes counts, even if the system takes just as many bytes as there are items."""
     needs_host()
     link = Link(slow=True)
     data = array('H', [index & 0xffff for index in range(100000)])
@@ -355,7 +355,7 @@ def test_items_wider_than_a_byte_are_sent_whole():
     assert link.pump_received(200000) == bytes(memoryview(data))
 
 
-def test_a_close_behind_a_full_buffer_costs_no_time_while_it_is_handed_over():
+def test_a_close_after_a_full_buffer_costs_no_time_while_it_lingers():
     needs_host()
     link = Link(slow=True)
     data = pattern(4000000)
@@ -365,7 +365,7 @@ def test_a_close_behind_a_full_buffer_costs_no_time_while_it_is_handed_over():
         client.Close()
 
     link.peer.send(pattern(3 * BUFFER_SIZE))
-    link.pump_for(50)                       # the buffer is full, and the connection not read any more
+    link.pump_for(50)                       # the buffer is full, and the connection is not read any more
     link.client.AsyncRecvData(None, on_data)
     link.pump_for(20)
     start = cpu_ms()

@@ -24,7 +24,7 @@ from XAsyncSockets import (
 )
 
 
-def test_a_server_tells_its_address():
+def test_a_server_knows_its_address():
     pool = XAsyncSocketsPool()
     addr = free_addr()
     server = XAsyncTCPServer.Create(pool, addr)
@@ -32,7 +32,7 @@ def test_a_server_tells_its_address():
     assert server.SrvAddr == addr, server.SrvAddr
 
 
-def test_a_server_on_port_0_tells_the_port_it_got():
+def test_a_server_on_port_0_knows_its_port():
     pool = XAsyncSocketsPool()
     events = Recorder()
     server = XAsyncTCPServer.Create(pool, (own_ip(), 0))
@@ -99,7 +99,7 @@ def test_data_sent_before_the_accept_is_received():
     assert events.events == [('received', 'early', 'arg')]
 
 
-def test_without_a_handler_a_connection_is_refused_and_the_server_lives_on():
+def test_without_a_handler_connections_are_refused_and_the_server_goes_on():
     pool = XAsyncSocketsPool()
     events = Recorder()
     server = serve(pool, None)
@@ -113,7 +113,7 @@ def test_without_a_handler_a_connection_is_refused_and_the_server_lives_on():
     assert events.count('accepted') == 1
 
 
-def test_without_a_free_slot_a_connection_is_refused_and_the_server_lives_on():
+def test_without_a_free_slot_connections_are_refused_and_the_server_goes_on():
     pool = XAsyncSocketsPool()
     events = Recorder()
     slots = XBufferSlots(2, BUFFER_SIZE)
@@ -131,7 +131,7 @@ def test_without_a_free_slot_a_connection_is_refused_and_the_server_lives_on():
     assert not peer.ended()
 
 
-def test_slots_come_back_however_a_connection_ends():
+def test_a_slot_is_free_again_however_its_connection_ends():
     pool = XAsyncSocketsPool()
     events = Recorder()
     slots = XBufferSlots(2, BUFFER_SIZE)
@@ -154,7 +154,7 @@ def test_slots_come_back_however_a_connection_ends():
         assert pool.GetAllAsyncSockets() == [server], end
 
 
-def test_both_names_of_the_slots_and_their_place():
+def test_the_slots_by_both_names_and_by_position():
     for name in ('recvBufSlots', 'bufSlots'):
         pool = XAsyncSocketsPool()
         slots = XBufferSlots(4, 128)
@@ -176,7 +176,7 @@ def test_a_taken_port_raises_and_names_the_error():
     server = XAsyncTCPServer.Create(pool, free_addr())
     before = open_files()
     error = raises(XAsyncTCPServerException, XAsyncTCPServer.Create, pool, server.SrvAddr)
-    assert '98' in str(error) or '112' in str(error), error    # EADDRINUSE, as Linux and lwIP number it
+    assert '98' in str(error) or '112' in str(error), error    # EADDRINUSE on Linux and in lwIP
     if not MICROPYTHON:
         assert isinstance(error.__cause__, OSError)
     error = None

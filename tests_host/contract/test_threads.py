@@ -1,4 +1,4 @@
-"""The loop in threads: 0, 1 and 4, calls from foreign threads, stopping from everywhere."""
+"""The loop in 0, 1 and 4 threads: calls from foreign threads, and stopping from everywhere."""
 from harness import (
     FEWER,
     MICROPYTHON,
@@ -38,7 +38,7 @@ COUNTS = (1, 4)
 
 
 def started(threadsCount):
-    """A pool whose loop runs in threads."""
+    """Return a pool whose loop runs in threads."""
     needs_threads()
     pool = XAsyncSocketsPool()
     pool.AsyncWaitEvents(threadsCount=threadsCount)
@@ -53,7 +53,7 @@ def stop(pool):
 
 
 def running_link(threadsCount, outgoing=False, slow=False):
-    """A link, made by turns, whose pool then goes on in threads."""
+    """Return a link that was made with PollEvents, and whose pool then runs in threads."""
     needs_threads()
     link = Link(outgoing, slow)
     link.pool.AsyncWaitEvents(threadsCount)
@@ -148,7 +148,7 @@ def test_calls_from_a_foreign_thread_wake_a_sleeping_loop():
             stop(link.pool)
 
 
-def test_sends_from_foreign_threads_stay_whole_and_in_order():
+def test_sends_from_foreign_threads_stay_complete_and_in_order():
     count = 150 // FEWER
     for threadsCount in COUNTS:
         link = running_link(threadsCount)
@@ -231,7 +231,7 @@ def test_close_from_a_foreign_thread_fires_on_closed_once():
 
 
 def test_workers_run_handlers_concurrently():
-    """Two handlers, each of which waits until the other runs too."""
+    """Each of two handlers waits until the other one runs, too."""
     pool = started(4)
     inside = [0, 0]
     met = []
@@ -287,7 +287,7 @@ def test_never_two_events_of_one_socket_at_once():
     stop(link.pool)
 
 
-def test_a_slow_handler_does_not_hold_the_others_up():
+def test_a_slow_handler_does_not_delay_others():
     pool = started(4)
     release = []
     got = []
@@ -374,8 +374,8 @@ def test_on_closed_fires_once_if_its_handler_sets_it_again():
         stop(link.pool)
 
 
-def test_what_another_thread_sent_goes_out_before_a_close():
-    """A worker sends and stops the pool, or closes at once: its data is still on its way to the loop."""
+def test_data_of_another_thread_is_sent_before_a_close():
+    """A worker sends data and stops the pool or closes at once, before its data has reached the loop."""
     for end in (lambda link: link.pool.StopWaitEvents(), lambda link: link.client.Close()):
         for _ in range(5):
             link = running_link(4)
@@ -428,7 +428,7 @@ def test_a_socket_removed_by_its_own_handler_in_a_worker():
     stop(link.pool)
 
 
-def test_stop_where_no_loop_ever_ran():
+def test_stop_without_a_loop():
     pool = XAsyncSocketsPool()
     ended = Recorder()
     server = serve(pool, on_accepted_echo)
@@ -437,7 +437,7 @@ def test_stop_where_no_loop_ever_ran():
     assert pool.GetAllAsyncSockets() == [] and ended.reason() == XClosedReason.ClosedByHost
 
 
-def test_stop_from_another_thread_where_the_program_polls():
+def test_stop_from_another_thread_while_the_program_polls():
     needs_threads()
     pool = XAsyncSocketsPool()
     server = serve(pool, on_accepted_echo)
@@ -506,7 +506,7 @@ def test_stop_while_handlers_are_busy():
 
 
 def test_a_loop_started_in_a_thread_of_the_programs_own():
-    """As in programs: a blocking AsyncWaitEvents() in a thread, and calls from the main thread."""
+    """The loop runs in a blocking AsyncWaitEvents() in a thread, and the main thread calls the library."""
     needs_threads()
     pool = XAsyncSocketsPool()
     ended = []
@@ -542,8 +542,8 @@ def test_a_pool_runs_again_after_a_stop():
         stop(pool)
 
 
-def test_sockets_that_threads_share_do_not_grow():
-    """If nothing guards a dict (unix, RP2), no thread may add to it while another one looks something up."""
+def test_sockets_shared_by_threads_get_no_new_attributes():
+    """On unix and RP2 no lock protects a dict, so no thread may add to it while another one looks something up."""
     if not MICROPYTHON:
         skip('CPython guards its dicts')
     needs_threads()
@@ -553,7 +553,7 @@ def test_sockets_that_threads_share_do_not_grow():
         wait(lambda: pool.WaitEventsProcessing)
 
     def called_from_another_thread(pool):
-        """The loop runs in the main thread (here: by turns), and another one has made itself known."""
+        """Return the pool after a call from another thread. The loop runs in the main thread, here with PollEvents."""
         start_new_thread(XAsyncTCPClient.Create, (pool, listen_peer().addr))
 
     for kind in (in_own_thread, called_from_another_thread):

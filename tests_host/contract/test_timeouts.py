@@ -4,7 +4,7 @@ from scenes import Link, Recorder, links, module, serve
 
 from XAsyncSockets import XAsyncTCPClientException, XBufferSlots, XClosedReason
 
-WRAP = 1 << 30      # where MicroPython's millisecond counter starts again on a 32-bit chip
+WRAP = 1 << 30      # MicroPython's millisecond counter wraps here on a 32-bit chip
 
 OVER = ['', 'tls']
 
@@ -29,7 +29,7 @@ def test_a_receive_that_times_out_closes_with_timeout():
 
 
 def test_a_timeout_fires_within_20_ms_of_its_time():
-    """The best of some tries: the machine may be busy with something else."""
+    """The best of several attempts counts, because the machine may be busy."""
     late = []
     for seconds in (0.03, 0.1, 0.15, 0.2, 0.25, 0.07):
         link = Link()
@@ -51,7 +51,7 @@ def test_data_in_time_ends_the_timeout():
         assert link.events.events == [('received', 'in time', None)]
 
 
-def test_a_peer_that_drips_does_not_put_its_timeout_off():
+def test_a_peer_that_sends_byte_by_byte_does_not_delay_its_timeout():
     """A timeout is for the whole line or all the bytes; otherwise a few slow peers could block a server for ever."""
     for method in ('AsyncRecvLine', 'AsyncRecvData'):
         link = Link()
@@ -104,8 +104,8 @@ def test_a_timeout_set_in_a_handler_while_another_is_far_away():
     assert far.events.count('closed') == 0
 
 
-def test_a_timeout_that_is_put_off_again_and_again():
-    """The timer of an earlier receive comes while a later one is pending, or none."""
+def test_a_timeout_that_is_restarted_again_and_again():
+    """The timer of an earlier receive fires while a later receive is pending, or none."""
     round_ms = 250 if CHIP else 120
     for link in links():
         for count in range(6):
@@ -129,7 +129,7 @@ def test_no_timeout_means_none():
     link.client.OnClosed = None
 
 
-def test_many_timeouts_fire_each_in_its_turn():
+def test_many_timeouts_fire_in_order():
     count = min(11 if CHIP else 40, SOCKETS - 2)     # lwIP has a fixed number of connections; no multiple of 3
     order = []
     due = {}        # by State: when it is due after `start`, at the earliest and at the latest
@@ -157,7 +157,7 @@ def test_many_timeouts_fire_each_in_its_turn():
 
 
 def test_ended_timeouts_cost_nothing():
-    """Repeated receives with a timeout: the processor time per turn does not grow."""
+    """With repeated receives with a timeout, the processor time per turn does not grow."""
     link = Link()
 
     def echo_rounds(rounds):

@@ -1,4 +1,4 @@
-"""TLS on a connection: both sides, both calls, started at once or in the middle."""
+"""TLS on a connection: on both sides, with both calls, from the start or from the middle of the connection."""
 from harness import (
     connect_peer,
     elapsed_ms,
@@ -22,7 +22,7 @@ CERTIFICATE = certificate()
 
 
 def secure_link(outgoing, **kwargs):
-    """A link with TLS; the library is the server if it accepted the connection."""
+    """Return a link with TLS. The library is the server if it accepted the connection."""
     link = Link(outgoing, **kwargs)
     link.peer.start_tls('server' if outgoing else 'client')
     context = client_context() if outgoing else server_context()
@@ -45,7 +45,7 @@ def test_another_thread_starts_tls_and_sends_at_once():
     link.pool.StopWaitEvents()
 
 
-def test_a_server_that_wants_a_certificate_refuses_a_client_without():
+def test_a_server_that_requires_a_certificate_refuses_a_client_without_one():
     link = Link()
     link.client.StartSSLContext(XAsyncTCPClient.CreateSSLContext(KEY, CERTIFICATE, True, 2, CERTIFICATE), True)
     link.peer.start_tls('client')
@@ -81,8 +81,8 @@ def test_many_lines_in_one_record():
         assert lines == ['line %d' % number for number in range(500)]
 
 
-def test_what_tls_holds_behind_a_full_buffer():
-    """One record fills many buffers, and only the first is asked for: poll() does not report the rest."""
+def test_data_held_by_tls_after_a_full_buffer():
+    """One record fills many buffers, and only the first is received. poll() does not report the rest."""
     size = 40 * BUFFER_SIZE
     for outgoing in (False, True):
         link = secure_link(outgoing)
@@ -95,7 +95,7 @@ def test_what_tls_holds_behind_a_full_buffer():
         assert link.events.data() == pattern(size)
 
 
-def test_a_connection_that_is_silent_after_the_handshake_lives_on():
+def test_a_connection_that_is_silent_after_the_handshake_stays_open():
     """MicroPython does not show the end of the handshake, so its time limit must not end a silent connection."""
     XAsyncTCPClient.HandshakeSec = 1
     links = [secure_link(outgoing) for outgoing in (False, True)]
@@ -143,7 +143,7 @@ def test_a_long_stream_both_ways():
 
 
 def test_tls_in_the_middle_of_a_connection():
-    """STARTTLS: a plain line, a plain answer, then TLS from the answer's sent handler."""
+    """STARTTLS: after a plain line and a plain answer, the answer's sent handler starts TLS."""
     link = Link()
 
     def on_line(client, line, arg):
@@ -191,7 +191,7 @@ def test_sends_and_receives_started_before_the_handshake_ends():
         link.pump(lambda: link.events.count('received') and link.events.count('sent'))
 
 
-def test_the_old_way_on_both_sides():
+def test_start_ssl_on_both_sides():
     link = Link()
     link.peer.start_tls('client')
     assert link.client.StartSSL(KEY, CERTIFICATE, True) is True
@@ -208,7 +208,7 @@ def test_the_old_way_on_both_sides():
 
 
 def failure(outgoing, context, certificate='server', ciphers='-'):
-    """Text of the CloseError of a handshake that must fail."""
+    """Return the text of CloseError after a handshake that must fail."""
     link = Link(outgoing)
     link.peer.start_tls('server' if outgoing else 'client', certificate, ciphers)
     link.client.StartSSLContext(context, not outgoing)
@@ -219,8 +219,8 @@ def failure(outgoing, context, certificate='server', ciphers='-'):
     return str(link.client.CloseError)
 
 
-def test_a_handshake_that_fails_says_why():
-    """In the words of each interpreter's TLS."""
+def test_a_failed_handshake_gives_its_reason():
+    """The reason has the words of the interpreter's TLS."""
     for why, outgoing, context, shown, ciphers in (
             (('signed',), True, client_context('elsewhere'), 'server', '-'),
             (('does not match', 'mismatch'), True, client_context('elsewhere'), 'elsewhere', '-'),
@@ -258,7 +258,7 @@ def test_a_peer_that_closes_in_the_handshake():
         assert link.events.names() == ['closed']
 
 
-def test_what_is_no_handshake_is_an_error_of_its_connection_alone():
+def test_an_invalid_handshake_ends_only_its_connection():
     link = Link()
     other = Link(pool=link.pool)
     link.client.StartSSLContext(server_context(), True)
@@ -271,11 +271,11 @@ def test_what_is_no_handshake_is_an_error_of_its_connection_alone():
     link.pump(lambda: lines)
 
 
-def test_a_handshake_does_not_hold_the_others_up():
+def test_a_handshake_does_not_delay_others():
     link = Link()
     other = Link(pool=link.pool)
     link.client.StartSSLContext(server_context(), True)
-    link.peer.send(b'\x16\x03\x01')     # begins like one, and then nothing
+    link.peer.send(b'\x16\x03\x01')     # the beginning of a handshake, and nothing more
     lines = other.read_lines(1)
     other.peer.send(b'quick\n')
     start = now_ms()
@@ -309,8 +309,8 @@ def test_an_end_without_close_notify_is_an_error():
             assert 'close_notify' in str(link.client.CloseError)
 
 
-def test_data_and_the_peers_end_at_once():
-    """The end must not get lost behind the data, also where the peer keeps the socket open."""
+def test_data_and_the_peers_end_arrive_together():
+    """The end must not get lost after the data, even if the peer keeps the socket open."""
     for outgoing, turns in ((False, 0), (True, 0), (False, 1), (True, 1)):
         link = secure_link(outgoing)
         link.peer.send(b'last\n')
@@ -322,7 +322,7 @@ def test_data_and_the_peers_end_at_once():
         assert lines == ['last']
 
 
-def test_data_and_the_peers_reset_at_once():
+def test_data_and_the_peers_reset_arrive_together():
     for outgoing in (False, True):
         link = secure_link(outgoing)
         lines = link.read_lines(2)
@@ -343,7 +343,7 @@ def test_the_peers_orderly_end():
             assert link.events.names() == ['closed']
 
 
-def test_close_hands_over_what_was_queued():
+def test_close_sends_the_queued_data():
     XAsyncTCPClient.SendQueueLimit = 10000000
     for outgoing in (False, True):
         link = secure_link(outgoing)
@@ -356,7 +356,7 @@ def test_close_hands_over_what_was_queued():
 
 
 def test_a_handshake_times_out():
-    """Also for a peer that goes on sending, byte by byte."""
+    """It also times out for a peer that goes on sending byte by byte."""
     XAsyncTCPClient.HandshakeSec = 0.5
     links = [Link(outgoing) for outgoing in (False, True)]
     start = now_ms()

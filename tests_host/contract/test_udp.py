@@ -22,7 +22,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram, XAsyncUDPDatagra
 
 
 def receiver(**kwargs):
-    """A pool, a UDP socket bound in it, its recorder, and a raw peer."""
+    """Return a pool, a bound UDP socket, its recorder, and a raw peer."""
     pool = XAsyncSocketsPool()
     events = Recorder()
     udp = XAsyncUDPDatagram.Create(pool, free_addr('udp'), **kwargs)
@@ -32,7 +32,7 @@ def receiver(**kwargs):
     return pool, udp, events, udp_peer()
 
 
-def test_a_socket_tells_its_address():
+def test_a_socket_knows_its_address():
     pool = XAsyncSocketsPool()
     addr = free_addr('udp')
     assert XAsyncUDPDatagram.Create(pool, addr).LocalAddr == addr
@@ -50,7 +50,7 @@ def test_port_0_is_bound_and_reported():
     pump(pool, lambda: events.events)
 
 
-def test_a_datagram_comes_with_its_sender():
+def test_a_datagram_has_its_senders_address():
     pool, udp, events, peer = receiver()
     peer.send(b'reading', udp.LocalAddr)
     pump(pool, lambda: events.events)
@@ -73,9 +73,9 @@ def test_the_handler_gets_the_socket_and_may_answer():
     pump(pool, lambda: events.values('sent') == ['arg'])
 
 
-def test_datagrams_come_in_order_and_stay_apart():
+def test_datagrams_arrive_in_order_and_separately():
     pool, udp, events, peer = receiver()
-    together = 1 if CHIP else 4     # what a socket queues: one on lwIP before MicroPython 1.26, four since
+    together = 1 if CHIP else 4     # a socket queues one on lwIP before MicroPython 1.26, and four since
     for start in range(0, 40, together):
         for number in range(start, start + together):
             peer.send(b'%d' % number, udp.LocalAddr)
@@ -179,7 +179,7 @@ def test_empty_datagrams_are_sent_and_received():
     assert events.events[1:] == [('datagram', peer.addr, b''), ('datagram', peer.addr, b'after')]
 
 
-def test_both_names_and_the_place_of_the_buffer_length():
+def test_the_buffer_length_by_both_names_and_by_position():
     for make in (lambda pool, addr: XAsyncUDPDatagram.Create(pool, addr, 10),
                  lambda pool, addr: XAsyncUDPDatagram.Create(pool, localAddr=addr, recvbufLen=10),
                  lambda pool, addr: XAsyncUDPDatagram.Create(asyncSocketsPool=pool, localAddr=addr, recvBufLen=10,
@@ -196,7 +196,7 @@ def test_both_names_and_the_place_of_the_buffer_length():
         assert events.events == [('datagram', peer.addr, b'1234567890')]
 
 
-def test_a_datagram_past_the_buffer_is_dropped_and_counted():
+def test_a_datagram_larger_than_the_buffer_is_dropped_and_counted():
     pool, udp, events, peer = receiver(recvbufLen=20)
     assert udp.DroppedCount == 0
     for number, size in enumerate((20, 21, 500, 19), 1):
@@ -208,7 +208,7 @@ def test_a_datagram_past_the_buffer_is_dropped_and_counted():
 
 
 def test_a_flood_from_many_senders_changes_nothing_but_counters():
-    """Any sender can be an invented one: none takes memory for good, nothing of it reaches another socket."""
+    """A sender's address may be invented. No sender takes memory for good, and no datagram reaches another socket."""
     link = Link()
     link.pool.OnException = link.events.raised
     events = Recorder()
@@ -249,7 +249,7 @@ def test_a_datagram_too_large_to_send_fails_and_the_next_goes_out():
     assert events.values('not_sent') == [bytes(size)]
 
 
-def test_broadcast_needs_to_be_asked_for():
+def test_broadcast_has_to_be_enabled():
     if CHIP:
         skip('lwIP broadcasts without being asked')
     addr = ('127.255.255.255', free_addr('udp')[1])
@@ -263,7 +263,7 @@ def test_broadcast_needs_to_be_asked_for():
     assert events.names() == ['sent']
 
 
-def test_close_ends_it_once():
+def test_close_fires_on_closed_once():
     pool, udp, events, peer = receiver()
     udp.AsyncSendDatagram(b'last', peer.addr)
     assert udp.Close() is True
@@ -286,7 +286,7 @@ def test_close_from_its_own_handler():
     assert events.names() == ['datagram', 'closed']
 
 
-def test_close_in_the_middle_of_many_ends_it_there():
+def test_close_among_many_datagrams_stops_delivery():
     pool, udp, events, peer = receiver()
     together = 1 if CHIP else 40    # from some number on, several are received at once; a chip queues fewer
     for sent in range(together, 40 + together, together):

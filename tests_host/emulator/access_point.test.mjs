@@ -1,4 +1,4 @@
-// The Wi-Fi chip with a network of its own.
+// The Wi-Fi chip with its own network.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -21,7 +21,7 @@ function open(host, ssid, key) {
   return host;
 }
 
-test('it is heard with its name, key and channel, until it closes', () => {
+test('it is visible with its name, key and channel, until it closes', () => {
   const host = open(new Host().start(), 'board', 'secret of mine');
   assert.deepEqual(host.beacon, { ssid: 'board', bssid: MAC, key: 'secret of mine', security: 'wpa2', channel: 9 });
   assert.deepEqual(host.events().map(({ type, flags }) => [type, flags]), [[EVENT.LINK, 1]]);
@@ -33,7 +33,7 @@ test('without a key it is open', () => {
   assert.equal(open(new Host().start(), 'board', '').beacon.security, 'open');
 });
 
-test('stations come and go', () => {
+test('stations join and leave', () => {
   const host = open(new Host().start(), 'board', '');
   const count = () => host.ask(COMMAND.GET_ASSOCIATIONS, Buffer.alloc(64), { set: false, access_point: true })
     .value.readUInt32LE(0);
@@ -49,7 +49,7 @@ test('stations come and go', () => {
   assert.equal(count(), 0);
 });
 
-test('its frames are told from those of the station by their interface', () => {
+test('its frames and those of the station differ by their interface', () => {
   const host = open(new Host().start(), 'board', '');
   host.receiveAll();
   const out = frame(OTHER, OWN, 'out');

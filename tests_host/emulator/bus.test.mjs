@@ -1,4 +1,4 @@
-// The bus of the Wi-Fi chip, its insides, and packets on it.
+// The bus of the Wi-Fi chip, its internals, and packets on it.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -15,7 +15,7 @@ test('without power it answers nothing', () => {
   assert.equal(host.read(FUNCTION.BUS, REGISTER.TEST_READ_ONLY, 4).toString('hex'), '00000000');
 });
 
-test('after power-up it is read in halves of 16 bits, then as configured', () => {
+test('after power-up words go in halves of 16 bits, then as configured', () => {
   const host = new Host();
   host.chip.setPower(true);
   assert.equal(host.read(FUNCTION.BUS, REGISTER.TEST_READ_ONLY, 4).toString('hex'), TEST_PATTERN);
@@ -25,7 +25,7 @@ test('after power-up it is read in halves of 16 bits, then as configured', () =>
   assert.equal(host.read(FUNCTION.BUS, REGISTER.TEST_READ_WRITE, 4).readUInt32LE(0), 0x12345678);
 });
 
-test('a word of status follows each transaction if the host wants it', () => {
+test('a status word follows each transaction if the host enables it', () => {
   const host = new Host().start();
   host.write(FUNCTION.BUS, REGISTER.STATUS_ENABLE, Buffer.from([1]));
   const [value, status] = host.transfer([host.command(0, FUNCTION.BUS, REGISTER.TEST_READ_ONLY, 4)], 2);
@@ -64,7 +64,7 @@ test('a damaged packet is ignored', () => {
   assert.equal(host.receivePacket(), null);
 });
 
-test('a packet that the host does not want is dropped', () => {
+test('a packet that the host discards is dropped', () => {
   const host = new Host().start();
   host.sendPacket(SDPCM.CONTROL, Buffer.concat([words(COMMAND.GET_VARIABLE, 8, 1 << 16, 0), Buffer.from('bss\0....')]));
   host.write(FUNCTION.BACKPLANE, SDIO.FRAME_CONTROL, Buffer.from([1]));
@@ -92,7 +92,7 @@ test('variables: known ones, settings, unknown ones', () => {
   assert.equal(unknown.value.toString('latin1', 0, 13), 'no_such_thing', 'the request comes back');
 });
 
-test('power off forgets everything', () => {
+test('power off clears the state', () => {
   const host = new Host().start().joined();
   host.chip.setPower(false);
   assert.equal(host.stations.at(-1).link, 'down');

@@ -1,4 +1,4 @@
-// A host at the wires of the Wi-Fi chip's model, as the driver on a Pico W is one, and the time that passes for both.
+// A host at the wires of the Wi-Fi chip's model, like the driver on a Pico W, and a clock for both.
 
 import { Cyw43439 } from '../../tools/emulator/wifi/cyw43439.mjs';
 import {
@@ -10,7 +10,7 @@ export const OTHER = Buffer.from('021122334455', 'hex');
 export const HOME = { ssid: 'home', bssid: '02:00:00:00:10:01', key: 'correct horse', security: 'wpa2', channel: 6, rssi: -50 };
 export const CAFE = { ssid: 'cafe', bssid: '02:00:00:00:10:02', key: '', security: 'open', channel: 11, rssi: -70 };
 
-/** Time that goes on when the test says so. */
+/** A clock that the test advances. */
 class Time {
   constructor() {
     this.milliseconds = 0;
@@ -72,7 +72,7 @@ export class Host {
     return ((write << 31) | (1 << 30) | (target << 28) | (address << 11) | length) >>> 0;
   }
 
-  /** A transaction: words out, then `count` words in. */
+  /** Makes a transaction: it sends words, and then receives `count` words. */
   transfer(out, count) {
     const { bus } = this.chip;
     const order = (word) => (this.isConfigured ? word >>> 0 : swapHalves(word));
@@ -104,7 +104,7 @@ export class Host {
     this.write(FUNCTION.BACKPLANE, address & 0x7fff, bytes);
   }
 
-  /** Power, the bus as the driver configures it, and the chip's processor let go. */
+  /** Switches the power on, configures the bus like the driver, and releases the chip's processor. */
   start() {
     this.chip.setPower(true);
     const control = CONTROL.WORD_32 | CONTROL.INTERRUPT_HIGH | 0x10;
@@ -129,7 +129,7 @@ export class Host {
     this.write(FUNCTION.WLAN, 0, Buffer.concat([header, body]));
   }
 
-  /** The next packet of the chip: {channel, credit, body}; null where there is none. */
+  /** Returns the next packet of the chip, {channel, credit, body}, or null. */
   receivePacket() {
     const status = this.read(FUNCTION.BUS, REGISTER.STATUS, 4).readUInt32LE(0);
     if (!(status & STATUS.F2_PACKET)) {
@@ -147,7 +147,7 @@ export class Host {
     return packets;
   }
 
-  /** The events that have come: [{type, status, reason, flags, data}] */
+  /** Returns the events that have arrived: [{type, status, reason, flags, data}]. */
   events() {
     return this.receiveAll().filter(({ channel }) => channel === SDPCM.EVENT).map(({ body }) => {
       const message = body.subarray(4 + 4 * body[3] + 24);
@@ -161,13 +161,13 @@ export class Host {
     });
   }
 
-  /** The Ethernet frames that have come. */
+  /** Returns the Ethernet frames that have arrived. */
   frames() {
     return this.receiveAll().filter(({ channel }) => channel === SDPCM.DATA)
       .map(({ body }) => body.subarray(4 + 4 * body[3]));
   }
 
-  /** A command, and its answer: {status, value}. */
+  /** Sends a command, and returns its answer: {status, value}. */
   ask(command, argument, { set = true, access_point: accessPoint = false } = {}) {
     const flags = (++this.request << 16) | (accessPoint ? 1 << 12 : 0) | (set ? COMMAND.FLAG_SET : 0);
     this.sendPacket(SDPCM.CONTROL, Buffer.concat([words(command, argument.length, flags, 0), argument]));
@@ -195,7 +195,7 @@ export class Host {
     this.ask(COMMAND.SET_KEY, argument, options);
   }
 
-  /** Asks to join, as the driver does. */
+  /** Requests to join a network, like the driver. */
   join(ssid, key, authentication = 0x80) {
     this.ask(COMMAND.SET_SECURITY, words(key ? 4 : 0));
     this.ask(COMMAND.SET_AUTHENTICATION, words(key ? authentication : 0));
@@ -207,7 +207,7 @@ export class Host {
     this.ask(COMMAND.SET_SSID, Buffer.concat([words(ssid.length), name]));
   }
 
-  /** In a network. */
+  /** Returns a host that is in a network. */
   joined({ ssid, key } = HOME) {
     this.join(ssid, key);
     this.time.pass(1000);
@@ -223,7 +223,7 @@ export class Host {
   }
 }
 
-/** An Ethernet frame. */
+/** Returns an Ethernet frame. */
 export function frame(to, from, text) {
   return Buffer.concat([to, from, Buffer.from([0x08, 0x00]), Buffer.from(text)]);
 }

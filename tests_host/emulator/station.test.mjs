@@ -1,4 +1,4 @@
-// The Wi-Fi chip in other people's networks.
+// The Wi-Fi chip in the networks of others.
 
 import assert from 'node:assert/strict';
 import { pbkdf2Sync } from 'node:crypto';
@@ -20,7 +20,7 @@ function scan(host, ssid = '') {
   return named(host.events(), EVENT.SCAN_RESULT);
 }
 
-test('a scan finds who is on the air, and ends', () => {
+test('a scan finds all networks, and ends', () => {
   const results = scan(new Host().start());
   assert.deepEqual(results.map(({ status }) => status), [8, 8, 0]);
   const names = results.slice(0, 2).map(({ data }) => data.toString('latin1', 31, 31 + data[30]));
@@ -31,7 +31,7 @@ test('a scan for one name finds only that one', () => {
   assert.deepEqual(scan(new Host().start(), 'cafe').map(({ status }) => status), [8, 0]);
 });
 
-test('a hidden network tells its name only to who asks for it, and is joined by it', () => {
+test('a hidden network shows its name only on request, and is joined by it', () => {
   const attic = { ...HOME, ssid: 'attic', bssid: '02:00:00:00:10:03', rssi: -60, hidden: true };
   const host = new Host({ accessPoints: [HOME, attic] }).start();
   const names = (results) => results.slice(0, -1).map(({ data }) => data.toString('latin1', 31, 31 + data[30]));
@@ -70,7 +70,7 @@ test('an event that the host does not want is not sent', () => {
   assert.deepEqual(scan(host), []);
 });
 
-test('it joins with the key, and the host is told in the order that it relies on', () => {
+test('it joins with the key, and the host gets its events in the right order', () => {
   const host = new Host().start();
   host.join('home', HOME.key);
   assert.deepEqual(host.events(), [], 'joining takes its time');
@@ -86,7 +86,7 @@ test('an open network needs no key', () => {
   new Host().start().joined(CAFE);
 });
 
-test('the key itself, in hexadecimal digits, is as good as the passphrase', () => {
+test('the key in hexadecimal digits works like the passphrase', () => {
   const digits = pbkdf2Sync(HOME.key, HOME.ssid, 4096, 32, 'sha1').toString('hex');
   new Host().start().joined({ ssid: 'home', key: digits });
 });
@@ -108,7 +108,7 @@ test('no network of that name', () => {
   assert.deepEqual(named(host.events(), EVENT.SET_SSID).map(({ status }) => status), [3]);
 });
 
-test('a network that is open to one side only refuses', () => {
+test('a network that is open for one side only refuses the station', () => {
   const host = new Host().start();
   host.join('cafe', 'a key for an open one');
   host.time.pass(2000);
@@ -148,7 +148,7 @@ test('a network that is back in time was never lost', () => {
   assert.deepEqual(host.events(), []);
 });
 
-test('another access point of the name takes over', () => {
+test('another access point with the same name takes over', () => {
   const upstairs = { ...HOME, bssid: '02:00:00:00:10:03', rssi: -60 };
   const host = new Host({ accessPoints: [HOME, upstairs] }).start().joined();
   host.chip.air.change({ accessPoints: [upstairs] });
@@ -168,7 +168,7 @@ test('it roams to a much stronger one without losing the link', () => {
   assert.deepEqual(named(host.events(), EVENT.LINK), []);
 });
 
-test('who is sent away comes back by itself, if the key is still right', () => {
+test('a disconnected station comes back by itself, if the key is still right', () => {
   const host = new Host().start().joined();
   host.chip.station.deauthenticate(3);
   host.time.pass(1000);
@@ -179,7 +179,7 @@ test('who is sent away comes back by itself, if the key is still right', () => {
   assert.equal(host.stations.at(-1).link, 'down');
 });
 
-test('leaving is confirmed, and said on the air', () => {
+test('leaving is confirmed, and announced on the air', () => {
   const host = new Host().start().joined();
   host.ask(COMMAND.DISASSOCIATE, Buffer.alloc(0));
   assert.equal(named(host.events(), EVENT.DISASSOCIATED).length, 1);
@@ -200,7 +200,7 @@ test('frames go both ways, in the network that it is in', () => {
   assert.deepEqual(host.frames(), [into]);
 });
 
-test('what is not for it does not come through, but for groups that it has joined', () => {
+test('frames for others are filtered out, except for groups that it has joined', () => {
   const host = new Host().start().joined();
   const group = Buffer.from('01005e0000fb', 'hex');
   const hear = () => {

@@ -21,7 +21,7 @@ def mac(number):
 
 
 def dhcp_frame(sender, kind, wanted=None):
-    """The packets that a board sends to get an address."""
+    """Return a packet that a board sends to get an address."""
     options = bytes((53, 1, kind)) + (bytes((50, 4)) + wanted if wanted else b"") + b"\xff"
     message = bytes((1, 1, 6, 0)) + b"\1\2\3\4" + bytes(20) + sender.ljust(16, b"\0") + bytes(192)
     message += b"\x63\x82\x53\x63" + options
@@ -31,13 +31,13 @@ def dhcp_frame(sender, kind, wanted=None):
 
 
 def dhcp_answer(frame):
-    """(kind, the address in it)"""
+    """Return (kind, the address in it)."""
     message = frame[14 + 20 + 8 :]
     return message[242], socket.inet_ntoa(message[16:20])
 
 
 class Board:
-    """A board's antenna in the hands of a test."""
+    """A board's antenna, controlled by a test."""
 
     def __init__(self, air, number):
         self.mac = mac(number)
@@ -60,7 +60,7 @@ class Board:
         self.stream.sendall(head + payload)
 
     def receive(self):
-        """(kind, payload)"""
+        """Return (kind, payload)."""
         length = int.from_bytes(self._read(4), "big")
         message = self._read(length)
         return message[0], message[7:]
@@ -102,14 +102,14 @@ def test_an_address_is_offered_confirmed_and_kept(air):
     assert air.lan.owns(wanted)
 
 
-def test_an_address_that_was_changed_is_refused_to_its_old_owner(air):
+def test_a_changed_address_is_refused_to_its_old_owner(air):
     dhcp = air.lan.dhcp
     dhcp.fixed[mac(7)] = air.lan.network[99]
     assert dhcp_answer(dhcp.answer(dhcp_frame(mac(7), REQUEST, socket.inet_aton("10.65.0.17"))))[0] == NAK
     assert dhcp_answer(dhcp.answer(dhcp_frame(mac(7), DISCOVER))) == (OFFER, "10.65.0.99")
 
 
-def test_a_dead_server_hears_and_is_silent(air):
+def test_a_silent_dhcp_server_counts_requests_and_does_not_answer(air):
     air.lan.dhcp.answers = False
     assert air.lan.dhcp.answer(dhcp_frame(mac(7), DISCOVER)) is None and air.lan.dhcp.requests == 1
 
@@ -117,7 +117,7 @@ def test_a_dead_server_hears_and_is_silent(air):
 @pytest.mark.parametrize("frame", [
     b"", bytes(13), EVERYBODY + mac(1) + b"\x08\x00", *(dhcp_frame(mac(1), DISCOVER)[:end] for end in (60, 283)),
 ], ids=len)  # fmt: skip
-def test_a_frame_that_is_cut_off_is_no_question(air, home, frame):
+def test_a_truncated_frame_is_ignored(air, home, frame):
     assert not air.lan.dhcp.answer(frame)
     board = Board(air, 1)
     board.send(FRAME, home.bssid, frame)
@@ -138,7 +138,7 @@ def test_boards_of_one_lan_reach_each_other(air, home):
     assert [other.receive()[1] for _ in range(2)] == [to_other, to_all]
 
 
-def test_a_board_hears_what_is_on_and_what_others_open(air, home):
+def test_a_board_sees_access_points_and_other_boards_networks(air, home):
     one, other = Board(air, 1), Board(air, 2)
     assert one.heard() == ["home"]
     home.change(on=False)
@@ -148,7 +148,7 @@ def test_a_board_hears_what_is_on_and_what_others_open(air, home):
     assert (one.heard(), other.heard()) == ([], ["of one"])
 
 
-def test_what_is_sent_in_a_boards_own_network_reaches_that_board_and_back(air):
+def test_frames_in_a_boards_own_network_reach_that_board_and_back(air):
     one, other, third = Board(air, 1), Board(air, 2), Board(air, 3)
     bssid = one.mac.hex(":")
     one.radio.beacon = {"ssid": "of one", "bssid": bssid, "key": "", "security": "open", "rssi": -40}
@@ -167,7 +167,7 @@ def test_what_is_sent_in_a_boards_own_network_reaches_that_board_and_back(air):
         third.receive()
 
 
-def test_a_board_that_is_switched_off_is_heard_no_more(air):
+def test_a_board_that_is_switched_off_sends_nothing(air):
     one, other = Board(air, 1), Board(air, 2)
     one.radio.beacon = {"ssid": "of one", "bssid": one.mac.hex(":"), "key": "", "security": "open", "rssi": -40}
     air.publish()
@@ -185,7 +185,7 @@ def test_a_board_that_is_switched_off_is_heard_no_more(air):
 
 
 @pytest.mark.parametrize("security, key", [("open", "a key"), ("wpa2", ""), ("wep", "abcde")])
-def test_a_network_that_cannot_be(air, security, key):
+def test_an_impossible_network_is_refused(air, security, key):
     with pytest.raises(AirError):
         air.add("odd", key, security)
 
@@ -211,7 +211,7 @@ def test_the_console_changes_the_air(air, home, console):
         assert check(), line
 
 
-def test_the_console_tells_what_there_is(console):
+def test_the_console_lists_boards_and_networks(console):
     assert "home" in console.execute("wifi list") and "1 boards" in console.execute("wifi list")
     assert "10.65.0.11" in console.execute("boards") and "in 'home'" in console.execute("boards")
     assert console.execute("help") == HELP
@@ -226,12 +226,12 @@ def test_the_console_tells_what_there_is(console):
     ("reset 9", "There is no board 9"),
     ("fly", "There is no command 'fly'"),
 ])  # fmt: skip
-def test_the_console_says_what_is_wrong(console, line, says):
+def test_the_console_reports_wrong_commands(console, line, says):
     with pytest.raises(CommandError, match=says.replace("(", "\\(")):
         console.execute(line)
 
 
-def test_the_console_sends_away_and_resets(air, console):
+def test_the_console_disconnects_and_resets_boards(air, console):
     board = console._boards[1]
     console.execute("wifi deauth")
     assert board.told["deauthenticate"] == {"reason": 3}
@@ -239,7 +239,7 @@ def test_the_console_sends_away_and_resets(air, console):
     assert board.was_reset
 
 
-def test_what_passt_says_when_it_cannot_work_is_reported(air, home, tmp_path, monkeypatch, capsys):
+def test_the_error_of_a_failing_passt_is_reported(air, home, tmp_path, monkeypatch, capsys):
     program = tmp_path / "passt"
     program.write_text("#!/bin/sh\necho no way out >&2\nexit 1\n")
     program.chmod(0o755)
@@ -256,5 +256,5 @@ def test_what_passt_says_when_it_cannot_work_is_reported(air, home, tmp_path, mo
     assert "the board 10.65.0.11 cannot be reached" in said
 
 
-def test_without_rights_a_boards_address_is_one_of_this_computer():
+def test_without_rights_a_board_has_a_loopback_address():
     assert loopback("10.65.0.11") == "127.65.0.11"

@@ -11,7 +11,7 @@ from tools.emulator.board import Board, BoardDied, deaths_raised
 
 PATIENCE_S = 20
 
-# Stands in for the emulator: the shell script that is called with its options.
+# A shell script that takes the place of the emulator. It is called with the emulator's options.
 DIES = "echo 'TypeError: of a chip that is not like this' >&2; exit 7"
 DIES_LATER = "sleep 0.2; " + DIES
 LIVES = "echo $$ >&2; exec sleep 60"
@@ -37,8 +37,8 @@ def make_board(tmp_path, monkeypatch):
         board.close()
 
 
-def test_whatever_waits_is_interrupted(make_board):
-    """A read of the serial port, a socket, a condition: here a sleep stands for them."""
+def test_a_waiting_program_is_interrupted(make_board):
+    """A program may wait for the serial port, a socket or a condition. A sleep stands for all of them here."""
     board = make_board(DIES)
     began = time.monotonic()
     with pytest.raises(BoardDied, match="board 1 has died .exit status 7.*\nTypeError: of a chip"), deaths_raised():
@@ -60,7 +60,7 @@ def test_a_command_and_a_check_report_it(make_board, tmp_path, script):
             board.check()
 
 
-def test_a_process_that_somebody_kills(make_board):
+def test_a_killed_process_is_reported(make_board):
     board = make_board(LIVES)
     with pytest.raises(BoardDied, match="exit status -9"), deaths_raised():
         board.start()
@@ -69,7 +69,7 @@ def test_a_process_that_somebody_kills(make_board):
 
 
 @pytest.mark.parametrize("how", ["power_cut", "stop"])
-def test_power_that_is_switched_off_is_no_death(make_board, how):
+def test_switching_the_power_off_is_no_error(make_board, how):
     board = make_board(LIVES)
     with deaths_raised():
         for _ in range(2):
@@ -79,7 +79,7 @@ def test_power_that_is_switched_off_is_no_death(make_board, how):
             assert not board.is_running
 
 
-def test_a_death_outside_of_the_context_interrupts_nobody(make_board):
+def test_outside_of_the_context_nothing_is_interrupted(make_board):
     with deaths_raised():
         board = make_board(LIVES)
         board.start()

@@ -1,4 +1,4 @@
-"""The emulated Wi-Fi chip, driven through its bus without any firmware: *.test.mjs, by Node's own test runner."""
+"""The emulated Wi-Fi chip, driven through its bus without any firmware. Node's own test runner runs *.test.mjs."""
 
 import shutil
 import subprocess

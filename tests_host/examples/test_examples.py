@@ -1,4 +1,4 @@
-"""The programs of examples/, each run by every interpreter as it stands, against real peers."""
+"""The programs of examples/. Every interpreter runs each of them unchanged, with real peers."""
 import contextlib
 import http.client
 import http.server
@@ -21,7 +21,7 @@ A_SCREEN = 80
 
 @pytest.fixture
 def run(interpreter, tmp_path):
-    """run(name, argument...) starts an example."""
+    """Returns a function run(name, argument...), which starts an example."""
     started = []
 
     def start(name, *args):
@@ -35,7 +35,8 @@ def run(interpreter, tmp_path):
 
 @pytest.fixture
 def serve(run):
-    """serve(name, argument...) starts an example that listens, and returns it and the port that the system chose."""
+    """Returns a function serve(name, argument...), which starts an example that listens, and returns it and its port.
+    """
 
     def start(name, *args):
         program = run(name, *args)
@@ -56,7 +57,7 @@ def connect(port):
 
 
 class Lines:
-    """A connection, and its lines."""
+    """A connection that is read by lines."""
 
     def __init__(self, sock):
         self.socket = sock
@@ -81,7 +82,7 @@ class Lines:
 
 
 class Listener:
-    """A listening socket of the test's."""
+    """A listening socket of the test."""
 
     def __init__(self):
         self.socket = socket.create_server(('127.0.0.1', 0))
@@ -171,7 +172,7 @@ def test_the_line_client_waits_for_a_server(run, listener):
 
 def test_discovery(run, serve):
     answering, port = serve('udp_discovery.py', 'answer', 'kitchen', 0)
-    for _ in range(5):      # it waits for a second, which is little on a busy computer
+    for _ in range(5):      # it waits for only a second, and the computer may be busy
         found = run('udp_discovery.py', 'ask', port, '127.255.255.255').rest()
         if found:
             break
@@ -209,7 +210,7 @@ def test_the_http_client(run, web, told, monkeypatch):
     assert run('http_client.py', web + '/a/page').rest() == Pages.text.splitlines()
 
 
-def test_the_http_client_tells_what_went_wrong(run, web, monkeypatch):
+def test_the_http_client_reports_failures(run, web, monkeypatch):
     lines = run('http_client.py', web + '/none').rest()
     assert sorted({*lines} - {*Pages.text.splitlines()}) == ['the server says: HTTP/1.0 404 Not Found']
     monkeypatch.setattr(Pages, 'told', Pages.told + 1)
@@ -225,7 +226,7 @@ def test_the_http_server(serve):
                                        ('GET', '/uptime', 200, b'seconds'), ('POST', '/', 405, b'not allowed')):
         client.request(method, path)
         response = client.getresponse()
-        assert client.sock in (used, None)      # one connection for all
+        assert client.sock in (used, None)      # one connection serves all requests
         assert response.status == status
         assert body.lower() in response.read().lower()
     with urllib.request.urlopen('http://127.0.0.1:%d/' % port, timeout=PATIENCE_SEC) as response:
@@ -247,7 +248,7 @@ def test_the_proxy(serve, listener):
     with connect(port) as client:
         with listener.accept() as upstream:
             client.send('a question')
-            client.socket.shutdown(socket.SHUT_WR)      # and waits for the answer
+            client.socket.shutdown(socket.SHUT_WR)      # the client waits for the answer now
             assert upstream.line() == 'a question'
             answer = bytes(range(256)) * 4000
             upstream.socket.sendall(answer)

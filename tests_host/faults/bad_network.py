@@ -1,10 +1,10 @@
 """Two computers with a bad network between them, and the library on one of them.
 
-    bad_network.py FAULT COMMAND ...     prints `passed`, or `skipped` where no such network can be made
+    bad_network.py FAULT COMMAND ...     prints `passed`, or `skipped` if no such network can be made
 
-Each computer is a network namespace with a TUN interface; what one sends, this program carries to the other, or not, or
-later, or twice. In the first runs COMMAND (echo.py or slow_answers.py under some interpreter) with its port and both
-addresses; this program is the second one.
+Each computer is a network namespace with a TUN interface. This program carries the packets of one to the other. It may
+lose, delay or double them. COMMAND (echo.py or slow_answers.py under some interpreter) runs in the first namespace,
+with its port and both addresses as arguments. This program itself is in the second one.
 """
 import fcntl
 import heapq
@@ -24,11 +24,11 @@ from tools.emulator import network  # noqa: E402
 
 LIBRARY_IP, PEER_IP = '10.98.0.1', '10.98.0.2'
 PORT = 20000
-SIZE = 100000       # bytes of a stream, there and back
+SIZE = 100000       # bytes of a stream in each direction
 PATIENCE_SEC = 40
 DELAY_SEC = 0.3     # each way
 
-# When the copies of a packet arrive, in seconds.
+# The times in seconds after which the copies of a packet arrive.
 FAULTS = {
     'loss': lambda: [] if random.random() < 0.1 else [0],
     'reordering': lambda: [random.choice((0, 0.01))],
@@ -45,7 +45,7 @@ class Carrier(threading.Thread):
 
     def __init__(self, ends, fault):
         super().__init__(daemon=True)
-        self._ends = {ends[0].fd: ends, ends[1].fd: ends[::-1]}     # by the descriptor: (from, to)
+        self._ends = {ends[0].fd: ends, ends[1].fd: ends[::-1]}     # {descriptor: (from, to)}
         self._fault = fault
         self._under_way = []    # heap of (when, number, interface, packet)
         self.carried = self.lost = self.doubled = self.delayed = 0
@@ -82,11 +82,11 @@ class Carrier(threading.Thread):
 
 
 class Link:
-    """The library's interface, to be switched off and on from where this program is."""
+    """The library's interface. This program can switch it off and on."""
 
     def __init__(self, name):
         self._name = name.encode()
-        self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)    # belongs to the namespace of now
+        self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)    # belongs to the current namespace
 
     def switch(self, on):
         fcntl.ioctl(self._control, network.SIOCSIFFLAGS,
@@ -122,7 +122,7 @@ def main(fault, command):
 
 
 def see_stream(link):
-    """A stream to the library and back: all of it, in order, once."""
+    """Check that a stream comes back from the library completely, in order, and only once."""
     client = socket.create_connection((LIBRARY_IP, PORT), PATIENCE_SEC)
     data = bytes(range(251)) * (SIZE // 251)
     sender = threading.Thread(target=send_slowly, args=(client, data), daemon=True)
@@ -148,7 +148,7 @@ def send_slowly(client, data):
 
 
 def see_timeouts(program):
-    """slow_answers.py tells how long what ended it took: what takes two delays does not come within one and a half."""
+    """Check the times that slow_answers.py prints: what takes two delays must not end within one and a half."""
     listener = socket.create_server((PEER_IP, PORT))
     listener.settimeout(PATIENCE_SEC)
     threading.Thread(target=answer, args=(listener,), daemon=True).start()
@@ -159,7 +159,7 @@ def see_timeouts(program):
     limit_ms = 1500 * DELAY_SEC
     assert sorted(told) == ['answered', 'connect timed out', 'connected', 'receive timed out'], told
     for what in ('connect timed out', 'receive timed out'):
-        assert limit_ms - 20 <= told[what] < 20 * limit_ms, told     # the other limit is 20 s
+        assert limit_ms - 20 <= told[what] < 20 * limit_ms, told     # the other time limit is 20 s
     for what in ('connected', 'answered'):
         assert told[what] >= 2000 * DELAY_SEC - 20, told
 

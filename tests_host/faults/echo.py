@@ -1,4 +1,4 @@
-"""An echo server: echo.py PORT [IP]. `connect PORT` makes a connection to there."""
+"""An echo server: echo.py PORT [IP]. The line `connect PORT` makes it connect to that port."""
 import sys
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer

@@ -1,4 +1,4 @@
-"""A worker whose handler finds no memory; prints the events of its connection and of the next one."""
+"""The handler of a worker finds no memory. Prints the events of its connection and of the next one."""
 import socket
 import time
 

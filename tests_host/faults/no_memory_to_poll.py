@@ -1,5 +1,5 @@
-"""Sockets that are made while the heap fills up, so that each allocation on the way into the poll set fails once.
-Prints what came of them.
+"""Makes sockets while the heap fills up, so that each allocation for an entry of the poll set fails once. Prints the
+results.
 
     no_memory_to_poll.py CRUMBS     crumbs: pieces of 16 or 32 bytes that are free, no two of them beside each other
 """
@@ -15,7 +15,7 @@ STEP = 64               # bytes that are free in one round and not in the one be
 filling = None
 spare = None
 crumbs = [None] * int(sys.argv[1])
-held = [None] * SOCKETS     # as a program does that has a list of its sockets: a closed one gives back little
+held = [None] * SOCKETS     # a program may keep a list of its sockets, so closing one frees little memory
 counts = {'refused': 0}
 
 
@@ -58,7 +58,7 @@ def make(pool):
     for number in range(SOCKETS):
         try:
             held[number] = XAsyncUDPDatagram.Create(pool, ('127.0.0.1', 0), 16)
-        except Exception:       # no memory, or Create says that there is none
+        except Exception:       # there is no memory, or Create reports that
             counts['refused'] += 1
             return
 

@@ -1,6 +1,6 @@
-"""Timeouts, on a network where a question and its answer take 0.6 s: slow_answers.py PORT OWN_IP PEER_IP.
+"""Timeouts on a network in which a request and its answer take 0.6 s: slow_answers.py PORT OWN_IP PEER_IP.
 
-Prints how each of two attempts to connect, and each of two questions, ended, and after how many milliseconds.
+Prints how each of two attempts to connect and each of two requests ended, and after how many milliseconds.
 """
 import sys
 import time

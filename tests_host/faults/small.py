@@ -1,4 +1,4 @@
-"""A server in a small heap: lines, data, and its own state. It has no `try`, so an unhandled error ends it.
+"""A server in a small heap. It answers lines and data, and reports its state. It has no `try`, so any error ends it.
 
     small.py PORT THREADS
 """
@@ -40,7 +40,7 @@ def on_closed(client, reason):
 
 def on_accepted(server, client):
     client.OnClosed = on_closed
-    count('accepted')     # at this place, because a client without memory for a handler does not report its end either
+    count('accepted')     # counted here, because a client without memory for a handler does not report its end, either
     client.AsyncRecvLine(on_line)
 
 

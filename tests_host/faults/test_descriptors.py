@@ -1,4 +1,4 @@
-"""Out of descriptors: the server uses little processor time, stays alive, and serves again when some are free."""
+"""Without free descriptors the server uses little processor time, goes on, and serves again when some are free."""
 import os
 import resource
 import signal
@@ -18,7 +18,7 @@ PATIENCE_SEC = 20
 
 @pytest.fixture
 def server(interpreter):
-    """(process, port) of an echo server that may have few descriptors."""
+    """(process, port) of an echo server that is limited to few descriptors."""
     port = free_port()
     environment = {**os.environ, **interpreter.environment}
     process = subprocess.Popen(
@@ -61,7 +61,7 @@ def test_more_connections_than_descriptors(server):
 
 
 def test_descriptors_that_are_used_again_at_once(server):
-    """In one turn most connections end and as many begin, without ever exceeding the limit."""
+    """In one turn most connections end and as many begin. The limit is never exceeded."""
     process, port = server
     with socket.create_server(('127.0.0.1', 0), backlog=100) as listener:
         clients = [socket.create_connection(('127.0.0.1', port), PATIENCE_SEC) for _ in range(26)]

@@ -1,4 +1,5 @@
-"""Out of memory: the unix image with small heaps. Only one connection fails, the pool goes on, the heap recovers."""
+"""The unix image with small heaps runs out of memory. Only one connection fails, the pool goes on, the heap recovers.
+"""
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from free_ports import free_port
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_SEC = 20
-WHAT_MAY_STAY = 12000   # bytes, per thread: slots that were made, what a collection takes for references on the stack
+WHAT_MAY_STAY = 12000   # bytes per thread: slots that were made, and garbage that looks referenced from the stack
 
 
 class Small:
@@ -20,7 +21,7 @@ class Small:
     def __init__(self, interpreter, kib, threads=0):
         self.port = free_port()
         self.may_stay = WHAT_MAY_STAY * (threads or 1)
-        self._output = tempfile.TemporaryFile('w+')     # a pipe would fill up, and stop it
+        self._output = tempfile.TemporaryFile('w+')     # a pipe would fill up and block it
         self.process = subprocess.Popen(
             [interpreter.command[0], '-X', 'heapsize=%dk' % kib, str(HERE / 'small.py'), str(self.port),
              str(threads)],
@@ -42,12 +43,12 @@ class Small:
         return self.process.poll() is None
 
     def state(self):
-        """(bytes allocated, accepted, closed, raised), asked on a connection that stays."""
+        """Return (bytes allocated, accepted, closed, raised). The connection for this stays open."""
         for _ in range(100):
             try:
                 self.observer.sendall(b'?\n')
                 return tuple(map(int, line_of(self.observer).split()))
-            except (AssertionError, ConnectionError):   # any connection may be the one that suffers, this one too
+            except (AssertionError, ConnectionError):   # any connection may be the one that fails, even this one
                 assert self.alive()
                 time.sleep(0.1)
                 self.observer.close()
@@ -55,7 +56,7 @@ class Small:
         raise AssertionError('it serves nobody')
 
     def calm(self):
-        """The state once only the observer is left: a new one, which is accepted after all that were there before."""
+        """Return the state when only the observer is left. It is a new connection, accepted after all earlier ones."""
         self.observer.close()
         self.observer = self.connect()
         end = time.monotonic() + PATIENCE_SEC
@@ -67,7 +68,7 @@ class Small:
             time.sleep(0.05)
 
     def end(self):
-        """Its output, and its exit status if it ended by itself."""
+        """End it. Return its output, and its exit status if it ended by itself."""
         status = self.process.poll()
         self.process.kill()
         self.process.wait()
@@ -86,7 +87,7 @@ def line_of(client):
 
 @pytest.fixture
 def bounded(interpreter):
-    """An interpreter that can have a small heap."""
+    """An interpreter whose heap can be limited."""
     if interpreter.name != 'micropython':
         pytest.skip('CPython has no heap of its own to be bounded')
     if not interpreter.frozen:
@@ -107,7 +108,7 @@ heaps = pytest.mark.parametrize('small', [(96,), (80,), (64,), (128, 3)], indire
 
 
 def flood(small, do, count=200):
-    """That many connections at once, on each of which `do` is done."""
+    """Open `count` connections at once, and call `do` with each."""
     clients = []
     for number in range(count):
         try:
@@ -129,7 +130,7 @@ def attack_twice(small, *attack, count):
     states = []
     for _ in range(2):
         clients = flood(small, *attack, count)
-        time.sleep(0.3)     # it has no memory for a question now
+        time.sleep(0.3)     # it has no memory for an answer now
         for client in clients:
             client.close()
         states.append(small.calm())
@@ -142,7 +143,7 @@ def attack_twice(small, *attack, count):
 
 @heaps
 def test_a_flood_of_connections(small):
-    """More than fit; each holds a part of a line, which takes a buffer."""
+    """There are more connections than fit. Each holds a part of a line, which takes a buffer."""
     attack_twice(small, lambda client, number: client.send(b'x' * 700), count=200)
 
 
@@ -153,13 +154,13 @@ def test_lines_that_do_not_end(small):
 
 @heaps
 def test_data_larger_than_the_heap(small):
-    """The receive raises at the call, which the handler does not handle; its connection is not waited for."""
+    """The receive raises, and the handler does not catch the exception, so its connection is closed."""
     attack_twice(small, lambda client, number: client.send(b'data %d\n' % (1000 << (number % 12))), count=24)
 
 
 @heaps
 def test_answers_that_are_never_read(small):
-    """The peers send and do not read: the queue for each of them ends, at its limit or for want of memory."""
+    """The peers send and do not read. The queue of each stops growing at its limit, or when there is no memory."""
 
     def send_much(client, number):
         for _ in range(3000):
@@ -170,7 +171,7 @@ def test_answers_that_are_never_read(small):
 
 @pytest.mark.parametrize('crumbs', [0, 200])
 def test_no_memory_for_an_entry_of_the_poll_set(bounded, crumbs):
-    """MicroPython itself crashes where half an entry stays there, for want of an entry or of a larger array."""
+    """MicroPython itself crashes if half an entry stays in the poll set, after an allocation for it has failed."""
     run = subprocess.run([bounded.command[0], '-X', 'heapsize=96k', str(HERE / 'no_memory_to_poll.py'), str(crumbs)],
                          env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=PATIENCE_SEC)
@@ -178,7 +179,7 @@ def test_no_memory_for_an_entry_of_the_poll_set(bounded, crumbs):
 
 
 def test_no_memory_for_a_worker(bounded):
-    """Its connection is closed with its event; the worker goes on and serves the next one."""
+    """The connection is closed with its event, and the worker goes on and serves the next one."""
     run = subprocess.run([bounded.command[0], str(HERE / 'no_memory_for_a_worker.py')],
                          env={**os.environ, 'MICROPYPATH': '.frozen'}, stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=PATIENCE_SEC * 2)

@@ -1,4 +1,4 @@
-"""Faults of the network itself, between two private network namespaces: on TCP nothing is lost or doubled."""
+"""Faults of the network between two private network namespaces. TCP loses and doubles nothing."""
 import os
 import subprocess
 import sys

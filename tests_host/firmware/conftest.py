@@ -1,4 +1,4 @@
-"""Each test of this folder has the library's time to itself, and the tests of MQTT share a broker."""
+"""Each test of this folder gets the library's own time, and the tests of MQTT share a broker."""
 
 import pytest
 from mqtt_peers import Mosquitto, Watcher
@@ -11,7 +11,7 @@ def _own_time(own_time):
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    """A mosquitto of the module's own."""
+    """A mosquitto for one module."""
     broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
     yield broker
     broker.kill()
@@ -19,7 +19,7 @@ def broker(tmp_path_factory):
 
 @pytest.fixture
 def watcher(broker):
-    """Sees what is published there. What the broker keeps of the test is removed at the end."""
+    """Receives everything that is published at the broker. Retained messages are removed after the test."""
     watcher = Watcher(broker.port)
     yield watcher
     watcher.stop()

@@ -8,7 +8,7 @@ NONE = "0.0.0.0"
 
 
 class Esp32Codes:
-    """As ESP32 reports: a reason stays until there is an address, through disconnect and a new connect."""
+    """The codes of an ESP32. A reason stays until there is an address, even through disconnect and a new connect."""
 
     STAT_IDLE = 1000
     STAT_CONNECTING = 1001
@@ -26,7 +26,7 @@ class Esp32Codes:
 
 
 class Cyw43Codes:
-    """As the Pico W reports; 2 (joined, no address yet) has no name."""
+    """The codes of a Pico W. 2 (joined, no address yet) has no name."""
 
     STAT_IDLE = 0
     STAT_CONNECTING = 1
@@ -50,8 +50,8 @@ class FakeNetwork:
         self.clock = clock
         self.codes = codes
         self.air = {}
-        self.heard = {}  # {ssid: security, as a scan of the Pico W reports it}
-        self.wpa3_only = ()  # networks
+        self.heard = {}  # {ssid: security}, as a scan of the Pico W reports it
+        self.wpa3_only = ()  # networks that accept only WPA3
         self.calls = []
         self.delay_ms = 700
         self.lease = ("192.168.1.20", "255.255.255.0", "192.168.1.1")
@@ -85,7 +85,7 @@ class FakeNetwork:
         self.calls.append(("hostname", name))
 
     def address(self, host, turn):
-        """As a computer's: whoever connects looks the name up."""
+        """Return the name itself, as on a computer: the library looks it up when it connects."""
         return host
 
     def called(self, name):
@@ -98,7 +98,7 @@ class FakeStation:
         self.on = False
         self.ssid = None
         self.security = None
-        self.securities = []  # asked for, in turn
+        self.securities = []  # the requested ones, in order
         self.since = 0
         self.reason = None
         self.static = None
@@ -192,7 +192,7 @@ class FakeAccessPoint:
         self.on = state
 
     def isconnected(self):
-        return bool(self.guests)  # as CYW43
+        return bool(self.guests)  # as on a CYW43
 
     def status(self, what):
         return self.guests
@@ -202,7 +202,7 @@ class FakeAccessPoint:
 
 
 class FakeCable:
-    """A wired interface: `plugged` is the test's."""
+    """A wired interface. The test sets `plugged`."""
 
     def __init__(self):
         self.plugged = False

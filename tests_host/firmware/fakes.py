@@ -1,4 +1,4 @@
-"""Stand-ins that a test controls: the time, the log, a board's modules."""
+"""Stand-ins that a test controls, for the time, the log and a board's modules."""
 
 import XAsyncSockets
 from firmware.board import Board
@@ -28,7 +28,7 @@ class FakeClock(Clock):
 
 
 class Bench:
-    """Clock, pool, log and configuration for one part of the firmware."""
+    """The clock, pool, log and configuration for a test of one part of the firmware."""
 
     def __init__(self, folder, network=None, machine=None, support=None):
         self.errors = []
@@ -40,7 +40,7 @@ class Bench:
         self.config = Config(self.board, self.log)
 
     def advance(self, seconds, step_ms=50):
-        """Let time pass, in small steps, running what is due. An error in a timer is the test's error."""
+        """Let time pass in small steps, and run the timers that are due. An error in a timer fails the test."""
         end = self.clock.now + int(seconds * 1000)
         while self.clock.now < end:
             self.clock.now = min(self.clock.now + step_ms, end)
@@ -50,7 +50,7 @@ class Bench:
 
     @property
     def waiting(self):
-        """The timers that are still to fire."""
+        """Return the timers that are pending."""
         return self.pool._timers
 
     def texts(self):

@@ -1,6 +1,6 @@
 """The image as a process, and a client of its control server.
 
-The image is the one that the environment variable MICROPYTHON names, else build/unix/micropython.
+The image is the one that the environment variable MICROPYTHON names, or else build/unix/micropython.
 """
 
 import hmac
@@ -30,12 +30,12 @@ QUIET = {
 
 
 def merge(base, extra):
-    """`base` with what `extra` adds to its sections."""
+    """Return `base` with the values of `extra` added to its sections."""
     return {key: {**base.get(key, {}), **extra.get(key, {})} for key in {**base, **extra}}
 
 
 def image_environment(**extra):
-    """The environment for the image: it reads modules that are not frozen in from the sources."""
+    """Return the environment for the image. It reads modules that are not frozen from the sources."""
     environment = dict(os.environ, **extra)
     path = [environment.get("MICROPYPATH", ".frozen"), *map(str, SOURCES)]
     environment["MICROPYPATH"] = ":".join(path)
@@ -51,14 +51,14 @@ def until(condition):
 
 
 def proof(token, purpose, challenge, asked=""):
-    """The answer to a challenge, as docs/control.md describes it."""
+    """Return the answer to a challenge, as docs/control.md describes it."""
     key = hmac.digest(token.encode(), purpose.encode(), "sha256")
     signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
     return hmac.new(key, signed.encode(), "sha256").hexdigest()
 
 
 def loopback(number):
-    """An address of this computer for a client: 127.0.0.<number>."""
+    """Return an address of this computer for a client: 127.0.0.<number>."""
     address = f"127.0.0.{number}"
     with socket.socket() as trial:
         try:
@@ -82,14 +82,14 @@ class Client:
         self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
 
     def line(self):
-        """The next line, without its end; "" once the board has closed."""
+        """Return the next line without its end, or "" if the board has closed the connection."""
         return self._file.readline().decode().rstrip("\n")
 
     def answer(self):
         return json.loads(self.line())
 
     def call(self, method, **params):
-        """The whole answer to a request."""
+        """Send a request, and return the whole answer."""
         self._id += 1
         self.send(json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}))
         answer = self.answer()
@@ -175,7 +175,7 @@ class BoardProcess:
         return "".join(self.output)
 
     def wait_for(self, pattern, start=0):
-        """The match of `pattern` in the output from line `start` on."""
+        """Wait for `pattern` in the output from line `start` on, and return the match."""
 
         def found():
             for line in self.output[start:]:
@@ -206,11 +206,11 @@ class BoardProcess:
 
     @property
     def ended(self):
-        """True once the process has ended and all its output is read."""
+        """Return whether the process has ended and all its output has been read."""
         return self._ended
 
     def wait(self):
-        """The exit code, once all that was printed is read."""
+        """Wait for the end of the process, read the rest of its output, and return the exit code."""
         code = self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         return code
@@ -222,4 +222,4 @@ class BoardProcess:
     def end(self):
         if self._process and self._process.poll() is None:
             self.kill()
-        print(self.text)  # pytest shows it where the test failed
+        print(self.text)  # pytest shows it if the test failed

@@ -1,4 +1,4 @@
-"""A parser of InfluxDB's line protocol, strict, written from its reference and not from the firmware's encoder."""
+"""A strict parser of InfluxDB's line protocol. It was written from the reference, not from the firmware's encoder."""
 
 import re
 
@@ -10,7 +10,7 @@ _LINE = re.compile(rf"((?:[^\\ ,\n]|\\.)+)((?:,{_KEY}={_KEY})*) ({_KEY}={_VALUE}
 
 
 def encode(measurement, tags, fields):
-    """One line of the firmware's encoder."""
+    """Return one line of the firmware's encoder."""
     return encode_head(measurement, tags) + b" " + b",".join(encode_fields(fields)) + b"\n"
 
 
@@ -29,7 +29,7 @@ def _field(text):
 
 
 def parse(line):
-    """(measurement, tags, fields) of one line with its end; AssertionError if it is not a line."""
+    """Return (measurement, tags, fields) of one line with its end. Raises AssertionError if it is not a valid line."""
     match = _LINE.fullmatch(line)
     assert match, f"no line of InfluxDB's protocol: {line!r}"
     tags = [pair for pair in re.findall(rf"({_KEY})=({_KEY})", match.group(2))]

@@ -1,4 +1,4 @@
-"""Runs in the image: an update of files, and the boot behind it. The process is killed at one of its file operations.
+"""Runs an update of files in the image, and the next boot. The process is killed at one of its file operations.
 
     micropython kill_at.py FOLDER ARCHIVE NUMBER before|after
 
@@ -16,7 +16,7 @@ done = 0
 
 
 def die():
-    """The shell's parent is this process."""
+    """Kill this process, which is the shell's parent."""
     os.system("kill -9 $PPID")
 
 

@@ -1,4 +1,4 @@
-"""A mosquitto for the tests of the MQTT service, and what a stranger to our code sees there: Debian's mosquitto_sub."""
+"""A mosquitto for the tests of the MQTT service, and a subscriber that is independent of our code: mosquitto_sub."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from brokers import Mosquitto  # noqa: E402
 
 
 class Watcher:
-    """Everything that is published at a broker, as it comes: dictionaries with topic, payload, retain and qos."""
+    """Receives everything that is published at a broker, as dictionaries with topic, payload, retain and qos."""
 
     def __init__(self, port, *access):
         if not shutil.which("mosquitto_sub"):
@@ -33,11 +33,11 @@ class Watcher:
             self.seen.append(json.loads(line))
 
     def payloads(self, topic, start=0):
-        """All that was published to a topic, from the message of number `start` on."""
+        """Return everything that was published to a topic, from message number `start` on."""
         return [one.get("payload") or "" for one in self.seen[start:] if one["topic"] == topic]
 
     def wait(self, topic, payload=None, start=0):
-        """The first payload of a topic that is so, or any."""
+        """Wait for this payload of a topic, or for any payload, and return it."""
         found = []
 
         def has_come():
@@ -58,8 +58,8 @@ class Watcher:
 
 
 def kept(port, start=""):
-    """{topic: payload} of what the broker keeps below `start`."""
-    watcher = Watcher(port)  # whose own message came after all of these
+    """Return {topic: payload} of all retained messages below `start`."""
+    watcher = Watcher(port)  # its own message arrives after all of these
     watcher.stop()
     return {one["topic"]: one["payload"] for one in watcher.seen if one["retain"] and one["topic"].startswith(start)}
 

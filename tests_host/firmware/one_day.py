@@ -1,6 +1,6 @@
-"""A day of telemetry and control in as little time as the sockets take; runs on the image. Prints JSON.
+"""Simulates a day of telemetry and control on the image, as fast as the sockets allow. Prints JSON.
 
-The test sets the board's clock: it jumps forward as soon as everything that was due is done.
+The test sets the board's clock, which jumps forward as soon as everything that was due is done.
 """
 
 import gc
@@ -20,7 +20,8 @@ PERIOD = 1 << 30
 
 
 class OwnClock(Clock):
-    """Starts two hours before the ticks wrap. The library's timers use it too, so nothing may wait for it."""
+    """A clock that starts two hours before the ticks wrap. The library's timers use it too, so nothing may wait for it.
+    """
 
     now = PERIOD - 2 * 3600 * 1000
 
@@ -78,7 +79,7 @@ class Day:
         raise RuntimeError("the condition did not become true in time")
 
     def step(self):
-        """Some seconds: a measurement to the collector and the subscriber, and a request."""
+        """Simulate some seconds: the collector and the subscriber get a measurement, and there is a request."""
         lines, notes, answers = self.lines, self.notes, self.answers
         self.clock.now += SECONDS_PER_STEP * 1000
         self.app.turn(0)
@@ -86,7 +87,7 @@ class Day:
         self.turn_until(lambda: self.lines > lines and self.notes > notes and self.answers > answers)
 
     def hour(self):
-        """An hour, on a connection of its own; returns the bytes in use afterwards."""
+        """Simulate an hour on a new connection, and return the bytes in use afterwards."""
         self.connect()
         answers = self.answers
         self.turn_until(lambda: self.answers > answers)
@@ -97,7 +98,8 @@ class Day:
         return self.used_when_settled()
 
     def used_when_settled(self):
-        """The least memory in use within some turns: closed sockets are freed in one of the next turns."""
+        """Return the least memory in use within some turns, because closed sockets are freed in one of the next turns.
+        """
         least = None
         for _ in range(30):
             gc.collect()
@@ -111,7 +113,7 @@ class Day:
 
 
 day = Day()
-used = [0] * HOURS  # in full from the start: it is on the heap that is measured
+used = [0] * HOURS  # allocated at the start, because it is on the measured heap
 for hour in range(HOURS):
     used[hour] = day.hour()
 print(

@@ -1,4 +1,4 @@
-"""How a client proves that it knows the token: firmware/control/access.py."""
+"""The proof that a client knows the token: firmware/control/access.py."""
 
 import hmac
 import random

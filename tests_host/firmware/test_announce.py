@@ -1,4 +1,4 @@
-"""Who looks for boards finds each: firmware/network/announce.py, and when it is needed."""
+"""The announcement with which boards are found, and when it is needed: firmware/network/announce.py."""
 
 import re
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def is_announced(bench):
     return "announce" in [service.name for service in own_services.find(bench)]
 
 
-def test_a_board_whose_telemetry_is_heard_is_not_announced(bench):
+def test_a_board_with_visible_telemetry_is_not_announced(bench):
     assert not is_announced(bench)
 
 
@@ -46,7 +46,7 @@ def test_a_board_whose_telemetry_is_heard_is_not_announced(bench):
         ("control.port", 8096),
     ],
 )
-def test_a_board_that_would_not_be_found_otherwise_is_announced(bench, key, value):
+def test_a_board_that_cannot_be_found_otherwise_is_announced(bench, key, value):
     bench.config.set(key, value)
     assert is_announced(bench)
     bench.config.set("network.announce", 0)
@@ -58,7 +58,7 @@ def test_a_board_in_safe_mode_is_announced(bench):
     assert is_announced(bench)
 
 
-def test_a_setting_that_is_changed_while_the_board_runs(bench):
+def test_a_setting_changed_at_run_time_starts_the_announcement(bench):
     own_services.announce(bench)
     assert not bench.services.get("announce")
     bench.config.set("telemetry.enabled", False)

@@ -1,4 +1,4 @@
-"""The whole firmware in this process, with a fake radio, a clock that the test sets, and real sockets."""
+"""The whole firmware in this process, with a fake radio, real sockets, and a clock that the test sets."""
 
 import socket
 import sys
@@ -20,7 +20,7 @@ from XAsyncSockets import XAsyncUDPDatagram
 
 
 class RunningApp:
-    """An app whose loop turns only while the test waits for something."""
+    """An app whose loop runs only while the test waits for something."""
 
     def __init__(self, folder, collector, support=None, **sections):
         self.clock = FakeClock()
@@ -41,7 +41,7 @@ class RunningApp:
         self.app.start()
 
     def turn_until(self, condition):
-        """Run turns of a tenth of a second of the board's time each, until `condition()` holds."""
+        """Run turns until `condition()` is true. Each advances the board's time by a tenth of a second."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, "the condition did not become true in time"
@@ -72,7 +72,7 @@ def start(tmp_path, collector):
 
 
 def call(running, client, method):
-    """Send a request, and run the board's turns until the answer is there."""
+    """Send a request, and run the board's turns until the answer arrives."""
     answers = []
     client.socket.setblocking(False)
     client.socket.sendall(method.encode() + b"\n")
@@ -95,7 +95,7 @@ def test_the_host_name_is_set_before_connecting(start):
     assert calls.index("hostname") < calls.index("connect")
 
 
-def test_everything_comes_goes_and_comes_back_with_the_network(start, collector):
+def test_services_stop_and_start_with_the_network(start, collector):
     running = start()
     collector.settimeout(0)
 
@@ -127,23 +127,23 @@ def test_everything_comes_goes_and_comes_back_with_the_network(start, collector)
         client.close()
 
 
-def test_its_end_closes_everything_and_leaves_the_network(start):
+def test_its_end_closes_all_sockets_and_disconnects(start):
     running = start()
     running.turn_until(lambda: running.control.port)
-    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
+    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a socket of the user
     running.app._end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
 
 
-def test_what_raises_later_is_reported_and_harms_nobody(start):
+def test_later_errors_are_reported_and_affect_nothing_else(start):
     running = start()
     running.app.pool.CallLater(0, lambda _: 1 / 0)
     running.turn_until(lambda: any("ZeroDivisionError" in entry["text"] for entry in running.app.log.tail(50)))
     running.turn_until(lambda: running.is_up)
 
 
-def test_the_lines_go_on_counting_after_a_loss(start, collector):
+def test_sequence_numbers_continue_after_a_lost_link(start, collector):
     running = start(telemetry__interval_s=1)
     sent = running.app.services.get("telemetry")
     running.turn_until(lambda: sent.seq >= 3)
@@ -154,13 +154,13 @@ def test_the_lines_go_on_counting_after_a_loss(start, collector):
     assert [parse(collector.recv(2000).decode())[2]["seq"] for _ in range(6)] == list(range(6))
 
 
-def test_signal_and_chip_are_measured(start, collector):
+def test_signal_strength_and_chip_temperature_are_measured(start, collector):
     start_of = start()
     start_of.turn_until(lambda: start_of.app.services.get("telemetry").seq)
     assert parse(collector.recv(2000).decode())[2]["wifi_rssi"] == -61
 
 
-def test_the_interval_has_its_jitter(start):
+def test_the_interval_varies_by_the_jitter(start):
     running = start(telemetry__interval_s=10, telemetry__jitter=0.5)
     telemetry = running.app.services.get("telemetry")
     running.turn_until(lambda: telemetry.seq)
@@ -174,7 +174,7 @@ def test_the_interval_has_its_jitter(start):
     assert gaps == [5, 10, 15]
 
 
-def test_too_many_readings_go_into_several_lines(start, collector):
+def test_many_readings_are_split_into_several_lines(start, collector):
     running = start(telemetry__interval_s=1)
 
     class Sensor:
@@ -197,7 +197,7 @@ def test_too_many_readings_go_into_several_lines(start, collector):
     assert len([name for name in fields if name.startswith("sensor")]) == 120
 
 
-def test_a_configured_part_does_not_take_a_pin_of_the_board_s_own(start):
+def test_a_configured_sensor_cannot_use_a_reserved_pin(start):
     parts = [{"name": "wrong", "pin": 1}, {"name": "right", "pin": 2}]
     running = start(support=SimpleNamespace(RESERVED_PINS=(0, 1)), sensors__adc=parts)
     assert running.app.sensors.read("right") == {"value": 0}
@@ -222,7 +222,7 @@ class Sensor:
 """
 
 
-def test_a_sensor_whose_part_is_missing_at_the_start_is_there_later(start, tmp_path):
+def test_a_sensor_missing_at_the_start_is_found_later(start, tmp_path):
     (tmp_path / "sensors").mkdir()
     (tmp_path / "sensors" / "soil.py").write_text(SOIL)
     running = start(telemetry__interval_s=10)
@@ -243,7 +243,7 @@ def test_a_sensor_whose_part_is_missing_at_the_start_is_there_later(start, tmp_p
     ({"text": {"long": "ü" * 700, "short": "ü" * 500}}, 1),
     ({"quoted": {"long": '"' * 700, "short": '"' * 500}}, 1),
 ])  # fmt: skip
-def test_no_datagram_is_longer_than_promised(start, collector, readings, kept):
+def test_no_datagram_is_longer_than_documented(start, collector, readings, kept):
     tags = [f"tag{index}=ü, {'=' * 50}" for index in range(2)]
     running = start(telemetry__interval_s=1, device__tags=tags)
     telemetry = running.app.services.get("telemetry")
@@ -262,7 +262,7 @@ def test_no_datagram_is_longer_than_promised(start, collector, readings, kept):
     assert len(told) == (1 if kept == 1 else 0)
 
 
-def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monkeypatch):
+def test_a_collector_with_an_unknown_name_delays_others_only_briefly(start, monkeypatch):
     lookups = []
     getaddrinfo = socket.getaddrinfo
 
@@ -283,8 +283,8 @@ def test_a_collector_whose_name_is_unknown_holds_up_nobody_for_long(start, monke
     assert texts.count("collector.invalid:9 cannot be reached") == 1
 
 
-def test_a_service_whose_files_are_not_on_the_board_is_told(start, monkeypatch):
-    """As on a board that got its files before its settings asked for the page."""
+def test_a_service_with_missing_files_is_reported(start, monkeypatch):
+    """This happens on a board that got its files before its settings enabled the page."""
     monkeypatch.setitem(sys.modules, "firmware.web", None)
     running = start(http__enabled=True)
     texts = [entry["text"] for entry in running.app.log.tail(50)]
@@ -292,8 +292,8 @@ def test_a_service_whose_files_are_not_on_the_board_is_told(start, monkeypatch):
     assert running.app.services.get("http") is None and running.app.services.get("control")
 
 
-def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
-    """If the port knows its name server, as on a chip, nothing ever waits for getaddrinfo()."""
+def test_a_silent_name_server_delays_nothing(start, monkeypatch):
+    """If the port knows its name server, as a chip does, nothing ever waits for getaddrinfo()."""
     getaddrinfo = socket.getaddrinfo
 
     def of_addresses(host, *args, **options):

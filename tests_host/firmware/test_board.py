@@ -1,4 +1,4 @@
-"""How the board's modules are used: firmware/board.py."""
+"""The use of the board's modules: firmware/board.py."""
 
 import sys
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ def board(**machine):
     return Board(network=object(), machine=SimpleNamespace(**machine), support=SimpleNamespace(NAME="MY_BOARD"))
 
 
-def test_the_clock_is_set_where_there_is_one():
+def test_the_clock_is_set_if_the_board_has_one():
     moment = (2026, 9, 21, 0, 14, 13, 20, 0)
     moments = []
     board(RTC=lambda: SimpleNamespace(datetime=moments.append)).set_time(moment)
@@ -20,13 +20,13 @@ def test_the_clock_is_set_where_there_is_one():
     assert moments == [moment]
 
 
-def test_a_reset_is_the_chips():
+def test_a_reset_calls_the_chips_reset():
     resets = []
     board(reset=lambda: resets.append(1)).reset()
     assert resets == [1]
 
 
-def test_the_number_is_the_chips_and_its_end_in_the_name():
+def test_the_boards_number_is_the_chips_and_its_end_is_in_the_name():
     ours = board(unique_id=lambda: bytes.fromhex("e66038b713c5"))
     assert (ours.unique_id(), ours.default_device()) == ("e66038b713c5", "my-board-b713c5")
     assert board().default_device() == "my-board-000000"
@@ -56,19 +56,19 @@ def test_the_watchdog_of_an_esp32_is_made_to_wait(monkeypatch):
     assert made == [8000, 1 << 29]
 
 
-def test_a_watchdog_is_not_needed():
+def test_a_board_without_a_watchdog_works():
     ours = board()
     assert not ours.watchdog_reset() and not ours.start_watchdog(8)
     ours.feed_watchdog()
 
 
-def test_what_is_reported_about_it():
+def test_the_reported_facts_about_a_board():
     facts = board(unique_id=lambda: b"\x01").facts()
     assert facts["board"] == "MY_BOARD" and facts["id"] == "01"
     assert facts["interpreter"].split()[0] == "cpython" and facts["interpreter"].count(".") == 2
 
 
-def test_files_that_are_there_and_that_are_not(tmp_path):
+def test_existing_and_missing_files(tmp_path):
     ours = Board(network=object(), machine=object(), support=object(), files=f"{tmp_path}/")
     (tmp_path / "b").write_text("")
     (tmp_path / "a").mkdir()

@@ -1,4 +1,4 @@
-"""The files of examples/board, unchanged on a board."""
+"""The files of examples/board run unchanged on a board."""
 
 import re
 

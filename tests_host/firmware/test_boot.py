@@ -1,4 +1,4 @@
-"""From reset to the main loop and back: escape, safe mode, reboot, watchdog: firmware/boot.py."""
+"""The boot from reset to the main loop, with escape, safe mode, reboot and watchdog: firmware/boot.py."""
 
 import json
 
@@ -16,13 +16,13 @@ SLOW = {"steady_s": 3600}
 def read_record(board):
     try:
         return json.loads((board.folder / "boots.json").read_text())
-    except ValueError:  # it is being written
+    except ValueError:  # the file is being written
         return {"unsteady": None}
 
 
 class TestImage:
     @pytest.mark.parametrize("how", ["file", "config"])
-    def test_the_escape_leaves_the_repl(self, board, how):
+    def test_the_escape_leads_to_the_repl(self, board, how):
         board.configure(boot={"repl": how == "config"})
         if how == "file":
             board.write("repl", "")
@@ -30,7 +30,7 @@ class TestImage:
         assert board.wait() == 0
         assert "the REPL is yours" in board.text and "network" not in board.text
 
-    def test_after_three_boots_that_did_not_last_comes_safe_mode_and_says_why(self, board):
+    def test_three_failed_boots_lead_to_safe_mode_with_a_reason(self, board):
         board.configure(boot=SLOW)
         board.write("services/mine.py", "print('mine: loaded')\nclass Service: pass\n")
         for _ in range(3):
@@ -66,7 +66,7 @@ class TestImage:
             ("class Service:\n tick_s = 0\n def tick(self):\n  import sys\n  sys.exit()\n", "boom: tick"),
         ],
     )
-    def test_safe_mode_names_what_began_when_the_boots_failed_and_has_their_log(self, board, source, last):
+    def test_safe_mode_names_the_failing_step_and_has_the_log_of_the_failed_boots(self, board, source, last):
         board.configure(boot=SLOW)
         board.write("services/a.py", "class Service: pass\n")
         board.write("services/boom.py", source)
@@ -85,7 +85,7 @@ class TestImage:
 
         return Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1)))
 
-    def test_a_boot_that_lasts_does_not_count(self, board):
+    def test_a_good_boot_does_not_count_as_failed(self, board):
         board.configure(boot=SLOW)
         board.start()
         board.wait_for("control    TCP")
@@ -95,7 +95,7 @@ class TestImage:
         board.start()
         until(lambda: read_record(board)["unsteady"] == 0)
 
-    def test_stopping_it_on_purpose_does_not_count(self, board):
+    def test_a_boot_ended_on_purpose_does_not_count_as_failed(self, board):
         board.configure(boot=SLOW)
         for _ in range(4):
             start = len(board.output)
@@ -169,7 +169,7 @@ class Machine:
 
 
 class FakeApp:
-    """Replaces the firmware between boot and end; the test's `during` runs instead."""
+    """Replaces the firmware between boot and end. The test's function `during` runs instead."""
 
     during = None
     failure = None
@@ -182,7 +182,7 @@ class FakeApp:
     def run(self):
         try:
             return FakeApp.during(self)
-        except AssertionError as error:  # the test's: run() would take it for one of the firmware's
+        except AssertionError as error:  # an error of the test, which run() would take for one of the firmware
             FakeApp.failure = error
             return "failed"
 
@@ -213,7 +213,7 @@ class TestRun:
         return outcome
 
     def reasons(self, count, during):
-        """Why each of `count` boots was in safe mode, or None."""
+        """Return for each of `count` boots why it was in safe mode, or None."""
         found = []
 
         def note(app):
@@ -224,28 +224,28 @@ class TestRun:
             self.run(note)
         return found
 
-    def test_a_firmware_that_raises_reboots_and_ends_in_safe_mode(self):
+    def test_firmware_errors_lead_to_reboots_and_then_to_safe_mode(self):
         assert self.run(lambda app: 1 / 0) == boot.REBOOT
         found = self.reasons(3, lambda app: 1 / 0)
         assert found[:2] == [None, None] and found[2]
 
-    def test_after_a_safe_mode_there_are_three_boots_again(self):
+    def test_after_safe_mode_three_boots_are_tried_again(self):
         assert [bool(reason) for reason in self.reasons(8, lambda app: 1 / 0)] == [False, False, False, True] * 2
 
-    def test_an_end_on_purpose_forgives_those_before(self):
+    def test_an_end_on_purpose_clears_the_count_of_failed_boots(self):
         self.reasons(2, lambda app: 1 / 0)
         self.run(lambda app: "done")
         assert self.reasons(3, lambda app: 1 / 0) == [None] * 3
 
-    def test_a_safe_mode_that_raises_leaves_the_repl(self):
+    def test_an_error_in_safe_mode_leads_to_the_repl(self):
         self.reasons(3, lambda app: 1 / 0)
         assert self.run(lambda app: 1 / 0) == boot.ENDED
 
-    def test_where_no_record_can_be_kept_a_firmware_that_raises_leaves_the_repl(self):
+    def test_without_a_record_of_boots_a_firmware_error_leads_to_the_repl(self):
         (self.folder / "boots.json").mkdir()
         assert self.run(lambda app: 1 / 0) == boot.ENDED
 
-    def test_sys_exit_in_a_user_s_file_is_a_reboot_that_counts(self):
+    def test_sys_exit_in_a_users_file_counts_as_a_failed_boot(self):
         def leave(app):
             raise SystemExit
 
@@ -258,7 +258,7 @@ class TestRun:
         assert self.reasons(1, lambda app: "done") == ["asked for"]
         assert self.run(lambda app: "done") == boot.ENDED
 
-    def test_the_watchdog_starts_once_steady_and_is_fed(self):
+    def test_the_watchdog_starts_after_a_good_boot_and_is_fed(self):
         self.configure(watchdog_s=8, steady_s=30)
 
         def during(app):
@@ -273,7 +273,9 @@ class TestRun:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
     def test_the_watchdog_stops_with_the_repl(self, error):
-        """Ctrl-C, and a firmware that fails on a board that can keep no record, and therefore does not start again."""
+        """It stops after Ctrl-C. It also stops if the firmware fails and does not restart, because nothing can be
+        recorded.
+        """
         self.configure(watchdog_s=8, steady_s=30)
         boards = []
         if error is ZeroDivisionError:
@@ -294,7 +296,7 @@ class TestRun:
         self.run(lambda app: app.live(100) or "done")
         assert not Watchdog.made
 
-    def test_a_watchdog_that_bites_after_each_steady_boot_leads_to_safe_mode(self):
+    def test_watchdog_resets_after_good_boots_lead_to_safe_mode(self):
         """The count is not cleared after 30 s if the watchdog caused the last reset."""
         self.configure(watchdog_s=8, steady_s=30)
 
@@ -305,8 +307,8 @@ class TestRun:
         Machine.cause = 3
         assert self.reasons(5, bitten)[3] is not None
 
-    def test_a_planned_reboot_that_looks_like_the_watchdog_s_is_none(self):
-        """RP2: machine.reset() is done by the watchdog, and reset_cause() says so."""
+    def test_a_planned_reboot_is_not_taken_for_a_watchdog_reset(self):
+        """On RP2 the watchdog does machine.reset(), and reset_cause() reports the watchdog."""
         Machine.cause = 3
         self.run(lambda app: "reboot")
         self.configure(steady_s=30)
@@ -332,7 +334,7 @@ class TestRun:
         self.run(during)
         assert told == [False, True]
 
-    def test_an_image_that_did_not_last_is_noticed(self):
+    def test_an_image_that_was_rolled_back_is_noticed(self):
         (self.folder / "trial.json").write_text('{"partition": "ota_1"}')
         found = []
         self.run(lambda app: found.append(app.board.last_update) or "done")
@@ -348,7 +350,7 @@ class TestRun:
         boot.main()
         assert resets == [2, 1]
 
-    def test_a_record_that_was_cut_off_is_no_obstacle(self):
+    def test_a_truncated_record_is_ignored(self):
         for text in ("", "{", '{"unsteady": "x"}', "[]", '{"unsteady": null, "planned": 1, "safe": 0}'):
             (self.folder / "boots.json").write_text(text)
             assert self.reasons(1, lambda app: "done") == [None]
@@ -383,5 +385,5 @@ class TestEscape:
         monkeypatch.setattr(self.Pin, "level", 1)
         assert self.reason(tmp_path, 5) is None
 
-    def test_a_pin_that_there_is_not_is_no_obstacle(self, tmp_path):
+    def test_a_missing_pin_is_ignored(self, tmp_path):
         assert self.reason(tmp_path, 99) is None

@@ -1,4 +1,5 @@
-"""The network state machine through loss, refusal, stall and return, in no real time: firmware/network/."""
+"""The network state machine (firmware/network/) with links that are lost, refused, stalled and restored. It runs on a
+fake clock."""
 
 import sys
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from tools.emulator.modem import Modem
 
 
 class Listener:
-    """Records the events, and checks that up and down alternate."""
+    """A service that records the events, and checks that up and down alternate."""
 
     def __init__(self):
         self.told = []
@@ -34,7 +35,7 @@ class Listener:
 
 
 class NetworkBench(Bench):
-    """A bench with a fake network and the state machine on it."""
+    """A bench with a fake network and the state machine."""
 
     def __init__(self, folder, codes=Esp32Codes, support=None, **config):
         super().__init__(folder, support=support)
@@ -59,7 +60,7 @@ class NetworkBench(Bench):
         return make_fallback(self.board, self.config, "device")
 
     def networks_tried(self):
-        """Each once, however many ways it was tried."""
+        """Return each network once, however often it was tried."""
         tried = []
         for name, *arguments in self.network.calls:
             if name == "country":
@@ -69,7 +70,7 @@ class NetworkBench(Bench):
         return tried
 
     def wait_until(self, condition, limit_s=3600):
-        """Seconds until `condition()` holds."""
+        """Let time pass until `condition()` is true, and return the seconds that this took."""
         start = self.clock.now
         while not condition():
             assert self.clock.now - start < limit_s * 1000, network_status(self.bringup)
@@ -123,19 +124,19 @@ class FakeEsp32:
         return [(200000, 2000, 1500, 900), (16000, 340, 300, 100)]
 
 
-def test_a_radio_without_memory_is_named_and_not_tried_again(station, monkeypatch):
+def test_a_radio_without_memory_is_reported_and_not_tried_again(station, monkeypatch):
     monkeypatch.setitem(sys.modules, "esp32", FakeEsp32)
     bench = station(ap={"enabled": True})
     bench.network.station.has_memory = False
     bench.start()
     bench.advance(3600)
     texts = [text for text in bench.texts() if "no memory for the radio" in text]
-    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one for each network
+    assert len(texts) == 2 and "2340 bytes are left, 1500 in one piece; switch off" in texts[0]  # one per network
     assert bench.texts()[-1] == "waiting: for the next boot"
     assert not bench.network.called("connect")
 
 
-def test_another_way_is_tried_where_the_radio_has_no_memory(tmp_path):
+def test_another_link_is_tried_if_the_radio_has_no_memory(tmp_path):
     bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": [HOME]}, network={"order": ["wifi", "lan"]})
     bench.network.station.has_memory = False
     bench.network.WIZNET5K = bench.network.LAN = lambda: bench.network.cable
@@ -146,7 +147,7 @@ def test_another_way_is_tried_where_the_radio_has_no_memory(tmp_path):
     assert len([text for text in bench.texts() if "no memory for the radio" in text]) == 1
 
 
-def test_the_radio_comes_before_anything_large(station, monkeypatch):
+def test_the_radio_is_initialised_before_large_modules_are_loaded(station, monkeypatch):
     bench = station()
     radio.switch_on(bench.board, bench.config, bench.log)
     assert bench.network.calls == [("active", True)]
@@ -155,13 +156,13 @@ def test_the_radio_comes_before_anything_large(station, monkeypatch):
     assert "no memory for the radio" in bench.texts()[-1]
 
 
-def test_no_radio_is_switched_on_where_none_is_configured(station):
+def test_the_radio_stays_off_if_it_is_not_configured(station):
     bench = station(networks=())
     radio.switch_on(bench.board, bench.config, bench.log)
     assert not bench.network.calls
 
 
-def test_the_radio_is_switched_on_for_the_own_access_point_where_there_is_no_cable(station):
+def test_without_a_cable_the_radio_is_switched_on_for_the_access_point(station):
     bench = station(networks=(), ap={"enabled": True})
     radio.switch_on(bench.board, bench.config, bench.log)
     assert bench.network.calls == [("active", True)]
@@ -170,7 +171,7 @@ def test_the_radio_is_switched_on_for_the_own_access_point_where_there_is_no_cab
     assert not bench.network.calls
 
 
-def test_what_the_system_has_left_is_checked(station, monkeypatch):
+def test_the_systems_free_memory_is_checked(station, monkeypatch):
     bench = station()
     radio.check(bench.board, bench.log)
     assert not bench.texts()
@@ -205,7 +206,7 @@ def test_networks_are_tried_in_their_order(station):
     assert any("no such network in reach" in entry["text"] for entry in bench.bringup.history)
 
 
-def test_a_wrong_password_is_told_and_the_next_network_tried(station):
+def test_a_wrong_password_is_reported_and_the_next_network_tried(station):
     bench = station()
     bench.network.air.update(home="STAT_WRONG_PASSWORD", attic="ok")
     bench.start()
@@ -223,7 +224,7 @@ def test_a_wrong_password_is_told_and_the_next_network_tried(station):
         ("wpa3", True, [5]),
     ],
 )
-def test_a_pico_w_joins_what_its_radio_can_join(tmp_path, narrowed, wpa3_only, tried):
+def test_a_pico_w_joins_each_kind_of_network_that_it_supports(tmp_path, narrowed, wpa3_only, tried):
     networks = [{**HOME, "security": narrowed}]
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
     bench.network.air["home"] = "ok"
@@ -234,7 +235,7 @@ def test_a_pico_w_joins_what_its_radio_can_join(tmp_path, narrowed, wpa3_only, t
     assert bench.network.station.securities == tried
 
 
-def test_the_way_that_worked_is_tried_first_the_next_time(tmp_path):
+def test_the_security_that_worked_is_tried_first_the_next_time(tmp_path):
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
     bench.network.air["home"] = "ok"
     bench.network.wpa3_only = ("home",)
@@ -248,8 +249,8 @@ def test_the_way_that_worked_is_tried_first_the_next_time(tmp_path):
     assert bench.network.station.securities == [6]
 
 
-def test_a_radio_that_never_answers_is_asked_the_other_way(tmp_path):
-    """The Pico W's driver never gives a network of WPA3 up that it was told to join as one of WPA2."""
+def test_if_the_radio_never_answers_the_other_security_is_tried(tmp_path):
+    """If the Pico W's driver has to join a WPA3 network with WPA2, it tries for ever."""
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
     bench.network.air["home"] = "stall"
     bench.start()
@@ -259,7 +260,7 @@ def test_a_radio_that_never_answers_is_asked_the_other_way(tmp_path):
     assert bench.network.station.securities[2:4] == [6, None] or bench.network.station.securities[2:4] == [None, 6]
 
 
-def test_a_short_time_to_connect_leaves_the_other_way_to_the_next_attempt(tmp_path):
+def test_with_a_short_connect_time_the_other_security_is_left_to_the_next_attempt(tmp_path):
     network = {"connect_timeout_s": 5}
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False}, network=network)
     bench.network.air["home"] = "stall"
@@ -268,7 +269,7 @@ def test_a_short_time_to_connect_leaves_the_other_way_to_the_next_attempt(tmp_pa
     assert bench.network.station.securities[:3] == [None, 6, None]
 
 
-def test_esp32_is_left_to_choose_by_itself(tmp_path):
+def test_an_esp32_chooses_the_security_itself(tmp_path):
     networks = [{**HOME, "security": "wpa3"}]
     bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
     bench.network.air["home"] = "ok"
@@ -277,7 +278,7 @@ def test_esp32_is_left_to_choose_by_itself(tmp_path):
     assert bench.listener.is_up
 
 
-def test_a_radio_without_wpa3_says_so(tmp_path):
+def test_a_radio_without_wpa3_is_reported(tmp_path):
     networks = [{**HOME, "security": "wpa3"}]
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
     del bench.network.WLAN.SEC_WPA3
@@ -295,8 +296,8 @@ def test_a_radio_without_wpa3_says_so(tmp_path):
         ("home-password", None, "no such network in reach"),
     ],
 )
-def test_a_pico_w_names_a_network_for_what_it_is(tmp_path, password, security, reason):
-    """Its status is "no such network" in all cases; one scan tells."""
+def test_a_pico_w_reports_why_it_cannot_join(tmp_path, password, security, reason):
+    """Its status is "no such network" in all cases. A scan shows the reason."""
     networks = [{"ssid": "home", "password": password}]
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": networks}, ap={"enabled": False})
     bench.network.heard = {"other": 5} if security is None else {"home": security, "other": 5}
@@ -306,7 +307,7 @@ def test_a_pico_w_names_a_network_for_what_it_is(tmp_path, password, security, r
     assert len(bench.network.called("scan")) == 1
 
 
-def test_no_scan_that_a_short_watchdog_would_not_outlast(tmp_path):
+def test_no_scan_if_the_watchdog_is_too_short_for_it(tmp_path):
     bench = NetworkBench(tmp_path, Cyw43Codes, wifi={"networks": [HOME]}, ap={"enabled": False})
     bench.board.watchdog_s = 2
     bench.start()
@@ -322,7 +323,7 @@ def test_no_scan_that_a_short_watchdog_would_not_outlast(tmp_path):
         ("home-password", "STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security"),
     ],
 )
-def test_esp32_says_itself_what_a_network_is(tmp_path, password, happens, reason):
+def test_an_esp32_reports_the_reason_itself(tmp_path, password, happens, reason):
     networks = [{"ssid": "home", "password": password}]
     bench = NetworkBench(tmp_path, Esp32Codes, wifi={"networks": networks}, ap={"enabled": False})
     bench.network.air["home"] = happens
@@ -332,7 +333,7 @@ def test_esp32_says_itself_what_a_network_is(tmp_path, password, happens, reason
     assert not bench.network.called("scan")
 
 
-def test_an_unknown_code_is_told_as_a_number(station):
+def test_an_unknown_code_is_reported_as_a_number(station):
     bench = station([HOME])
     bench.network.air["home"] = 39
     bench.start()
@@ -349,7 +350,7 @@ def test_a_stall_ends_at_the_time_limit(station, happens):
     assert any("no answer in time" in text for text in bench.texts())
 
 
-def test_a_reason_left_over_from_the_last_attempt_does_not_fail_the_next(station):
+def test_an_old_reason_does_not_fail_the_next_attempt(station):
     bench = station([HOME])
     bench.network.delay_ms = 2500
     bench.network.air["home"] = "STAT_NO_AP_FOUND"
@@ -360,7 +361,7 @@ def test_a_reason_left_over_from_the_last_attempt_does_not_fail_the_next(station
     assert bench.networks_tried() == ["home", "home"]
 
 
-def test_backoff_doubles_is_bounded_and_jitters(station):
+def test_the_backoff_doubles_is_limited_and_has_jitter(station):
     bench = station([HOME], network={"backoff_s": 2, "backoff_most_s": 60})
 
     def next_wait():
@@ -377,7 +378,7 @@ def test_backoff_doubles_is_bounded_and_jitters(station):
     assert round(next_wait()) == 75
 
 
-def test_a_lost_link_is_noticed_told_and_brought_back(station):
+def test_a_lost_link_is_noticed_reported_and_restored(station):
     bench = station()
     bench.network.air["home"] = "ok"
     bench.start()
@@ -392,7 +393,7 @@ def test_a_lost_link_is_noticed_told_and_brought_back(station):
     assert network_status(bench.bringup)["failed_rounds"] == 0
 
 
-def test_a_changed_address_makes_the_services_rebind(station):
+def test_a_changed_address_makes_the_services_bind_again(station):
     bench = station()
     bench.network.air["home"] = "ok"
     bench.start()
@@ -402,7 +403,7 @@ def test_a_changed_address_makes_the_services_rebind(station):
     assert bench.listener.told[1:] == [("down", "the address is now 192.168.7.7"), ("up", "192.168.7.7")]
 
 
-def test_a_driver_that_raises_is_a_failed_attempt(station):
+def test_an_error_of_the_driver_is_a_failed_attempt(station):
     bench = station()
     bench.network.air["attic"] = "ok"
     connect = bench.network.station.connect
@@ -418,7 +419,7 @@ def test_a_driver_that_raises_is_a_failed_attempt(station):
     assert any("OSError: Wifi Internal Error" in text for text in bench.texts())
 
 
-def test_a_driver_that_raises_while_it_connects_is_not_waited_for(station):
+def test_an_error_of_the_driver_ends_the_attempt_at_once(station):
     bench = station(network={"connect_timeout_s": 60})
     bench.network.air["attic"] = "ok"
     isconnected = bench.network.station.isconnected
@@ -428,7 +429,7 @@ def test_a_driver_that_raises_while_it_connects_is_not_waited_for(station):
     assert any("wifi 'home': ZeroDivisionError" in text for text in bench.texts())
 
 
-def test_an_address_that_is_gone_again_when_it_is_to_be_used(station):
+def test_an_address_that_disappears_before_it_is_used(station):
     bench = station([HOME])
     bench.network.air["home"] = "ok"
     ipconfig = bench.network.station.ipconfig
@@ -446,7 +447,7 @@ def test_an_address_that_is_gone_again_when_it_is_to_be_used(station):
     assert bench.listener.told == [("up", "192.168.1.20")] and bench.networks_tried() == ["home", "home"]
 
 
-def test_a_driver_that_raises_while_up_is_a_loss(station):
+def test_an_error_of_the_driver_while_up_is_a_lost_link(station):
     bench = station()
     bench.network.air["home"] = "ok"
     bench.start()
@@ -478,7 +479,7 @@ def test_after_a_static_network_the_next_one_gets_dhcp_again(station):
 
 
 class TestAccessPoint:
-    def test_it_serves_when_no_network_answers_and_goes_when_one_does(self, station):
+    def test_it_opens_if_no_network_answers_and_closes_when_one_does(self, station):
         bench = station(ap={"enabled": True, "password": "12345678"})
         bench.start()
         bench.wait_until(lambda: bench.listener.is_up)
@@ -496,7 +497,7 @@ class TestAccessPoint:
         bench.bringup.stop()
         assert not bench.network.access_point.on and bench.listener.told[-1] == ("down", "stopped")
 
-    def test_one_that_fails_is_told_and_the_networks_are_tried_on(self, station):
+    def test_an_access_point_that_fails_is_reported_and_the_networks_are_tried_again(self, station):
         bench = station(ap={"enabled": True})
         bench.network.access_point.ipconfig = lambda name: 1 / 0
         bench.start()
@@ -513,7 +514,7 @@ class TestAccessPoint:
         assert bench.network.access_point.options == {"ssid": "device", "channel": 6, "security": 0}
         assert bench.bringup.state == "waiting"
 
-    def test_a_port_that_wants_it_on_before_it_is_configured(self, station):
+    def test_a_port_that_needs_it_active_before_it_is_configured(self, station):
         bench = station([], ap={"enabled": True})
         point = bench.network.access_point
         config = point.config
@@ -540,7 +541,7 @@ class TestAccessPoint:
         bench.network.access_point.guests = []
         bench.wait_until(lambda: bench.bringup.state == "up")
 
-    def test_an_attempt_ends_when_somebody_comes_in(self, station):
+    def test_an_attempt_ends_when_a_guest_joins(self, station):
         bench = station(ap={"enabled": True})
         bench.start()
         bench.wait_until(lambda: bench.bringup.state == "waiting")
@@ -554,7 +555,7 @@ class TestAccessPoint:
         assert bench.network.access_point.on
 
 
-def test_no_network_at_all_is_said_and_costs_nothing(tmp_path):
+def test_a_board_without_any_network_reports_it_and_works(tmp_path):
     bench = NetworkBench(tmp_path, ap={"enabled": False}).start()
     bench.advance(600)
     assert bench.bringup.state == "waiting" and len(bench.bringup.history) == 2
@@ -644,7 +645,7 @@ LINES = ["ATZ", "ATE0", "AT+CPIN=1234", 'AT+CGDCONT=1,"IP","internet"', "ATD*99#
 
 
 class TestModem:
-    """A modem that has to be told what to do."""
+    """A modem that needs AT commands."""
 
     @pytest.fixture
     def dial(self, tmp_path):
@@ -665,7 +666,7 @@ class TestModem:
 
         return start
 
-    def test_it_is_told_the_lines_in_turn_and_then_ppp_begins(self, dial):
+    def test_it_gets_the_lines_in_order_and_then_ppp_starts(self, dial):
         bench = dial(pin="1234", apn="internet")
         bench.wait_until(lambda: bench.ppps)
         expected = [*LINES[:2], "AT+CPIN?", *LINES[2:]]
@@ -674,12 +675,12 @@ class TestModem:
         bench.advance(1)
         assert bench.listener.told == [("up", "10.64.0.2")]
 
-    def test_a_pin_that_is_not_asked_for_is_not_given(self, dial):
+    def test_no_pin_is_sent_if_none_is_requested(self, dial):
         bench = dial()
         bench.wait_until(lambda: bench.ppps)
         assert not [line for line in bench.modem.said if line.startswith("AT+CPIN=")]
 
-    def test_a_wrong_pin_is_given_once_and_not_told(self, dial):
+    def test_a_wrong_pin_is_sent_once_and_not_shown(self, dial):
         bench = dial(pin="4321")
         bench.advance(3600)
         assert bench.modem.pin_tries == 2
@@ -688,27 +689,27 @@ class TestModem:
         assert "1234" not in " ".join(bench.texts())
         assert bench.texts()[-1] == "waiting: for the next boot"
 
-    def test_a_sim_that_is_locked_is_left_alone(self, dial):
+    def test_a_locked_sim_is_not_tried(self, dial):
         bench = dial(pin="4321")
         bench.modem.pin_tries = 0
         bench.advance(600)
         assert any("the SIM is locked" in text and "SIM PUK" in text for text in bench.texts())
         assert bench.modem.said.count("AT+CPIN?") == 1
 
-    def test_what_the_modem_refuses_is_told_and_tried_again(self, dial):
+    def test_an_error_of_the_modem_is_reported_and_the_dialling_repeated(self, dial):
         bench = dial(apn="another")
         bench.advance(60)
         assert any("line 5 of ppp.chat: NO CARRIER" in text for text in bench.texts())
         assert bench.modem.said.count("ATD*99#") > 1
 
-    def test_a_modem_that_is_silent_is_named(self, dial):
+    def test_a_silent_modem_is_reported(self, dial):
         bench = dial()
         bench.modem.receive = lambda data, now: b""
         bench.advance(60)
         assert "connecting: ppp: no answer to line 1 of ppp.chat" in bench.texts()
 
-    def test_a_modem_that_is_still_online_is_called_back_first(self, dial):
-        """As after a reset of the board."""
+    def test_a_modem_that_is_still_online_is_returned_to_commands_first(self, dial):
+        """This happens after a reset of the board."""
         bench = dial(["ATH", "ATD*99#"])
         bench.modem.online = bench.modem._has_call = True
         ended = []
@@ -717,21 +718,21 @@ class TestModem:
         assert ended
         assert bench.modem.said == ["ATH", "ATD*99#"]
 
-    def test_it_is_dialled_again_once_ppp_of_the_last_call_has_ended(self, dial):
+    def test_it_is_dialled_again_after_the_last_ppp_has_ended(self, dial):
         bench = dial(["ATD*99#"])
         bench.wait_until(lambda: bench.ppps)
         ppp = bench.ppps[0]
         ppp.state = 3
         bench.advance(1)
         ppp.isconnected = lambda: False
-        ppp.disconnect = lambda: None  # it waits for the other end
+        ppp.disconnect = lambda: None  # it would wait for the other end
         bench.modem.hang_up()
         bench.advance(10)
         assert len(bench.modem.said) == 1
         ppp.state = 0
         bench.wait_until(lambda: len(bench.modem.said) == 2)
 
-    def test_bytes_that_are_no_text(self, dial):
+    def test_bytes_that_are_not_text(self, dial):
         bench = dial()
         bench.modem.receive = lambda data, now: bench.cable.receive(b"\xff\xfe\r\nERROR \xff\r\n") or b""
         bench.advance(60)
@@ -740,7 +741,7 @@ class TestModem:
 
 
 class TestConfiguredWires:
-    """Wires that the board does not know of by itself."""
+    """Wired links that only the configuration describes."""
 
     @pytest.fixture
     def bench(self, tmp_path):
@@ -779,7 +780,7 @@ class TestConfiguredWires:
         assert self.made == [{"phy_type": 3, "phy_addr": 1, "mdc": "pin 23", "mdio": "pin 18"}]
         assert bench.listener.told == [("up", "10.0.0.9")]
 
-    def test_a_phy_without_a_driver_is_named(self, bench):
+    def test_a_phy_without_a_driver_is_reported(self, bench):
         bench.config.set("lan.phy", "KSZ8081")
         bench.start()
         assert "connecting: lan: ValueError: lan.phy: this image has no driver for KSZ8081" in bench.texts()
@@ -787,7 +788,7 @@ class TestConfiguredWires:
     def test_a_modem_at_a_uart(self, bench, monkeypatch):
         for key, value in {"uart": 1, "tx": 17, "rx": 16, "baud": 115200}.items():
             bench.config.set("ppp." + key, value)
-        monkeypatch.delattr(FakePpp, "status")  # which not every port has
+        monkeypatch.delattr(FakePpp, "status")  # not every port has it
         bench.start()
         assert self.made == [("uart", (1, 115200), {"rxbuf": 4096, "tx": "pin 17", "rx": "pin 16"})]
         bench.advance(1)
@@ -816,7 +817,7 @@ def test_a_restart_on_request(station):
     assert bench.listener.told[2:] == [("up", "192.168.1.20")]
 
 
-def test_stop_tells_the_services_and_leaves(station):
+def test_stop_notifies_the_services_and_disconnects(station):
     bench = station()
     bench.network.air["home"] = "ok"
     bench.start()
@@ -828,7 +829,7 @@ def test_stop_tells_the_services_and_leaves(station):
     assert bench.bringup.state == "down"
 
 
-def test_the_history_is_bounded(station):
+def test_the_history_is_limited(station):
     bench = station()
     bench.start()
     bench.advance(3600)

@@ -3,7 +3,7 @@
 from fakes import FakeClock
 
 
-def test_uptime_goes_on_over_the_wrap_of_the_ticks():
+def test_uptime_continues_when_the_ticks_wrap():
     clock = FakeClock()
     for _ in range(100):
         clock.now += 86_400_000

@@ -1,6 +1,6 @@
-"""One mosquitto becomes a cluster of three servers of NATS, and one of them dies: no board is touched.
+"""A cluster of three NATS servers replaces a mosquitto, and one of them dies. The boards need no change.
 
-The boards know one name, broker.test. Its addresses are in a hosts file of their own, at the place of /etc/hosts.
+The boards use one name, broker.test. Its addresses are in a hosts file for these boards, which replaces /etc/hosts.
 """
 
 import json
@@ -17,7 +17,7 @@ from XAsyncSockets import XAsyncSocketsPool
 
 BOARDS = 6
 INTERVAL_S = 0.2
-LONGEST_ELECTION_S = 12  # NATS takes up to 9; nothing that is retained is passed on meanwhile
+LONGEST_ELECTION_S = 12  # NATS takes up to 9; meanwhile it passes on no retained messages
 LONGEST_RECONNECT_S = 45  # a board may try in vain during an election, and its pauses grow
 PATIENCE_S = 60
 OLD = "127.0.0.4"
@@ -27,7 +27,7 @@ WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
 def missing():
-    """Why the test cannot run here, or None."""
+    """Return the reason why the test cannot run here, or None."""
     for program in ("mosquitto", "mosquitto_sub", "nats-server"):
         if not brokers.find(program):
             return f"no {program}: tools/setup/programs.sh peers"
@@ -37,7 +37,7 @@ def missing():
 
 
 class Hosts:
-    """The addresses that the boards find under the broker's name."""
+    """The addresses of the broker's name."""
 
     def __init__(self, path):
         self.path = path
@@ -47,19 +47,19 @@ class Hosts:
 
 
 class Observer:
-    """A client at each of the servers, which together see all that the boards publish."""
+    """One client at each of the servers. Together they receive everything that the boards publish."""
 
     def __init__(self):
         self.pool = XAsyncSocketsPool()
         self.clients = []
-        self.times = {}  # board: when its states came
+        self.times = {}  # board: the times of its states
 
     def watch(self, server):
-        """Take all states at this server from now on."""
+        """Receive all states at this server from now on."""
         name = f"observer-{len(self.clients)}"
         client = MqttClient(self.pool, name, list, lambda reason: print(f"{name}: {reason}"), self._on_state)
         client.subscriptions = ["boards/+/state"]
-        client.second = 0.5  # pauses are half as long
+        client.second = 0.5  # halves the pauses
         client.start(lambda: (server.address, server.port))
         self.clients.append(client)
 
@@ -68,18 +68,18 @@ class Observer:
             self.times.setdefault(topic.split("/")[1], []).append(time.monotonic())
 
     def until(self, condition):
-        """Run until the condition holds."""
+        """Run until the condition is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, "it did not come to pass"
             self.pool.PollEvents(20)
 
     def all_since(self, moment):
-        """True where each board's state has come since then."""
+        """Return whether the state of each board has arrived since then."""
         return len(self.times) == BOARDS and all(times[-1] > moment for times in self.times.values())
 
     def longest_gap(self, board, start):
-        """The longest time without a state, from `start` to the board's last one."""
+        """Return the longest time without a state, from `start` to the board's last one."""
         times = [start, *(moment for moment in self.times[board] if moment > start)]
         return max(late - early for early, late in zip(times, times[1:]))
 
@@ -90,7 +90,7 @@ class Observer:
 
 
 def boards_at(server, observers):
-    """How many boards are connected to the server, by the system's own table."""
+    """Return the number of boards connected to the server, from the system's table of connections."""
     host = "".join(f"{int(part):02X}" for part in reversed(server.address.split(".")))
     local = f"{host}:{server.port:04X}"
     with open("/proc/net/tcp") as table:
@@ -99,12 +99,12 @@ def boards_at(server, observers):
 
 
 def kept(server):
-    """{topic: payload} of what a newcomer gets at once."""
+    """Return {topic: payload} of the messages that a new subscriber gets at once."""
     command = ["mosquitto_sub", "-h", server.address, "-p", str(server.port), "-W", "10", "--retained-only"]
     command += ["-t", "boards/+/status", "-t", "boards/+/state", "-F", "%t %p"]
     found = {}
     end = time.monotonic() + PATIENCE_S
-    while len(found) < 2 * BOARDS and time.monotonic() < end:  # it ends where NATS, electing a leader, refuses it
+    while len(found) < 2 * BOARDS and time.monotonic() < end:  # it ends if NATS refuses it while it elects a leader
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
                 topic, payload = line.split(" ", 1)
@@ -116,7 +116,7 @@ def kept(server):
 
 @pytest.fixture
 def started():
-    """What ends with the test: it has end(), kill() or close()."""
+    """A list of objects to end after the test; each has end(), kill() or close()."""
     things = []
     yield things
     for thing in things:
@@ -127,7 +127,7 @@ def started():
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
+def test_a_broker_becomes_a_cluster_and_one_of_its_servers_dies(tmp_path, started):
     servers = brokers.nats_cluster(tmp_path)
     (old,) = brokers.mosquitto(tmp_path, OLD, servers[0].port)
     observer = Observer()
@@ -162,7 +162,7 @@ def test_one_broker_becomes_three_and_one_of_them_dies(tmp_path, started):
     observer.until(lambda: observer.all_since(moved + 1))
     assert [boards_at(server, 1) for server in servers] == [BOARDS / len(servers)] * len(servers)
 
-    died = time.monotonic()  # with it, a third of the boards lose their connection
+    died = time.monotonic()  # a third of the boards lose their connection
     servers[1].kill()
     observer.until(lambda: observer.all_since(died + 1))
     gaps = sorted(round(observer.longest_gap(name, died), 1) for name in observer.times)

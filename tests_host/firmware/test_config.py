@@ -140,7 +140,7 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ("x" * 20000, ["20000 bytes"]),
     ],
 )
-def test_a_bad_file_is_named_key_value_and_expectation(bench, write, values, words):
+def test_a_fault_is_reported_with_key_value_and_expectation(bench, write, values, words):
     write(values)
     config = load(bench)
     assert config.source == "defaults"
@@ -167,7 +167,7 @@ def test_names_that_a_board_may_have(bench, name):
     ("mqtt.base", "x" * 64), ("mqtt.rpc", ["greeter.count"]), ("log.syslog", ""), ("log.syslog", "log.local:5514"),
     ("mqtt.pins", [{"name": "x" * 32, "pin": "LED", "mode": "in", "pull": None}]),
 ])  # fmt: skip
-def test_the_ends_of_what_may_be_belong_to_it(bench, key, value):
+def test_the_limits_themselves_are_allowed(bench, key, value):
     config = load(bench)
     config.set(key, value)
     section, name = key.split(".")
@@ -239,7 +239,7 @@ def test_a_bad_file_and_a_bad_copy_leave_the_defaults(bench, write):
         "hidden words",
     ],
 )
-def test_what_may_be_a_secret_is_not_shown(bench, write, values):
+def test_possible_secrets_are_not_shown(bench, write, values):
     write(json.dumps(values))
     assert load(bench).faults
     assert "hidden" not in json.dumps(load(bench).faults + bench.texts())
@@ -253,13 +253,13 @@ def test_all_faults_of_a_file_are_reported_at_once(bench, write):
     assert len(faults) == 4 and all(any(fault in text for text in bench.texts()) for fault in faults)
 
 
-def test_of_many_faults_the_first_are_reported_and_how_many_more(bench, write):
+def test_of_many_faults_the_first_and_the_number_of_others_are_reported(bench, write):
     write({f"key{number}": 1 for number in range(1000)})
     faults = load(bench).faults
     assert len(faults) == 11 and faults[-1] == "config.json: and 990 more"
 
 
-def test_a_mark_at_the_start_of_the_file_is_no_fault(bench, tmp_path):
+def test_a_byte_order_mark_is_no_fault(bench, tmp_path):
     (tmp_path / "config.json").write_bytes('\ufeff{"telemetry": {"port": 9000}}'.encode())
     config = load(bench)
     assert config["telemetry"]["port"] == 9000 and not config.faults
@@ -274,19 +274,19 @@ def test_a_file_in_another_encoding_is_reported_by_its_name(bench, tmp_path, enc
     assert words in fault and "save it as UTF-8" in fault
 
 
-def test_bytes_that_are_no_text(bench, tmp_path):
+def test_bytes_that_are_not_text(bench, tmp_path):
     (tmp_path / "config.json").write_bytes(b'{"device": {"name": "\xff\xfe"}}')
     assert load(bench).source == "defaults"
 
 
-def test_every_cut_of_a_file_leaves_a_bootable_board(bench, write):
+def test_a_file_truncated_anywhere_leaves_a_bootable_board(bench, write):
     text = json.dumps({"telemetry": {"port": 9000}, "control": {"token": "0123456789"}})
     for length in range(len(text)):
         write(text[:length])
         assert load(bench)["telemetry"]["port"] in (8094, 9000)
 
 
-# Runs in the image: its parser takes what there is of JSON that breaks off.
+# Runs in the image, because MicroPython's own JSON parser accepts truncated documents.
 LOAD_CUT = """
 import sys
 from firmware.board import Board
@@ -303,7 +303,7 @@ for length in range(len(text)):
 """
 
 
-def test_a_file_that_breaks_off_is_never_taken_for_a_whole_one(tmp_path):
+def test_a_truncated_file_is_never_taken_for_a_complete_one(tmp_path):
     text = json.dumps({"device": {"name": "a", "tags": ["x=}", 'y="]', "z=\\"]}, "telemetry": {"port": 9000}})
     command = [IMAGE, "-c", LOAD_CUT, text]
     done = subprocess.run(command, cwd=tmp_path, env=image_environment(), capture_output=True, text=True)
@@ -324,7 +324,7 @@ def test_set_save_and_load_again(bench):
     assert again["wifi"]["networks"][0]["ssid"] == "attic"
 
 
-def test_the_file_has_only_what_differs(bench, tmp_path):
+def test_the_file_has_only_values_that_differ_from_the_defaults(bench, tmp_path):
     config = load(bench)
     config.set("telemetry.interval_s", 7)
     config.save()
@@ -377,7 +377,7 @@ def test_reset(bench):
     assert len(config["wifi"]["networks"]) == 1
 
 
-def test_one_item_of_a_list_comes_and_goes_and_the_secrets_of_the_others_stay(bench):
+def test_adding_and_removing_an_item_keeps_the_secrets_of_the_others(bench):
     config = load(bench)
     config.set("wifi.networks.0", {"ssid": "home", "password": "12345678"})
     config.set("wifi.networks.1", {"ssid": "attic"})
@@ -409,7 +409,7 @@ def test_secrets_are_never_shown(bench, write):
 
 
 def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, monkeypatch):
-    """Stop before each change to the filesystem in turn, also between the two changes of a rename on FAT."""
+    """Stop before each change to the filesystem in turn, and also between the two changes of a rename on FAT."""
 
     class PowerFailure(BaseException):
         pass
@@ -417,7 +417,7 @@ def test_a_power_failure_at_any_moment_of_a_save_loses_nothing(bench, tmp_path, 
     real = {"open": open, "rename": os.rename, "remove": os.remove}
 
     def rename_as_fat(source, target):
-        """It first removes the file that it replaces (extmod/vfs_fat.c)."""
+        """Rename as FAT does, which first removes the file that it replaces (extmod/vfs_fat.c)."""
         if os.path.exists(target):
             os.remove(target)
         os.replace(source, target)

@@ -1,4 +1,4 @@
-"""The control server of the image, over real connections, honest and hostile."""
+"""The control server of the image with honest and hostile clients, over real connections."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from image import Client, loopback, until
 
 
 def used_heap(client):
-    """Bytes of the heap in use after a collection."""
+    """Return the bytes of the heap in use after a collection."""
     return client.result("gc")["used"]
 
 
@@ -65,7 +65,7 @@ class TestPins:
 
 
 class TestConfig:
-    def test_what_is_saved_is_there_after_a_reboot(self, board):
+    def test_saved_settings_survive_a_reboot(self, board):
         board.start()
         with board.client() as client:
             start = len(board.output)
@@ -78,7 +78,7 @@ class TestConfig:
         with Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1))) as client:
             assert client.result("info")["device"] == "kitchen"
 
-    def test_what_is_not_saved_is_gone(self, board):
+    def test_settings_that_are_not_saved_are_lost_at_a_reboot(self, board):
         board.start()
         with board.client() as client:
             start = len(board.output)
@@ -120,14 +120,14 @@ class TestTelemetry:
             until(lambda: client.answer().get("id") == "x")
             assert other.result("telemetry.get")["subscribers"] == 0
 
-    def test_a_subscriber_that_goes_away_is_forgotten(self, board):
+    def test_a_subscriber_that_disconnects_is_removed(self, board):
         board.start()
         with board.client() as other:
             with board.client() as client:
                 client.result("telemetry.subscribe")
             until(lambda: other.result("telemetry.get")["subscribers"] == 0)
 
-    def test_settings_change_at_once(self, board, collector):
+    def test_settings_take_effect_at_once(self, board, collector):
         board.configure(telemetry={"interval_s": 3600, "broadcast": False})
         board.start()
         with board.client() as client:
@@ -144,7 +144,7 @@ class TestTelemetry:
 
 
 class TestLimits:
-    def test_one_client_too_many_is_reported_and_the_others_live(self, board):
+    def test_one_client_too_many_is_reported_and_the_others_are_served(self, board):
         board.configure(control={"port": 0, "clients": 3})
         board.start()
         clients = [board.client() for _ in range(3)]
@@ -186,7 +186,7 @@ class TestLimits:
 
 
 def malformed_lines(count, seed):
-    """Lines that no client should send: cut, changed, wrong types, deep, long, not text."""
+    """Return lines that no client should send: truncated, changed, with wrong types, deep, long, and not text."""
     chance = random.Random(seed)
     good = '{"jsonrpc": "2.0", "id": 1, "method": "gpio.read", "params": {"pin": 1, "x": [1, 2.5e3, null, "ü"]}}'
     pieces = ["{", "}", "[", "]", '"', ",", ":", "\\", "\0", "1e999", "-", "null", "NaN", "\\ud800", "é", "  "]
@@ -234,7 +234,7 @@ def is_text(line):
 
 
 def send_what_is_no_text(board, lines):
-    """Send each line on a connection of its own, which it ends. Only a line that is too long is skipped."""
+    """Send each line on a connection of its own. The line ends the connection, unless it is too long and is skipped."""
     for line in lines:
         with board.client() as client:
             client.send(line)
@@ -243,7 +243,7 @@ def send_what_is_no_text(board, lines):
 
 
 def send_all_reading(board, client, lines):
-    """Send lines and read the answers at the same time; returns the answers."""
+    """Send lines and read the answers at the same time. Return the answers."""
     lines = list(lines)
     send_what_is_no_text(board, [line for line in lines if not is_text(line)])
     text = b"".join(line for line in lines if is_text(line))
@@ -272,7 +272,7 @@ def test_a_thousand_malformed_lines_leave_no_trace(board):
 
 
 class Hostile:
-    """Fifty clients, each bad in its own way."""
+    """Fifty clients that misbehave in different ways."""
 
     def __init__(self, port):
         self.port = port
@@ -326,7 +326,7 @@ class Hostile:
             while data:
                 data = data[client.send(data) :]
         except OSError:
-            pass  # the board reads no more, or has closed: so be it
+            pass  # the board has stopped reading or has closed, which is fine
 
     def attack(self):
         ways = [
@@ -354,7 +354,7 @@ class Hostile:
         self.sockets = []
 
 
-def test_fifty_hostile_clients_do_not_keep_an_honest_one_from_its_answers(board):
+def test_an_honest_client_is_served_beside_fifty_hostile_ones(board):
     board.configure(control={"port": 0, "clients": 60, "requests_per_s": 50})
     board.start()
 
@@ -368,8 +368,9 @@ def test_fifty_hostile_clients_do_not_keep_an_honest_one_from_its_answers(board)
                 time.sleep(0.03)  # the honest client keeps to its own limit
             hostile.go_away()
             until(lambda: clients_of(honest) == 1)
-            # One round fills what keeps its size (the log, the table of failures). The collector takes what is on the
-            # stack for a reference, so that one measurement may be some kilobytes off; 100 lost sessions are more.
+            # One round fills everything that keeps its size (the log, the table of failures). The collector takes what
+            # is on the stack for a reference, so a measurement may be some kilobytes off. 100 leaked sessions would
+            # take more.
             calm_heap = calm_heap or used_heap(honest)
             until(lambda: used_heap(honest) < calm_heap + 16384)
     assert "Traceback" not in board.text

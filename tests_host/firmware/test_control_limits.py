@@ -16,7 +16,7 @@ TOKEN = "a token for tests"
 
 
 class FakeClient:
-    """A connection that shows what the session sends; `deliver()` is what the network does for sent data."""
+    """A connection that records what the session sends. `deliver()` takes the part of the network for sent data."""
 
     CliAddr = ("192.0.2.77", 40000)
     CloseError = None
@@ -53,7 +53,7 @@ class FakeClient:
             self.undelivered.pop(0)(self, None)
 
     def end_turn(self):
-        """The bench does it for those that it connects."""
+        """End a turn of the pool. The bench does this for the clients that it connects."""
 
     def receive(self, line):
         receiver, self.receiver = self.receiver, None
@@ -64,7 +64,7 @@ class FakeClient:
 
 
 class ControlBench(Bench):
-    """Stands in for the app; clients connect when the test says so."""
+    """Replaces the app. The test connects clients."""
 
     def __init__(self, folder, **control):
         super().__init__(folder)
@@ -93,7 +93,7 @@ class ControlBench(Bench):
 
 
 def ask(client, method="ping", **params):
-    """The answer; the same method asked again gives the next one."""
+    """Call a method, and return the answer. The same call again returns the next answer."""
     client.sent.clear()
     client.receive(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
     return json.loads(client.sent[0])
@@ -134,7 +134,7 @@ class TestAccess:
         ask(client, "auth.login", response=answer_challenge(client))
         assert error(other, "set")["code"] == -32001
 
-    def test_a_recorded_answer_opens_nothing(self, make):
+    def test_a_replayed_answer_is_refused(self, make):
         bench = make(token=TOKEN)
         client = bench.connect()
         recorded = answer_challenge(client)
@@ -167,7 +167,7 @@ class TestAccess:
         assert error(client, "auth.login", response=wrong)["code"] == -32001
         assert error(client, "set")["code"] == -32001
 
-    def test_failures_make_an_address_wait_longer_and_longer_on_every_connection(self, make):
+    def test_failures_make_an_address_wait_longer_on_every_connection(self, make):
         bench = make(token=TOKEN)
         for expected in (1, 2, 4, 8):
             client = bench.connect()
@@ -189,7 +189,7 @@ class TestAccess:
 
 
 class Line:
-    """A connection to a control server that listens."""
+    """A real connection to a listening control server."""
 
     def __init__(self, bench):
         bench.config.set("control.port", 0)
@@ -212,12 +212,12 @@ class Line:
             self.bench.end_turn()
 
     def answers(self, count):
-        """The lines that have come, at least `count` of them."""
+        """Wait for at least `count` lines, and return all lines that have arrived."""
         until(lambda: self._take() or self.ended or self.received.count(b"\n") >= count)
         return self.received.decode().splitlines()
 
     def end(self):
-        """True once the board has ended the connection."""
+        """Return True when the board has ended the connection."""
         until(lambda: self._take() or self.ended)
         return True
 
@@ -271,19 +271,19 @@ class TestLines:
         assert json.loads(answers[0])["error"] == {"code": -32004, "message": "a line has at most 128 bytes"}
         assert answers[1:] == ["pong"]
 
-    def test_what_is_no_json_is_reported(self, connect):
+    def test_invalid_json_is_reported(self, connect):
         line = connect()
         line.send(b"\x00\nping\n", 100)
         answers = line.answers(2)
         assert json.loads(answers[0])["error"]["code"] == -32700 and answers[1] == "pong"
 
-    def test_bytes_that_are_no_text_end_the_connection_and_stand_in_the_log(self, connect):
+    def test_bytes_that_are_not_text_end_the_connection_and_are_logged(self, connect):
         line = connect()
         line.send(b"ping\n\xff\xfe{}\n", 5)
         assert line.end() and line.received == b"pong\n"
         assert line.bench.texts() == ["127.0.0.1: a line is not utf-8"]
 
-    def test_bytes_without_a_line_do_not_count_as_life(self, connect):
+    def test_bytes_without_a_complete_line_do_not_count_as_activity(self, connect):
         line = connect(idle_s=60)
         for _ in range(6):
             line.send(b"x", 1)
@@ -292,7 +292,7 @@ class TestLines:
         assert json.loads(line.answers(1)[0])["error"]["code"] == -32005 and line.end()
 
     def test_a_client_that_only_sends_gets_all_answers(self, connect):
-        """Like printf ... | nc -N: it ends its sending at once, with more lines than the board answers in advance."""
+        """Like printf ... | nc -N, it ends its sending at once, after more lines than the board answers in advance."""
         line = connect()
         line.peer.sendall(b"ping\n" * 100)
         line.peer.shutdown(socket.SHUT_WR)
@@ -300,7 +300,7 @@ class TestLines:
 
 
 class TestLimits:
-    def test_too_many_requests_are_refused_then_the_connection(self, make):
+    def test_too_many_requests_are_refused_and_then_the_connection_is_closed(self, make):
         bench = make(requests_per_s=10)
         client = bench.connect()
         for _ in range(20):
@@ -311,7 +311,7 @@ class TestLimits:
         assert error(client)["message"] == "at most 10 requests per second" and client.closed
         assert ask(bench.connect("192.0.2.78"))["result"] == "pong"
 
-    def test_the_rate_is_the_addresss_over_all_its_connections_and_those_to_come(self, make):
+    def test_the_rate_counts_for_all_present_and_future_connections_of_an_address(self, make):
         bench = make(requests_per_s=10)
         for _ in range(4):
             client = bench.connect()
@@ -359,7 +359,7 @@ class TestLimits:
         client.deliver()
         assert client.receiver is not None
 
-    def test_a_client_that_reads_no_answers_gets_none_for_long_lines(self, make):
+    def test_a_client_that_reads_no_answers_gets_no_errors_for_long_lines(self, make):
         client = make().connect()
         for _ in range(100):
             client.OnLineTooLong(client)
@@ -397,7 +397,7 @@ class TestLimits:
             assert {answer["error"]["code"] for answer in answers if "error" in answer} <= {-32002}
 
     @pytest.mark.parametrize("line", [b"greedy\n", b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'])
-    def test_no_memory_for_an_answer_is_reported_and_the_client_goes_on(self, make, monkeypatch, line):
+    def test_an_answer_without_memory_is_reported_and_the_client_is_served_further(self, make, monkeypatch, line):
         bench = make()
 
         def no_memory(*_):
@@ -437,7 +437,7 @@ class TestPlaces:
         assert self.come(bench, "192.0.2.66").closed
 
     def test_addresses_that_hold_one_place_each_keep_it_for_a_while(self, bench):
-        """Whether they are silent or ask all the time."""
+        """This holds for silent clients and for those that send requests all the time."""
         early = [self.come(bench, f"192.0.2.{number}") for number in range(4)]
         for _ in range(19):
             bench.advance(1)
@@ -458,13 +458,13 @@ class TestPlaces:
         hostile = [self.come(bench, address) for address in addresses]
         honest = self.come(bench, "192.0.2.99")
         assert not honest.closed and [client.closed for client in hostile].count(True) == 1
-        # The one that had to go is not let in again in the place of the one that had less.
+        # The address that lost its place does not get the place of the address that has held one for less time.
         gone = next(client for client in hostile if client.closed)
         for _ in range(10):
             self.come(bench, gone.CliAddr[0])
         assert not honest.closed
 
-    def test_time_is_forgiven(self, bench):
+    def test_the_time_held_is_forgotten_after_a_while(self, bench):
         held = self.come(bench, "192.0.2.1")
         bench.advance(30)
         held.Close()
@@ -492,7 +492,7 @@ class TestPlaces:
         bench.advance(20)
         assert not self.come(bench, "192.0.2.1").closed
 
-    def test_a_client_that_leaves_slowly_keeps_nobody_out(self, bench):
+    def test_a_client_that_closes_slowly_keeps_nobody_out(self, bench):
         """Sessions that are closing are no longer clients, and end at once when their buffer is needed."""
         for _ in range(20):
             client = FakeClient()
@@ -534,7 +534,7 @@ class TestPlaces:
                 print(f"{count} addresses: {second} s")
                 break
         assert second <= (count * 20 / (4 - count / 32) if count > 1 else 0)
-        # ... and has time to log in, whatever they try.
+        # ... and it has time to log in, whatever the attackers try.
         for _ in range(19):
             for number in range(count):
                 self.come(bench, f"10.0.0.{number}")
@@ -554,7 +554,7 @@ class TestPlaces:
                 break
         assert second <= 270
         kept_out = longest = 0
-        for _ in range(300):  # from now on again and again, though who comes behind it can throw it out
+        for _ in range(300):  # it is served again and again, although a later client can displace it
             kept_out = kept_out + 1 if self.come(bench, "192.0.2.99").closed else 0
             longest = max(longest, kept_out)
             bench.advance(1)
@@ -595,14 +595,14 @@ class TestCrowd:
             assert self.fail(bench, f"192.0.2.{number}").endswith(" 2 s")
 
     def crowd(self, bench, count=40):
-        """That many addresses give a wrong answer. Returns how many of them could do so at once."""
+        """Let `count` addresses give a wrong answer. Return how many of them could do so at once."""
         return sum("wrong token" in self.fail(bench, f"10.0.{number // 250}.{number % 250}") for number in range(count))
 
     def test_once_the_table_is_full_unknown_addresses_wait(self, bench):
         assert self.crowd(bench, 1000) == 32
         assert len(bench.server.visitors) <= 32 + 6
 
-    def test_what_the_owner_pays_for_it(self, bench):
+    def test_how_long_the_owner_has_to_wait(self, bench):
         self.crowd(bench)
         owner = bench.connect("192.0.2.1")
         found = ask(owner, "auth.challenge")["result"]
@@ -613,7 +613,7 @@ class TestCrowd:
         assert ask(owner, "auth.login", response=right)["result"] is True
         assert ask(owner, "auth.challenge")["result"]["wait_s"] == 0
 
-    def test_an_hour_later_it_is_forgotten(self, bench):
+    def test_failures_are_forgotten_after_an_hour(self, bench):
         self.crowd(bench)
         bench.advance(3605, step_ms=5000)
         assert ask(bench.connect("192.0.2.1"), "auth.challenge")["result"]["wait_s"] == 0
@@ -628,7 +628,7 @@ class TestCrowd:
 
 
 class TestToken:
-    """Changing the token needs a proof of the old one, on whatever connection the request comes."""
+    """Changing the token needs a proof of the old one on every kind of connection."""
 
     @pytest.fixture
     def client(self, make):
@@ -679,7 +679,7 @@ class TestToken:
         again = error(client, "config.set", key="control.token", value="a token of mine", proof=right)
         assert "no challenge is open" in again["message"]
 
-    def test_until_the_next_boot_the_old_one_counts(self, client):
+    def test_the_old_token_is_valid_until_the_next_boot(self, client):
         right = proof(TOKEN, "token", self.challenge(client), "a token of mine")
         ask(client, "config.set", key="control.token", value="a token of mine", proof=right)
         other = client.bench.connect()

@@ -1,7 +1,7 @@
-"""What Home Assistant is told, compared with what a real one has accepted: homeassistant.json.
+"""The announcements for Home Assistant, compared with those that a real one has accepted: homeassistant.json.
 
-The firmware runs in this process, with a radio that is a fake, on a clock of the test's own, at a real mosquitto.
-RECORD=1 writes the file anew; then run test_homeassistant.py, which shows it to a real Home Assistant.
+The firmware runs in this process, with a fake radio and a fake clock, at a real mosquitto. RECORD=1 writes the file
+again; then run test_homeassistant.py, which gives it to a real Home Assistant.
 """
 
 import json
@@ -27,7 +27,7 @@ PINS = [{"name": "lamp", "pin": 2}, {"name": "door", "pin": 3, "mode": "in", "pu
 
 
 class Sensor:
-    """A sensor of the test's own."""
+    """A sensor for these tests."""
 
     def __init__(self, name, units=None, **reading):
         self.name = name
@@ -56,7 +56,7 @@ def some_sensors():
 
 
 class Home:
-    """An app at the broker, whose loop turns while the test waits."""
+    """An app at the broker. Its loop runs while the test waits."""
 
     def __init__(self, folder, port, sensors, **settings):
         self.clock = FakeClock()
@@ -79,7 +79,7 @@ class Home:
         self.app.start()
 
     def turn_until(self, condition):
-        """Let the board live, at ten times the speed of the broker, until `condition()` holds."""
+        """Run the board at ten times the speed of real time until `condition()` is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, self.log.tail(50)
@@ -88,7 +88,7 @@ class Home:
             time.sleep(0.001)
 
     def settle(self):
-        """Until everything is announced, and what is gone removed."""
+        """Wait until everything is announced, and everything that has disappeared is removed."""
         mqtt = self.app.services.get("mqtt")
         self.turn_until(lambda: mqtt.client.connected)
         discovery = mqtt.when_read[-1].__self__
@@ -113,14 +113,14 @@ def start(tmp_path, broker, watcher):
 
 
 def entities(broker):
-    """{topic: payload} of what the broker keeps for Home Assistant."""
+    """Return {topic: payload} of the messages that the broker keeps for Home Assistant."""
     return {topic: json.loads(payload) for topic, payload in kept(broker.port, "homeassistant/").items()}
 
 
 def test_the_entities_are_those_that_home_assistant_has_accepted(start, broker):
     start(pins=PINS).settle()
     announced = {topic: {**one, "o": {"name": one["o"]["name"]}} for topic, one in entities(broker).items()}
-    announced["homeassistant/sensor/xas0123456789abcdef/--uptime/config"]["dev"].pop("sw")  # each version has another
+    announced["homeassistant/sensor/xas0123456789abcdef/--uptime/config"]["dev"].pop("sw")  # it differs in each version
     if os.environ.get("RECORD"):
         RECORDED.write_text(json.dumps(announced, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     assert announced == json.loads(RECORDED.read_text())
@@ -137,7 +137,7 @@ def test_no_packet_is_longer_than_1_kb(start, broker, watcher):
     assert [entry for entry in home.log.tail(50) if "more than 1 KB is left out" in entry["text"]]
 
 
-def test_what_is_gone_is_removed_and_what_fails_stays(start, broker):
+def test_removed_entities_disappear_and_failing_ones_stay(start, broker):
     fails = Sensor("cellar", celsius=4.5)
     home = start([weather(), Sensor("light", value=1.5), fails], pins=PINS)
     home.settle()
@@ -151,7 +151,7 @@ def test_what_is_gone_is_removed_and_what_fails_stays(start, broker):
     assert gone == {"bme280--humidity/config", "light--value/config", "--door/config"}
 
 
-def test_more_than_wait_for_the_broker_are_removed(start, broker, watcher):
+def test_more_entities_than_the_queue_holds_are_removed(start, broker, watcher):
     old = [f"homeassistant/sensor/xas0123456789abcdef/old--f{number}/config" for number in range(12)]
     for topic in old:
         watcher.publish(topic, "{}", retain=True)
@@ -159,7 +159,7 @@ def test_more_than_wait_for_the_broker_are_removed(start, broker, watcher):
     assert not set(old) & set(entities(broker))
 
 
-def test_what_the_broker_has_kept_is_noted_once(start, broker, watcher):
+def test_entities_kept_by_the_broker_are_noted_once(start, broker, watcher):
     topic = "homeassistant/sensor/xas0123456789abcdef/light--value/config"
     watcher.publish(topic, "{}", retain=True)
     home = start()
@@ -170,10 +170,10 @@ def test_what_the_broker_has_kept_is_noted_once(start, broker, watcher):
     home.settle()
 
 
-def test_it_is_online_whatever_waits_for_the_broker(start, watcher):
+def test_it_is_online_however_much_is_queued_for_the_broker(start, watcher):
     mqtt = start().app.services.get("mqtt")
     home = mqtt.client
-    home.connected = True  # as in a connection that has been lost, with all that waited
+    home.connected = True  # as after a lost connection with queued messages
     while home.publish("waits", "", 1):
         pass
     home.connected = False
@@ -188,14 +188,14 @@ def test_it_is_online_whatever_waits_for_the_broker(start, watcher):
     watcher.wait("boards/attic/status", "online", seen)
 
 
-def test_entities_of_others_are_left_alone(start, broker, watcher):
+def test_entities_of_others_are_not_changed(start, broker, watcher):
     other = "homeassistant/sensor/xas00000000/heap--free/config"
     watcher.publish(other, '{"name": "of another board"}', retain=True)
     start().settle()
     assert other in entities(broker)
 
 
-def test_a_field_that_comes_later_is_announced_then(start, broker):
+def test_a_new_field_is_announced_later(start, broker):
     late = Sensor("late")
     home = start([weather(), late])
     home.settle()
@@ -207,7 +207,7 @@ def test_a_field_that_comes_later_is_announced_then(start, broker):
     assert [topic.split("/")[3] for topic in new] == ["late--volt"]
 
 
-def test_a_home_assistant_that_starts_is_told_everything_after_a_while(start, watcher):
+def test_a_starting_home_assistant_gets_everything_after_a_while(start, watcher):
     home = start(pins=PINS)
     home.settle()
     topics = {one["topic"] for one in watcher.seen if one["topic"].startswith("homeassistant/")}
@@ -243,7 +243,7 @@ def test_the_board_s_page_is_linked(start, broker):
     assert device["cu"] == "http://127.0.0.1/" and device["mdl"] == "PICO_W"
 
 
-def test_tls_waits_for_the_clock_and_says_so(tmp_path, broker, monkeypatch):
+def test_tls_waits_for_the_clock_and_reports_it(tmp_path, broker, monkeypatch):
     """Without the time, no certificate can be checked."""
     year = 2021  # where an RP2040 starts
     monkeypatch.setattr("firmware.mqtt.service.time", SimpleNamespace(gmtime=lambda: (year,)))
@@ -258,5 +258,5 @@ def test_tls_waits_for_the_clock_and_says_so(tmp_path, broker, monkeypatch):
     home.turn_until(told)
     assert "the clock is not set" in told()[0] and home.clock.uptime() >= 60
     year = 2026
-    home.turn_until(lambda: len(told()) == 2)  # this broker speaks no TLS, but it was asked
+    home.turn_until(lambda: len(told()) == 2)  # this broker speaks no TLS, but there was an attempt
     home.end()

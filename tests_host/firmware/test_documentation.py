@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 
 
 def rows(page, start):
-    """The cells of the table rows whose first cell is code that begins with `start`."""
+    """Return the cells of the table rows whose first cell is code that begins with `start`."""
     for line in (DOCS / page).read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| `") and re.match(start, cells[0]):
@@ -32,7 +32,7 @@ def test_every_key_of_the_configuration_is_explained_with_its_default():
     assert documented == defaults
 
 
-def test_every_method_is_listed_with_its_parameters_and_its_lock(board):
+def test_every_method_is_listed_with_its_parameters_and_its_access(board):
     board.start()
     with board.client() as client:
         lines = client.result("help")
@@ -67,12 +67,12 @@ def pages():
 
 
 def anchors(page):
-    """The targets of links into a page: its headings, named as on Markdown web pages."""
+    """Return the targets of links into a page: its headings, named as on Markdown web pages."""
     headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_links_between_the_pages_lead_somewhere():
+def test_links_between_the_pages_are_valid():
     for page in pages():
         for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
             there = page.parent / target if target else page

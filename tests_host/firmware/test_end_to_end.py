@@ -1,4 +1,4 @@
-"""The image as a user sees it: it boots, prints its addresses, sends, answers, and ends on Ctrl-C."""
+"""The image from a user's view: it boots, prints its addresses, sends, answers, and ends on Ctrl-C."""
 
 import ipaddress
 import json

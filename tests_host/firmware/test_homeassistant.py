@@ -1,4 +1,4 @@
-"""A real Home Assistant takes the recorded entities, and shows and steers a board.
+"""A real Home Assistant accepts the recorded entities, and shows and controls a board.
 
 HOMEASSISTANT names the folder of `python tools/homeassistant install`.
 """
@@ -28,7 +28,7 @@ def home(broker, tmp_path_factory):
 
 
 def wait(condition, seconds=40):
-    """The value of `condition()`, as soon as it is true."""
+    """Wait until `condition()` is true, and return its value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -42,7 +42,7 @@ def state(home, entity):
     return home.states().get(entity, ("none", {}))[0]
 
 
-def test_the_recorded_entities_are_taken(home, watcher):
+def test_the_recorded_entities_are_accepted(home, watcher):
     recorded = json.loads(RECORDED.read_text())
     for topic, payload in recorded.items():
         watcher.publish(topic, json.dumps(payload), retain=True)
@@ -68,12 +68,12 @@ def test_the_recorded_entities_are_taken(home, watcher):
     assert states["sensor.attic_bme280_celsius"] == "21.54"
     assert states["sensor.attic_light"] == "12.5"
     assert states["sensor.attic_roof_celsius_28ff00000001"] == "3.5"
-    assert states["sensor.attic_roof_celsius_28ff00000002"] == "unknown"  # missing in the state
+    assert states["sensor.attic_roof_celsius_28ff00000002"] == "unknown"  # it is missing in the state
     assert states["sensor.attic_my_own_sensor_s_word"] == "wet"
     assert states["binary_sensor.attic_my_own_sensor_s_open"] == "on"
     assert states["binary_sensor.attic_door"] == "off"
     text, attributes = found["sensor.attic_bme280_pascal"]
-    assert (float(text), attributes["unit_of_measurement"]) == (1013.255, "hPa")  # as it shows Pa to a metric home
+    assert (float(text), attributes["unit_of_measurement"]) == (1013.255, "hPa")  # in a metric home
     assert found["sensor.attic_bme280_celsius"][1]["device_class"] == "temperature"
     assert found["sensor.attic_my_own_sensor_s_flow"][1]["unit_of_measurement"] == "L/min"
     assert home.device("sensor.attic_light", "model") == "PICO_W"
@@ -85,7 +85,7 @@ def test_the_recorded_entities_are_taken(home, watcher):
     assert not home.complaints()
 
 
-def test_a_board_is_seen_steered_and_missed(home, board, broker, watcher):
+def test_a_board_is_shown_controlled_and_reported_missing(home, board, broker, watcher):
     pins = [{"name": "lamp", "pin": 2}]
     settings = {"broker": f"127.0.0.1:{broker.port}", "pins": pins, "client_id": "unix"}
     board.configure(device={"name": "cellar"}, telemetry={"interval_s": 1}, mqtt=settings)

@@ -1,6 +1,6 @@
 """A real InfluxDB accepts the board's datagrams unchanged, and returns every point.
 
-The server is Debian's: the program that INFLUXD names, the one that make has unpacked, or the one on PATH.
+The server is from Debian: the program that INFLUXD names, the one that make has unpacked, or the one on PATH.
 """
 
 import json
@@ -48,7 +48,7 @@ bind-address = "127.0.0.1:{rpc}"
 
 
 class Database:
-    """A server for this test only, in a folder of its own."""
+    """A server for one test, in a folder of its own."""
 
     def __init__(self, folder):
         self.http, self.udp = free_port(), free_port()
@@ -58,7 +58,7 @@ class Database:
         self.process = subprocess.Popen([INFLUXD, "-config", str(path)], stdout=self.log, stderr=self.log)
 
     def query(self, text):
-        """The rows of a query, as dictionaries."""
+        """Return the rows of a query, as dictionaries."""
         data = urllib.parse.urlencode({"db": "boards", "q": text}).encode()
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/query", data, PATIENCE_S) as answer:
             result = json.load(answer)["results"][0]
@@ -131,7 +131,7 @@ def send(database, line):
 
 
 def wait_for(find, is_right):
-    """The result of `find()` as soon as it is right; while data is written, only a part of it can be read."""
+    """Return the result of `find()` as soon as it is right. While data is being written, only a part can be read."""
     end = time.monotonic() + PATIENCE_S
     while True:
         found = find()
@@ -139,7 +139,7 @@ def wait_for(find, is_right):
             return found
 
 
-def test_special_values_arrive_as_they_were(database):
+def test_special_values_arrive_unchanged(database):
     fields = {
         "text": 'say "x", back\\slash',
         "integer": 24562929664,
@@ -169,8 +169,8 @@ class Sensor:
 """
 
 
-def test_a_number_that_is_whole_at_times_loses_no_line(board, database):
-    """A humidity of 100 % comes as an integer from many a driver."""
+def test_a_number_that_is_sometimes_an_integer_loses_no_line(board, database):
+    """Many drivers return a humidity of 100 % as an integer."""
     board.write("sensors/humidity.py", HUMIDITY)
     board.configure(
         telemetry={"interval_s": 0.1, "broadcast": False, "collectors": [f"127.0.0.1:{database.udp}"]}
@@ -193,7 +193,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-def test_what_the_check_of_the_configuration_lets_pass_is_stored(database):
+def test_values_that_the_configuration_accepts_are_stored(database):
     """InfluxDB would indeed lose the values that the configuration refuses."""
     lines = {}
     for text in TEXTS:

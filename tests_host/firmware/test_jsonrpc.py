@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py; the examples are the specification's own."""
+"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py. The examples are those of the specification."""
 
 import json
 
@@ -10,7 +10,7 @@ from firmware.control.methods import Methods
 
 
 class Session:
-    """Replaces a client; the control server checks access."""
+    """Replaces a client. The control server checks access."""
 
     def check_access(self, writes):
         pass
@@ -57,7 +57,7 @@ def test_parameters_by_position_and_by_name(methods, params):
     ([1], [1, "two", "three"]), ({"first": 1, "third": 3}, [1, "two", 3]), ([1, None], [1, None, "three"]),
     ({"first": 1, "second": 2}, [1, 2, "three"]), ([1, 2, 3], [1, 2, 3]),
 ])  # fmt: skip
-def test_what_is_left_out_has_the_function_s_default(methods, params, result):
+def test_an_omitted_parameter_has_its_default(methods, params, result):
     def listed(session, first, second="two", third="three"):
         return [first, second, third]
 
@@ -66,17 +66,17 @@ def test_what_is_left_out_has_the_function_s_default(methods, params, result):
 
 
 @pytest.mark.parametrize("identity", [0, -1, 1.5, "a", "", None])
-def test_the_id_comes_back_as_it_was(methods, identity):
+def test_the_id_is_returned_unchanged(methods, identity):
     assert ask(methods, request("echo", [1], identity))["id"] == identity
 
 
 @pytest.mark.parametrize("identity", [[], {}, True])
-def test_an_id_that_is_none(methods, identity):
+def test_an_invalid_id(methods, identity):
     assert code(ask(methods, request("echo", [1], identity))) == (-32600, None)
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "Infinity"])
-def test_a_number_that_json_does_not_have(methods, number):
+def test_an_infinite_number_is_refused(methods, number):
     assert code(ask(methods, '{"jsonrpc": "2.0", "method": "echo", "id": %s}' % number)) == (-32700, None)
 
 
@@ -120,7 +120,7 @@ def test_invalid_request(methods, wrong):
     assert code(ask(methods, wrong)) == (-32600, identity)
 
 
-def test_a_text_is_no_request(methods):
+def test_a_string_is_not_a_request(methods):
     assert code(ask(methods, '"text"')) == (-32600, None)
 
 
@@ -151,7 +151,7 @@ def test_a_value_that_the_method_refuses(methods):
     assert code(found) == (-32602, 1) and found["error"]["message"] == "value: 1"
 
 
-def test_a_method_that_fails_tells_why(methods):
+def test_a_failing_method_reports_the_reason(methods):
     found = ask(methods, request("broken"))
     assert code(found) == (-32000, 1) and "ZeroDivisionError" in found["error"]["message"]
 
@@ -188,7 +188,7 @@ def test_deep_nesting_is_an_error_and_no_crash(methods):
     assert code(ask(methods, "[" * 100_000)) == (-32700, None)
 
 
-def test_what_is_offered_is_loaded_by_the_first_call_that_finds_memory(tmp_path):
+def test_an_offered_service_is_loaded_by_the_first_call_with_enough_memory(tmp_path):
     methods = Methods(Bench(tmp_path).log)
     loaded = []
 

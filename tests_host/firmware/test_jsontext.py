@@ -1,4 +1,4 @@
-"""Strict JSON: firmware/jsontext.py, here and in the image."""
+"""Strict JSON (firmware/jsontext.py), on CPython and in the image."""
 
 import json
 import subprocess
@@ -137,7 +137,7 @@ def test_json_is_read(text):
 
 
 @pytest.mark.parametrize("text", WRONG, ids=range(len(WRONG)))
-def test_what_is_not_json_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(ValueError):
         loads(text)
 
@@ -182,7 +182,7 @@ print(repr(dumps([float("nan"), float("-inf"), {1: (2,)}, strange]).encode()))
 """
 
 
-def test_the_image_writes_what_json_can_say():
+def test_the_image_writes_only_valid_json():
     values = [None, True, 1, -1.5, "", 'é "\\\n\x01', [], {}, [1, [2, (3,)]], {"a": {"b": [None]}}, 1e16, 10**20]
     lines = [json.loads(eval(line).decode()) for line in in_the_image(WRITE, values)]
     assert lines[:-1] == json.loads(json.dumps(values))

@@ -1,4 +1,6 @@
-"""The firmware's modules: each part that can be off has a folder of its own, and no imports form a circle."""
+"""The firmware's modules: each part that can be switched off has a folder of its own, and there are no circular
+imports.
+"""
 
 import ast
 import subprocess
@@ -13,7 +15,7 @@ SOURCES = {
 
 
 def imports(name):
-    """The modules of the firmware that `name` imports anywhere, also inside its functions."""
+    """Return the modules of the firmware that `name` imports anywhere, also inside its functions."""
     found = set()
     for node in ast.walk(ast.parse(SOURCES[name].read_text())):
         if isinstance(node, ast.Import):
@@ -103,8 +105,8 @@ ALWAYS = set(
         ),
     ],
 )
-def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
-    """In an image: the modules that stay loaded besides those that every board needs."""
+def test_unused_modules_are_not_loaded(tmp_path, configure, safe, then, more):
+    """This checks in an image which modules stay loaded besides those that every board needs."""
     script = tmp_path / "script.py"
     script.write_text(STARTED.format(configure=configure, safe=safe, then=then))
     done = subprocess.run(

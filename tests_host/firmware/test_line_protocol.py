@@ -1,4 +1,6 @@
-"""InfluxDB line protocol: firmware/telemetry/line_protocol.py, read back by a parser written from the reference."""
+"""InfluxDB line protocol: firmware/telemetry/line_protocol.py. A parser that was written from the reference reads it
+back.
+"""
 
 import random
 
@@ -15,7 +17,7 @@ def test_special_characters_survive_everywhere(text):
     assert parsed(text, {text: text}, {text: text}) == (text, {text: text}, {text: text})
 
 
-def test_line_ends_cannot_smuggle_a_second_line():
+def test_line_ends_cannot_inject_a_second_line():
     line = encode("m\nx", {"a": "1\r\nevil v=1"}, {"v": 1, "s": "a\nb"})
     assert line.count(b"\n") == 1
     assert parse(line.decode())[2]["s"] == "a b"
@@ -35,19 +37,19 @@ def test_types_of_fields():
     assert parsed("m", {}, fields)[2] == fields
 
 
-def test_booleans_are_no_integers():
+def test_booleans_are_not_integers():
     assert encode("m", {}, {"v": True}) == b"m v=true\n"
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -float("inf"), 10**400, [1]])
-def test_what_cannot_be_stored_is_left_out(value):
+def test_values_that_cannot_be_stored_are_left_out(value):
     assert encode("m", {}, {"v": 1, "x": value}) == b"m v=1\n"
     assert encode("m", {}, {"x": value}) == b"m \n"
 
 
 @pytest.mark.parametrize("value", [100, 100.0, 99.89767, -5, 0, 1 << 63, -(1 << 70)])
 def test_a_number_is_a_float_whatever_it_is(value):
-    """InfluxDB refuses a field that was a float and is an integer."""
+    """InfluxDB refuses an integer in a field that was a float."""
     text = encode("m", {}, {"v": value}).decode()
     assert not text.endswith("i\n") and float(text[4:]) == value
 

@@ -1,4 +1,4 @@
-"""No change of the settings over the network locks their owner out for good: firmware/lockout.py, update/trial.py."""
+"""No change of the settings over the network locks the owner out for good: firmware/lockout.py, update/trial.py."""
 
 import json
 import socket
@@ -27,10 +27,10 @@ def faults(client):
 
 
 class TestImage:
-    """The image as a process. Killing it stands for the owner's power switch."""
+    """The image as a process. Killing it corresponds to a power cut."""
 
     def change(self, client, **changes):
-        """Set, save and reboot, logged in."""
+        """Log in, change settings, save them and reboot."""
         client.login()
         for key, value in changes.items():
             client.result("config.set", key=key.replace("__", "."), value=value)
@@ -39,7 +39,7 @@ class TestImage:
         return answer
 
     def again(self, board):
-        """Start it again; a client of it."""
+        """Start the board again, and return a client."""
         board.kill()
         return self.started(board)
 
@@ -54,7 +54,7 @@ class TestImage:
 
         return Client(int(board.wait_for(r"^control +TCP [\d.]+:(\d+)", start).group(1)))
 
-    def test_settings_that_cut_the_network_off_are_taken_back(self, board):
+    def test_settings_that_cut_off_the_network_are_reverted(self, board):
         board.configure()
         before = (board.folder / "config.json").read_text()
         with self.started(board) as client:
@@ -82,7 +82,7 @@ class TestImage:
                 assert client.result("config.get", key="control.requests_per_s") == 500
                 assert faults(client) == []
 
-    def test_settings_that_lock_nobody_out_need_no_login(self, board):
+    def test_harmless_settings_need_no_login(self, board):
         board.configure()
         with self.started(board) as client:
             start = len(board.output)
@@ -91,7 +91,7 @@ class TestImage:
         with self.again(board) as client:
             assert client.result("config.get", key="telemetry.interval_s") == 7
 
-    def test_settings_on_trial_that_leave_the_repl_are_taken_back_at_once(self, board):
+    def test_settings_on_trial_are_reverted_at_once_if_the_firmware_ends(self, board):
         board.write("config.last.json", settings())
         board.write("config.json", settings(boot={"repl": True}))
         board.write("trial.json", '{"settings": false}')
@@ -108,7 +108,7 @@ class TestImage:
             ({"control__certificate": "config.json", "control__key": "config.json"}, "control.certificate: "),
         ],
     )
-    def test_settings_that_lock_out_for_good_are_refused(self, board, change, said):
+    def test_settings_that_lock_the_owner_out_for_good_are_refused(self, board, change, said):
         board.configure()
         with self.started(board) as client:
             client.login()
@@ -118,7 +118,7 @@ class TestImage:
             assert said in client.error("config.save")["message"]
         assert json.loads((board.folder / "config.json").read_text()) == QUIET
 
-    def test_all_defaults_are_refused_where_there_is_a_token(self, board):
+    def test_a_reset_to_all_defaults_is_refused_if_there_is_a_token(self, board):
         board.configure()
         with self.started(board) as client:
             client.login()
@@ -157,7 +157,7 @@ class TestImage:
 
 
 class TestUpdate:
-    """Settings, certificates and keys that come as files."""
+    """Settings, certificates and keys that are sent as files."""
 
     @pytest.fixture
     def caller(self, tmp_path):
@@ -182,7 +182,7 @@ class TestUpdate:
             ({"certificate.pem": "none", "key.pem": "none"}, "cannot be used"),
         ],
     )
-    def test_what_locks_out_for_good_is_refused_before_anything_changes(self, caller, tmp_path, files, said):
+    def test_an_update_that_locks_the_owner_out_is_refused_before_anything_changes(self, caller, tmp_path, files, said):
         before = read_all(tmp_path)
         with pytest.raises(Exception, match=said):
             self.send(caller, {**files, "other.py": ""})
@@ -194,7 +194,7 @@ class TestUpdate:
             self.send(caller, {}, ["config.json"])
 
     @pytest.mark.parametrize("files, delete", [({"main.py": "print()"}, []), ({}, ["main.py"])])
-    def test_what_starts_the_firmware_on_stock_micropython_stays(self, caller, monkeypatch, files, delete):
+    def test_main_py_of_stock_micropython_cannot_be_changed(self, caller, monkeypatch, files, delete):
         monkeypatch.setattr("firmware.boot.USER_MAIN", "user_main.py")
         with pytest.raises(ConfigError, match="main.py starts the firmware on this board; .* user_main.py"):
             self.send(caller, files, delete)
@@ -210,13 +210,13 @@ class TestUpdate:
         self.send(caller, {"config.json": settings(**NO_NETWORK)})
         assert json.loads((tmp_path / "trial.json").read_text()) == {"settings": False}
 
-    def test_others_are_not(self, caller, tmp_path):
+    def test_other_settings_are_not_on_trial(self, caller, tmp_path):
         self.send(caller, {"config.json": settings(telemetry={"port": 9000}), **{"main.py": NEW["main.py"]}})
         assert not (tmp_path / "trial.json").exists()
 
 
 class TestTrial:
-    """On a clock that the test sets."""
+    """The trial of settings, on a clock that the test sets."""
 
     @pytest.fixture
     def bench(self, tmp_path):
@@ -236,7 +236,7 @@ class TestTrial:
         bench.config.load()
         return fault
 
-    def test_without_a_login_the_board_starts_again_with_those_before(self, bench, tmp_path):
+    def test_without_a_login_the_board_restarts_with_the_old_settings(self, bench, tmp_path):
         assert self.booted(bench) is None and bench.config["network"]["order"] == ["ppp"]
         assert (tmp_path / "config.last.json").read_text() == settings()
         trial.watch(bench)
@@ -248,7 +248,7 @@ class TestTrial:
         assert bench.config["network"]["order"] != ["ppp"] and not (tmp_path / "trial.json").exists()
         assert self.booted(bench) is None
 
-    def test_with_a_login_it_does_not(self, bench, tmp_path):
+    def test_with_a_login_the_new_settings_stay(self, bench, tmp_path):
         self.booted(bench)
         trial.watch(bench)
         trial.keep_settings(bench)
@@ -256,22 +256,22 @@ class TestTrial:
         assert not bench.restarts and not (tmp_path / "trial.json").exists()
         assert (tmp_path / "config.last.json").read_text() == settings(**NO_NETWORK)
 
-    def test_settings_that_are_the_old_ones_are_not_on_trial(self, bench, tmp_path):
+    def test_unchanged_settings_are_not_on_trial(self, bench, tmp_path):
         (tmp_path / "config.json").write_text(settings())
         assert self.booted(bench) is None and not bench.board.settings_on_trial
         assert not (tmp_path / "trial.json").exists()
 
-    def test_an_image_and_settings_are_on_trial_each_for_itself(self, bench, tmp_path):
+    def test_an_image_and_settings_are_on_trial_independently(self, bench, tmp_path):
         trial.announce(bench.board, "partition", "ota_1")
         trial.drop(bench.board, "partition")
         assert json.loads((tmp_path / "trial.json").read_text()) == {"settings": False}
 
-    def test_a_record_that_was_cut_off_is_no_obstacle(self, bench, tmp_path):
+    def test_a_truncated_record_is_ignored(self, bench, tmp_path):
         for text in ("", "{", "[]", "5", '{"settings": 7}', '{"partition": 5}'):
             (tmp_path / "trial.json").write_text(text)
             self.booted(bench)
 
-    def test_a_button_that_is_held_does_not_leave_the_repl_with_settings_on_trial(self, bench, tmp_path):
+    def test_with_settings_on_trial_a_held_button_does_not_lead_to_the_repl(self, bench, tmp_path):
         class Pin:
             IN, PULL_UP = 0, 1
 
@@ -288,7 +288,7 @@ class TestTrial:
         assert "nobody logged in" in self.booted(bench) and bench.config["boot"]["button"] is None
 
 
-def test_safe_mode_goes_to_the_default_port_where_the_configured_one_cannot_be_had(tmp_path, collector, monkeypatch):
+def test_safe_mode_uses_the_default_port_if_the_configured_one_is_taken(tmp_path, collector, monkeypatch):
     from test_app import RunningApp
 
     with socket.socket() as taken, socket.socket() as free:
@@ -304,8 +304,8 @@ def test_safe_mode_goes_to_the_default_port_where_the_configured_one_cannot_be_h
         running.app._end()
 
 
-def test_the_certificate_is_looked_for_where_the_board_has_its_files(tmp_path, collector):
-    """That is not always the current folder."""
+def test_the_certificate_is_read_from_the_boards_folder(tmp_path, collector):
+    """The board's folder is not always the current folder."""
     from test_app import RunningApp
 
     certificate, key = make(["kitchen"], 10)

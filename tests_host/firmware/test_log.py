@@ -1,4 +1,4 @@
-"""What the log keeps, and what the console shows: firmware/log.py."""
+"""The log and its lines on the console: firmware/log.py."""
 
 from fakes import FakeClock
 
@@ -13,7 +13,7 @@ def test_the_last_lines_are_kept_and_no_more():
     assert [entry["text"] for entry in log.tail(2)] == ["8", "9"]
 
 
-def test_what_repeats_is_counted_in_its_line():
+def test_repeated_lines_are_counted():
     clock = FakeClock()
     log = Log(clock, console=False)
     for _ in range(3):
@@ -30,7 +30,7 @@ def test_what_repeats_is_counted_in_its_line():
     assert "times" not in log.tail()[-1]
 
 
-def test_what_strangers_cause_pushes_out_only_its_like():
+def test_lines_caused_by_strangers_replace_only_each_other():
     log = Log(FakeClock(), console=False)
     for number in range(5):
         for source in ("boot", "update", "login", "config"):
@@ -73,5 +73,5 @@ def test_a_long_text_is_cut():
     assert log.tail()[0]["text"] == "x" * 160
 
 
-def test_an_exception_without_words():
+def test_an_exception_without_a_message():
     assert describe(OSError()) == "OSError" and describe(ValueError("why")) == "ValueError: why"

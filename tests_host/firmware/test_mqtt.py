@@ -1,4 +1,4 @@
-"""The image at a real mosquitto: status, readings, log, commands, pins. docs/mqtt.md"""
+"""The image at a real mosquitto: status, readings, log, commands and pins, as docs/mqtt.md describes them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ROOT_TOPIC = "boards/attic/"
 def start(watcher, board, broker):
     """Start the board with these settings in `mqtt`, and wait until it is connected.
 
-    The watcher ends last: a board that is gone leaves its will.
+    The watcher ends last, because a board that is killed leaves its will.
     """
 
     def start(sections=None, **settings):
@@ -32,7 +32,7 @@ def start(watcher, board, broker):
 
 
 def call(watcher, method, **params):
-    """The answer to a request over MQTT."""
+    """Send a request over MQTT, and return the answer."""
     number = len(watcher.seen)
     request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     watcher.publish(ROOT_TOPIC + "rpc", json.dumps(request))
@@ -41,7 +41,7 @@ def call(watcher, method, **params):
     return answer.get("result", answer.get("error"))
 
 
-def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, collector):
+def test_readings_are_published_as_json_and_as_the_line_of_the_telemetry(start, watcher, collector):
     telemetry = {"interval_s": 0.2, "collectors": [f"127.0.0.1:{collector.getsockname()[1]}"]}
     board = start({"telemetry": telemetry}, telemetry=True)
     state = json.loads(watcher.wait(ROOT_TOPIC + "state"))
@@ -66,7 +66,7 @@ def test_readings_go_out_as_json_and_as_the_line_that_udp_has(start, watcher, co
             collector.recv(2000)
 
 
-def test_the_status_is_what_the_board_is(start, watcher, broker):
+def test_the_status_shows_whether_the_board_is_online(start, watcher, broker):
     board = start()
     assert kept(broker.port)[ROOT_TOPIC + "status"] == "online"
     board.kill()
@@ -74,7 +74,7 @@ def test_the_status_is_what_the_board_is(start, watcher, broker):
     assert kept(broker.port)[ROOT_TOPIC + "status"] == "offline"
 
 
-def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):
+def test_a_requested_restart_is_answered_and_disconnects_cleanly(start, watcher, broker):
     start(rpc=["reboot"])
     seen = len(watcher.seen)
     broker_log = len(broker.log.read_text())
@@ -82,10 +82,10 @@ def test_a_wanted_restart_takes_leave_and_is_answered(start, watcher, broker):
     watcher.wait(ROOT_TOPIC + "status", "offline", seen)
     watcher.wait(ROOT_TOPIC + "status", "online", seen)
     client = next(line for line in broker.log.read_text()[broker_log:].splitlines() if "Client xas" in line)
-    assert client.endswith(" disconnected."), client  # in order: the will is not what has said it
+    assert client.endswith(" disconnected."), client  # a clean disconnect, so the status is not from the will
 
 
-def test_the_log_goes_out_from_its_level_on(start, watcher):
+def test_the_log_is_published_from_its_level_on(start, watcher):
     board = start(log="warning", rpc=["no.method"])
     with board.client() as client:
         client.login("a wrong one")
@@ -98,7 +98,7 @@ def test_the_log_goes_out_from_its_level_on(start, watcher):
     assert len(texts) == 2
 
 
-def test_what_was_logged_before_the_connection_comes_with_it(start, watcher):
+def test_earlier_log_lines_are_published_after_connecting(start, watcher):
     start(log="info")
     assert json.loads(watcher.wait(ROOT_TOPIC + "log"))["source"] == "boot"
 
@@ -116,7 +116,7 @@ def test_only_named_methods_can_be_called(start, watcher):
     assert call(watcher, "config.set", key="telemetry.interval_s", value=1).startswith("changed")
 
 
-def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):
+def test_invalid_requests_are_answered_and_do_no_harm(start, watcher):
     board = start(rpc=["ping"])
 
     def answer(payload):
@@ -134,10 +134,10 @@ def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):
     replies = len(watcher.payloads(ROOT_TOPIC + "rpc/reply"))
     assert call(watcher, "ping") == "pong"
     assert len(watcher.payloads(ROOT_TOPIC + "rpc/reply")) == replies + 1
-    assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # the connection is still the first
+    assert len(watcher.payloads(ROOT_TOPIC + "status")) == 1  # it is still the first connection
 
 
-def test_a_request_that_the_broker_has_kept_is_left_out(start, board, watcher):
+def test_a_retained_request_is_ignored(start, board, watcher):
     watcher.publish(ROOT_TOPIC + "rpc", '{"jsonrpc": "2.0", "id": 1, "method": "reboot"}', retain=True)
     start(rpc=["reboot", "ping"])
     board.wait_for("mqtt: warning: a retained request on rpc is left out")
@@ -175,8 +175,8 @@ def test_pins_show_their_real_level(start, watcher, broker):
     assert kept(broker.port, ROOT_TOPIC + "pin/") == {ROOT_TOPIC + "pin/lamp": "0", ROOT_TOPIC + "pin/door": "0"}
 
 
-def test_the_same_value_again_is_told_again(start, watcher):
-    """A switch that somebody has moved in vain has to go back."""
+def test_setting_the_same_value_publishes_it_again(start, watcher):
+    """A switch in Home Assistant has to return if its command had no effect."""
     start(pins=[{"name": "lamp", "pin": 2}])
     watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
     for payload in ("0", "nonsense"):
@@ -185,7 +185,7 @@ def test_the_same_value_again_is_told_again(start, watcher):
         watcher.wait(ROOT_TOPIC + "pin/lamp", "0", seen)
 
 
-def test_a_broker_that_comes_back_has_everything_again(board, tmp_path):
+def test_after_a_broker_restart_everything_is_published_again(board, tmp_path):
     broker = own_broker(tmp_path, "allow_anonymous true")
     watcher = None
     try:
@@ -202,7 +202,7 @@ def test_a_broker_that_comes_back_has_everything_again(board, tmp_path):
         broker.kill()
         board.wait_for("mqtt: warning: .*:")
         lines = len(board.output)
-        broker.start()  # it keeps nothing
+        broker.start()  # it has no retained messages
         board.wait_for("mqtt: connected to", lines)
         watcher = Watcher(broker.port)
         watcher.wait(f"homeassistant/sensor/{board_id(board)}/heap--used/config")
@@ -231,7 +231,7 @@ def own_broker(folder, *lines):
         ({"user": "nobody", "password": "wrong"}, "mqtt: warning: .* is not allowed, next attempt in 5 minutes"),
     ],
 )
-def test_what_is_wrong_is_told(board, tmp_path, settings, told):
+def test_problems_are_reported(board, tmp_path, settings, told):
     broker = own_broker(tmp_path, "allow_anonymous false")
     try:
         board.configure(mqtt={"broker": f"127.0.0.1:{broker.port}", **settings})
@@ -263,7 +263,7 @@ def test_tls_with_the_broker_s_own_certificate(board, tmp_path):
         broker.kill()
 
 
-def test_the_access_rules_of_the_documentation_are_enough(board, tmp_path):
+def test_the_access_rules_of_the_documentation_suffice(board, tmp_path):
     page = (ROOT / "docs" / "mqtt.md").read_text()
     rules = re.findall("^    (pattern .*)", page, re.MULTILINE)
     assert len(rules) == 4

@@ -1,4 +1,4 @@
-"""Host names to addresses without waiting: firmware/network/names.py, against a name server of the tests' own."""
+"""Looking up host names without waiting (firmware/network/names.py), with a name server in this test."""
 
 import random
 import socket
@@ -31,7 +31,7 @@ def answer(asked, *records, flags=0x8180):
 ASKED = dns.question(MARK, HOST)
 
 
-def test_the_question_is_that_of_the_specification():
+def test_a_query_has_the_form_of_the_specification():
     assert ASKED == MARK + bytes.fromhex("0100 0001 0000 0000 0000") + b"\x04time\x07example\x03org\0\0\x01\0\x01"
     assert dns.question(MARK, HOST + ".") == ASKED
 
@@ -48,11 +48,11 @@ def test_the_question_is_that_of_the_specification():
     (ASKED, None),
     (b"", None),
 ])  # fmt: skip
-def test_what_an_answer_says(datagram, found):
+def test_answers_are_read(datagram, found):
     assert dns.parse(datagram, MARK) == found
 
 
-def test_nonsense_is_no_address_and_raises_nothing():
+def test_invalid_answers_give_no_address_and_raise_nothing():
     source = random.Random(1)
     whole = answer(ASKED, record("192.0.2.7"), record("192.0.2.8"))
     for _ in range(3000):
@@ -65,7 +65,7 @@ def test_nonsense_is_no_address_and_raises_nothing():
 
 
 class Network:
-    """A `network` module that knows its name server."""
+    """A `network` module that reports its name server."""
 
     def __init__(self, server):
         self.server = server
@@ -76,7 +76,7 @@ class Network:
 
 
 class Resolver(Bench):
-    """The board's part, and a name server on this computer."""
+    """The resolver of the board, and a name server on this computer."""
 
     def __init__(self, folder, monkeypatch):
         super().__init__(folder)
@@ -88,14 +88,14 @@ class Resolver(Bench):
         self.names = names.Names(self.network, self.pool, self.clock, self.log)
 
     def serve(self, *records, flags=0x8180, sender=None):
-        """Answer the question that has come, and let the board take the answer."""
+        """Answer the query that has arrived, and let the board receive the answer."""
         asked, address = self.server.recvfrom(1000)
         (sender or self.server).sendto(answer(asked, *records, flags=flags), address)
         until(self.pool.PollEvents)
         return asked
 
     def questions(self):
-        """How many have come meanwhile."""
+        """Return the number of queries that have arrived meanwhile."""
         self.server.setblocking(False)
         count = 0
         try:
@@ -126,44 +126,44 @@ def resolver(tmp_path, monkeypatch):
     resolver.close()
 
 
-def test_a_log_that_asks_for_the_same_name_lengthens_no_pause(resolver):
-    """As the one that goes to a syslog server by its name."""
+def test_looking_up_a_name_from_the_log_does_not_lengthen_the_pauses(resolver):
+    """The log does this if it is sent to a syslog server that is given by name."""
     resolver.names.log.listeners.append(lambda _: resolver.names.address("1.2.3.4.5"))
     resolver.names.address("1.2.3.4.5")
     assert resolver.names._known["1.2.3.4.5"]._pause_s == 120
 
 
-def test_a_name_is_known_once_the_server_has_answered(resolver):
+def test_an_address_is_known_once_the_server_has_answered(resolver):
     assert resolver.names.address(HOST) is None
     resolver.serve(record("192.0.2.7"))
     assert resolver.names.address(HOST) == "192.0.2.7"
     assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
 
 
-def test_each_address_of_a_name_has_its_turn(resolver):
+def test_the_addresses_of_a_name_are_used_in_turn(resolver):
     resolver.names.address(HOST, 4)
     resolver.serve(record("192.0.2.7"), record(data=ALIAS, kind=5), record("192.0.2.8"), record("192.0.2.9"))
     assert [resolver.names.address(HOST, turn)[-1] for turn in range(5)] == list("78978")
 
 
-def test_an_address_is_its_own(resolver):
+def test_a_numeric_address_needs_no_look_up(resolver):
     assert resolver.names.address("192.0.2.1") == "192.0.2.1"
     assert not resolver.questions()
 
 
-def test_the_same_question_is_not_asked_twice_at_a_time(resolver):
+def test_there_is_only_one_query_for_a_name_at_a_time(resolver):
     for _ in range(5):
         assert resolver.names.address(HOST) is None
     assert resolver.questions() == 1
 
 
-def test_without_a_network_nobody_is_asked_any_more(resolver):
+def test_without_a_network_no_query_is_sent(resolver):
     resolver.names.address(HOST)
     resolver.names.network_down("lost")
     assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
 
 
-def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(resolver):
+def test_a_silent_server_gets_three_queries_and_then_none_for_a_minute(resolver):
     assert resolver.names.address(HOST) is None
     resolver.advance(8)
     assert resolver.questions() == 3
@@ -174,7 +174,7 @@ def test_a_silent_server_is_asked_three_times_and_then_left_alone_for_a_minute(r
 
 
 def ask_for(resolver, seconds):
-    """How many questions come from somebody who needs the name every second."""
+    """Return the number of queries while the name is needed every second."""
     count = 0
     for _ in range(seconds):
         resolver.names.address(HOST)
@@ -183,13 +183,13 @@ def ask_for(resolver, seconds):
     return count
 
 
-def test_a_silent_server_is_asked_less_and_less_and_complained_of_once(resolver):
+def test_a_silent_server_gets_fewer_and_fewer_queries_and_one_log_line(resolver):
     assert 3 * 3 <= ask_for(resolver, 500) <= 3 * 5
     assert ask_for(resolver, 4 * 3600) <= 3 * 17
     assert len([text for text in resolver.texts() if HOST in text]) == 1
 
 
-def test_a_server_that_answers_again_has_its_next_silence_told(resolver, monkeypatch):
+def test_after_an_answer_the_next_silence_is_reported_again(resolver, monkeypatch):
     monkeypatch.setattr(names, "_LONGEST_LIFE_S", 60)
     ask_for(resolver, 500)
     while not resolver.names.address(HOST):
@@ -201,7 +201,7 @@ def test_a_server_that_answers_again_has_its_next_silence_told(resolver, monkeyp
     assert [entry["times"] for entry in resolver.log.tail(100) if HOST in entry["text"]] == [2]
 
 
-def test_in_the_board_s_own_network_nobody_is_asked_but_neighbours(resolver, monkeypatch):
+def test_in_the_boards_own_network_only_multicast_queries_are_sent(resolver, monkeypatch):
     resolver.names.network_up(connection(gateway="192.168.4.1"))
     assert ask_for(resolver, 200) == 0 and not resolver.texts()
     assert not resolver.pool.GetAllAsyncSockets() and not resolver.waiting
@@ -212,14 +212,14 @@ def test_in_the_board_s_own_network_nobody_is_asked_but_neighbours(resolver, mon
     assert ask_for(resolver, 1)
 
 
-def test_an_unknown_name_is_known_to_be_unknown(resolver):
+def test_an_unknown_name_is_remembered_as_unknown(resolver):
     resolver.names.address(HOST)
     resolver.serve(flags=0x8183)
     assert resolver.names.address(HOST) is None and not resolver.questions()
     assert f"{HOST}: unknown" in resolver.texts()
 
 
-def test_an_address_is_looked_up_again_in_its_time_and_serves_until_then(resolver):
+def test_an_address_is_looked_up_again_when_it_expires_and_used_until_then(resolver):
     resolver.names.address(HOST)
     resolver.serve(record("192.0.2.7"))
     resolver.advance(LIFE_S - 1, 1000)
@@ -230,7 +230,7 @@ def test_an_address_is_looked_up_again_in_its_time_and_serves_until_then(resolve
     assert resolver.names.address(HOST) == "192.0.2.8"
 
 
-def test_another_network_is_asked_anew(resolver):
+def test_in_another_network_names_are_looked_up_again(resolver):
     resolver.names.address(HOST)
     resolver.serve(record("192.0.2.7"))
     resolver.names.network_down("lost")
@@ -239,7 +239,7 @@ def test_another_network_is_asked_anew(resolver):
     assert resolver.questions() == 1
 
 
-def test_an_answer_from_somebody_else_is_not_taken(resolver):
+def test_an_answer_from_another_sender_is_ignored(resolver):
     resolver.names.address(HOST)
     asked, address = resolver.server.recvfrom(1000)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -249,7 +249,7 @@ def test_an_answer_from_somebody_else_is_not_taken(resolver):
     assert resolver.names.address(HOST) is None
 
 
-def test_a_name_that_was_asked_for_without_a_network_is_looked_up_with_one(resolver):
+def test_a_name_requested_without_a_network_is_looked_up_when_there_is_one(resolver):
     resolver.network.server = "0.0.0.0"
     assert resolver.names.address(HOST) is None
     resolver.network.server = "127.0.0.1"
@@ -258,20 +258,20 @@ def test_a_name_that_was_asked_for_without_a_network_is_looked_up_with_one(resol
 
 
 @pytest.mark.parametrize("server", ["0.0.0.0", "", "::"])
-def test_without_a_name_server_there_is_a_reason(resolver, server):
+def test_without_a_name_server_the_reason_is_given(resolver, server):
     resolver.network.server = server
     assert resolver.names.address(HOST) is None
     assert f"{HOST}: there is no name server" in resolver.texts()
 
 
 @pytest.mark.parametrize("name", ["10.0.0.256", "10.0.0", "1", "10.0.0.256."])
-def test_numbers_that_are_no_address_are_no_name(resolver, name):
+def test_invalid_numeric_addresses_are_not_looked_up(resolver, name):
     assert resolver.names.address(name) is None and not resolver.questions()
     assert resolver.texts() == [f"{name}: neither a name nor an IPv4 address"]
 
 
 @pytest.mark.parametrize("name", ["influx.local", "Influx.LOCAL", "influx.local."])
-def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch, name):
+def test_local_names_are_looked_up_by_multicast(resolver, monkeypatch, name):
     monkeypatch.setattr(names, "_MULTICAST", resolver.server.getsockname())
     resolver.network.server = "0.0.0.0"
     assert resolver.names.address(name) is None
@@ -282,14 +282,14 @@ def test_local_names_are_asked_for_by_multicast(resolver, monkeypatch, name):
     assert resolver.names.address(name) == "192.0.2.7"
 
 
-def test_where_only_the_system_can_look_names_up_it_does(resolver):
+def test_the_system_looks_names_up_if_nothing_else_can(resolver):
     resolver.names.network = unix_network
     assert resolver.names.address(HOST) == HOST
     assert resolver.names.address("localhost", 1) == "127.0.0.1"
     assert resolver.names.address("no.such.name.invalid", 1) is None
 
 
-def test_names_are_not_remembered_without_end(resolver):
+def test_the_number_of_remembered_names_is_limited(resolver):
     for number in range(100):
         resolver.names.address(f"host{number}.example.org")
         assert len(resolver.pool.GetAllAsyncSockets()) <= 16

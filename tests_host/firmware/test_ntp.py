@@ -1,4 +1,4 @@
-"""The time from the network: firmware/network/ntp.py."""
+"""The clock is set from the network: firmware/network/ntp.py."""
 
 import re
 import select
@@ -26,7 +26,7 @@ def test_a_request_is_48_bytes_of_version_4_from_a_client():
     assert len(request(MARK)) == 48 and request(MARK)[0] == 0x23 and request(MARK)[40:] == MARK
 
 
-def test_the_answer_s_time():
+def test_the_time_in_an_answer():
     now = 1_790_000_000
     assert parse(server_answer(now + 2208988800), MARK) == now
 
@@ -48,11 +48,11 @@ def test_the_era_after_2036():
         b"",
     ],
 )
-def test_what_is_no_answer_to_the_request(datagram):
+def test_invalid_answers_are_ignored(datagram):
     assert parse(datagram, MARK) is None
 
 
-def test_a_time_before_the_image_s_own_date_is_none(monkeypatch):
+def test_a_time_before_the_images_date_is_ignored(monkeypatch):
     now = 1_790_000_000
     answer = server_answer(now + 2208988800)
     for date, found in (("2026-09-21", now), ("2026-09-22", None), ("", now)):
@@ -61,14 +61,14 @@ def test_a_time_before_the_image_s_own_date_is_none(monkeypatch):
 
 
 def test_the_image_s_date_is_the_interpreter_s():
-    """On MicroPython; CPython has no such date."""
+    """This holds on MicroPython. CPython has no such date."""
     program = "from firmware.network.sntp import IMAGE_DATE; print(IMAGE_DATE)"
     done = subprocess.run([IMAGE, "-c", program], capture_output=True, text=True, timeout=60)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d\n", done.stdout), done.stdout + done.stderr
     assert IMAGE_DATE == ""
 
 
-def test_moment_is_what_the_clock_takes():
+def test_moment_has_the_form_that_the_clock_takes():
     assert moment(1_790_000_000) == (2026, 9, 21, 0, 14, 13, 20, 0)
 
 
@@ -79,7 +79,7 @@ def test_moment_on_a_port_that_counts_from_2000(monkeypatch):
 
 
 class Server(Bench):
-    """The service, and a time server on this computer. What the board's clock is set to is in `set`."""
+    """The service, and a time server on this computer. `set` has the times to which the board's clock was set."""
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -93,7 +93,7 @@ class Server(Bench):
         self.service.start(self)
 
     def asked(self, seconds):
-        """[(uptime, request, sender)] while that time passes."""
+        """Let `seconds` pass, and return [(uptime, request, sender)]."""
         found = []
         for _ in range(seconds):
             self.advance(1, 1000)
@@ -120,7 +120,7 @@ def server(tmp_path):
     server.close()
 
 
-def test_the_boards_clock_is_set_and_again_a_day_later(server):
+def test_the_boards_clock_is_set_every_day(server):
     assert not server.asked(10)
     server.service.network_up(None)
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_the_boards_clock_is_set_and_again_a_day_later(server):
     assert [asked[0] - server.clock.uptime() for asked in server.asked(20)] == [-17, -12, -2]
 
 
-def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
+def test_the_pauses_between_requests_to_a_silent_server_grow(server):
     server.service.network_up(None)
     times = [asked[0] for asked in server.asked(3 * 3600)]
     pauses = [later - earlier for earlier, later in zip(times, times[1:])]
@@ -147,7 +147,7 @@ def test_a_silent_server_is_asked_again_after_longer_and_longer(server):
     assert not server.pool.GetAllAsyncSockets() and not server.waiting
 
 
-def test_somebody_elses_answer_is_not_taken(server):
+def test_an_answer_from_another_address_is_ignored(server):
     server.service.network_up(None)
     first, second = server.asked(7)
     server.answer(second, mark=first[1][40:48])
@@ -156,7 +156,7 @@ def test_somebody_elses_answer_is_not_taken(server):
     assert server.set
 
 
-def test_a_name_that_is_not_known_yet_is_waited_for(server):
+def test_the_service_waits_for_the_servers_address(server):
     known = []
     server.names.address = lambda host: known[0] if known else None
     server.service.network_up(None)
@@ -165,7 +165,7 @@ def test_a_name_that_is_not_known_yet_is_waited_for(server):
     assert len(server.asked(4)) == 1
 
 
-def test_a_name_that_is_never_known_is_not_waited_for_twice_a_second(server):
+def test_an_unknown_name_is_not_checked_twice_a_second(server):
     looks = []
     server.names.address = looks.append
     server.service.network_up(None)
@@ -174,7 +174,7 @@ def test_a_name_that_is_never_known_is_not_waited_for_twice_a_second(server):
 
 
 @pytest.mark.parametrize("why", ["none is configured", "the clock is right"])
-def test_without_a_time_server_no_question_is_sent(server, why):
+def test_without_a_time_server_no_request_is_sent(server, why):
     if why == "none is configured":
         server.config.set("network.ntp", "")
     else:
@@ -183,11 +183,11 @@ def test_without_a_time_server_no_question_is_sent(server, why):
     assert not server.waiting
 
 
-LOOKUP_S = 7  # what lwIP waits for a name server that is silent
+LOOKUP_S = 7  # lwIP waits so long for a silent name server
 
 
-def test_a_silent_name_server_does_not_hold_up_the_board_again_and_again(tmp_path, monkeypatch):
-    """If only the system looks names up, each lookup stops everything for seconds: they need time in between."""
+def test_a_silent_name_server_does_not_block_the_board_repeatedly(tmp_path, monkeypatch):
+    """If only the system looks names up, each look-up blocks everything for seconds, so there have to be pauses."""
     bench = Bench(tmp_path)
     lookups = []
     getaddrinfo = socket.getaddrinfo

@@ -21,5 +21,5 @@ def test_a_day_of_telemetry_and_control_leaves_the_heap_flat(tmp_path):
     assert day["uptime"] == 24 * 3600
     assert min(day["lines"], day["answers"], day["notes"]) >= 24 * 90
     assert not day["errors"]
-    used = day["used"][2:]  # the first two hours fill the tables that keep their size
+    used = day["used"][2:]  # the first two hours fill the tables of fixed size
     assert max(used) - min(used) < 256, used

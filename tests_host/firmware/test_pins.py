@@ -22,7 +22,7 @@ class Chip:
         self.done = done = []
 
         class Pin:
-            IN, OUT = "in", "out"  # no open drain
+            IN, OUT = "in", "out"  # this chip has no open drain
             PULL_UP, PULL_DOWN = "pull up", "pull down"
 
             board = SimpleNamespace(**self.NAMES)
@@ -90,7 +90,7 @@ def call(bench):
     "method, params",
     [("gpio.mode", ["in"]), ("gpio.read", []), ("gpio.write", [1]), ("pwm.set", [0.5]), ("adc.read", [])],
 )
-def test_a_pin_of_the_boards_own_is_not_touched(call, chip, method, params, pin):
+def test_reserved_pins_cannot_be_used(call, chip, method, params, pin):
     with pytest.raises(Exception, match=f"pin {pin} belongs to the board itself"):
         call(method, pin, *params)
     assert not chip.done
@@ -104,7 +104,7 @@ def test_modes_and_pulls(call, chip):
         call("gpio.mode", 2, "open_drain")
 
 
-def test_pulses_have_their_frequency_and_end_when_they_are_to(call, chip, bench):
+def test_pulses_have_their_frequency_and_end_on_request(call, chip, bench):
     for end in (("pwm.set", "GP4"), ("gpio.write", "GPIO4", 1), ("gpio.mode", 4, "out"), ("gpio.mode", 4, "analog")):
         call("pwm.set", "GP4", 0.5, 1000)
         call("pwm.set", 4, 1)
@@ -130,7 +130,7 @@ def test_reading_changes_nothing(call, chip, method, pin):
     assert not chip.done
 
 
-def test_an_analogue_input_is_made_once_and_read_until_it_is_something_else(call, chip):
+def test_an_analogue_input_is_made_once_and_kept_until_the_mode_changes(call, chip):
     call("gpio.mode", 26, "analog")
     assert call("adc.read", "GP26") == call("adc.read", "GPIO26") == 1
     assert chip.done == [(26, "analogue")]
@@ -148,12 +148,12 @@ def test_the_answer_to_an_invalid_pin_names_the_valid_ones(call, pin):
     assert str(caught.value).endswith(" 28, 29, WL_GPIO1") and " 23," not in str(caught.value)
 
 
-def test_the_pins_that_there_are(call, chip):
+def test_the_list_of_pins(call, chip):
     assert call("gpio.pins") == [number for number in range(30) if number != RESERVED] + ["WL_GPIO1"]
     assert not chip.done
 
 
-def test_a_reserved_pin_that_the_port_does_not_know_harms_nothing(tmp_path, chip):
+def test_a_reserved_pin_unknown_to_the_port_does_no_harm(tmp_path, chip):
     bench = Bench(tmp_path, machine=chip, support=SimpleNamespace(RESERVED_PINS=(99, RESERVED)))
     bench.methods = Methods(bench.log)
     Pins().start(bench)
@@ -161,7 +161,7 @@ def test_a_reserved_pin_that_the_port_does_not_know_harms_nothing(tmp_path, chip
         bench.methods.call(SimpleNamespace(check_access=lambda writes: None), "gpio.read", ["GP23"])
 
 
-def test_what_the_chip_has_not_is_not_offered(tmp_path):
+def test_methods_for_missing_hardware_are_not_offered(tmp_path):
     bench = Bench(tmp_path)
     bench.methods = Methods(bench.log)
     Pins().start(bench)

@@ -37,7 +37,7 @@ label = st.binary(min_size=1, max_size=63)
 
 
 class TestAnswer:
-    def test_any_name_is_the_board(self):
+    def test_any_name_gives_the_boards_address(self):
         told = answer(CAPTIVE, OWN)
         assert told[:2] == CAPTIVE[:2] and struct.unpack(">5H", told[2:12]) == (0x8580, 1, 1, 0, 0)
         assert told[12 : len(CAPTIVE)] == CAPTIVE[12:]
@@ -45,13 +45,13 @@ class TestAnswer:
         assert (pointer, kind, kind_class, life_s, length) == (0xC00C, A, 1, 60, 4) and told[-4:] == OWN
 
     @pytest.mark.parametrize("kind", [AAAA, HTTPS, ANY])
-    def test_what_is_no_ipv4_address_does_not_exist_without_an_error(self, kind):
+    def test_other_record_types_get_an_empty_answer(self, kind):
         asked = query(b"captive", b"apple", b"com", kind=kind)
         told = answer(asked, OWN)
         assert struct.unpack(">5H", told[2:12]) == (0x8580, 1, 0, 0, 0) and told[12:] == asked[12:]
 
     def test_an_extension_at_the_end_is_not_answered(self):
-        """EDNS (RFC 6891), as most resolvers send it."""
+        """Most resolvers send such an extension (EDNS, RFC 6891)."""
         asked = query(b"example", b"com", counts=(1, 0, 0, 1), rest=b"\0\0\x29\x04\xd0\0\0\0\0\0\0")
         assert answer(asked, OWN)[-4:] == OWN and struct.unpack(">5H", answer(asked, OWN)[2:12])[3:] == (0, 0)
 
@@ -62,9 +62,9 @@ class TestAnswer:
             CAPTIVE[:12],
             CAPTIVE[:-1],  # cut off
             CAPTIVE[:20],
-            query(b"a", flags=0x8180),  # an answer: else two boards would talk for ever
+            query(b"a", flags=0x8180),  # an answer, because two boards could answer each other for ever
             query(b"a", flags=0x2800),  # an update
-            query(b"a", flags=0x0300),  # cut off by its sender
+            query(b"a", flags=0x0300),  # truncated by its sender
             query(b"a", counts=(0, 0, 0, 0)),
             query(b"a", counts=(2, 0, 0, 0)),
             query(b"a", counts=(1, 1, 0, 0)),
@@ -79,13 +79,13 @@ class TestAnswer:
 
     @settings(max_examples=300, deadline=None)
     @given(st.one_of(st.binary(max_size=600), st.binary(max_size=520).map(lambda rest: CAPTIVE[:12] + rest)))
-    def test_whatever_comes_never_raises_and_is_never_much_longer(self, data):
+    def test_any_packet_raises_nothing_and_answers_are_not_much_longer(self, data):
         told = answer(data, OWN)
         assert told is None or (told[:2] == data[:2] and told[2] & 0x80 and len(told) <= min(len(data) + 16, 300))
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(label, min_size=1, max_size=3), st.integers(0, 65535), st.binary(min_size=2, max_size=2))
-    def test_every_right_question_is_answered(self, labels, kind, mark):
+    def test_every_valid_query_is_answered(self, labels, kind, mark):
         told = answer(query(*labels, kind=kind, mark=mark), OWN)
         assert told[:2] == mark and (told[-4:] == OWN and told[7] == 1 if kind == A else told[7] == 0)
 
@@ -117,7 +117,7 @@ def portal(bench):
 
 class TestPortal:
     def ask(self, bench, portal, data):
-        """What the name server answers to `data`, within a moment."""
+        """Send `data`, and return the name server's answer, if there is one."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.setblocking(False)
             client.sendto(data, ("127.0.0.1", portal._socket.LocalAddr[1]))
@@ -142,7 +142,7 @@ class TestPortal:
             free.bind(("0.0.0.0", port))
 
     @pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (Debian: bind9-dnsutils)")
-    def test_dig_understands_it(self, bench, portal):
+    def test_dig_understands_the_answers(self, bench, portal):
         portal.start()
         port = str(portal._socket.LocalAddr[1])
         for kind, found in (("A", "192.168.4.1\n"), ("AAAA", ""), ("HTTPS", "")):
@@ -153,14 +153,14 @@ class TestPortal:
                     time.sleep(0.005)
                 assert dig.returncode == 0 and dig.stdout.read() == found
 
-    def test_a_port_that_is_taken_leaves_the_network_open_and_is_told(self, bench, portal):
+    def test_a_taken_port_leaves_the_network_open_and_is_reported(self, bench, portal):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("0.0.0.0", 0))
             portal.port = other.getsockname()[1]
             portal.start()
         assert bench.network.access_point.on and "no phone is led to the page" in bench.texts()[-1]
 
-    def test_networks_are_looked_for_before_it_opens_and_then_only_on_request(self, bench, portal):
+    def test_networks_are_scanned_before_it_opens_and_then_only_on_request(self, bench, portal):
         was_on = []
 
         def scan():
@@ -189,7 +189,7 @@ class TestPortal:
         portal.start()
         assert portal.networks == [] and bench.network.access_point.on
 
-    def test_no_scan_that_a_short_watchdog_would_not_outlast(self, bench, portal):
+    def test_no_scan_if_the_watchdog_is_too_short_for_it(self, bench, portal):
         bench.board.watchdog_s = 2
         portal.start()
         assert not bench.network.called("scan") and bench.network.access_point.on
@@ -237,14 +237,14 @@ class TestSetup:
             (("home", "correct horse", "kitchen"), "control.token: a new board gets one"),
         ],
     )
-    def test_what_is_wrong_is_told_in_the_words_of_config_set_and_nothing_is_saved(self, bench, setup, wanted, words):
+    def test_wrong_values_get_the_errors_of_config_set_and_nothing_is_saved(self, bench, setup, wanted, words):
         with pytest.raises(ConfigError) as raised:
             setup._save(guest(), *wanted)
         assert str(raised.value).startswith(words)
         assert not bench.board.has_file("config.json") and not bench.restarts
         assert setup._status(guest())["claimed"] is False
 
-    def test_a_file_that_cannot_be_written_is_told(self, bench, setup, tmp_path):
+    def test_a_file_that_cannot_be_written_is_reported(self, bench, setup, tmp_path):
         (tmp_path / "config.json.new").mkdir()
         with pytest.raises(OSError):
             setup._save(guest(), "home", "correct horse", "kitchen", TOKEN)
@@ -280,7 +280,7 @@ class TestSetup:
             setup._save(owner, "home", "correct horse", "", "another token")
 
     def test_settings_that_could_lock_out_are_on_trial(self, bench, setup):
-        """Without an access point, nothing opens where the network is wrong."""
+        """Without an access point, a board with a wrong network could not be reached any more."""
         bench.config.use({"control": {"token": TOKEN}, "ap": {"enabled": False}}, "config.json")
         setup._save(guest(authenticated=True), "home", "correct horse")
         assert bench.board.has_file("trial.json")
@@ -317,7 +317,7 @@ class Button:
 class TestButton:
     @pytest.fixture
     def press(self, bench):
-        """Holds the button for some seconds, and releases it."""
+        """Returns a function that holds the button for some seconds and releases it."""
         bench.board.machine = SimpleNamespace(Pin=Button)
         Button.made, Button.level = [], 1
         bench.config.use(
@@ -346,7 +346,7 @@ class TestButton:
         press.live = live
         return press
 
-    def test_held_it_makes_the_board_new(self, bench, press):
+    def test_holding_it_resets_the_settings(self, bench, press):
         press.live(1)
         press(6)
         assert Button.made == [(15, Button.IN, Button.PULL_UP)]
@@ -356,7 +356,7 @@ class TestButton:
             assert kept == {"boot": {"unclaim_button": 15}, "control": {"port": 99}, "wifi": {"country": "DE"}}
         assert bench.restarts == 1 and "token, networks and access point settings are removed" in bench.texts()[-1]
 
-    def test_pressed_for_a_shorter_time_it_does_nothing(self, bench, press):
+    def test_a_shorter_press_does_nothing(self, bench, press):
         press.live(1)
         for _ in range(5):
             press(4)
@@ -368,7 +368,7 @@ class TestButton:
         press(6)
         assert bench.restarts == 1
 
-    def test_where_it_cannot_write_it_removes_nothing_and_says_so(self, bench, press, tmp_path):
+    def test_if_nothing_can_be_written_nothing_is_removed_and_the_error_reported(self, bench, press, tmp_path):
         (tmp_path / "config.json.new").mkdir()
         press.live(1)
         press(20)
@@ -413,7 +413,7 @@ class TestBoard:
         assert self.rpc(url, "setup.save", session, ssid="home", password="correct horse")["result"] is True
         new.wait_for(r"network: up: wifi 'home'", start)
 
-    def test_without_http_nothing_of_it_is_loaded(self, board, monkeypatch):
+    def test_without_http_the_setup_is_not_loaded(self, board, monkeypatch):
         monkeypatch.setenv("BOARD_WIFI", '{"home": "correct horse"}')
         board.configure(control={"port": 0}, http={"enabled": False})
         board.start()

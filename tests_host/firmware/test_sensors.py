@@ -1,4 +1,4 @@
-"""Sensors: the hub and the parts' drivers, on simulated buses: firmware/sensors/."""
+"""The sensors' hub and the drivers of the parts, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace
@@ -74,7 +74,7 @@ class TestHub:
         ({"x": []}, "x is not a number or text"), ({"x": object()}, "x is not a number or text"),
         ({"x": OSError("away")}, "x: OSError: away"),
     ])  # fmt: skip
-    def test_what_is_no_reading(self, hub, sample, reading, error):
+    def test_invalid_readings_are_reported(self, hub, sample, reading, error):
         sensor = Constant()
         sensor.reading = reading
         hub.add(sensor)
@@ -84,7 +84,7 @@ class TestHub:
         with pytest.raises(OSError, match=error):
             hub.read("constant")
 
-    def test_a_field_that_fails_costs_only_itself(self, bench, hub, sample):
+    def test_a_failing_field_affects_no_other(self, bench, hub, sample):
         sensor = Constant("two", {"a": 1, "b": OSError("away")})
         hub.add(sensor)
         for _ in range(2):
@@ -97,7 +97,7 @@ class TestHub:
         assert bench.texts()[1:] == ["two works again"] and hub.list()[0]["error"] is None
 
     @pytest.mark.parametrize("value, good", [(-40, True), (80.0, True), (-40.1, False), (3275.3, False), (81, False)])
-    def test_what_a_part_cannot_measure_is_no_reading(self, hub, sample, value, good):
+    def test_values_outside_the_range_are_errors(self, hub, sample, value, good):
         sensor = Constant("part", {"celsius": 20 if good else value, "celsius_1": value, "other": 999})
         sensor.limits = {"celsius": (-40, 80)}
         hub.add(sensor)
@@ -105,7 +105,7 @@ class TestHub:
         if not good:
             assert f"celsius_1: {value} is outside -40 to 80" in hub.list()[0]["error"]
 
-    def test_one_that_cannot_be_made_yet_is_tried_again(self, bench, hub, sample):
+    def test_a_sensor_that_cannot_be_made_is_tried_again(self, bench, hub, sample):
         parts = [OSError("no part"), OSError("no part"), Constant("late")]
         made = []
 
@@ -124,7 +124,7 @@ class TestHub:
         assert len(made) == 3 and made[1] - made[0] >= 30000
         assert bench.texts() == ["late: OSError: no part", "late works again"]
 
-    def test_one_that_fails_in_many_ways_does_not_fill_the_log(self, bench, hub, sample):
+    def test_a_sensor_that_fails_in_many_ways_does_not_fill_the_log(self, bench, hub, sample):
         sensor = Constant("loose")
         hub.add(sensor)
         for number in range(20):
@@ -176,7 +176,7 @@ class TestHub:
         assert list(sample()) == ["good"]
         assert bad.reads == 0
 
-    def test_reading_one_is_fresh_or_the_last_where_it_takes_long(self, hub, sample):
+    def test_a_slow_sensor_returns_its_last_reading_and_others_a_fresh_one(self, hub, sample):
         fast, slow = Constant("fast"), Constant("slow")
         slow.slow = True
         hub.add(fast)
@@ -226,7 +226,7 @@ class FakePin:
 
 
 def crc8(data):
-    """Maxim's, polynomial x^8 + x^5 + x^4 + 1, least significant bit first."""
+    """Return Maxim's CRC: polynomial x^8 + x^5 + x^4 + 1, least significant bit first."""
     crc = 0
     for byte in data:
         crc ^= byte
@@ -318,7 +318,7 @@ class TestDs18b20:
         assert sensor.prepare() == 750
         assert sensor.read() == {"celsius_010000000000": celsius}
 
-    def test_many_on_one_wire(self, make):
+    def test_many_parts_on_one_wire(self, make):
         serials = [serial_number(0x28, number) for number in (1, 2, 3, 0x0F0F0F, 0xABCDEF012345, 0x800000000000)]
         sensor = make({serial: scratchpad(16 * index) for index, serial in enumerate(serials)})
         sensor.prepare()
@@ -332,12 +332,12 @@ class TestDs18b20:
         with pytest.raises(OSError, match="no DS18B20"):
             sensor.prepare()
 
-    def test_nothing_there(self, make):
+    def test_no_part_on_the_wire(self, make):
         with pytest.raises(OSError, match="nothing answers"):
             make({}).prepare()
 
     def read(self, sensor):
-        """Its reading, with the errors as text."""
+        """Return the sensor's reading, with errors as text."""
         sensor.prepare()
         return {
             name: str(value) if isinstance(value, OSError) else value for name, value in sensor.read().items()
@@ -349,14 +349,14 @@ class TestDs18b20:
         (b"\xff" * 9, "it does not answer"),
         (scratchpad(0x0550, 0x0C), "it has not measured: is its power steady?"),
     ])  # fmt: skip
-    def test_a_part_that_fails_costs_only_itself(self, make, data, error):
+    def test_a_failing_part_affects_no_other(self, make, data, error):
         good, bad = serial_number(0x28, 1), serial_number(0x28, 2)
         sensor = make({bad: data, good: scratchpad(16)})
         assert self.read(sensor) == {"celsius_010000000000": 1, "celsius_020000000000": error}
         self.bus.parts[bad] = scratchpad(32)
         assert self.read(sensor) == {"celsius_010000000000": 1, "celsius_020000000000": 2}
 
-    def test_parts_come_and_go_and_keep_their_names(self, make):
+    def test_parts_that_are_removed_and_added_keep_their_names(self, make):
         first, second, third = (serial_number(0x28, number) for number in (1, 2, 3))
         sensor = make({first: scratchpad(16)})
         assert self.read(sensor) == {"celsius_010000000000": 1}
@@ -383,7 +383,7 @@ class TestDs18b20:
             try:
                 reading = self.read(sensor)
             except OSError:
-                continue  # it began with the bad one
+                continue  # the search began with the bad one
         assert reading == {f"celsius_0{number:x}0000000000": number for number in (1, 2, 3, 8, 12)}
 
     def test_a_wire_to_ground(self, make):
@@ -433,7 +433,7 @@ class TestDht22:
         [
             ((0x02, 0x8C, 0x01, 0x5F, 0xEE), 35.1, 65.2),
             ((0x02, 0x8C, 0x80, 0x65, 0x73), -10.1, 65.2),
-            ((0x02, 0x10, 0xFF, 0xF1, 0x02), -1.5, 52.8),  # a part of those with two's complement
+            ((0x02, 0x10, 0xFF, 0xF1, 0x02), -1.5, 52.8),  # some parts use two's complement
             ((0x00, 0x00, 0xFE, 0x70, 0x6E), -40, 0),
             ((0x03, 0xE8, 0x81, 0x90, 0xFC), -40, 100),
             ((0x03, 0xE8, 0x80, 0x00, 0x6B), 0, 100),
@@ -447,13 +447,13 @@ class TestDht22:
         ((0x02, 0x10, 0x81, 0x91, 0x24), "celsius: -40.1 is outside -40 to 80"),
         ((0x03, 0xE9, 0x00, 0x00, 0xEC), "humidity: 100.1 is outside 0 to 100"),
     ])  # fmt: skip
-    def test_what_it_cannot_measure(self, make, hub, sample, data, error):
+    def test_values_that_it_cannot_measure(self, make, hub, sample, data, error):
         hub.add(make(data))
         sample()
         assert error in hub.list()[0]["error"]
 
     @pytest.mark.parametrize("platform, module", [("esp32", "esp"), ("rp2", "rp2")])
-    def test_where_releases_before_had_what_reads_it(self, bench, monkeypatch, platform, module):
+    def test_the_driver_module_of_earlier_releases_is_used(self, bench, monkeypatch, platform, module):
         def read_into(pin, buffer):
             buffer[:] = bytes((0x02, 0x8C, 0x01, 0x5F, 0xEE))
 
@@ -468,7 +468,7 @@ class TestDht22:
 
 
 def by_integers(raw, fine, h):
-    """Percent, by the formula for 32-bit integers (BST-BME280-DS002, section 4.2.3)."""
+    """Return percent by the formula for 32-bit integers (BST-BME280-DS002, section 4.2.3)."""
     base = fine - 76800
     gain = ((((base * h[5]) >> 10) * (((base * h[2]) >> 11) + 32768)) >> 10) + 2097152
     value = (((raw << 14) - (h[3] << 20) - h[4] * base + 16384) >> 15) * ((gain * h[1] + 8192) >> 14)
@@ -566,7 +566,7 @@ class TestBme280:
         sensor.prepare()
         assert sorted(sensor.read()) == ["celsius", "pascal"]
 
-    def test_it_has_not_measured(self, make):
+    def test_no_measurement_yet(self, make):
         sensor = make()
         sensor.prepare()
         for place in (0xF7, 0xFA):
@@ -577,7 +577,7 @@ class TestBme280:
             self.bus.registers[place : place + 3] = before
         assert sensor.read()
 
-    def test_what_it_cannot_measure(self, make, hub, sample):
+    def test_values_that_it_cannot_measure(self, make, hub, sample):
         sensor = make()
         hub.add(sensor)
         self.bus.registers[0x8E:0x90] = b"\0\0"  # dig_P1
@@ -588,7 +588,7 @@ class TestBme280:
         with pytest.raises(OSError, match="chip 0x77"):
             make(0x77).prepare()
 
-    def test_unplugged_and_another_plugged_in(self, make):
+    def test_a_part_is_unplugged_and_another_plugged_in(self, make):
         sensor = make()
         sensor.prepare()
         self.bus.present = False
@@ -662,5 +662,5 @@ class TestOnBoard:
     def test_an_esp32_s_temperature(self, bench, monkeypatch, esp32, celsius):
         assert self.read(bench, monkeypatch, esp32)["chip"] == {"celsius": pytest.approx(celsius)}
 
-    def test_a_chip_that_cannot_measure_itself_has_no_such_sensor(self, bench, monkeypatch):
+    def test_a_chip_without_a_temperature_sensor(self, bench, monkeypatch):
         assert self.read(bench, monkeypatch, SimpleNamespace()) == {"wifi": {}}

@@ -1,4 +1,4 @@
-"""Services on a clock that the test sets: firmware/services.py. test_user_files.py tests those in files."""
+"""Services on a clock that the test sets: firmware/services.py. test_user_files.py tests services in files."""
 
 from types import SimpleNamespace
 
@@ -38,7 +38,7 @@ def run(bench):
     return run
 
 
-def test_ticks_come_in_their_rhythm_until_the_end(bench, run):
+def test_ticks_are_regular_until_the_end(bench, run):
     service = Ticking()
     services = run(service)
     bench.advance(9)

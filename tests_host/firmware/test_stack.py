@@ -1,4 +1,4 @@
-"""examples/stack: its files fit each other and the firmware, and its parts that Debian has run as they are there."""
+"""examples/stack: its files fit each other and the firmware. The programs that Debian has run with these files."""
 
 import json
 import os
@@ -32,7 +32,7 @@ DASHBOARD = json.loads((STACK / "grafana" / "dashboards" / "boards.json").read_t
 
 
 def mounts(service):
-    """{path in the container: file or folder here} of what is not a volume."""
+    """Return {path in the container: file or folder here} of all mounts that are not volumes."""
     found = {}
     for line in COMPOSE["services"][service]["volumes"]:
         here, there = line.split(":")[:2]
@@ -43,7 +43,7 @@ def mounts(service):
     return found
 
 
-def test_what_the_containers_read_is_there():
+def test_the_files_that_the_containers_read_exist():
     for service in COMPOSE["services"]:
         for path in mounts(service).values():
             assert path.exists(), path
@@ -60,12 +60,12 @@ def test_what_the_containers_read_is_there():
     ("telegraf", STACK / "telegraf" / "telegraf.conf"),
     ("grafana", STACK / "grafana" / "provisioning" / "datasources" / "influxdb.yaml"),
 ])  # fmt: skip
-def test_every_variable_of_a_file_is_given_to_its_container(service, path):
+def test_every_variable_in_a_file_is_set_in_its_container(service, path):
     given = COMPOSE["services"][service]["environment"]
     assert set(re.findall(r"\$\{?([A-Z_]+)", path.read_text())) <= set(given)
 
 
-def test_telegraf_listens_where_boards_send():
+def test_telegraf_listens_at_the_boards_default_port():
     settings = tomllib.loads(TELEGRAF)
     (mqtt,) = settings["inputs"]["mqtt_consumer"]
     (udp,) = settings["inputs"]["socket_listener"]
@@ -91,7 +91,7 @@ class Sensor:
 
 
 class Collecting(Database):
-    """InfluxDB with the stack's own file, but for folders and ports."""
+    """InfluxDB with the stack's own file, except for folders and ports."""
 
     def __init__(self, folder):
         self.http, self.udp = free_port(), free_port()
@@ -111,7 +111,7 @@ class Collecting(Database):
 
 
 def locked_mosquitto(folder, users):
-    """mosquitto with the stack's file, and what its comments say about passwords."""
+    """Start mosquitto with the stack's file, and with the passwords that its comments describe."""
     (server,) = brokers.mosquitto(folder)
     text = (STACK / "mosquitto" / "mosquitto.conf").read_text()
     text = text.replace("allow_anonymous true\n", "").replace("# allow_", "allow_")
@@ -168,7 +168,7 @@ def bridge(broker, database, tmp_path_factory):
 
 
 def queries():
-    """{title: query} of the dashboard, for one board and one reading."""
+    """Return {title: query} of the dashboard, for one board and one reading."""
     texts = {panel["title"]: panel["targets"][0]["query"] for panel in DASHBOARD["panels"]}
     texts.update({variable["label"]: variable["query"] for variable in DASHBOARD["templating"]["list"]})
     values = {"$timeFilter": "time > now() - 1h", "$__interval": "1s", "$device": "(kitchen)", "$reading": "heap_used"}
@@ -180,8 +180,8 @@ def queries():
     return texts
 
 
-def test_readings_come_by_mqtt_and_each_query_of_the_dashboard_finds_some(board, broker, database, bridge):
-    """All passwords and rules of the broker in force."""
+def test_readings_arrive_by_mqtt_and_each_query_of_the_dashboard_finds_some(board, broker, database, bridge):
+    """All passwords and access rules of the broker are active."""
     for name, values in SENSORS.items():
         board.write(f"sensors/{name}.py", SENSOR.format(name=name, values=values))
     board.configure(
@@ -214,7 +214,7 @@ def test_readings_come_by_mqtt_and_each_query_of_the_dashboard_finds_some(board,
     assert [row["value"] for row in database.query(queries()["Board"])] == ["kitchen"]
 
 
-def test_a_board_s_password_opens_no_other_board_s_topics(broker):
+def test_a_boards_password_gives_no_access_to_other_boards_topics(broker):
     def client(program, *words):
         command = [program, "-p", str(broker.port), "-u", "kitchen", "-P", "secret of the kitchen", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
@@ -228,8 +228,8 @@ def test_a_board_s_password_opens_no_other_board_s_topics(broker):
     assert refused.returncode and "not authori" in refused.stderr
 
 
-def test_prometheus_takes_a_board_s_readings(board, tmp_path):
-    """With the stack's file, but for the pace and the board's address."""
+def test_prometheus_scrapes_a_boards_readings(board, tmp_path):
+    """It uses the stack's file, except for the interval and the board's address."""
     if not shutil.which("prometheus"):
         pytest.skip("no prometheus: tools/setup/programs.sh peers")
     board.write("sensors/bme280.py", SENSOR.format(name="bme280", values=SENSORS["bme280"]))
@@ -250,7 +250,7 @@ def test_prometheus_takes_a_board_s_readings(board, tmp_path):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=PATIENCE_S) as answer:
                 found = json.load(answer)["data"]["result"]
-        except urllib.error.URLError:  # it is not there yet
+        except urllib.error.URLError:  # Prometheus is not ready yet
             return {}
         return {one["metric"]["field"]: float(one["value"][1]) for one in found}
 

@@ -1,4 +1,4 @@
-"""The log on another machine: Debian's rsyslogd takes every line apart as it was meant. firmware/syslog.py"""
+"""The log on another machine: Debian's rsyslogd parses every line correctly. firmware/syslog.py"""
 
 import os
 import re
@@ -25,7 +25,7 @@ input(type="imudp" address="127.0.0.1" port="{port}" ruleset="boards")
 
 
 class Server:
-    """An rsyslogd with a folder and a port of its own."""
+    """An rsyslogd with its own folder and port."""
 
     def __init__(self, folder):
         self.port = free_port()
@@ -58,7 +58,7 @@ def server(tmp_path_factory):
     server.stop()
 
 
-def test_rsyslog_gets_every_line_in_its_parts(board, server):
+def test_rsyslog_parses_every_line(board, server):
     board.configure(device={"name": "attic"}, log={"syslog": f"127.0.0.1:{server.port}"})
     board.start()
     with board.client() as client:
@@ -103,7 +103,7 @@ def service(tmp_path, receiver):
 
 
 def received(receiver, bench):
-    """The texts of all that has come."""
+    """Return the texts of all lines that have arrived."""
     texts = []
     while True:
         bench.pool.PollEvents()
@@ -113,7 +113,7 @@ def received(receiver, bench):
             return texts
 
 
-def test_lines_from_before_the_network_come_when_it_is_there(service, receiver):
+def test_lines_from_before_the_network_are_sent_when_it_comes_up(service, receiver):
     bench = service.bench
     bench.log.info("boot", "first")
     service.tick()
@@ -129,7 +129,7 @@ def test_lines_from_before_the_network_come_when_it_is_there(service, receiver):
     assert received(receiver, bench) == ["first", "second", "third"]
 
 
-def test_lines_without_a_network_come_later(service, receiver):
+def test_lines_logged_without_a_network_are_sent_later(service, receiver):
     bench = service.bench
     service.network_up(None)
     service.tick()
@@ -144,7 +144,7 @@ def test_lines_without_a_network_come_later(service, receiver):
     assert received(receiver, bench) == ["before", "down: link lost", "down: link lost", "up again"]
 
 
-def test_a_long_time_without_a_network_brings_the_last_lines(service, receiver):
+def test_after_a_long_time_without_a_network_the_last_lines_are_sent(service, receiver):
     bench = service.bench
     for number in range(40):
         bench.log.info("boot", number)
@@ -153,7 +153,7 @@ def test_a_long_time_without_a_network_brings_the_last_lines(service, receiver):
     assert received(receiver, bench) == [str(number) for number in range(28, 40)]
 
 
-def test_a_source_is_written_in_the_characters_that_there_are(service, receiver):
+def test_a_source_is_written_in_the_allowed_characters(service, receiver):
     service.network_up(None)
     service.tick()
     service.bench.log.info("my sensör" + "x" * 40, "größer\n] \"x\"")
@@ -164,7 +164,7 @@ def test_a_source_is_written_in_the_characters_that_there_are(service, receiver)
     )
 
 
-def test_a_line_that_cannot_be_sent_harms_nothing(service, receiver):
+def test_a_line_that_cannot_be_sent_does_no_harm(service, receiver):
     service.network_up(None)
     service.tick()
     service.bench.names.address = lambda host: 1 / 0

@@ -47,7 +47,7 @@ class TestNetwork:
         assert self.found(host(routes)) == ("docker0", ("172.17.0.1", "255.255.0.0"), "0.0.0.0")
 
     @pytest.mark.parametrize("routes, addresses", [(None, None), ("header\n", ADDRESSES), (ROUTES, "")])
-    def test_without_any_the_loopback(self, host, routes, addresses):
+    def test_without_any_interface_the_loopback(self, host, routes, addresses):
         assert self.found(host(routes, addresses)) == ("lo", ("127.0.0.1", "255.0.0.0"), "0.0.0.0")
 
     def test_a_route_that_is_down_does_not_count(self, host):
@@ -73,7 +73,7 @@ class TestMachine:
         pin(5)
         assert machine.Pin(1).value() == 1 and machine.Pin(1).mode() == machine.Pin.OUT
 
-    def test_an_input_reads_what_drives_it_else_its_pull(self):
+    def test_an_input_reads_the_driven_level_or_its_pull(self):
         pin = machine.Pin(1, machine.Pin.IN, machine.Pin.PULL_UP)
         assert pin() == 1
         machine.drive(1, 0)
@@ -93,7 +93,7 @@ class TestMachine:
         assert pin() == 0
 
     @pytest.mark.parametrize("number", [-1, 40, "x", 1.0, True, None])
-    def test_pins_that_there_are_not(self, number):
+    def test_missing_pins(self, number):
         with pytest.raises(ValueError):
             machine.Pin(number)
 
@@ -106,7 +106,7 @@ class TestMachine:
         machine.Pin(1, machine.Pin.OUT, value=1)
         assert machine.ADC(1).read_u16() == 65535
 
-    def test_the_number_of_this_computer_stays(self):
+    def test_the_number_of_this_computer_does_not_change(self):
         assert machine.unique_id() == machine.unique_id() and len(machine.unique_id()) == 8
 
     def test_a_computer_without_a_number(self, monkeypatch):
@@ -119,7 +119,7 @@ class TestMachine:
 
 
 class TestSensors:
-    def test_the_hottest_of_all_sources_and_those_that_fail_passed_over(self, tmp_path, monkeypatch):
+    def test_the_hottest_of_all_sources_that_can_be_read(self, tmp_path, monkeypatch):
         for path, text in (
             ("thermal/thermal_zone0/temp", "41000\n"),
             ("thermal/thermal_zone1/temp", "broken"),

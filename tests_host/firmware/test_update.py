@@ -24,14 +24,14 @@ from firmware.update.tar import TarReader
 
 OLD = {"main.py": "old main", "lib/app.py": "old app " * 200, "config.json": "{}", "kept.txt": "kept"}
 NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"device": {}}', "services/new.py": "new"}
-GONE = "services/gone.py"  # the update of the power cuts deletes it
+GONE = "services/gone.py"  # the update in the tests of power cuts deletes it
 BEFORE = {**OLD, GONE: "old"}
 TOKEN = QUIET["control"]["token"]
 IO_ERROR = -5
 
 
 def archive(files, delete=(), **options):
-    """The tar archive that tools/board sends."""
+    """Return a tar archive like the one that tools/board sends."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in delete:
@@ -78,13 +78,13 @@ class TestTar:
         files = {**NEW, "empty": "", "exact": "x" * 512, "a/" * 60 + "long": "a name of two fields"}
         assert self.read(archive(files), piece) == (files, True)
 
-    def test_an_archive_without_its_end(self):
+    def test_a_truncated_archive(self):
         assert self.read(archive(NEW)[:2048], 512)[1] is False
 
-    def test_what_comes_behind_the_end_is_no_matter(self):
+    def test_data_after_the_end_is_ignored(self):
         assert self.read(archive(NEW) + b"x" * 700, 512) == (NEW, True)
 
-    def test_folders_are_passed_over(self):
+    def test_folders_are_ignored(self):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             entry = tarfile.TarInfo("folder")
@@ -95,7 +95,7 @@ class TestTar:
     @pytest.mark.parametrize(
         "data", [b"x" * 512, b"0" * 512, archive(NEW).replace(b"main.py", b"mail.py")], ids=["text", "zeros", "damaged"]
     )
-    def test_what_is_none(self, data):
+    def test_data_that_is_no_archive(self, data):
         with pytest.raises(ValueError, match="no tar archive"):
             self.read(data, 512)
 
@@ -108,7 +108,7 @@ class TestStagedFiles:
     @pytest.mark.parametrize(
         "name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "update/files", "a\nb", "repl", "repl/x"]
     )
-    def test_names_that_lead_elsewhere(self, tmp_path, name):
+    def test_names_outside_of_the_folder(self, tmp_path, name):
         with pytest.raises(ValueError):
             Staging(str(tmp_path)).create(name)
 
@@ -120,7 +120,7 @@ class TestStagedFiles:
         assert read_all(tmp_path) == {**OLD, **NEW}
         assert recover(str(tmp_path)) == []
 
-    def test_what_was_not_decided_is_gone_after_the_next_boot(self, tmp_path):
+    def test_an_unfinished_update_is_gone_after_the_next_boot(self, tmp_path):
         write_all(tmp_path, OLD)
         with Staging(str(tmp_path)).create("main.py") as file:
             file.write(b"half")
@@ -137,7 +137,7 @@ class TestStagedFiles:
             (["a", "a"], "a and a take the same place"),
         ],
     )
-    def test_a_place_that_is_taken_is_refused(self, tmp_path, names, words):
+    def test_a_name_that_is_taken_is_refused(self, tmp_path, names, words):
         write_all(tmp_path, {**OLD, "services/old.py": ""})
         staging = Staging(str(tmp_path))
         with pytest.raises(ValueError, match=words):
@@ -160,13 +160,13 @@ class TestStagedFiles:
             for name in names:
                 staging.delete(name)
 
-    def test_names_that_begin_alike_are_different_places(self, tmp_path):
+    def test_names_with_a_common_beginning_are_different(self, tmp_path):
         stage(tmp_path, {"a": "1", "a.b": "2", "ab/a": "3", "a-/a": "4"})
         recover(str(tmp_path))
         assert len(read_all(tmp_path)) == 4
 
-    def test_a_file_that_cannot_be_placed_keeps_no_other_waiting(self, tmp_path):
-        """Between the decision and the boot, somebody made a folder with its name."""
+    def test_a_file_that_cannot_be_placed_does_not_block_the_others(self, tmp_path):
+        """A folder with its name was made between the commit and the boot."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
         (tmp_path / "services" / "new.py" / "x").mkdir(parents=True)
@@ -204,7 +204,7 @@ def stage(folder, files=NEW):
 
 
 class TestPowerCuts:
-    """Wherever an update is interrupted, the next boot finds the old files or the new ones, never a mixture."""
+    """If an update is interrupted anywhere, the next boot finds the old files or the new ones, never a mixture."""
 
     def test_at_every_file_operation_of_the_image(self, tmp_path):
         """The process is killed, before the operation or after it."""
@@ -228,7 +228,9 @@ class TestPowerCuts:
         return old_or_new(read_all(folder), (number, where))
 
     def test_at_every_operation_of_the_flash(self):
-        """On littlefs, as on boards: in the middle of each operation, and again in each of the following boot."""
+        """On littlefs, as on boards, the power fails in the middle of each operation, and again in each of the next
+        boot.
+        """
         first = Flash()
         for name, text in BEFORE.items():
             if "/" in name:
@@ -270,11 +272,11 @@ def old_or_new(state, where):
 
 
 class PowerCut(BaseException):
-    """A power failure: not an error that a program could handle."""
+    """A power failure. It is not an error that a program could handle."""
 
 
 class Flash(littlefs.UserContext):
-    """A littlefs like MicroPython's that replaces `os` and `open`. Its power can fail in the middle of an operation."""
+    """A littlefs like MicroPython's. It replaces `os` and `open`. Its power can fail in the middle of an operation."""
 
     BLOCKS = 32
 
@@ -293,11 +295,11 @@ class Flash(littlefs.UserContext):
         self._fs.mount()
 
     def copy(self, cut_at=None):
-        """A board that is switched on with this content."""
+        """Return a board with this content, switched on again."""
         return Flash(self.buffer, cut_at)
 
     def run(self, function):
-        """Run `function` on it; False if the power failed."""
+        """Run `function` on the board. Return False if the power failed."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(staged_files, "os", self)
             patch.setattr(staged_files, "open", self.open, raising=False)
@@ -306,11 +308,11 @@ class Flash(littlefs.UserContext):
                 return True
             except PowerCut:
                 for file in self._opened:
-                    file.close = lambda: None  # else it is closed when it is forgotten, on a filesystem that is no more
+                    file.close = lambda: None  # otherwise it would be closed later, on a dead filesystem
                 return False
 
     def files(self):
-        """{name: text}"""
+        """Return {name: text}."""
         found = {}
         for folder, _, names in self._fs.walk("/"):
             for name in names:
@@ -319,7 +321,7 @@ class Flash(littlefs.UserContext):
                     found[path] = file.read()
         return found
 
-    # --- what littlefs asks of the flash
+    # --- the functions of the flash that littlefs calls
 
     def _operate(self, whole, half):
         if self._is_off:
@@ -343,10 +345,10 @@ class Flash(littlefs.UserContext):
         return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
 
     def sync(self, cfg=None):
-        """Everything is written already. It replaces the firmware's `os.sync`, too."""
+        """Do nothing, because everything is already written. This also replaces the firmware's `os.sync`."""
         return 0
 
-    # --- what the firmware asks of the filesystem
+    # --- the functions of the filesystem that the firmware calls
 
     def _call(self, function, *args, **options):
         try:
@@ -456,7 +458,7 @@ class Chip:
 
 
 class Session:
-    """A logged-in client, with the parts that an update uses."""
+    """A logged-in client. It has the members that an update uses."""
 
     address = "192.0.2.7"
     unlimited = False
@@ -476,7 +478,7 @@ class Session:
 
 
 class Caller(Bench):
-    """The service in this process, with its methods; `chip` is what the module esp32 reaches."""
+    """The service and its methods in this process. `chip` is the chip that the module esp32 uses."""
 
     def __init__(self, folder, chip):
         super().__init__(folder, machine=chip)
@@ -524,7 +526,7 @@ def caller(tmp_path, chip):
 
 
 def app_image(size=10000):
-    """The part of an application that the firmware checks: its mark."""
+    """Return an application image, which has only the magic number that the firmware checks."""
     return bytes([0xE9]) + bytes(31) + b"\x32\x54\xcd\xab" + bytes(range(256)) * (size // 256)
 
 
@@ -555,7 +557,7 @@ class TestImage:
         assert board.last_update == "kept" and chip.kept
         assert not board.has_file(trial.FILE)
 
-    def test_the_bootloader_went_back(self, caller, chip):
+    def test_the_bootloader_has_rolled_back(self, caller, chip):
         image = app_image()
         caller.begin("image", image)
         caller.send(image)
@@ -577,7 +579,7 @@ class TestImage:
         assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
 
-    def test_no_application(self, caller):
+    def test_data_that_is_no_application(self, caller):
         content = bytes(8192)
         caller.begin("image", content)
         with pytest.raises(ValueError, match="no application's image .*update.bin"):
@@ -596,7 +598,7 @@ class TestImage:
 
 
 class TestService:
-    def test_files_are_staged_and_decided(self, caller, tmp_path):
+    def test_files_are_staged_and_committed(self, caller, tmp_path):
         write_all(tmp_path, OLD)
         content = archive(NEW)
         caller.begin("files", content)
@@ -617,7 +619,7 @@ class TestService:
         assert read_all(tmp_path) == {**OLD, **NEW}
 
     def test_what_is_deleted_is_signed_for(self, caller, tmp_path):
-        """It is part of the bytes whose SHA-256 is signed."""
+        """The list of deleted files is part of the bytes whose SHA-256 is signed."""
         write_all(tmp_path, {**OLD, GONE: "old"})
         content = archive({}, [GONE])
         caller.begin("files", content)
@@ -640,7 +642,7 @@ class TestService:
         ],
         ids=["cut off", "empty", "elsewhere", "folder", "below a file", "not there", "no archive"],
     )
-    def test_what_is_wrong_changes_nothing(self, caller, tmp_path, content, error):
+    def test_wrong_requests_change_nothing(self, caller, tmp_path, content, error):
         write_all(tmp_path, OLD)
         caller.begin("files", content)
         with pytest.raises(ValueError, match=error):
@@ -670,14 +672,14 @@ class TestService:
         ],
         ids=["none", "another token", "a login", "something else", "another board", "another nonce"],
     )
-    def test_what_does_not_sign_this_update_begins_none(self, caller, signature):
+    def test_a_signature_of_something_else_is_refused(self, caller, signature):
         content = archive(NEW)
         asked = f"files {len(content)} {hashlib.sha256(content).hexdigest()}"
         with pytest.raises(RpcError, match="wrong token, or something else"):
             caller.begin("files", content, signature=signature(caller, asked))
         assert caller.call("status")["receiving"] is None
 
-    def test_a_recorded_signature_begins_nothing(self, caller):
+    def test_a_replayed_signature_is_refused(self, caller):
         content = archive(NEW)
         recorded = caller.sign(f"files {len(content)} {hashlib.sha256(content).hexdigest()}")
         caller.begin("files", content, signature=recorded)
@@ -713,14 +715,14 @@ class TestService:
         with pytest.raises(ValueError, match="another client's"):
             caller.call("write", other, offset=0, data="AAAA")
 
-    def test_it_can_be_given_up(self, caller, tmp_path):
+    def test_it_can_be_aborted(self, caller, tmp_path):
         content = archive(NEW)
         caller.begin("files", content)
         caller.send(content[:2000])
         assert caller.call("abort") is True
         assert read_all(tmp_path) == {} and not caller.session.unlimited
 
-    def test_a_new_one_replaces_one_that_was_left(self, caller, tmp_path):
+    def test_a_new_update_replaces_an_unfinished_one(self, caller, tmp_path):
         content = archive(NEW)
         caller.begin("files", content)
         caller.send(content[:2000])

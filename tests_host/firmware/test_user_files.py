@@ -1,4 +1,4 @@
-"""Files that a user puts on the board: services, sensors, main.py. The examples are those of docs/."""
+"""Files of the user on the board: services, sensors, main.py. The examples are those of docs/."""
 
 import re
 import socket
@@ -9,11 +9,11 @@ import pytest
 from free_ports import free_port
 from image import PATIENCE_S, ROOT
 
-MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # beside the image of this repository
+MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"  # the compiler that belongs to this repository's image
 
 
 def example(name):
-    """The first Python block of a page of the documentation."""
+    """Return the first Python block of a page of the documentation."""
     return re.search(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL).group(1)
 
 
@@ -46,7 +46,7 @@ def test_a_file_that_begins_with_a_byte_order_mark_runs(board):
 
 @pytest.fixture
 def compile_file(board):
-    """f(name, source): a compiled file on the board."""
+    """Returns a function f(name, source), which puts a compiled file onto the board."""
     if not MPY_CROSS.exists():
         pytest.skip("There is no mpy-cross: make unix builds one.")
 
@@ -68,7 +68,7 @@ def test_a_compiled_service_runs(board, compile_file, name):
         assert client.result("info")["services"][name] == "running"
 
 
-def test_of_two_files_of_a_name_the_source_counts(board, compile_file):
+def test_of_two_files_with_the_same_name_the_source_is_used(board, compile_file):
     compile_file("services/mine", "print('compiled')\n" + service())
     board.write("services/mine.py", "print('source')\n" + service())
     board.write("services/notes.txt", "no service")
@@ -79,7 +79,7 @@ def test_of_two_files_of_a_name_the_source_counts(board, compile_file):
 
 
 @pytest.mark.parametrize("content", [b"M\x01\x00\x1f", b"nonsense", b""])
-def test_a_compiled_file_of_another_release_stops_nobody(board, content):
+def test_a_compiled_file_of_another_release_affects_no_other_file(board, content):
     (board.folder / "services").mkdir()
     (board.folder / "services" / "mine.mpy").write_bytes(content)
     board.start()
@@ -132,7 +132,7 @@ def service(start="pass", network_up="pass", tick="pass"):
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_a_service_that_fails_stops_nobody(board, source, shown):
+def test_a_failing_service_affects_no_other(board, source, shown):
     board.write("services/mine.py", source)
     board.write("services/other.py", service().replace("mine.ping", "other.ping"))
     board.start()
@@ -152,7 +152,7 @@ def test_a_service_that_only_ticks(board):
         board.wait_for("^tick$", len(board.output))
 
 
-def test_a_service_that_ticks_into_an_error_is_ticked_no_more(board):
+def test_after_ten_errors_a_service_gets_no_more_ticks(board):
     board.write("services/mine.py", service(tick="raise ValueError('tock')"))
     board.start()
     board.wait_for("10 ticks in a row failed")
@@ -185,7 +185,7 @@ def test_services_are_stopped_at_the_end(board):
 
 
 @pytest.mark.parametrize("source", ["1 / 0", "class Sensor(", "class Sensor:\n    def read(self):\n        1 / 0"])
-def test_a_sensor_that_fails_stops_nobody(board, source):
+def test_a_failing_sensor_affects_no_other(board, source):
     board.write("sensors/bad.py", source)
     board.start()
     board.wait_for("Error")
@@ -193,7 +193,7 @@ def test_a_sensor_that_fails_stops_nobody(board, source):
         assert client.result("sensor.read", name="system")["memory_total"] > 0
 
 
-def test_main_py_is_the_user_s(board):
+def test_main_py_belongs_to_the_user(board):
     board.write("main.py", "print('my own', __name__)\n")
     board.start()
     assert board.wait() == 0
@@ -210,7 +210,7 @@ def test_main_py_may_start_the_firmware(board):
 
 @pytest.mark.parametrize("source, shown", [("1 / 0", "ZeroDivisionError"), ("(", "SyntaxError")])
 def test_main_py_that_fails_is_reported_and_the_firmware_runs(board, source, shown):
-    """Otherwise a better file could not be sent over the network."""
+    """If the firmware did not run, a better file could not be sent over the network."""
     board.write("main.py", source)
     board.start()
     with board.client() as client:
@@ -226,7 +226,7 @@ def test_a_folder_in_the_place_of_main_py_does_not_keep_the_firmware_from_runnin
 
 
 @pytest.mark.parametrize("source", ["import sys; sys.exit(3)", "raise KeyboardInterrupt"])
-def test_main_py_may_leave_the_repl(board, source):
+def test_main_py_may_end_in_the_repl(board, source):
     board.write("main.py", source)
     board.start()
     assert board.wait() == 0 and board.text == ""

@@ -1,4 +1,4 @@
-"""A link that is dead although the radio says otherwise: firmware/network/watch.py."""
+"""The watch over the gateway finds a dead link that the radio reports as up: firmware/network/watch.py."""
 
 import socket
 
@@ -24,7 +24,7 @@ class FakeBringup:
 
 
 class Gateway:
-    """Answers, or does not."""
+    """A gateway that can be silent."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -60,7 +60,7 @@ def bench(tmp_path, gateway):
 
 
 def next_question(bench, gateway):
-    """The board's next question, half a minute later."""
+    """Let half a minute pass, and return the board's next probe."""
     bench.advance(30)
     bench.pool.PollEvents(0)
     return gateway.question()
@@ -71,14 +71,14 @@ def give_answer(bench, gateway, question):
     until(bench.pool.PollEvents)
 
 
-def test_the_question_is_one_for_a_name_server(bench, gateway):
+def test_the_probe_is_a_dns_query(bench, gateway):
     bench.watch.network_up(bench.connection)
     data, _ = next_question(bench, gateway)
     assert LinkWatch.port == 53
     assert len(data) == 17 and data[2:] == bytes.fromhex("0100 0001 0000 0000 0000 00 0002 0001")
 
 
-def test_a_gateway_that_falls_silent_restarts_the_link(bench, gateway):
+def test_a_silent_gateway_restarts_the_link(bench, gateway):
     bench.watch.network_up(bench.connection)
     for _ in range(5):
         give_answer(bench, gateway, next_question(bench, gateway))
@@ -91,7 +91,7 @@ def test_a_gateway_that_falls_silent_restarts_the_link(bench, gateway):
     assert bench.bringup.restarts == ["the gateway 127.0.0.1 no longer answers"]
 
 
-def test_one_answer_in_between_is_enough(bench, gateway):
+def test_a_single_answer_is_enough(bench, gateway):
     bench.watch.network_up(bench.connection)
     for _ in range(4):
         give_answer(bench, gateway, next_question(bench, gateway))
@@ -100,14 +100,14 @@ def test_one_answer_in_between_is_enough(bench, gateway):
     assert not bench.bringup.restarts
 
 
-def test_a_gateway_that_never_answered_is_left_in_peace(bench, gateway):
+def test_a_gateway_that_never_answered_restarts_nothing(bench, gateway):
     bench.watch.network_up(bench.connection)
     bench.advance(600)
     assert not bench.bringup.restarts and not bench.waiting and not bench.pool.GetAllAsyncSockets()
     assert bench.texts() == ["the gateway 127.0.0.1 answers no questions: the link is not watched"]
 
 
-def test_on_another_network_it_begins_anew(bench, gateway):
+def test_on_another_network_the_watch_starts_again(bench, gateway):
     bench.watch.network_up(bench.connection)
     give_answer(bench, gateway, next_question(bench, gateway))
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_stop_ends_it(bench):
 
 
 @pytest.mark.parametrize("why", ["off", "cannot restart", "no gateway"])
-def test_where_it_would_not_help_nothing_is_asked(bench, why):
+def test_no_probe_is_sent_if_it_would_not_help(bench, why):
     if why == "off":
         bench.config.set("network.probe_s", 0)
     elif why == "cannot restart":

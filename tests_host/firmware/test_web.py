@@ -31,7 +31,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    """A board that many tests share."""
+    """A running board that many tests share."""
     process = BoardProcess(tmp_path_factory.mktemp("board"))
     process.configure(device={"name": "kitchen"})
     process.start()
@@ -44,7 +44,7 @@ def connect(port, source="127.0.0.1"):
 
 
 def exchange(port, data):
-    """All that the server answers to `data`, which is all that comes."""
+    """Send `data` and then end sending. Return everything that the server answers."""
     with connect(port) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -64,7 +64,7 @@ def status(answer):
 
 
 def ask(port, method, path, body=None, **headers):
-    """(status, headers, body) by Python's own client."""
+    """Send a request with Python's own client. Return (status, headers, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE_S)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -75,7 +75,7 @@ def ask(port, method, path, body=None, **headers):
 
 
 class Page:
-    """What the page does with /rpc."""
+    """A client of /rpc that behaves like the page."""
 
     def __init__(self, port):
         self.port = port
@@ -110,14 +110,14 @@ class Events:
         self.head = self._lines()
 
     def _lines(self):
-        """Those until an empty one."""
+        """Yield the lines until an empty one."""
         lines = []
         while line := self.file.readline().decode().strip():
             lines.append(line)
         return lines
 
     def next(self, *names):
-        """(name, data) of the next event that has one of these names."""
+        """Return (name, data) of the next event with one of these names."""
         while True:
             fields = dict(line.split(": ", 1) for line in self._lines() if ": " in line)
             if fields.get("event") in names:
@@ -143,7 +143,7 @@ class Events:
 # --- the page
 
 
-def test_the_page_arrives_as_it_was_written_and_once(running):
+def test_the_page_arrives_unchanged_and_is_cached(running):
     found, headers, body = ask(running.http_port, "GET", "/")
     assert found == 200 and headers["Content-Type"] == "text/html; charset=utf-8"
     text = gzip.decompress(body).decode()
@@ -165,7 +165,7 @@ def test_curl_gets_it_and_calls_a_method(running):
     assert done.stdout == b"413", done
 
 
-def test_a_connection_takes_many_requests_also_at_once(running):
+def test_a_connection_takes_many_requests_even_pipelined(running):
     connection = http.client.HTTPConnection("127.0.0.1", running.http_port, PATIENCE_S)
     for _ in range(20):
         connection.request("POST", "/rpc", PING, JSON)
@@ -178,7 +178,7 @@ def test_a_connection_takes_many_requests_also_at_once(running):
 
 
 def test_many_clients_at_a_time_are_all_served(running):
-    """Some find all places taken, and come again."""
+    """Some clients find all places taken, and try again."""
     served, refused, threads = [], [], []
 
     def client():
@@ -255,7 +255,7 @@ def test_a_wrong_request_gets_its_status_and_a_text(running, name):
 
 
 @pytest.mark.parametrize("host", ["kitchen", "KITCHEN.local", "kitchen.local:8080", "localhost", "127.0.0.1:80"])
-def test_its_own_names_are_right(running, host):
+def test_the_boards_own_host_names_are_accepted(running, host):
     assert ask(running.http_port, "GET", "/metrics", Host=host)[0] == 200
     origin = {"Origin": f"http://{host}"}
     assert ask(running.http_port, "POST", "/rpc", PING, **{**JSON, "Host": host, **origin})[0] == 200
@@ -270,7 +270,7 @@ def test_32_headers_and_a_body_of_1_kb_are_served(running):
         assert status(connection.recv(4096)) == 200
 
 
-def test_what_expects_a_word_before_its_body_gets_one(running):
+def test_expect_100_continue_is_answered(running):
     with connect(running.http_port) as connection:
         connection.sendall((POST + TYPE + "Expect: 100-continue\r\nContent-Length: 45\r\n\r\n").encode())
         assert status(connection.recv(100)) == 100
@@ -284,7 +284,7 @@ def test_what_expects_a_word_before_its_body_gets_one(running):
     st.sampled_from([b"GET / HTTP/1.1\r\n", b"POST /rpc HTTP/1.1\r\n", b"Host: kitchen\r\n", b"\r\n", b"\n", b"\0"]),
     st.sampled_from([b"Content-Length: 5\r\n", b"Content-Length: 999999\r\n", b"X-Board: 1\r\n", b"a" * 700, PING]),
 ), max_size=12))  # fmt: skip
-def test_whatever_comes_the_next_client_is_served(running, pieces):
+def test_after_any_input_the_next_client_is_served(running, pieces):
     data = b"".join(pieces) + b"\r\n\r\nGET /\r\n\r\n"
     answer = b""
     with contextlib.suppress(ConnectionError), connect(running.http_port) as connection:
@@ -299,7 +299,7 @@ def test_whatever_comes_the_next_client_is_served(running, pieces):
 # --- places and deadlines
 
 
-def test_the_seventh_is_told_and_has_its_turn_when_one_has_gone(board):
+def test_the_seventh_client_gets_an_error_and_is_served_when_one_has_left(board):
     board.start()
     port = board.http_port
     source = [loopback(number) for number in range(2, 8)]
@@ -316,12 +316,12 @@ def test_the_seventh_is_told_and_has_its_turn_when_one_has_gone(board):
 
 
 def clients(board):
-    """How many connections the web server has, by the control server."""
+    """Return the number of the web server's connections, as the control server reports it."""
     with board.client() as client:
         return client.result("info")["http_clients"]
 
 
-def test_one_that_waits_for_nothing_makes_room(board):
+def test_an_idle_connection_makes_room_for_a_new_one(board):
     board.start()
     idle = [connect(board.http_port) for _ in range(PLACES)]
     for _ in range(PLACES * 2):
@@ -341,7 +341,7 @@ def test_one_address_cannot_take_all_places(board):
         one.close()
 
 
-def test_who_does_not_go_on_is_told_after_ten_seconds(running):
+def test_an_incomplete_request_gets_an_error_after_ten_seconds(running):
     start = time.monotonic()
     with connect(running.http_port) as head, connect(running.http_port) as body:
         head.sendall(b"GET / HTTP/1.1\r\nHost:")
@@ -350,7 +350,7 @@ def test_who_does_not_go_on_is_told_after_ten_seconds(running):
     assert 9.5 < time.monotonic() - start < 20
 
 
-def test_a_port_that_is_in_use_is_told_and_tried_again(board):
+def test_a_port_in_use_is_reported_and_tried_again(board):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -380,7 +380,7 @@ def test_a_batch_and_a_notification(running):
     assert found == 200 and json.loads(body)["error"]["code"] == -32700
 
 
-def test_a_login_opens_what_changes_something_for_its_session_only(board):
+def test_a_login_gives_write_access_to_its_session_only(board):
     board.start()
     client = Page(board.http_port)
     assert client.call("gpio.write", pin=2, value=1)["error"]["code"] == -32001
@@ -398,13 +398,13 @@ def test_five_logins_leave_the_last_four(board):
     pages = [Page(board.http_port) for _ in range(5)]
     for one in pages:
         assert one.login()["result"] is True
-    for _ in range(10):  # which only asked push nobody out
+    for _ in range(10):  # sessions that were only requested displace nobody
         Page(board.http_port).result("auth.challenge")
     can = ["result" in one.call("gpio.write", pin=2, value=1) for one in pages]
     assert can == [False, True, True, True, True]
 
 
-def test_a_wrong_token_makes_its_address_wait_whatever_the_way(board):
+def test_a_wrong_token_makes_its_address_wait_over_http_and_tcp(board):
     board.start()
     client = Page(board.http_port)
     assert "try again in 1 s" in client.login("a wrong token")["error"]["message"]
@@ -413,7 +413,7 @@ def test_a_wrong_token_makes_its_address_wait_whatever_the_way(board):
         assert "too many failures" in client.error("auth.challenge")["message"]
 
 
-def test_requests_beyond_the_rate_are_refused_and_count_for_both_ways(board):
+def test_the_request_rate_is_shared_by_http_and_tcp(board):
     board.configure(control={"requests_per_s": 2})
     board.start()
     client = Page(board.http_port)
@@ -423,11 +423,11 @@ def test_requests_beyond_the_rate_are_refused_and_count_for_both_ways(board):
         assert client.error("ping")["code"] == -32002
 
 
-def test_readings_are_not_told_by_a_method(running):
+def test_there_is_no_method_for_readings_over_http(running):
     assert "/events" in Page(running.http_port).call("telemetry.subscribe")["error"]["message"]
 
 
-def test_an_update_goes_by_the_page(board):
+def test_an_update_over_http(board):
     board.start()
     client = Page(board.http_port)
     client.login()
@@ -454,7 +454,7 @@ def test_a_client_gets_the_network_readings_and_the_log(board):
 
 
 @pytest.mark.parametrize("configured", [{"enabled": False}, {}])
-def test_readings_come_also_where_none_are_sent_and_to_both_ways(board, configured):
+def test_readings_arrive_even_without_telemetry_over_http_and_tcp(board, configured):
     board.configure(telemetry=configured)
     board.start()
     with Events(board.http_port) as events, board.client() as client:
@@ -463,7 +463,7 @@ def test_readings_come_also_where_none_are_sent_and_to_both_ways(board, configur
         assert client.answer()["method"] == "telemetry"
 
 
-def test_three_get_events_and_the_fourth_a_word(board):
+def test_three_clients_get_events_and_the_fourth_an_error(board):
     board.start()
     streams = [Events(board.http_port, loopback(2 + number)) for number in range(STREAMS)]
     with Events(board.http_port, loopback(9)) as fourth:
@@ -475,7 +475,7 @@ def test_three_get_events_and_the_fourth_a_word(board):
         one.close()
 
 
-def test_a_page_that_is_loaded_again_at_once_is_told_everything_once(board):
+def test_a_reloaded_page_gets_every_event_once(board):
     board.configure(telemetry={"interval_s": 0.2}, network={"announce": 0})
     board.start()
     page = Page(board.http_port)
@@ -487,7 +487,7 @@ def test_a_page_that_is_loaded_again_at_once_is_told_everything_once(board):
         assert events.next("log", "readings")[0] == "readings"
 
 
-def test_one_address_cannot_take_all_events(board):
+def test_one_address_cannot_take_all_places_for_events(board):
     board.start()
     streams = [Events(board.http_port, loopback(2)) for number in range(STREAMS)]
     with Events(board.http_port, loopback(3)) as other:
@@ -497,7 +497,7 @@ def test_one_address_cannot_take_all_events(board):
         one.close()
 
 
-def test_a_slow_reader_misses_events_and_holds_up_nobody(board):
+def test_a_slow_reader_misses_events_and_delays_nobody(board):
     board.configure(telemetry={"interval_s": 0.1}, device={"tags": ["a=" + 40 * "b"]})
     board.start()
     slow = Events(board.http_port)
@@ -538,7 +538,7 @@ def test_a_handler_may_fail_and_may_answer_later(board):
 # --- metrics
 
 
-def test_the_metrics_are_what_promtool_wants(running):
+def test_promtool_accepts_the_metrics(running):
     if not shutil.which("promtool"):
         pytest.skip("no promtool: make test-host installs it")
     found, headers, body = ask(running.http_port, "GET", "/metrics")

@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing, for a given time: `python tests_host/fuzz --seconds 60 [--only TARGET]`.
+"""Coverage-guided fuzzing for a given time: `python tests_host/fuzz --seconds 60 [--only TARGET]`.
 
 atheris changes inputs so that they reach code which no input has reached before. An input that breaks a promise of
-targets.py ends the run, and lies in build/fuzz/: put it into corpus/<target>/, where the tests find it, and fix the
-code.
+targets.py ends the run and is written to build/fuzz/. Put it into corpus/<target>/, where the tests find it, and fix
+the code.
 """
 import argparse
 import os
@@ -18,7 +18,7 @@ WORDS = ('"jsonrpc":"2.0"', '"method":"', '"params":', '"id":', 'auth.login', 'a
          'gpio.read', 'log.tail', 'telemetry.subscribe', 'pin=', '1e999', '\\ud800', '"wifi":{"networks":[',
          '"control":{', '|', '\\=')
 
-# From nothing, no change of an input would get past the first check of a configuration or of a measurement.
+# Without these seeds, no input would pass the first check of a configuration or of a measurement.
 SEEDS = {
     'config': b'{"device":{"name":"node"},"wifi":{"networks":[{"ssid":"home","password":"a password","address":null}]},'
               b'"control":{"port":5025,"token":"0123456789abcdef","clients":3,"idle_s":60},'

@@ -32,7 +32,7 @@ class Twin:
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, target, data):
-        """The target's result for `data`, as text; an AssertionError says which promise is broken."""
+        """Return the target's result for `data` as text. An AssertionError says which promise is broken."""
         if self._process is None:
             self._start()
         self._process.stdin.write('%s %s\n' % (target, data.hex()))

@@ -1,5 +1,5 @@
-"""The library as a target, with real connections on the loopback: how it frames what arrives, and what it says to any
-argument of any public callable. Inputs are JSON: see `framing` and `arguments`."""
+"""The library as a target, with real connections on the loopback interface: its framing of a stream, and any argument
+of any public function. Inputs are JSON: see `framing` and `arguments`."""
 import json
 import socket
 
@@ -20,11 +20,11 @@ from XAsyncSockets import (
     XFiFo,
 )
 
-SIZE = 16       # of the buffers: small, so that inputs reach their end
+SIZE = 16       # of the buffers; small, so that inputs fill them
 
 
 class Broken(Exception):
-    """A promise is."""
+    """A promise is broken."""
 
 
 def promise(holds, what, *about):
@@ -33,7 +33,7 @@ def promise(holds, what, *about):
 
 
 class Stage:
-    """A pool with a server, on which each input has a connection of its own."""
+    """A pool with a server. Each input gets a connection of its own."""
 
     def __init__(self):
         self.pool = XAsyncSocketsPool()
@@ -55,7 +55,7 @@ class Stage:
         self.reason = reason
 
     def connect(self):
-        """(client, its peer, a blocking socket)"""
+        """Return (client, its peer, which is a blocking socket)."""
         self.client = None
         peer = socket.socket()
         peer.connect(socket.getaddrinfo(*self.server.SrvAddr)[0][-1])
@@ -66,7 +66,7 @@ class Stage:
         raise Broken('a connection is accepted')
 
     def settle(self):
-        """Turns, until nothing happens any more."""
+        """Run turns until nothing happens any more."""
         while self.pool.PollEvents():
             pass
 
@@ -90,18 +90,18 @@ def stage():
 # --- framing
 
 class Reader:
-    """Asks for what the input says, and compares what comes with what the stream has there."""
+    """Starts the receives that the input describes, and compares the results with the stream."""
 
     def __init__(self, client, asks, skips):
         self.client = client
         self.asks = asks
-        self.skips = skips      # lines that are too long
-        self.told = 0           # of how many of them
-        self.skipped = 0        # how many there were before what was delivered last
+        self.skips = skips      # whether lines that are too long are skipped
+        self.told = 0           # how many of them were reported
+        self.skipped = 0        # how many there were before the last delivery
         if skips:
             client.OnLineTooLong = self.on_line_too_long
         self.stream = b''       # all that was sent
-        self.at = 0             # what was delivered of it
+        self.at = 0             # how much of it was delivered
         self.pending = None
 
     def arm(self):
@@ -137,8 +137,8 @@ class Reader:
             self.arm()
 
     def due(self, ask):
-        """(what is delivered, the place behind it, the lines that are skipped before it) of a line or of exactly so
-        many bytes; None as long as it is not whole, False as the delivery where it never can be."""
+        """Return (data to be delivered, the position after it, the number of lines skipped before it) for a line or an
+        exact number of bytes. Return None while it is incomplete. The data is False if it can never be delivered."""
         at, skipped = self.at, 0
         if ask['want'] == 'exact':
             end = at + ask['size']
@@ -207,11 +207,11 @@ def framing(data):
 # --- arguments
 
 def handler(*args):
-    """Takes anything."""
+    """A handler that takes any arguments."""
 
 
 class Anything:
-    """No callable, no buffer, no number."""
+    """An object that is neither callable nor a buffer nor a number."""
 
     def __init__(self, *_):
         pass
@@ -261,7 +261,7 @@ def calls(scene, client, udp):
         (XBufferSlot, (), 2, ValueError), (XBufferSlots, (1,), 2, ValueError), (XBufferSlots, (), 1, TypeError))
 
 
-FORBIDDEN = (     # not to be called with what they would wait for, or start
+FORBIDDEN = (     # callables that would wait, or start a loop
     ('AsyncWaitEvents', XAsyncSocketsPoolException, lambda value: type(value) is int and value >= 0),
     ('PollEvents', XAsyncSocketsPoolException, lambda value: type(value) is int and not 0 <= value <= 20))
 
@@ -302,7 +302,7 @@ def arguments(data):
     udp.Close()
     scene.settle()
     promise(scene.pool.GetAllAsyncSockets() == [scene.server], 'nothing is left', function, given)
-    del scene.exceptions[:]     # of what was given as a handler, where that is callable
+    del scene.exceptions[:]     # exceptions of an argument that was called as a handler
     _works(scene)
     return 'raised' if result == 'raised' else 'worked'
 

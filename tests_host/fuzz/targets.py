@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes any bytes and raises where something is not as promised.
+"""The targets of the fuzzing. Each one takes any bytes, and raises an exception if a promise is broken.
 
-The same functions run three ways, on CPython and on MicroPython: with inputs that hypothesis makes (test_targets.py),
-with those that once found something (corpus/), and for as long as one likes with those that atheris finds by the
+The same functions run in three ways, on CPython and on MicroPython: with inputs that hypothesis makes
+(test_targets.py), with those that once found a fault (corpus/), and for any time with those that atheris finds by
 coverage (`make fuzz`).
 """
 import json
@@ -28,7 +28,7 @@ FOLDER = os.getenv('FUZZ_FOLDER') or '/tmp'
 
 
 class Broken(Exception):
-    """A promise is."""
+    """A promise is broken."""
 
 
 def promise(holds, what, *about):
@@ -48,7 +48,7 @@ class StillClock(Clock):
 
 
 class Peer:
-    """A client of the control server, and what the board says to it."""
+    """A client of the control server, with the board's answers."""
 
     def __init__(self, app, server):
         self.app = app
@@ -72,7 +72,7 @@ class Peer:
         return XAsyncTCPClient.AsyncSendData(self._client, data, on_sent)
 
     def send(self, data):
-        """Bytes, which the board takes and answers before any others come."""
+        """Send bytes. The board takes and answers them before any others arrive."""
         self.socket.send(data)
         self.settle()
 
@@ -83,7 +83,7 @@ class Peer:
     def _take(self):
         try:
             got = self.socket.recv(10000)
-        except OSError:     # nothing now
+        except OSError:     # nothing has arrived
             return False
         self.got += got
         return bool(got)
@@ -94,7 +94,7 @@ class Peer:
 
 
 def make_app(**settings):
-    """The firmware with all its methods, a token and a Wi-Fi password, and no network."""
+    """Return the firmware with all its methods, a token and a Wi-Fi password, but without a network."""
     clock = StillClock()
     log = Log(clock, console=False)
     board = Board(files=FOLDER)
@@ -113,7 +113,7 @@ _app = None
 
 
 def control(data):
-    """Any bytes, in any pieces, from a client that has not logged in; the first byte says how they are cut."""
+    """Send any bytes in any pieces from a client that has not logged in. The first byte says how they are split."""
     global _app
     if _app is None:
         _app = make_app(requests_per_s=10000, port=0)
@@ -162,7 +162,7 @@ def _converse(app, session, peer, data):
 
 
 def config(data):
-    """Any bytes as config.json: the board boots, with all values there are, and says what was wrong."""
+    """Use any bytes as config.json. The board must boot with a value for each setting, and report the faults."""
     clock = StillClock()
     board = Board(files=FOLDER)
     with open(board.path(FILE), 'wb') as file:
@@ -185,7 +185,8 @@ def config(data):
 
 
 def jsontext(data):
-    """Any bytes as JSON: refused, or read and written so that it reads the same again, in hexadecimal of UTF-8."""
+    """Read any bytes as JSON. Return "refused", or the text written again in hexadecimal UTF-8; it must read the same.
+    """
     try:
         value = loads(str(data, 'utf-8'))
     except ValueError:
@@ -197,7 +198,7 @@ def jsontext(data):
 
 
 def telemetry(data):
-    """Any text in every place of a measurement: one line, which reads back as it was meant."""
+    """Use any text in every place of a measurement. The result must be one line, which reads back correctly."""
     try:
         text = str(data, 'utf-8')
     except UnicodeError:
@@ -225,7 +226,8 @@ def one_line(text):
 
 
 def as_written(text):
-    """The form that a name has: no line ends, and a slash for a backslash that would escape what follows it."""
+    """Return the form that a name has: without line ends, and with a slash for a backslash that would escape something.
+    """
     text = one_line(text)
     for special in ',= ':
         text = text.replace('\\' + special, '/' + special)
@@ -233,7 +235,7 @@ def as_written(text):
 
 
 def read_line(line):
-    """A line of the protocol, read character by character as InfluxDB does: (measurement, tags, fields)."""
+    """Read a line of the protocol character by character, as InfluxDB does. Return (measurement, tags, fields)."""
     at = 0
 
     def name(stops):

@@ -1,11 +1,11 @@
-"""The library's promises about framing and about arguments, with inputs that hypothesis makes; on both interpreters."""
+"""The library's promises about framing and arguments, with inputs that hypothesis makes, on both interpreters."""
 import json
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_targets import many
 
-SIZE = 16       # as socket_targets.SIZE
+SIZE = 16       # the same as in socket_targets
 
 texts = st.text(st.sampled_from('ab\r\n\n\xc3\xa9\xff'), max_size=3 * SIZE) | st.builds(
     lambda size, end: 'x' * size + end, st.integers(SIZE - 2, SIZE + 3), st.sampled_from(('', '\r', '\n', '\r\n')))
@@ -19,7 +19,7 @@ asks = st.fixed_dictionaries({'want': st.just('line'), 'encoding': st.sampled_fr
 
 @st.composite
 def streams(draw):
-    """A stream in any pieces."""
+    """Draw a stream in any pieces."""
     stream = ''.join(draw(st.lists(texts, max_size=6)))
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     return [stream[start:end] for start, end in zip([0] + cuts, cuts + [len(stream)])]
@@ -38,11 +38,11 @@ def line(encoding='UTF-8', inside=True):
          asks=[line(), {'want': 'exact', 'size': 3 * SIZE, 'inside': True}, line()])
 @example(skips=True, chunks=['x' * SIZE + '\r', 'y\n', 'z' * 3 * SIZE, '\n\r\n'], asks=[line(), line()])
 @example(skips=False, chunks=['\xc3', '\xa9\n'], asks=[line()])
-def test_what_arrives_in_any_pieces(twin, skips, chunks, asks):
+def test_a_stream_arrives_in_any_pieces(twin, skips, chunks, asks):
     twin.run('framing', json.dumps({'skips': skips, 'chunks': chunks, 'asks': asks}).encode())
 
 
 @many
 @given(number=st.integers(0, 1000), values=st.lists(st.integers(0, 1000), min_size=6, max_size=6))
-def test_any_argument_of_any_callable(twin, number, values):
+def test_any_function_takes_any_argument(twin, number, values):
     twin.run('arguments', json.dumps([number, values]).encode())

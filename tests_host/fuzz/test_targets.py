@@ -1,4 +1,4 @@
-"""The fuzzed targets, on both interpreters: inputs that hypothesis makes, and those that once found something."""
+"""The fuzzed targets on both interpreters, with inputs that hypothesis makes and those that once found a fault."""
 import json
 import re
 from pathlib import Path
@@ -74,8 +74,8 @@ def test_config_json(twin, data):
 @many
 @given(values=sections(values), cut=st.floats(0, 1, exclude_max=True))
 @example(values={'control': {'clients': 3}}, cut=0.99)
-def test_a_config_json_that_breaks_off(twin, values, cut):
-    """MicroPython's parser takes a document that breaks off for a whole one."""
+def test_a_truncated_config_json(twin, values, cut):
+    """MicroPython's own parser accepts a truncated document."""
     text = json.dumps(values)
     assert twin.run('config', text[:int(cut * len(text))].encode()) == 'defaults'
 
@@ -110,7 +110,7 @@ def is_json(text):
 
 
 def same(one, other):
-    """Equal but for the last digits of a number, which MicroPython may read otherwise."""
+    """Return whether two values are equal. The last digits of a number may differ, as MicroPython reads them."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -126,5 +126,5 @@ def test_the_telemetry(twin, parts):
 
 
 @pytest.mark.parametrize('file', sorted(CORPUS.glob('*/*')), ids=lambda file: file.parent.name + '/' + file.name)
-def test_what_once_found_something(twin, file):
+def test_inputs_that_once_found_a_fault(twin, file):
     twin.run(file.parent.name, file.read_bytes())

@@ -1,7 +1,7 @@
 """Runs fuzzed targets for another process, on either interpreter.
 
-A line of its input is `target hexadecimal`; its answer is one line: `ok` and the result, or `failed` and the
-traceback's lines.
+A line of its input is `target hexadecimal`. Its answer is one line: `ok` and the result, or `failed` and the lines of
+the traceback.
 """
 import sys
 from binascii import unhexlify

@@ -1,7 +1,7 @@
-"""Wrong updates from somebody with the token, in any order and shape: none keeps a board from starting.
+"""Wrong updates from somebody with the token, in any order and shape, do not keep a board from starting.
 
-What was decided is in its place after the next boot, the settings can be read, and the token is still there. And
-settings with a password in a wrong place: no fault shows it. `pytest -s` shows what was tried.
+After the next boot, committed files are in their places, the settings can be read, and the token is unchanged. If the
+settings have a password in a wrong place, no fault shows it. `pytest -s` shows what was tried.
 """
 
 import json
@@ -84,7 +84,7 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
         try:
             send(caller, files, delete)
             outcomes["taken"] += 1
-        except Exception as error:  # of any kind; the client gets its text
+        except Exception as error:  # any kind of error; the client gets its text
             caller.service.stop()
             outcomes["refused"] += 1
             assert str(error)
@@ -98,8 +98,8 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
     assert outcomes["taken"] > 20 and outcomes["refused"] > 100 and outcomes["taken back"] > 0
 
 
-def test_a_configuration_of_any_shape_tells_no_secret(tmp_path, capsys):
-    """A password in every place where a value may stand."""
+def test_a_configuration_of_any_shape_reveals_no_secret(tmp_path, capsys):
+    """A password is put in every place that can have a value."""
     secret = "correct horse battery"
     places = 0
 

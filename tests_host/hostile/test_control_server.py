@@ -1,9 +1,9 @@
-"""Attacks on a board's control server: take its places, guess its token, replay a recording, write into a connection of
-the owner, send almost valid JSON.
+"""Attacks on a board's control server: taking its places, guessing its token, replaying a recording, writing into a
+connection of the owner, and sending almost valid JSON.
 
-The board is the image of this computer; an attacker with many addresses has those of the loopback. Each attack is
-bounded; `pytest -s` shows what was tried. Attacks that take long are in ../firmware/test_control_limits.py, on a
-clock that the test sets.
+The board is the image of this computer. An attacker with many addresses uses those of the loopback interface. Each
+attack is limited in time; `pytest -s` shows what was tried. Attacks that take long are in
+../firmware/test_control_limits.py, on a clock that the test sets.
 """
 
 import base64
@@ -22,7 +22,7 @@ TOKEN = QUIET["control"]["token"]
 OTHER_TOKEN = "a token of the attacker"
 DENIED, TOO_MANY_REQUESTS, TOO_MANY_CLIENTS, NOT_JSON = -32001, -32002, -32003, -32700
 PLACES = 4
-HOLD_S = 20  # that an address may hold a place which others want
+HOLD_S = 20  # an address may hold a place for so long if others want it
 ATTACK_S = 4
 
 
@@ -30,7 +30,7 @@ ATTACK_S = 4
 
 
 class Attacker:
-    """Connections from some addresses."""
+    """An attacker with connections from some addresses."""
 
     def __init__(self, port, *numbers):
         self.port = port
@@ -57,7 +57,7 @@ class Attacker:
 
 
 def is_served(port, context=None):
-    """One try of the owner: connect, log in, change something."""
+    """Return whether the owner can connect, log in and change something."""
     try:
         with Client(port, context) as client:
             client.login()
@@ -67,7 +67,7 @@ def is_served(port, context=None):
 
 
 def serve(port, seconds, context=None):
-    """Try until served; how often that took."""
+    """Try until the owner is served. Return the number of attempts."""
     start = time.monotonic()
     tries = 1
     while not is_served(port, context):
@@ -77,7 +77,7 @@ def serve(port, seconds, context=None):
     return tries
 
 
-def test_one_address_that_renews_silent_connections_keeps_nobody_out(board):
+def test_silent_connections_from_one_address_keep_nobody_out(board):
     board.start()
     with Attacker(board.port, 2) as attacker:
         for _ in range(20):
@@ -105,7 +105,7 @@ def test_unfinished_tls_handshakes_keep_nobody_out(tool, board, tmp_path):
 
 
 def test_four_addresses_that_reconnect_keep_nobody_out_for_long(board):
-    """Each closes and connects again at once, before its time is over."""
+    """Each address closes its connection and connects again at once, before its time is over."""
     board.start()
     start = time.monotonic()
     served = None
@@ -120,14 +120,14 @@ def test_four_addresses_that_reconnect_keep_nobody_out_for_long(board):
                         served = time.monotonic() - start
                     time.sleep(0.2)
         print(f"4 addresses, {attacker.tries} connections: the owner was kept out for at most {served or HOLD_S:.0f} s")
-        for _ in range(5):  # their time is over: from now on the owner is served at once
+        for _ in range(5):  # their time is over, so from now on the owner is served at once
             for address in attacker.addresses:
                 attacker.connect(address)
             assert serve(board.port, 3) <= 3
 
 
 def test_clients_that_read_no_answers_keep_nobody_out(board):
-    """Sessions that have to leave, and cannot, since what they asked for is still to be sent."""
+    """These sessions have to end, but cannot, because their answers are still to be sent."""
     board.start()
     with Attacker(board.port, 2) as attacker:
         for _ in range(15):
@@ -173,7 +173,7 @@ def test_reconnecting_gives_no_more_requests(board):
 # --- guesses
 
 
-def test_guesses_from_many_addresses_are_few_and_cost_the_owner_ten_seconds(board):
+def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(board):
     board.start()
     addresses = [loopback(number) for number in range(10, 60)]
     start = time.monotonic()
@@ -236,7 +236,7 @@ def test_a_recorded_signature_is_worthless_on_this_board_and_on_another_with_the
 
 
 def test_an_attacker_in_the_owners_connection_cannot_choose_what_the_board_runs(board):
-    """He knows no token, and sees all that is sent."""
+    """The attacker does not know the token, and sees everything that is sent."""
     board.start()
     with board.client() as hijacked:
         challenge = hijacked.result("auth.challenge")

@@ -1,7 +1,7 @@
 """Hostile input for the tools on this computer: datagrams, and answers of a false board.
 
-It must not end a tool, make it grow, or reach the terminal as a command. Each attack is bounded and on the
-loopback; `pytest -s` shows what was tried.
+It must not end a tool, fill its memory, or control the terminal. Each attack is limited in time and uses the loopback
+interface; `pytest -s` shows what was tried.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from tools.board.update import update
 from tools.board.watch import ask
 
 TOKEN = "a token for tests"
-MOST_MEMORY = 150 * 1024 * 1024  # of a tool, with all that Python needs
+MOST_MEMORY = 150 * 1024 * 1024  # of a tool, including Python itself
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 
 NO_NUMBERS = ["inf", "-inf", "nan", "1e999", "9" * 400, "1" * 300 + "i", "9223372036854775808i", "1_000", "0x10"]
@@ -81,7 +81,7 @@ def test_no_datagram_ends_a_stream(tool, form):
         assert records[-1]["device"] == "last" and len(records) == len(STRANGE) + 1
 
 
-def test_no_datagram_ends_or_commands_the_table(terminal):
+def test_no_datagram_ends_the_table_or_controls_the_terminal(terminal):
     watching = terminal("watch", "--port", "0")
     port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     send(port, [*DATAGRAMS, *STRANGE])
@@ -109,7 +109,7 @@ def test_discover_says_what_it_refused(tool):
     assert code == 0 and errors == f"board: {len(DATAGRAMS)} datagrams were not telemetry\n"
 
 
-def test_boards_that_do_not_exist_fill_no_memory():
+def test_invented_boards_do_not_fill_the_memory():
     heard = fleet.Fleet()
     for number in range(20000):
         readings = ",".join(f"r{number}x{reading}=1" for reading in range(20))
@@ -122,7 +122,7 @@ def test_boards_that_do_not_exist_fill_no_memory():
     print(f"watch: {heard.refused} of 20000 boards refused")
 
 
-def test_an_address_has_no_more_than_its_part_of_the_places():
+def test_an_address_has_no_more_than_its_share_of_the_places():
     heard = fleet.Fleet()
     for number in range(5000):
         heard.take(Record("10.0.0.66", f"m,device=d{number} a=1", 0))
@@ -146,7 +146,7 @@ class Impostor:
                 with client, client.makefile("r", errors="replace") as lines:
                     try:
                         self._answer(client, lines)
-                    except (OSError, ValueError):  # ValueError: it speaks TLS
+                    except (OSError, ValueError):  # ValueError: the tool speaks TLS
                         pass
         except OSError:  # closed
             pass
@@ -204,7 +204,7 @@ LINES = [
 
 @contextlib.contextmanager
 def one_clear_error():
-    """For parts of a command: the exception is the command's last output."""
+    """Check that parts of a command raise one clear error, which would be the command's last output."""
     with pytest.raises(ToolError) as raised:
         yield
     text = str(raised.value)
@@ -219,13 +219,13 @@ def test_an_answer_of_a_wrong_shape_is_one_clear_error(impostor, line):
 
 @pytest.mark.parametrize("line", ['{"id": 1, "error": null}', '{"id": 1, "result": NaN}', "\x1b[2J"])
 @pytest.mark.parametrize("command", [["call", "ping"], ["shell"]], ids=["call", "shell"])
-def test_a_command_ends_with_that_error(tool, impostor, command, line):
+def test_a_command_ends_with_a_clear_error(tool, impostor, command, line):
     host = impostor(lambda request: line + "\n").host
     check_ended_well(*tool(command[0], host, *command[1:], "--timeout", "5", stdin="ping\n").wait())
 
 
 @pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
-def test_discover_makes_nothing_of_such_answers(impostor, line):
+def test_discover_ignores_such_answers(impostor, line):
     fake = impostor(lambda request: line + "\n")
     assert ask("127.0.0.1", int(fake.host.partition(":")[2])) == {}
 
@@ -233,7 +233,7 @@ def test_discover_makes_nothing_of_such_answers(impostor, line):
 INFO = ("device", "board", "version", "safe_mode")
 
 
-def test_discover_shows_of_an_answer_what_can_be_shown(impostor):
+def test_discover_shows_the_valid_parts_of_an_answer(impostor):
     fake = impostor(lambda request: answer(request, dict.fromkeys(INFO, EVIL * 100)))
     about = ask("127.0.0.1", int(fake.host.partition(":")[2]))
     assert is_harmless(about["device"] + about["kind"] + about["version"]) and about["safe_mode"] is True
@@ -244,7 +244,7 @@ RESULTS = [5, None, {}, [], "x", [1], {"nonce": 5}, {"chunk": 0}, {"chunk": "9"}
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=map(str, RESULTS))
-def test_an_update_ends_with_one_clear_error_where_the_answers_have_a_wrong_shape(impostor, tmp_path, result):
+def test_an_update_ends_with_a_clear_error_after_an_answer_of_a_wrong_shape(impostor, tmp_path, result):
     (tmp_path / "x.py").write_text("")
 
     def reply(request):
@@ -261,7 +261,7 @@ def test_help_of_a_wrong_shape_opens_no_prompt(tool, impostor):
         check_ended_well(*tool("shell", impostor(lambda request, result=result: answer(request, result)).host).wait())
 
 
-def test_answers_cannot_command_the_terminal(tool, impostor):
+def test_answers_cannot_control_the_terminal(tool, impostor):
     host = impostor(lambda request: refusal(request, 1, EVIL * 1000)).host
     check_ended_well(*tool("call", host, "ping").wait())
     nested = {EVIL: [EVIL, {"a": EVIL}]}
@@ -287,7 +287,7 @@ def endless(request):
 
 
 @pytest.mark.parametrize("command", [["call", "ping"], ["shell"]], ids=["call", "shell"])
-def test_endless_notifications_end_with_the_time_for_an_answer(tool, impostor, command):
+def test_endless_notifications_end_when_the_timeout_passes(tool, impostor, command):
     flooded = tool(command[0], impostor(endless).host, *command[1:], "--timeout", "2", stdin="ping\n")
     memory = flooded.watch_memory()
     start = time.monotonic()
@@ -337,7 +337,7 @@ def test_the_token_signs_nothing_but_a_challenge(impostor, challenge):
 
 
 @pytest.mark.parametrize("method", ["ping", "sensor.read"])
-def test_a_board_that_wants_a_login_for_an_open_method_gets_none(tool, impostor, method):
+def test_no_login_is_sent_for_a_method_that_is_open(tool, impostor, method):
     fake = impostor(lambda request: refusal(request, -32001, "this method needs auth.challenge and auth.login first"))
     check_ended_well(*tool("call", fake.host, method, BOARD_TOKEN=TOKEN).wait())
     assert [request["method"] for request in fake.requests] == [method]

@@ -1,7 +1,7 @@
-"""What anybody can do to a board's web server: take its places, never end a request, split it, lie about names.
+"""Attacks on a board's web server: taking its places, requests that never end, split requests, false host names.
 
 Meanwhile the control server answers everything within a second, and no datagram of the telemetry is lost. The board is
-the image of this computer; each attack is bounded.
+the image of this computer. Each attack is limited in time.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, until  # no
 
 PLACES = 6
 ATTACK_S = 3
-SLOWEST_S = 1.0  # of a request to the control server
+SLOWEST_S = 1.0  # limit for a request to the control server
 HEAD = b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
 CALL = HEAD + b"Content-Length: %d\r\n\r\n" % len(PING) + PING
 
 
 class Watch:
-    """Asks the control server all the time, and receives the telemetry."""
+    """Sends requests to the control server all the time, and receives the telemetry."""
 
     def __init__(self, board, receiver):
         self.slowest = 0
@@ -86,7 +86,7 @@ class Watch:
 
 @pytest.fixture
 def attacked(tmp_path):
-    """A board, its port, and what watches that the others are served."""
+    """A board, its port, and a Watch that checks that other services still work."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         board = BoardProcess(tmp_path)
@@ -104,7 +104,7 @@ def connect(port, number=1):
 
 
 def is_served(port, number=1):
-    """One try of somebody else."""
+    """Return whether another client is served."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         client = http.client.HTTPConnection("127.0.0.1", port, 5, (loopback(number), 0))
         client.request("POST", "/rpc", PING, {"Content-Type": "application/json", "X-Board": "1"})
@@ -147,7 +147,7 @@ def test_slow_headers_from_one_address_keep_nobody_out(attacked):
     until(lambda: is_served(attacked))
 
 
-def test_slow_headers_from_many_addresses_give_their_places(attacked):
+def test_slow_headers_from_many_addresses_lose_their_places(attacked):
     addresses = range(2, 2 + PLACES)
     slow = {number: connect(attacked, number) for number in addresses}
     start = time.monotonic()
@@ -178,7 +178,7 @@ def test_endless_bodies_and_headers_and_lines(attacked):
 
 
 def test_a_thousand_connections(attacked):
-    """At once, and each asks for something as soon as it can."""
+    """All connect at once, and each sends a request as soon as it can."""
     addresses = [loopback(2 + number) for number in range(8)]
     held = []
     for number in range(1000):
@@ -205,7 +205,7 @@ def test_a_request_split_at_every_byte(attacked):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(1, len(CALL)):
             connection.sendall(CALL[:at])
-            time.sleep(0.001)  # else the two would be one again
+            time.sleep(0.001)  # otherwise the two pieces would be joined again
             connection.sendall(CALL[at:])
             answer = b""
             while b"pong" not in answer:
@@ -241,8 +241,8 @@ def test_wrong_hosts_and_posts_of_other_sites_change_nothing(attacked):
             assert b"Access-Control" not in answer
 
 
-def test_all_places_hammered(attacked):
-    """By clients that do nothing wrong, as fast as they can."""
+def test_busy_clients_in_all_places_keep_nobody_out(attacked):
+    """The clients do nothing wrong, but send requests as fast as they can."""
     served = []
 
     def client(number):
@@ -258,10 +258,10 @@ def test_all_places_hammered(attacked):
     for thread in threads:
         thread.join(PATIENCE_S)
     assert set(served) == set(range(2, 2 + PLACES)), served
-    assert QUIET["control"]["requests_per_s"] == 1000  # else they would be refused for their rate
+    assert QUIET["control"]["requests_per_s"] == 1000  # otherwise they would be refused for their rate
 
 
-def test_who_takes_nothing_of_the_page_or_the_events_keeps_nobody_out(attacked):
+def test_clients_that_do_not_read_keep_nobody_out(attacked):
     deaf = []
     for path in (b"/", b"/metrics", b"/events") * 3:
         one = connect(attacked, 2)

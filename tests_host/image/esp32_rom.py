@@ -1,4 +1,4 @@
-"""An ESP32 at a serial port, as esptool sees it: the protocol of its ROM and of the stub that esptool loads.
+"""An ESP32 at a serial port. It speaks the protocol of the chip's ROM, and of the stub that esptool loads.
 
 (Espressif, "Serial Protocol".) The port is one of TCP: a new connection is a reset.
 """
@@ -16,7 +16,7 @@ DEFL_BEGIN, DEFL_DATA, ERASE_FLASH = 0x10, 0x11, 0xD0
 
 
 class Esp32:
-    """`flash` is its content, `fastest` the highest baud rate of its line, `console` its output at a boot."""
+    """`flash` is the chip's content, `fastest` the highest baud rate of its line, `console` its output at a boot."""
 
     def __init__(self, chip, fastest=921600, console=b""):
         self.chip = chip
@@ -25,7 +25,7 @@ class Esp32:
         self.console = console
         self.erased = 0
         self.written = 0  # pieces
-        self.flips = False  # a bit of what is written
+        self.flips = False  # whether a bit of the written data is flipped
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = "socket://127.0.0.1:{}".format(self._listener.getsockname()[1])
         threading.Thread(target=self._serve, daemon=True).start()

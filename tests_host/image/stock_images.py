@@ -1,4 +1,4 @@
-"""Stock images of the true format, made by Espressif's own program: bootloader, partition table, application."""
+"""Makes stock images in the real format with Espressif's own program: bootloader, partition table, application."""
 
 from esptool.bin_image import ELFSection
 from esptool.targets import CHIP_DEFS
@@ -24,7 +24,7 @@ def _image(chip, data, path):
 
 
 def stock_image(chip, folder, text=VERSION, filesystem=2 * MIB, romfs=0, label="vfs"):
-    """The bytes of a file as micropython.org has them."""
+    """Return the bytes of an image like those of micropython.org."""
     start = START.get(chip, 0)
     table = PartitionTable(16 * MIB)
     table.add_part("nvs", "nvs", 0x6000, 0x9000)

@@ -1,4 +1,4 @@
-"""make flash for an ESP32: esptool itself, against a chip that speaks the ROM's protocol."""
+"""make flash for an ESP32: the real esptool writes to a chip that speaks the ROM's protocol."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def chip():
 
 @pytest.fixture
 def image(tmp_path, monkeypatch):
-    """The image that `make image` has left, for an ESP32-C3."""
+    """An image as `make image` makes it for an ESP32-C3."""
     folder = tmp_path / "build" / "ESP32_C3"
     folder.mkdir(parents=True)
     data = stock_image("esp32c3", tmp_path)
@@ -39,7 +39,7 @@ def image(tmp_path, monkeypatch):
     return data
 
 
-def test_it_is_written_verified_and_seen_to_boot(chip, image):
+def test_it_is_written_verified_and_booted(chip, image):
     board = chip()
     said = []
     flash("ESP32_C3", board.port, say=said.append)
@@ -61,7 +61,7 @@ def test_of_two_images_the_last_made_is_written(chip, image, last):
     assert any(f"build/ESP32_C3/{last} will be written" in line for line in said)
 
 
-def test_a_slow_line_is_written_slower(chip, image):
+def test_on_a_slow_line_a_lower_speed_is_used(chip, image):
     board = chip(fastest=460800)
     said = []
     flash("ESP32_C3", board.port, say=said.append)
@@ -69,7 +69,7 @@ def test_a_slow_line_is_written_slower(chip, image):
     assert any("did not work at 921600 Bd" in line for line in said)
 
 
-def test_everything_is_erased_when_that_is_asked_for(chip, image):
+def test_everything_is_erased_on_request(chip, image):
     board = chip()
     board.flash[0x300000:0x300005] = b"files"
     flash("ESP32_C3", board.port, erase=True, say=lambda text: None)
@@ -83,7 +83,7 @@ def test_another_chip_is_not_written_to(chip, image):
     assert not board.written
 
 
-def test_what_was_not_written_right_is_noticed(chip, image, monkeypatch):
+def test_a_write_error_is_noticed(chip, image, monkeypatch):
     monkeypatch.setattr("tools.flash.esp32.BAUDS", (115200,))
     board = chip()
     board.flips = True

@@ -1,4 +1,4 @@
-"""How much of the heap a configuration takes, from the table of `make weigh`: docs/weight.md."""
+"""The estimate of a configuration's heap, from the table of `make weigh`: docs/weight.md."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def heap_of(measured, *modules):
     return sum(measured.modules[f"firmware.{name}"].heap for name in modules)
 
 
-def test_what_was_measured_is_what_is_estimated_for_it(measured):
+def test_the_estimate_equals_the_measurement(measured):
     by_default = {one.name for one in measured.modules.values() if one.by_default}
     (loaded,) = loading.modules([(CONFIG, False)])
     assert {heap.LIBRARY, *loaded} == by_default, "the firmware has changed: make weigh"
@@ -64,7 +64,7 @@ def test_only_what_a_configuration_uses_counts(measured):
     assert used({**least, "telemetry": {"enabled": False}}) < used(least)
 
 
-def test_names_are_looked_up_for_a_collector_too(measured):
+def test_a_collectors_name_needs_the_name_module(measured):
     silent = {"network": {"ntp": ""}}
     for collector, more in (("192.0.2.1:8094", 0), ("collector.local", heap_of(measured, "network.names"))):
         config = {**silent, "telemetry": {"collectors": [collector]}}
@@ -77,21 +77,21 @@ def test_code_in_a_romfs_takes_no_heap(measured):
     assert used(WIFI, C3._replace(in_rom=True)) == used(WIFI) - code
 
 
-def test_what_fits_is_one_line(measured):
+def test_a_configuration_that_fits_gets_one_line(measured):
     said = []
     room = C3._replace(most=200 * 1024)
     heap.check(room, {}, said.append)
     assert said == [f"Python's heap: about {round(used({}) / 1024)} of 194 kB in use once it runs"]
 
 
-def test_what_fits_without_many_clients_says_so():
+def test_a_configuration_that_fits_only_a_few_clients_is_reported():
     said = []
     found = heap.estimate({}, C3)
     heap.check(C3._replace(most=found.used + heap.IN_PIECES), {}, said.append)
     assert len(said) == 1 and f"{round(found.serving / 1024)} kB with 4 clients are too much: set control." in said[0]
 
 
-def test_everything_at_once_is_refused_with_names_the_largest_first(measured):
+def test_a_configuration_with_everything_is_refused_and_the_largest_parts_are_named_first(measured):
     room = C3._replace(most=used(WIFI) + heap.IN_PIECES)
     heap.check(room, WIFI, str)
     with pytest.raises(BoardProblem, match="needs about .* of Python's heap, and an ESP32-C3 has") as error:
@@ -99,7 +99,7 @@ def test_everything_at_once_is_refused_with_names_the_largest_first(measured):
     found = re.findall(r"([a-z0-9_.]+) \(([0-9.]+) kB\)", str(error.value))
     sizes = [float(size) for _, size in found]
     assert sizes == sorted(sizes, reverse=True) and "\n" not in str(error.value)
-    # Without NTP the collector's name is looked up all the same: that setting alone saves one module.
+    # Without NTP the collector's name is still looked up, so this setting alone saves one module.
     assert dict(found)["network.ntp"] == f"{heap_of(measured, 'network.ntp') / 1024:.1f}"
     assert {name for name, _ in found} == {
         "telemetry.enabled",
@@ -109,12 +109,12 @@ def test_everything_at_once_is_refused_with_names_the_largest_first(measured):
     }
 
 
-def test_what_is_named_is_enough(measured):
+def test_switching_off_the_named_parts_is_enough(measured):
     room = C3._replace(most=used(WIFI) + heap.IN_PIECES)
     heap.check(room, {**EVERYTHING, "sensors": {}}, str)
 
 
-def test_where_nothing_to_switch_off_is_enough_an_image_is():
+def test_if_switching_off_is_not_enough_an_image_is_recommended():
     with pytest.raises(BoardProblem, match=r"build an image of ours \(make firmware\)"):
         heap.check(C3._replace(most=40 * 1024), EVERYTHING, str)
 
@@ -132,7 +132,7 @@ def test_where_nothing_to_switch_off_is_enough_an_image_is():
     ],
     ids=["no modules", "no heap", "no number", "no row", "no cell", "no such module", "no page"],
 )
-def test_a_broken_table_says_so(tmp_path, monkeypatch, damage, problem):
+def test_a_broken_table_is_reported(tmp_path, monkeypatch, damage, problem):
     page = tmp_path / "weight.md"
     if damage:
         page.write_text(damage(table.PAGE.read_text()))
@@ -141,7 +141,7 @@ def test_a_broken_table_says_so(tmp_path, monkeypatch, damage, problem):
         heap.check(C3, {}, str)
 
 
-def test_what_weigh_has_measured_is_written_into_the_pages(tmp_path, measured):
+def test_the_measured_weights_are_written_into_the_pages(tmp_path, measured):
     for name in ("weight.md", *boards.PAGES):
         shutil.copy(table.PAGE.with_name(name), tmp_path)
     page = tmp_path / "weight.md"
@@ -159,7 +159,7 @@ def test_what_weigh_has_measured_is_written_into_the_pages(tmp_path, measured):
     assert row in (tmp_path / "flash.md").read_text()
 
 
-def test_the_modems_buffer_is_what_the_firmware_asks_for(measured):
+def test_the_modems_buffer_has_the_size_that_the_firmware_uses(measured):
     assert measured.heap["modem"] == modem_buffer()
 
 
@@ -170,7 +170,7 @@ def test_when_the_heap_of_an_esp32_grows():
 
 @pytest.fixture
 def image(tmp_path, monkeypatch):
-    """f(board, chip, config, heavier, ...): what was said of the heap; `heavier`: bytes more than were measured."""
+    """Returns f(board, chip, config, heavier, ...), which makes an image and returns the report about the heap."""
 
     def run(board, chip, config, heavier=0, **options):
         found = table.read()
@@ -190,7 +190,7 @@ def image(tmp_path, monkeypatch):
 
 
 @needs_mpy_cross
-def test_make_image_says_it(image):
+def test_make_image_reports_the_heap(image):
     expected = round(used(WIFI) / 1024) - 30
     assert image("ESP32_C3", "esp32c3", WIFI, -30 * 1024).startswith(
         f"Python's heap: about {expected} of 122 kB in use once it runs"
@@ -205,7 +205,7 @@ def test_make_image_counts_no_code_in_a_romfs(image):
 
 
 @needs_mpy_cross
-def test_make_image_writes_nothing_that_cannot_run(image, tmp_path):
+def test_make_image_refuses_a_configuration_that_cannot_run(image, tmp_path):
     with pytest.raises(BoardProblem, match="and a stock ESP32_C3 has 122 kB for it. .* sensors.ds18b20"):
         image("ESP32_C3", "esp32c3", EVERYTHING, C3.most - heap.IN_PIECES - used(WIFI))
     assert not (tmp_path / "image.bin").exists()

@@ -1,4 +1,4 @@
-"""make image: a stock image becomes one of ours, or nothing is written."""
+"""make image: it adds our files to a stock image, or writes nothing."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
 MISSING = "no mpy-cross of ours: MICROPYTHON= was given"
 pytestmark = pytest.mark.skipif(not MPY_CROSS.exists(), reason=MISSING)
 
-# Runs in MicroPython: what a board with this filesystem does after reset.
+# Runs in MicroPython, and does what a board with this filesystem does after a reset.
 BOOT = """
 import sys, vfs
 class Flash:
@@ -57,7 +57,7 @@ print(XAsyncSockets.__file__, board_support.NAME)
 
 @pytest.fixture
 def made(tmp_path):
-    """f(board, data, ...): the new image, and what was said."""
+    """Returns f(board, data, ...), which returns the new image and the output."""
 
     def run(board, data, **options):
         (tmp_path / "stock.bin").write_bytes(data)
@@ -79,14 +79,14 @@ def filesystem(image):
     return read_littlefs(image.part(partition), partition), partition
 
 
-def test_an_image_with_secrets_is_for_this_user_only_and_says_so(made, tmp_path):
+def test_an_image_with_secrets_is_readable_by_this_user_only(made, tmp_path):
     (tmp_path / "config.json").write_text('{"control": {"token": "a long secret"}}')
     result = made("ESP32_C3", stock_image("esp32c3", tmp_path), config=tmp_path / "config.json")
     assert (tmp_path / "out" / "firmware.bin").stat().st_mode & 0o777 == 0o600
     assert f"contains the passwords and tokens of {tmp_path / 'config.json'}" in result.said[-1]
 
 
-def test_the_name_of_an_image_tells_whether_there_are_secrets_in_it(tmp_path, monkeypatch):
+def test_the_name_of_an_image_shows_whether_it_has_secrets(tmp_path, monkeypatch):
     monkeypatch.setattr(image_tool, "ROOT", tmp_path)
     (tmp_path / "stock.bin").write_bytes(stock_image("esp32c3", tmp_path))
     folder = tmp_path / "build" / "ESP32_C3"
@@ -119,7 +119,7 @@ def test_the_page_is_in_an_image_whose_settings_ask_for_it(made, tmp_path):
     assert {"/lib/web_page.mpy", "/lib/firmware/web/request.mpy"} <= set(files)
 
 
-def test_every_board_gets_its_files_and_esptool_finds_it_whole(made, board, tmp_path):
+def test_every_board_gets_its_files_and_esptool_accepts_the_image(made, board, tmp_path):
     chip, start = chip_of(board)
     stock = stock_image(chip, tmp_path)
     config = b'{"device": {"name": "mine"}, "network": {"ntp": "", "probe_s": 0}, "telemetry": {"enabled": false}}'
@@ -147,7 +147,7 @@ def test_the_firmware_starts_from_it(made, tmp_path):
     assert done.stdout.splitlines()[-1] == "/lib/XAsyncSockets.mpy ESP32_S3"
 
 
-def test_code_goes_into_a_romfs_where_there_is_one(made, tmp_path):
+def test_code_is_put_into_a_romfs_if_there_is_one(made, tmp_path):
     result = made("ESP32", stock_image("esp32", tmp_path, romfs=0x20000))
     image = StockImage(result.data, "ESP32", "made")
     files, _ = filesystem(image)
@@ -196,7 +196,7 @@ def test_a_bad_file_is_one_sentence_and_nothing_is_written(made, tmp_path, chang
     ],
     ids=["too old", "another firmware", "ours", "full", "full ROMFS", "no filesystem"],
 )
-def test_an_image_that_cannot_take_it(made, tmp_path, options, problem):
+def test_an_image_without_room_for_the_files(made, tmp_path, options, problem):
     with pytest.raises(BoardProblem, match=problem):
         made("ESP32", stock_image("esp32", tmp_path, **options))
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Brokers that tests start: Debian's mosquitto and nats-server."""
+"""The brokers that tests start: Debian's mosquitto and nats-server."""
 import contextlib
 import os
 import shutil
@@ -16,7 +16,7 @@ PATIENCE_SEC = 10
 
 
 class Broker:
-    """A broker's process. It listens at `port`, also after it was started again."""
+    """A broker's process. It listens at `port`, also after a restart."""
 
     program = ''
 
@@ -59,7 +59,7 @@ class Broker:
 
 
 class Mosquitto(Broker):
-    """`lines`: more of its configuration, for the listener."""
+    """A mosquitto. `lines` are further lines of its configuration."""
 
     program = 'mosquitto'
 

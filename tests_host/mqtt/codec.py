@@ -1,5 +1,5 @@
 """Calls functions of packets.py for another process, on either interpreter. Each line of its input is JSON:
-[function, argument ...]; bytes are {"hex": ...}. Each answer is a line, too: the result, or ["error", text]."""
+[function, argument ...]; bytes are {"hex": ...}. Each answer is one line: the result, or ["error", text]."""
 import json
 import sys
 from binascii import hexlify, unhexlify

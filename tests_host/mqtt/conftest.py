@@ -1,4 +1,4 @@
-"""The client under test: a copy of its two modules, which shows that they need nothing else of the firmware."""
+"""The client under test is a copy of its two modules, which shows that they need nothing else of the firmware."""
 import copy
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 
 
 class Driver:
-    """driver.py while it runs."""
+    """A running driver.py."""
 
     def __init__(self, interpreter, folder, port, settings):
         self._seen = []
@@ -24,7 +24,7 @@ class Driver:
         self._orders = socket.create_connection(('127.0.0.1', self.wait('port')[0]), 5)
 
     def wait(self, name):
-        """The arguments of the next event of that name; those before it are kept for other questions."""
+        """Wait for the next event of that name, and return its arguments. Events before it are kept for later calls."""
         for index, (found, *words) in enumerate(self._seen):
             if found == name:
                 del self._seen[index]
@@ -44,7 +44,7 @@ class Driver:
         self._orders.sendall(json.dumps(words).encode() + b'\n')
 
     def publish(self, *words):
-        """What publish() returns."""
+        """Return the result of publish()."""
         self.order('publish', *words)
         return self.wait('published')[0]
 
@@ -67,7 +67,7 @@ def modules(tmp_path_factory):
 
 @pytest.fixture
 def drive(interpreter, modules, tmp_path):
-    """drive(port, setting=value ...) starts the client under the interpreter of the test."""
+    """Returns drive(port, setting=value ...), which starts the client under the interpreter of the test."""
     started = []
     interpreter = copy.copy(interpreter)
     interpreter.environment = dict(interpreter.environment)

@@ -1,8 +1,8 @@
-"""The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`, which takes orders by TCP.
+"""The MQTT client as a program, on either interpreter: `driver.py PORT SETTINGS`. It takes commands over TCP.
 
-It prints a line of JSON for each thing that happens: [name, argument ...]. An order is a line of JSON, too: ["stop"],
-["start"], ["publish", topic, payload, qos, retain], ["fill", topic, size], which publishes until no more is taken, or
-["flood", topic, count], which publishes numbers with QoS 1.
+It prints a line of JSON for each event: [name, argument ...]. A command is a line of JSON, too: ["stop"], ["start"],
+["publish", topic, payload, qos, retain], ["fill", topic, size], which publishes until no more is accepted, or ["flood",
+topic, count], which publishes numbers with QoS 1.
 """
 import json
 import sys
@@ -78,7 +78,7 @@ class Driver:
             tell('acked')
 
     def flood(self):
-        """As many as may be on their way; the next ones when some have been acknowledged."""
+        """Publish as many as may be under way. The next ones follow when some have been acknowledged."""
         if not self.flooding:
             return
         topic, number, end = self.flooding

@@ -1,4 +1,4 @@
-"""A broker whose every byte the test decides."""
+"""A broker that sends exactly the bytes of the test."""
 import contextlib
 import socket
 
@@ -9,7 +9,7 @@ CONNACK, PINGRESP = b'\x20\2\0\0', b'\xd0\0'
 
 
 def packet(kind, body):
-    """A packet as the standard has it, written independently of the client's."""
+    """Return a packet of the standard, made independently of the client's code."""
     digits, size = b'', len(body)
     while True:
         size, digit = divmod(size, 128)
@@ -35,7 +35,7 @@ class Connection:
         self.send = sock.sendall
 
     def packet(self):
-        """(kind, flags, body) of the client's next packet; None at the end."""
+        """Return (kind, flags, body) of the client's next packet, or None at the end."""
         with contextlib.suppress(ConnectionError):
             first = self.sock.recv(1)
             if first:
@@ -50,7 +50,7 @@ class Connection:
         return None
 
     def expect(self, kind):
-        """(flags, body) of the next packet, which must be of that kind."""
+        """Return (flags, body) of the next packet, which must be of that kind."""
         found = self.packet()
         assert found is not None and found[0] == kind, found
         return found[1:]

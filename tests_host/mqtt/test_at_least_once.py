@@ -14,7 +14,7 @@ PATIENCE = 3 * PATIENCE_SEC
 
 
 class Resetting:
-    """Passes bytes on between clients and the broker, and resets each connection after a random number of them."""
+    """Forwards bytes between clients and the broker, and resets each connection after a random number of bytes."""
 
     def __init__(self, port):
         self._broker = port
@@ -31,7 +31,7 @@ class Resetting:
             if select.select([self._listener], [], [], 0.05)[0]:
                 client = self._listener.accept()[0]
                 broker = socket.create_connection(('127.0.0.1', self._broker))
-                with contextlib.suppress(ConnectionError):  # where the system is slow, the client gives up
+                with contextlib.suppress(ConnectionError):  # if the system is slow, the client gives up
                     self._pass_on(client, broker, self._random.randrange(100, 20000))
                 for sock in (client, broker):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))

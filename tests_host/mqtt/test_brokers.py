@@ -1,4 +1,4 @@
-"""The MQTT client with brokers that exist."""
+"""The MQTT client with real brokers."""
 import pytest
 
 
@@ -9,7 +9,7 @@ def broker(request):
 
 @pytest.fixture
 def topic(request):
-    """A topic that no other test has."""
+    """A topic that no other test uses."""
     return request.node.name.replace('[', '/').replace(']', '')
 
 
@@ -26,7 +26,7 @@ def test_messages_go_out_and_come_in(drive, broker, topic, qos):
             other.wait('acked')
 
 
-def test_a_retained_message_is_there_for_those_who_come_later(drive, broker, topic):
+def test_a_retained_message_is_sent_to_later_subscribers(drive, broker, topic):
     one = drive(broker.port)
     one.wait('connected')
     assert one.publish(topic, 'kept', 1, True)
@@ -41,7 +41,7 @@ def test_a_retained_message_is_there_for_those_who_come_later(drive, broker, top
     assert later.wait('message') == [topic + '/end', 'not kept', False]
 
 
-def test_the_will_is_published_where_the_client_is_gone(drive, broker, topic):
+def test_the_will_is_published_when_the_client_is_gone(drive, broker, topic):
     watcher = drive(broker.port, subscriptions=[topic])
     watcher.wait('connected')
     one = drive(broker.port, will=[topic, 'offline'])
@@ -54,7 +54,7 @@ def test_the_will_is_published_where_the_client_is_gone(drive, broker, topic):
     assert late.wait('message') == [topic, 'offline', True]
 
 
-def test_who_stops_leaves_no_will(drive, broker, topic):
+def test_after_a_clean_stop_no_will_is_published(drive, broker, topic):
     watcher = drive(broker.port, subscriptions=[topic])
     watcher.wait('connected')
     one = drive(broker.port, will=[topic, 'offline'])
@@ -68,7 +68,7 @@ def test_who_stops_leaves_no_will(drive, broker, topic):
     assert watcher.wait('message') == [topic, 'online', False]
 
 
-def test_a_broker_that_is_killed_and_comes_back(drive, broker, topic):
+def test_a_broker_is_killed_and_restarted(drive, broker, topic):
     one = drive(broker.port, subscriptions=[topic], second=0.1)
     one.wait('connected')
     broker.kill()

@@ -7,7 +7,7 @@ from brokers import TLS_DIR, Mosquitto
 
 @pytest.fixture(scope='module')
 def broker(tmp_path_factory):
-    """It wants a password, and lets nobody read below `private`."""
+    """A broker that requires a password, and lets nobody read below `private`."""
     folder = tmp_path_factory.mktemp('broker')
     # "correct", as mosquitto_passwd hashes it: PBKDF2 with SHA-512.
     (folder / 'passwords').write_text('user:$7$101$' + PASSWORD + '\n')
@@ -39,14 +39,14 @@ PASSWORD = _hashed('correct')
 LOGIN = {'user': 'user', 'password': 'correct'}
 
 
-def test_the_right_password_opens(drive, broker):
+def test_the_right_password_is_accepted(drive, broker):
     one = drive(broker.port, subscriptions=['open/a'], **LOGIN)
     one.wait('connected')
     assert one.publish('open/a', 'hello', 1)
     assert one.wait('message') == ['open/a', 'hello', False]
 
 
-def test_a_wrong_password_is_told_and_not_tried_again_soon(drive, broker):
+def test_a_wrong_password_is_reported_and_not_tried_again_soon(drive, broker):
     one = drive(broker.port, second=0.005, user='user', password='wrong')
     while one.wait('lost') != ['the broker refuses: user, password or client id is not allowed, '
                                'next attempt in 5 minutes']:
@@ -56,7 +56,7 @@ def test_a_wrong_password_is_told_and_not_tried_again_soon(drive, broker):
     assert 1.3 < time.monotonic() - start < 5       # 5 times 60 times 0.005
 
 
-def test_a_subscription_that_is_refused_is_told(drive, broker):
+def test_a_refused_subscription_is_reported(drive, broker):
     """mosquitto grants it and delivers nothing; what it grants below `open` works."""
     one = drive(broker.port, subscriptions=['private/a', 'open/b'], **LOGIN)
     one.wait('connected')
@@ -80,18 +80,18 @@ def test_tls_with_a_wrong_certificate(drive, tls_broker, certificate, host):
     assert 'certificate' in one.wait('lost')[0].lower()
 
 
-def test_plain_where_the_broker_speaks_tls(drive, tls_broker):
+def test_a_plain_connection_to_a_tls_port(drive, tls_broker):
     one = drive(tls_broker.port)
     assert one.wait('lost')[0].endswith(' before its first answer: does it want TLS?')
 
 
 def test_a_broker_that_pauses(drive, broker):
-    """What it was sent meanwhile is delivered, the silence ends the connection, and another one follows."""
+    """Data sent during the pause is delivered. The silence ends the connection, and another one follows."""
     one = drive(broker.port, subscriptions=['open/d'], keepalive_s=10, second=0.1, **LOGIN)
     one.wait('connected')
     start = time.monotonic()
     with broker.paused():
-        one.order('fill', 'open/e', 10000)      # it does not wait for what is still to be sent
+        one.order('fill', 'open/e', 10000)      # the end does not wait until this is sent
         assert one.publish('open/d', 'kept', 1)
         assert one.wait('lost') == ['the broker has not answered within its time']
         assert 0.9 < time.monotonic() - start < 5     # 1.5 times 10, in tenths of a second
@@ -99,8 +99,8 @@ def test_a_broker_that_pauses(drive, broker):
     assert one.wait('message') == ['open/d', 'kept', False]
 
 
-def test_a_broker_that_reads_nothing_takes_bounded_memory(drive, broker):
-    """What is too much is refused; what was taken with QoS 1 arrives."""
+def test_a_broker_that_reads_nothing_takes_limited_memory(drive, broker):
+    """Messages that are too many are refused. Messages that were accepted with QoS 1 arrive."""
     one = drive(broker.port, **LOGIN)
     one.wait('connected')
     with broker.paused():

@@ -1,4 +1,5 @@
-"""The packets, beside a second implementation of the standard, with inputs of hypothesis; on both interpreters."""
+"""The packets, compared with a second implementation of the standard, with inputs of hypothesis, on both interpreters.
+"""
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ def long_text(value):
 
 @pytest.fixture(scope='module')
 def codec(request, modules):
-    """codec(function, argument ...) calls it under the interpreter."""
+    """Returns codec(function, argument ...), which calls a function under the interpreter."""
     interpreter = request.param
     if interpreter.missing:
         pytest.skip(interpreter.missing)
@@ -94,7 +95,7 @@ def test_subscriptions(codec, identifier, wanted):
 @many
 @given(topic=topics, payload=st.binary(max_size=300), qos=st.integers(0, 1), others=st.sampled_from([0, 1, 8, 9]),
        identifier=identifiers)
-def test_a_message_that_is_received(codec, topic, payload, qos, others, identifier):
+def test_a_received_message(codec, topic, payload, qos, others, identifier):
     flags = qos << 1 | others
     data = message(topic, payload, flags, identifier if qos else None)
     body = data[2 if len(data) < 130 else 3:]
@@ -105,7 +106,7 @@ def test_a_message_that_is_received(codec, topic, payload, qos, others, identifi
 @many
 @given(flags=st.integers(0, 15), body=st.binary(max_size=12) | st.builds(
     lambda topic, rest: long_text(topic) + rest, st.binary(max_size=5), st.binary(max_size=4)))
-def test_any_bytes_are_a_message_or_an_error_in_words(codec, flags, body):
+def test_any_bytes_are_a_message_or_a_clear_error(codec, flags, body):
     found = codec('read_publish', flags, body)
     if found[0] == 'error' and len(found) == 2:
         assert found[1].startswith('it')

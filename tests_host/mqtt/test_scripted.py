@@ -1,4 +1,6 @@
-"""The MQTT client with a broker that cuts its packets anywhere, sends wrong ones, or none. Seconds are short here."""
+"""The MQTT client with a broker that splits its packets anywhere, or sends wrong ones or none. Seconds are shortened
+here.
+"""
 import contextlib
 import socket
 import time
@@ -26,7 +28,7 @@ def peer():
     peer.stop()
 
 
-def test_what_the_client_says_first(drive, peer):
+def test_the_first_packets_of_the_client(drive, peer):
     drive(peer.port, user='me', password='secret', will=['st', 'off'], keepalive_s=300)
     assert peer.accept().expect(CONNECT) == (
         0, b'\0\4MQTT\4\xee\x01\x2c' b'\0\x08client-0' b'\0\2st' b'\0\3off' b'\0\2me' b'\0\6secret')
@@ -109,7 +111,7 @@ def test_wrong_packets_end_the_connection_with_a_reason(drive, peer):
         connection.send(data)
         assert reason in one.wait('lost')[0], data
         assert connection.packet() is None
-        connection = peer.accept()      # one that goes well, so that the pauses stay short
+        connection = peer.accept()      # a good connection, so that the pauses stay short
         connection.greet()
         one.wait('connected')
         connection.close()
@@ -127,7 +129,7 @@ def test_a_wrong_answer_to_the_subscription(drive, peer):
         one.wait('lost')
 
 
-def test_a_subscription_that_is_refused_is_told_and_asked_for_again(drive, peer):
+def test_a_refused_subscription_is_reported_and_requested_again(drive, peer):
     one = drive(peer.port, subscriptions=['a', 'b'], second=0.02)
     connection = peer.accept()
     connection.expect(CONNECT)
@@ -161,7 +163,9 @@ def test_a_message_that_is_too_long_is_left_out(drive, peer):
 
 
 def test_a_topic_that_is_too_long_is_left_out(drive, peer):
-    """Whoever may publish below a wildcard could otherwise have the broker keep one, and no connection would last."""
+    """Otherwise anyone who may publish below a wildcard could leave such a retained message, and no connection would
+    last.
+    """
     one = drive(peer.port, subscriptions=['+'])
     connection = peer.accept()
     connection.greet()
@@ -184,7 +188,7 @@ def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
 
 
 def test_pings(drive, peer):
-    """One after half of the keepalive in which nothing was sent, or nothing was received; its answer is waited for."""
+    """The client sends one if nothing was sent or received for half of the keepalive, and waits for its answer."""
     one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=20)
     connection = peer.accept()
     connection.greet()
@@ -222,7 +226,7 @@ def test_pings(drive, peer):
 
 
 def test_a_message_without_acknowledgement(drive, peer):
-    """Four times again in the connection, then in a new one as a new message."""
+    """It is sent four more times in the connection, and then in a new one as a new message."""
     one = drive(peer.port, subscriptions=['a'], second=0.03, keepalive_s=300)
     connection = peer.accept()
     connection.greet()
@@ -238,13 +242,13 @@ def test_a_message_without_acknowledgement(drive, peer):
     connection.greet()
     assert connection.expect(PUBLISH) == (3, b'\0\1b\0\4important')
     one.wait('connected')
-    connection.send(packet(0x40, b'\0\4') * 2)          # the second one is to one that was sent twice
+    connection.send(packet(0x40, b'\0\4') * 2)          # the second acknowledges a message that was sent twice
     one.wait('acked')
     connection.send(message('a', b'more'))
     one.wait('message')
 
 
-def test_packet_identifiers_begin_anew_with_1(drive, peer):
+def test_packet_identifiers_start_again_at_1(drive, peer):
     one = drive(peer.port, subscriptions=['a'], _identifier=65534)
     connection = peer.accept()
     connection.expect(CONNECT)
@@ -257,7 +261,7 @@ def test_packet_identifiers_begin_anew_with_1(drive, peer):
 
 
 def test_pauses_grow_until_the_broker_accepts(drive, peer):
-    """With the shortest pauses that chance allows: half of 1 s, 2 s, 4 s ..., 60 s."""
+    """The test uses the shortest random pauses: half of 1 s, 2 s, 4 s ..., 60 s."""
     drive(peer.port, subscriptions=['a'], second=0.01)
 
     def gaps(count):
@@ -271,7 +275,7 @@ def test_pauses_grow_until_the_broker_accepts(drive, peer):
     pauses = gaps(10)
     for got, want in zip(pauses, (0.5, 1, 2, 4, 8, 16, 30, 30, 30)):
         assert got >= 0.008 * want, pauses
-    assert min(pauses[-2:]) < 0.5, pauses   # on a busy computer one takes longer
+    assert min(pauses[-2:]) < 0.5, pauses   # on a busy computer one may take longer
     connection = peer.accept()
     connection.expect(CONNECT)
     connection.send(CONNACK)
@@ -279,7 +283,7 @@ def test_pauses_grow_until_the_broker_accepts(drive, peer):
     assert min(gaps(3)) < 0.2
 
 
-def test_an_address_that_is_not_known_yet(drive, peer):
+def test_the_client_waits_until_the_address_is_known(drive, peer):
     one = drive(peer.port, subscriptions=['a'], second=0.02, unknown=5)
     start = time.monotonic()
     peer.accept().greet()
@@ -287,7 +291,7 @@ def test_an_address_that_is_not_known_yet(drive, peer):
     assert time.monotonic() - start < 2
 
 
-def test_the_end(drive, peer):
+def test_stop_disconnects(drive, peer):
     one = drive(peer.port, subscriptions=['a'], second=0.02)
     connection = peer.accept()
     connection.greet()
@@ -299,7 +303,7 @@ def test_the_end(drive, peer):
     assert connection.packet() is None
 
 
-def test_nothing_is_left_behind_by_a_client_that_was_stopped(drive, peer):
+def test_a_stopped_client_leaks_nothing(drive, peer):
     one = drive(peer.port, subscriptions=['a'])
     for payload in ('first', 'second'):
         connection = peer.accept()

@@ -1,11 +1,10 @@
-"""The soak: random stories against the library under both interpreters, for as long as asked.
+"""The soak: random scenarios against the library under both interpreters, for a given time.
 
     python tests_host/soak [--minutes 30] [--only cpython|micropython] [--threads 0|1|4|own] [--seed N]
 
-Each interpreter runs `served.py` with one way of threading after the other; the stories (stories.py) run beside each
-other all the time. Ten times they pause: then only the listening sockets may be left, no descriptor more than
-before, and no more memory. The exit status is 1 if a promise was broken. MICROPYTHON names the interpreter
-as in the other tests.
+Each interpreter runs `served.py` with one threading mode after the other. The scenarios (stories.py) run concurrently.
+Ten times they pause. Then only the listening sockets may be left, and no more descriptors and memory may be in use than
+before. The exit status is 1 if a promise was broken. MICROPYTHON names the interpreter as in the other tests.
 """
 import argparse
 import asyncio
@@ -26,17 +25,17 @@ from free_ports import free_port  # noqa: E402
 from stories import FAULTS, Stories, Unexpected  # noqa: E402
 
 ROOT = HERE.parents[1]
-SHARES = (('0', 1), ('own', 1), ('1', 1), ('4', 3))     # ways of threading, and their parts of the time
-BESIDE_EACH_OTHER = 12      # stories
+SHARES = (('0', 1), ('own', 1), ('1', 1), ('4', 3))     # threading modes, and their shares of the time
+BESIDE_EACH_OTHER = 12       # scenarios that run at a time
 PAUSES = 10
-DESCRIPTORS = 300           # that the program under test may have
+DESCRIPTORS = 300           # the limit of the program under test
 HEAP_BYTES = 12 << 20
-GROWTH_BYTES = {'cpython': 4 << 20, 'micropython': 48 << 10}    # that a measurement may be off
+GROWTH_BYTES = {'cpython': 4 << 20, 'micropython': 48 << 10}    # the tolerance of a measurement
 IDLE_SOCKETS = 3            # TCP server, UDP, the soak's own connection
 
 
 def command(interpreter):
-    """The program and the environment that run `served.py`."""
+    """Return the command and the environment that run `served.py`."""
     environment = dict(os.environ, PYTHONPATH=str(ROOT / 'lib'), PYTHONDONTWRITEBYTECODE='1')
     if interpreter == 'cpython':
         return [sys.executable, '-s'], environment
@@ -50,7 +49,7 @@ def command(interpreter):
 
 
 class Run:
-    """One interpreter with one way of threading."""
+    """One interpreter with one threading mode."""
 
     def __init__(self, interpreter, threads, seconds):
         self.name = '%s, threads %s' % (interpreter, threads)
@@ -138,7 +137,7 @@ class Run:
             raise Unexpected('%d descriptors at the end, %d at the start' % (last['files'], first['files']))
         heaps = [state['heap'] for state in self.states]
         warm = max(heaps[1:len(heaps) // 2 + 1])
-        long_enough = len(heaps) > PAUSES   # to see growth: buffers and tables get as large as they have to be first
+        long_enough = len(heaps) > PAUSES   # at first buffers and tables grow to their size
         if long_enough and min(heaps[len(heaps) // 2 + 1:]) > warm + GROWTH_BYTES[self.interpreter]:
             raise Unexpected('memory grows: %s' % heaps)
         for what, count in last.items():
@@ -149,7 +148,7 @@ class Run:
         self.failures.append('%s: %s: %s %s' % (self.name, kind, type(error).__name__, error))
 
     def report(self):
-        """The stories that ran, and how often."""
+        """Return the scenarios that ran, and how often."""
         counts, last = self.stories.counts, self.states[-1]
         lines = ['', '%s: %d s' % (self.name, self.seconds)]
         lines.append('  %12s connections, %s faults' % (

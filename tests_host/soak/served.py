@@ -1,4 +1,4 @@
-"""The program under test of the soak: it serves whatever the stories ask of it, under CPython and MicroPython.
+"""The program under test of the soak. It serves the commands of the scenarios, under CPython and MicroPython.
 
     served.py PORT THREADS
 
@@ -38,7 +38,7 @@ def pattern(size, start=0):
 
 
 def wrap_soon():
-    """Let the counter behind all timeouts wrap WRAPS_IN_MS from now."""
+    """Make the counter of all timeouts wrap WRAPS_IN_MS from now."""
     real = library._ticks_ms
     ahead = WRAP - WRAPS_IN_MS - real()
     library._ticks_ms = lambda: (real() + ahead) & (WRAP - 1)
@@ -52,7 +52,7 @@ def open_files():
 
 
 class Connection:
-    """The State of a connection: its name, and data for the checks."""
+    """The State of a connection. It has its name, and data for the checks."""
 
     def __init__(self):
         self.name = None
@@ -61,7 +61,7 @@ class Connection:
 
 
 class Served:
-    """The sockets, their handlers, and the counts that the stories ask for."""
+    """The sockets, their handlers, and the counts that the scenarios request."""
 
     def __init__(self, port):
         self.lock = allocate_lock()
@@ -104,7 +104,7 @@ class Served:
 
     def on_exception(self, socket, exception):
         if socket is None and getattr(getattr(exception, '__cause__', None), 'errno', None) == EMFILE:
-            return  # why Create returned None; the story knows whether a flood of connections took the descriptors
+            return  # Create returned None; the scenario knows whether a flood of connections took the descriptors
         if 'on purpose' not in str(exception):
             self.count('unexpected: %r' % exception)
             sys.print_exception(exception) if MICROPYTHON else sys.excepthook(None, exception, exception.__traceback__)
@@ -178,7 +178,7 @@ class Served:
         raise ValueError('on purpose')
 
     def do_skip(self, client, rest):
-        """Go on behind lines that are too long."""
+        """Skip lines that are too long, and go on."""
         client.OnLineTooLong = self.on_line_too_long
         self.do_line(client, 'skipping')
 
@@ -188,7 +188,7 @@ class Served:
         client.State.in_handler = False
 
     def do_finish(self, client, rest):
-        """Answer the peer's end, a while later."""
+        """Answer the peer's end after a while."""
         client.OnPeerFinished = self.on_peer_finished
         self.do_line(client, 'finishing')
 
@@ -207,11 +207,11 @@ class Served:
         self.do_line(client, 'slept')
 
     def do_timeout(self, client, rest):
-        """Wait for the next line for so many milliseconds only."""
+        """Wait at most the requested number of milliseconds for the next line."""
         client.AsyncRecvLine(self.on_line, None, int(rest) / 1000)
 
     def do_name(self, client, rest):
-        """Be known as."""
+        """Give this connection a name."""
         client.State.name = rest
         with self.lock:
             self.named[rest] = client
@@ -228,7 +228,7 @@ class Served:
         client.Close()
 
     def do_connect(self, client, rest):
-        """Connect to that port, greet with the word, and serve that connection."""
+        """Connect to the port, send the word as a greeting, and serve the connection."""
         port, word = rest.split()
         other = XAsyncTCPClient.Create(self.pool, ('127.0.0.1', int(port)), 5, SLOT_BYTES)
         if other is None:
@@ -261,7 +261,7 @@ class Served:
                 continue
             try:
                 job = self.jobs.Get()
-            except library.XFiFoException:  # another thread was quicker
+            except library.XFiFoException:  # another thread was faster
                 continue
             try:
                 job[0](*job[1:])

@@ -1,7 +1,8 @@
-"""What peers do in the soak, and what they must see: each story knows every byte that is due to it, in order.
+"""The scenarios of the soak: what the peers do, and what they must receive. Each one knows every byte that is due to
+it.
 
-A story is a coroutine of `Stories`, named `story_…`. It fails by raising; `told` counts how often each story
-reached its end. The stories under FAULTS break something on purpose, and check the promises that still hold.
+A scenario is a coroutine of `Stories`, named `story_…`. It fails by raising an exception. `told` counts how often each
+one reached its end. The scenarios under FAULTS break something on purpose, and check the promises that still hold.
 """
 import asyncio
 import random
@@ -15,7 +16,7 @@ FOREIGN_THREADS = 3
 
 
 class Unexpected(Exception):
-    """Something else came than what was due."""
+    """Other data arrived than was expected."""
 
 
 def pattern(size):
@@ -24,7 +25,7 @@ def pattern(size):
 
 
 class Link:
-    """One connection, and the bytes that are due on it."""
+    """One connection, and the bytes that are expected on it."""
 
     def __init__(self, reader, writer, counts):
         self._reader = reader
@@ -91,7 +92,7 @@ class Link:
 
     def reset(self):
         sock = self._writer.get_extra_info('socket')
-        if self._writer.transport.is_closing():     # the other side was quicker
+        if self._writer.transport.is_closing():     # the other side was faster
             return
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         self._writer.transport.abort()
@@ -109,7 +110,7 @@ class Link:
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """The UDP side: each datagram comes back at most once, and unchanged."""
+    """The UDP part. Each datagram comes back at most once, and unchanged."""
 
     def __init__(self):
         self.waiting = Counter()
@@ -125,14 +126,14 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 class Stories:
-    """All stories against one server on `port`."""
+    """All scenarios with one server at `port`."""
 
     def __init__(self, port):
         self.port = port
         self.counts = Counter()
         self.told = Counter()
-        self.floods = 0         # descriptor floods that have begun, and
-        self.flooding = 0       # those that go on: meanwhile the server may be out of descriptors
+        self.floods = 0         # floods of descriptors that have begun, and
+        self.flooding = 0       # those that go on; meanwhile the server may have no free descriptors
         self._numbers = 0
         self._greeted = {}
         self._listener = None
@@ -188,7 +189,7 @@ class Stories:
         self._numbers += 1
         return 'n%d' % self._numbers
 
-    # --- stories in which nothing breaks
+    # --- scenarios in which nothing breaks
 
     async def story_lines(self, link):
         for _ in range(random.randint(1, 5)):
@@ -291,7 +292,7 @@ class Stories:
         await link.say(b'slow %d\n' % random.randint(1, 100))
         await link.expect(b'slept\n')
 
-    # --- stories in which something does
+    # --- scenarios in which something breaks
 
     async def story_reset(self, link):
         """A reset at any moment: connecting, in a line, between lines, while data comes or goes."""
@@ -301,7 +302,7 @@ class Stories:
                     b'', b'li', b'line x', b'line x\n', b'download 3000000\n', b'echo 100000\n', b'echo 100000\n' +
                     pattern(50000), b'timeout 5000\n', b'foreign 200\n', b'slow 20\n', b'line y\n' * 50)), 0)
             await asyncio.sleep(random.choice((0, 0, 0.001, 0.01, 0.05)))
-        except OSError:     # two of these made no command, for which the connection was closed
+        except OSError:     # two of these joined are an invalid command, for which the connection was closed
             pass
         link.reset()
 
@@ -386,7 +387,7 @@ class Stories:
 
     async def story_descriptor_flood(self, link):
         """More connections than the server has descriptors; then it serves again."""
-        if self.flooding or random.random() > 0.05:     # rare, because everything waits meanwhile
+        if self.flooding or random.random() > 0.05:     # this is rare, because everything waits meanwhile
             return
         self.floods += 1
         self.flooding += 1

@@ -1,7 +1,7 @@
-"""A board at a serial port: a pseudo-terminal with MicroPython's raw REPL, as mpremote speaks it.
+"""A board at a serial port: a pseudo-terminal with MicroPython's raw REPL, for mpremote.
 
-The code runs in the real interpreter (the UNIX image), its files are in memory: on the littlefs that a Pico has, or
-on FAT.
+The code runs in the real interpreter (the UNIX image). Its files are in memory, on the littlefs that a Pico has, or on
+FAT.
 """
 
 import ast
@@ -49,7 +49,7 @@ while True:
 
 
 class SerialBoard:
-    """`port` is what mpremote opens. Code with `fails_at` ends in an error, with `leaves_at` the board is gone."""
+    """mpremote opens `port`. Code that contains `fails_at` ends in an error; with `leaves_at` the board disappears."""
 
     def __init__(self, filesystem="VfsLfs2"):
         self.fails_at = None
@@ -72,7 +72,7 @@ class SerialBoard:
             while True:
                 received += os.read(self._fd, 4096)
                 while True:
-                    if received.startswith(b"\x05A\x01"):  # the faster way to send code: not here
+                    if received.startswith(b"\x05A\x01"):  # this board does not have the faster way to send code
                         received = received[3:]
                         os.write(self._fd, b"R\x00")
                     elif b"\x01" in received:
@@ -102,7 +102,7 @@ class SerialBoard:
             raise OSError("unplugged")
         if self.fails_at and self.fails_at in code:
             return b"\x04Traceback (most recent call last):\r\nOSError: [Errno 28] ENOSPC\r\n\x04"
-        return re.sub(b"(?<!\r)\n", b"\r\n", self._execute(code))  # as a board's terminal
+        return re.sub(b"(?<!\r)\n", b"\r\n", self._execute(code))  # line ends as in a board's terminal
 
     def _execute(self, code):
         text = code.encode()
@@ -117,16 +117,16 @@ class SerialBoard:
         return output
 
     def write(self, name, text):
-        """Put a file onto its filesystem. Not while mpremote is connected."""
+        """Put a file onto the board's filesystem. Do not call this while mpremote is connected."""
         self._execute(f"with open({name!r}, 'w') as file: file.write({text!r})")
 
     def files(self):
-        """{name: text} of its filesystem. Not while mpremote is connected."""
+        """Return {name: text} of the board's filesystem. Do not call this while mpremote is connected."""
         output = self._execute("import os\nprint({name: open(name).read() for name in os.listdir('/')})")
         return ast.literal_eval(output.partition(b"\x04")[0].decode())
 
     def wait_for_restart(self, seconds):
-        """True after the board was asked to restart its program."""
+        """Wait for a request to restart the board's program. Return whether there was one."""
         return self._restarted.wait(seconds)
 
     def close(self):

@@ -1,4 +1,4 @@
-"""`call`: one method of a real board, with and without the token, and all that can go wrong."""
+"""`call`: one method of a real board, with and without the token, and everything that can go wrong."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def test_the_result_is_printed_as_json(tool, host):
     assert json.loads(output)["board"] == "UNIX"
 
 
-def test_in_a_terminal_it_is_for_a_person(terminal, host):
+def test_in_a_terminal_the_result_is_formatted(terminal, host):
     code, shown = terminal("call", host, "info").wait()
     assert code == 0
     lines = shown.replace("\r", "").split("\n")
@@ -86,7 +86,7 @@ def test_without_the_token_it_says_how_to_give_it(tool, host):
     assert "-32001" in errors and "BOARD_TOKEN" in errors and errors.count("\n") == 1
 
 
-def test_a_board_without_a_token_asks_for_none(tool, board):
+def test_a_board_without_a_token_is_reported(tool, board):
     board.configure(control={"token": ""})
     board.start()
     code, _, errors = tool("call", f"127.0.0.1:{board.port}", "gpio.write", "pin=7", "value=1").wait()
@@ -94,7 +94,7 @@ def test_a_board_without_a_token_asks_for_none(tool, board):
     assert "no control.token is configured on this board; config.json gives it one (-32001)\n" in errors
 
 
-def test_a_wrong_token_opens_nothing(tool, host):
+def test_a_wrong_token_is_refused(tool, host):
     code, output, errors = tool("call", host, "gpio.write", "pin=7", "value=1", "--token", "a wrong one").wait()
     assert (code, output) == (1, "")
     assert errors == "board: the board says: wrong token, or something else was signed: try again in 1 s (-32001)\n"
@@ -111,7 +111,7 @@ def test_a_wrong_token_opens_nothing(tool, host):
         (["gpio.read", "pin=300"], "invalid pin: one of 0, 1, 2, 3"),
     ],
 )
-def test_what_the_board_refuses_is_reported_in_its_words(tool, host, words, said):
+def test_a_refusal_is_reported_with_the_boards_message(tool, host, words, said):
     code, output, errors = tool("call", host, *words).wait()
     assert (code, output) == (1, "")
     assert said in errors and errors.count("\n") == 1
@@ -131,7 +131,7 @@ def test_an_unknown_host(tool):
 
 
 def serve_once(reply):
-    """A server that answers its first line with `reply`, or with silence for None: its port."""
+    """Run a server that answers its first line with `reply`, or does not answer for None. Yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -140,7 +140,7 @@ def serve_once(reply):
             if reply is not None:
                 client.sendall(reply)
                 client.shutdown(socket.SHUT_WR)
-            while client.recv(1000):  # until the tool has gone
+            while client.recv(1000):  # until the tool has disconnected
                 pass
 
     threading.Thread(target=serve, daemon=True).start()
@@ -157,7 +157,7 @@ def serve_once(reply):
         (b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32003, "message": "full"}}\n', "full (-32003)"),
     ],
 )
-def test_a_server_that_is_no_board(tool, reply, said):
+def test_a_server_that_is_not_a_board(tool, reply, said):
     host = f"127.0.0.1:{serve_once(reply)}"
     code, output, errors = tool("call", host, "ping", "--timeout", 0.3 if reply is None else PATIENCE_S).wait()
     assert code == (1 if "-32003" in said else 3)
@@ -174,7 +174,7 @@ def test_a_command_that_makes_no_sense(tool, words):
     assert errors.startswith("board: ") and errors.count("\n") == 1
 
 
-def test_a_missing_method_is_named(tool):
+def test_a_missing_method_is_reported(tool):
     assert "required: METHOD (board call --help" in tool("call", "x").wait()[2]
 
 

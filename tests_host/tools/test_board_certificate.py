@@ -1,4 +1,4 @@
-"""`certificate` and `--pin`: a board made secure, and all that can go wrong."""
+"""`certificate` and `--pin` make a board secure. This also tests everything that can go wrong."""
 
 import json
 import os
@@ -17,7 +17,7 @@ TOKEN = QUIET["control"]["token"]
 
 
 def make(tool, folder, name="kitchen"):
-    """(certificate, key), made by the tool."""
+    """Return (certificate, key), made by the tool."""
     code, output, errors = tool("certificate", name, "127.0.0.1", "--folder", folder).wait()
     assert (code, errors) == (0, ""), errors
     assert "certificate.pem and key.pem" in output
@@ -31,7 +31,7 @@ def secure_port(board):
 
 @pytest.fixture
 def certificate(tool, board, tmp_path):
-    """The certificate of `board`, which has it and its key before it starts."""
+    """The certificate of `board`. The board has it and its key before it starts."""
     certificate, key = make(tool, tmp_path)
     board.write("certificate.pem", certificate.read_text())
     board.write("key.pem", key.read_text())
@@ -74,7 +74,7 @@ def test_another_board_of_the_same_name_is_refused(tool, host, tmp_path):
     assert "its certificate is not the one in " + str(other) in errors and errors.count("\n") == 1
 
 
-def test_what_is_plain_is_not_answered(tool, board, host):
+def test_plain_connections_are_not_answered(tool, board, host):
     code, output, errors = tool("call", host, "ping").wait()
     assert (code, output) == (3, "") and "--cert" in errors
     assert "control    TCP" not in board.text
@@ -99,7 +99,7 @@ def test_one_client_too_many_is_reported_so(board, certificate):
         assert one.result("ping") == "pong"
 
 
-def test_a_slow_handshake_holds_nobody_up(board, host, certificate):
+def test_a_slow_handshake_delays_nobody(board, host, certificate):
     address = host.split(":")
     with socket.create_connection(address) as slow:
         slow.sendall(b"\x16\x03\x01\x02")
@@ -120,7 +120,7 @@ def test_openssl_talks_to_the_board(host, certificate):
 
 
 @pytest.mark.parametrize("damage", ["certificate.pem", "key.pem"])
-def test_a_damaged_file_makes_no_plain_server(board, certificate, damage):
+def test_a_damaged_file_starts_no_plain_server(board, certificate, damage):
     board.write(damage, "-----BEGIN NONSENSE-----\n")
     board.start()
     board.wait_for(r"control: error: .*the key or a certificate cannot be used")
@@ -130,7 +130,7 @@ def test_a_damaged_file_makes_no_plain_server(board, certificate, damage):
 
 
 def pem(kind):
-    """(certificate, key) of a kind that a board may have, as text."""
+    """Return (certificate, key) of a kind that a board may have, as text."""
     if kind == "P-256":
         return tuple(one.decode() for one in make_pair(["kitchen"], 10))
     words = {"RSA": ["rsa:2048"], "P-384": ["ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"]}[kind]
@@ -141,7 +141,7 @@ def pem(kind):
 
 
 def written_by_openssl(key):
-    """The same key in the older form, EC PRIVATE KEY."""
+    """Return the same key in the older form, EC PRIVATE KEY."""
     return subprocess.run(["openssl", "ec"], input=key, capture_output=True, text=True, check=True).stdout
 
 
@@ -168,7 +168,7 @@ def test_a_key_of_another_certificate_is_reported_at_the_start(board, kind):
     "missing, control",
     [("certificate.pem", {}), ("key.pem", {}), (None, {"certificate": "none.pem"}), (None, {"key": "none.pem"})],
 )
-def test_where_tls_was_meant_a_missing_file_makes_no_plain_server(board, certificate, missing, control):
+def test_if_tls_is_configured_a_missing_file_starts_no_plain_server(board, certificate, missing, control):
     if missing:
         (board.folder / missing).unlink()
     board.configure(control=control)
@@ -179,7 +179,7 @@ def test_where_tls_was_meant_a_missing_file_makes_no_plain_server(board, certifi
     assert "control    T" not in board.text
 
 
-def test_files_that_are_there_are_kept(tool, tmp_path):
+def test_existing_files_are_kept(tool, tmp_path):
     certificate, key = make(tool, tmp_path)
     assert os.stat(key).st_mode & 0o77 == 0
     before = certificate.read_bytes(), key.read_bytes()

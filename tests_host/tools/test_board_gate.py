@@ -1,4 +1,4 @@
-"""The checks of data from outside: shape, size, characters."""
+"""The checks of data from outside: its shape, size and characters."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tools.board.lines import parse
 from tools.board.listener import Record
 
 
-def test_what_commands_a_terminal_is_shown_as_its_escape():
+def test_control_characters_are_shown_as_escapes():
     assert visible("21 °C, Küche, 日本") == "21 °C, Küche, 日本"
     assert visible("\x1b[2J\x9b0m\x07\r\n") == "\\x1b[2J\\x9b0m\\x07\\r\\n"
     assert visible("a\u202eb\u2028\u200b\ud800") == "a\\u202eb\\u2028\\u200b\\ud800"
@@ -15,13 +15,13 @@ def test_what_commands_a_terminal_is_shown_as_its_escape():
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "1e999", "-1e999", "9" * 400, "1_000", "0x10", "", "1e", "--1", "٣"])
-def test_what_is_no_finite_number_is_refused(text):
+def test_numbers_that_are_not_finite_are_refused(text):
     with pytest.raises(Refused):
         decimal(text)
 
 
 @pytest.mark.parametrize("text", ["9223372036854775808i", "1" * 5000 + "i", "1_0i", "i", "1.0i", "٣i"])
-def test_what_is_no_integer_of_64_bits_is_refused(text):
+def test_integers_of_more_than_64_bits_are_refused(text):
     with pytest.raises(Refused):
         integer(text)
 
@@ -32,7 +32,7 @@ def test_numbers_are_read():
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e999", "9" * 5000, "[" * 900 + "]" * 900, "[" * 99999, "{"])
-def test_json_that_is_none_or_more_than_a_board_says_is_refused(text):
+def test_invalid_or_too_large_json_is_refused(text):
     with pytest.raises(ValueError):
         read_json(text)
 
@@ -53,11 +53,11 @@ def test_a_tab_in_a_text_hides_no_board():
     ["m " + ",".join(f"a{number}=1" for number in range(300)), f"m {'a' * 200}=1", f"m,device={'x' * 200} a=1"],
     ids=["readings", "name", "device"],
 )
-def test_a_datagram_that_is_too_much_is_no_telemetry(line):
+def test_a_datagram_that_is_too_large_is_refused(line):
     assert parse(line)
     with pytest.raises(Refused):
         Record("192.0.2.1", line, 0)
 
 
-def test_counters_that_are_none_do_not_count():
+def test_invalid_counters_are_ignored():
     assert Record("192.0.2.1", "m seq=t,uptime=-5i", 0).seq is None

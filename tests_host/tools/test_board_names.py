@@ -66,7 +66,7 @@ def test_a_name_without_a_machine():
         find("no-such-board", 0, seconds=0.2)
 
 
-def test_the_second_address_of_a_name_is_tried_where_the_first_refuses(board, monkeypatch):
+def test_the_second_address_of_a_name_is_tried_if_the_first_refuses(board, monkeypatch):
     board.start()
     known = socket.getaddrinfo
 

@@ -1,4 +1,4 @@
-"""`provision`: the file is checked as the board checks it, and written in one step by mpremote's own transport."""
+"""`provision` checks a file as the board does, and writes it in one step with mpremote's own transport."""
 
 import json
 
@@ -50,19 +50,19 @@ def test_all_faults_are_reported_at_once(tool, tmp_path):
     assert f"{path}: telemetri: " in errors and f"{path}: boot.button: 'x' is not" in errors
 
 
-def test_a_mark_at_the_start_of_a_file_is_no_fault(tool, tmp_path):
+def test_a_byte_order_mark_in_a_file_is_no_fault(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(GOOD, encoding="utf-8-sig")
     assert tool("provision", "--check", path).wait()[0] == 0
 
 
-def test_a_file_that_is_not_there(tool, tmp_path):
+def test_a_missing_file(tool, tmp_path):
     code, _, errors = tool("provision", "--check", tmp_path / "none.json").wait()
     assert code == 2
     assert "No such file" in errors
 
 
-def test_a_port_that_is_not_there(tool, tmp_path):
+def test_a_missing_port(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(GOOD)
     code, _, errors = tool("provision", tmp_path / "no-port", path).wait()
@@ -70,7 +70,7 @@ def test_a_port_that_is_not_there(tool, tmp_path):
     assert "There is no port" in errors
 
 
-def test_a_port_that_is_none(tool, tmp_path):
+def test_a_path_that_is_not_a_port(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(GOOD)
     code, _, errors = tool("provision", path, path).wait()
@@ -104,7 +104,7 @@ def test_the_first_file_of_a_board(tool, serial_board, config):
     assert serial_board.files() == {"config.json": GOOD}
 
 
-def test_what_is_there_already_is_not_written(tool, serial_board, config):
+def test_an_identical_file_is_not_written(tool, serial_board, config):
     serial_board.write("config.json", GOOD)
     code, output, _ = tool("provision", serial_board.port, config).wait()
     assert code == 0
@@ -112,7 +112,7 @@ def test_what_is_there_already_is_not_written(tool, serial_board, config):
     assert not [code for code in serial_board.ran if "'wb'" in code]
 
 
-def test_settings_from_this_side_are_not_on_trial(tool, serial_board, config):
+def test_settings_over_the_serial_port_are_not_on_trial(tool, serial_board, config):
     serial_board.write("trial.json", '{"settings": false}')
     assert tool("provision", serial_board.port, config).wait()[0] == 0
     assert serial_board.files() == {"config.json": GOOD}
@@ -129,14 +129,14 @@ def test_a_write_that_fails_leaves_the_old_one(tool, serial_board, config, step)
     assert serial_board.wait_for_restart(PATIENCE_S)
 
 
-def test_a_board_that_goes_away_meanwhile(tool, serial_board, config):
+def test_a_board_that_disappears_meanwhile(tool, serial_board, config):
     serial_board.leaves_at = "os.rename"
     code, _, errors = tool("provision", serial_board.port, config).wait()
     assert code == 1 and errors.count("\n") == 1
     assert f"The board at {serial_board.port} went away" in errors
 
 
-def test_make_config_writes_and_shows_what_is_no_secret(serial_board, config):
+def test_make_config_writes_settings_and_hides_secrets(serial_board, config):
     said = []
     for path in (None, config, config, None):
         make_config(path, serial_board.port, said.append)
@@ -148,7 +148,7 @@ def test_make_config_writes_and_shows_what_is_no_secret(serial_board, config):
     assert serial_board.files() == {"config.json": GOOD}
 
 
-def test_a_boards_own_bad_settings_are_named(serial_board):
+def test_bad_settings_on_a_board_are_reported(serial_board):
     serial_board.write("config.json", '{"telemetry": {"port": 0}}')
     with pytest.raises(BoardProblem, match="/config.json of the board at .*: telemetry.port: 0 is not"):
         make_config(port=serial_board.port)

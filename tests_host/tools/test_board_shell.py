@@ -1,4 +1,4 @@
-"""`shell`: driven by a keyboard in a terminal, and by lines from a pipe."""
+"""`shell`, controlled by a keyboard in a terminal, and by lines from a pipe."""
 
 import contextlib
 import socket
@@ -20,7 +20,7 @@ def host(board):
 
 
 def recall_the_line_before(shell, line):
-    """An arrow that comes before the shell has loaded its history, after its prompt, does nothing."""
+    """Press the arrow until it works, because the shell loads its history only after it has shown its prompt."""
     for _ in range(5):
         shell.type("\x1b[A")
         with contextlib.suppress(AssertionError):
@@ -28,7 +28,7 @@ def recall_the_line_before(shell, line):
     raise AssertionError("no line before")
 
 
-def test_a_person_completes_calls_and_leaves(terminal, host, tmp_path):
+def test_a_user_completes_calls_and_quits(terminal, host, tmp_path):
     shell = terminal("shell", host)
     shell.wait_for(r"\d+ methods; help lists them")
     shell.wait_for("127.0.0.1>")
@@ -64,7 +64,7 @@ def test_tab_completes_what_a_parameter_can_be(terminal, host):
     shell.wait_for("free +\\d+")
     shell.wait_for("127.0.0.1>")
     shell.type("gpio.read pin=1\t\t")
-    shell.wait_for("(?s)10.*11.*12")  # the pins that begin so
+    shell.wait_for("(?s)10.*11.*12")  # the pins that begin with this digit
     shell.type("\x15config.get key=device.n\t")
     shell.wait_for("(?s)device.n.*ame")
     shell.type("\r")
@@ -90,7 +90,7 @@ def test_notifications_are_shown_while_nothing_is_typed(terminal, host):
     assert shell.wait()[0] == 0
 
 
-def test_a_connection_that_the_board_has_closed_is_made_again(terminal, board):
+def test_a_connection_closed_by_the_board_is_opened_again(terminal, board):
     board.configure(control={**QUIET["control"], "idle_s": 1}, device={"name": "zebra-7"})
     board.start()
     shell = terminal("shell", f"127.0.0.1:{board.port}")
@@ -104,7 +104,7 @@ def test_a_connection_that_the_board_has_closed_is_made_again(terminal, board):
     assert shell.wait()[0] == 0
 
 
-def test_ctrl_c_gives_up_a_call_and_not_the_shell(terminal):
+def test_ctrl_c_ends_a_call_and_not_the_shell(terminal):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         shell = terminal("shell", f"127.0.0.1:{listener.getsockname()[1]}", "--timeout", "60")
         board, _ = listener.accept()

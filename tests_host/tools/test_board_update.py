@@ -1,4 +1,4 @@
-"""`update`: files onto the UNIX board, over the network."""
+"""`update` sends files to the UNIX board over the network."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ def host(board):
     return f"127.0.0.1:{port}"
 
 
-def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path_factory):
+def test_files_arrive_and_the_board_restarts_with_them(tool, board, host, tmp_path_factory):
     here = tmp_path_factory.mktemp("here")
     (here / "services").mkdir()
     (here / "services" / "mine.py").write_text("print('mine: loaded')\nclass Service:\n    pass\n" + "#" * 20000)
@@ -58,7 +58,7 @@ def test_a_file_that_does_not_work_is_reported_by_its_error_and_the_exit_code(to
         assert "updated" not in errors
 
 
-def test_a_board_that_ends_in_safe_mode_is_no_success(tool, host, tmp_path):
+def test_a_board_that_ends_in_safe_mode_is_reported(tool, host, tmp_path):
     (tmp_path / "boom.py").write_text("import sys\nclass Service:\n def tick(self): sys.exit()\n")
     code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'boom.py'}", "--token", TOKEN).wait()
     assert code == 1 and "is in safe mode, without your files: " in errors.splitlines()[-1], errors
@@ -74,7 +74,7 @@ def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, hos
     assert not (board.folder / "trial.json").exists()
 
 
-def test_settings_with_which_a_board_does_not_come_back_are_reported(tmp_path, monkeypatch):
+def test_settings_that_make_a_board_unreachable_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(update, "RESTART_S", 0.1)
     monkeypatch.setattr(update, "POLL_S", 0.01)
     (tmp_path / "config.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_settings_with_which_a_board_does_not_come_back_are_reported(tmp_path, m
         update.update(Esp32("kept", *[None] * 1000), [f"config.json={tmp_path / 'config.json'}"], say=print)
 
 
-def test_settings_that_a_board_does_not_take_are_reported(tool, board, host, tmp_path):
+def test_settings_that_a_board_refuses_are_reported(tool, board, host, tmp_path):
     settings = (board.folder / "config.json").read_text()
     (tmp_path / "config.json").write_text(settings.replace('"steady_s": 2', '"steady_s": "two"'))
     code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
@@ -111,7 +111,7 @@ def test_a_place_that_is_taken_is_reported_before_anything_changes(tool, board, 
     assert not (board.folder / "first.py").exists() and not (board.folder / "update").exists()
 
 
-def test_a_path_that_nothing_reads_is_warned_about():
+def test_a_path_that_the_firmware_does_not_read_gets_a_warning():
     names = ["build/disk/sensors/soil.py", "services/door.py", "main.py", "lib/a/b.py", "www/a.html", "x/y.py"]
     assert verdict.never_loaded(names) == [("build/disk/sensors/soil.py", "sensors/soil.py"), ("x/y.py", None)]
 
@@ -124,7 +124,7 @@ def test_a_name_of_micropythons_own_modules_is_refused(tmp_path, name):
 
 
 class Esp32:
-    """A board with room for two images, as ControlClient shows it. `then`: its status at each question, or None."""
+    """A client of a board with room for two images. `then` has its status at each request, or None."""
 
     def __init__(self, *then):
         self.then = [{"kinds": ["image", "files"], "last": last, "running": "ota_1"} if last else None for last in then]
@@ -168,7 +168,7 @@ def image(tmp_path, monkeypatch):
     return path
 
 
-def test_an_image_is_sent_and_its_trial_watched(image):
+def test_an_image_is_sent_and_its_first_boot_watched(image):
     board, said = Esp32("kept", None, None, "on trial", "on trial", "kept"), []
     update.update(board, [str(image)], say=said.append)
     assert board.sent == image.read_bytes() and len(board.then) == 1
@@ -202,7 +202,7 @@ def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):
     assert code == 2 and "is not an image of an ESP32" in errors
 
 
-def test_where_a_file_belongs_has_to_be_said(tool, host, tmp_path):
+def test_the_path_on_the_board_has_to_be_given(tool, host, tmp_path):
     code, _, errors = tool("update", host, tmp_path / "x.py", "--token", TOKEN).wait()
     assert code == 2 and "which name should it have on the board?" in errors
     code, _, errors = tool("update", host, "no-such-file.py", "--token", TOKEN).wait()

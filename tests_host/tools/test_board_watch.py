@@ -1,4 +1,4 @@
-"""`discover` and `watch`: broadcasts of real boards, and lost datagrams."""
+"""`discover` and `watch` with broadcasts of real boards, and with lost datagrams."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def broadcast_to(board, port, **device):
 
 
 def collect_at(board, port):
-    """Start a board that sends to this port by the loopback interface."""
+    """Start a board that sends to this port over the loopback interface."""
     settings = {**QUIET["telemetry"], "collectors": [f"127.0.0.1:{port}"]}
     board.configure(telemetry=settings, device={"name": "cellar"})
     board.start()
@@ -82,7 +82,7 @@ def test_csv_with_columns_of_ones_own(tool):
     assert [row[6:] for row in csv.reader(output.splitlines())] == [["b", "none"], ["2.5", ""], ["x, y", ""]]
 
 
-def test_csv_tells_which_reading_has_no_column(tool):
+def test_csv_reports_readings_without_a_column(tool):
     watching = tool("watch", "--csv", "--count", "3", "--port", "0")
     send(watching.port(), line(1, a=1), line(2, a=1, late=2), line(3, a=1, late=2))
     code, output, errors = watching.wait()
@@ -113,7 +113,7 @@ def test_loss_is_counted_and_late_or_double_datagrams_are_not_lost(tool):
         b"\xff\xfe",
         "no telemetry",
         "board,device=x seq=1i,uptime=1i,a=inf\n",
-        line(0, uptime=1),  # it has started again
+        line(0, uptime=1),  # the board has restarted
         line(3, uptime=2),  # 1 and 2 are missing
         line(7, device="other"),
     )
@@ -233,7 +233,7 @@ def test_a_terminal_of_40_lines_shows_20_boards_a_row_each(terminal):
     assert watching.wait()[0] == 0
 
 
-def test_what_a_terminal_has_no_room_for_is_said(terminal):
+def test_rows_that_do_not_fit_are_counted(terminal):
     watching = terminal("watch", "--port", "0")
     port = int(watching.wait_for(r"UDP port (\d+): no board was heard yet").group(1))
     readings = {f"reading_{letter}": 1 for letter in "abcdef"}
@@ -305,7 +305,7 @@ def test_a_board_is_shown_with_the_port_that_it_announces_after_its_telemetry(to
     assert [(about["device"], about["port"]) for about in map(json.loads, output.splitlines())] == [("attic", 7)]
 
 
-def test_an_announcement_is_no_reading(tool):
+def test_an_announcement_is_not_a_reading(tool):
     watching = tool("watch", "--csv", "--count", "2", "--port", "0")
     send(watching.port(), "board,device=attic control=8095i,uptime=100i\n", line(1, device="attic", a=1))
     code, output, _ = watching.wait()
@@ -329,14 +329,14 @@ def test_discover_finds_out_that_a_board_speaks_tls(board, tmp_path):
     assert (about["kind"], about["tls"]) == ("UNIX", True)
 
 
-def test_discover_makes_nothing_of_what_is_no_board(monkeypatch):
+def test_discover_ignores_other_programs(monkeypatch):
     monkeypatch.setattr(watch, "_ASK_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert ask("127.0.0.1", listener.getsockname()[1]) == {}
     assert ask("127.0.0.1", free_port()) == {}
 
 
-def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
+def test_discover_gives_advice_if_it_finds_nothing(tool):
     discovering = tool("discover", "--seconds", "1.5", "--port", "0")
     send(discovering.port(), "hello")
     code, output, errors = discovering.wait()
@@ -344,7 +344,7 @@ def test_discover_says_what_to_look_at_where_there_is_nobody(tool):
     assert "no board was heard" in errors and "1 datagrams were not telemetry" in errors and "firewall" in errors
 
 
-def test_a_port_that_another_program_has(tool):
+def test_a_port_used_by_another_program(tool):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind(("0.0.0.0", 0))
         port = holder.getsockname()[1]
@@ -370,7 +370,7 @@ def test_wrong_options(tool, words, said):
 
 
 def test_the_command_that_a_board_prints_works_while_watch_runs_and_twice(tool, board):
-    watching = tool("watch", "--json", "--port", str(free_port()))  # the library shares only a port that was asked for
+    watching = tool("watch", "--json", "--port", str(free_port()))  # the library shares only a named port
     broadcast_to(board, watching.port())
     program = board.wait_for(r'^ +python3 -c "(from socket import .*)"$').group(1)
     listening = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]

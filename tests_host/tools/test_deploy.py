@@ -1,4 +1,4 @@
-"""make deploy to a board at a pseudo-terminal: what it reports about the heap. tests_device tests it with a chip."""
+"""make deploy to a board at a pseudo-terminal reports the use of the heap. tests_device tests it with a chip."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def in_use(config):
 
 
 @pytest.mark.parametrize("config", [None, '{"sensors": {"bme280": [{}]}}', '{"nonsense": 1}', "{"])
-def test_it_says_what_the_boards_own_settings_will_take(board, config):
+def test_it_reports_the_heap_that_the_boards_settings_take(board, config):
     if config is not None:
         board.write("/config.json", config)
     said = []
@@ -38,7 +38,7 @@ def test_it_says_what_the_boards_own_settings_will_take(board, config):
 
 
 @pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
-def test_what_cannot_run_is_not_copied(board, tmp_path, monkeypatch):
+def test_a_configuration_that_cannot_run_is_not_copied(board, tmp_path, monkeypatch):
     found = table.read()
     shutil.copy(table.PAGE, tmp_path)
     monkeypatch.setattr(table, "PAGE", tmp_path / "weight.md")

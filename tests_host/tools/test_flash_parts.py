@@ -1,4 +1,4 @@
-"""What `make flash` checks before it writes: drive, image, ports. tests_device tests it with a board."""
+"""The checks of `make flash` before it writes: drive, image, ports. tests_device tests it with a board."""
 
 import struct
 import sys
@@ -21,7 +21,7 @@ def drive(tmp_path):
 
 
 def uf2(path, pieces, family=RP2040, address=0x10000000):
-    """A file with these pieces one after the other in flash."""
+    """Write a UF2 file with these pieces, which follow each other in flash."""
     content = b""
     for number, piece in enumerate(pieces):
         head = (0x0A324655, 0x9E5D5157, 0x2000, address, len(piece), number, len(pieces), family)
@@ -42,14 +42,14 @@ def test_the_drive_is_found_where_it_is_mounted(drive, tmp_path, monkeypatch):
     assert find_drive() is None
 
 
-def test_an_image_is_put_together(tmp_path):
+def test_an_image_is_assembled(tmp_path):
     image = Uf2(uf2(tmp_path / "firmware.uf2", [b"a" * 256, b"b" * 256, b"c" * 100]))
     assert (image.chip, image.address, image.data) == ("rp2040", 0x10000000, b"a" * 256 + b"b" * 256 + b"c" * 100)
     assert Uf2(uf2(tmp_path / "other.uf2", [b"x" * 256], RP2350)).chip == "rp2350"
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: b"MZ" + data[2:]])
-def test_what_is_no_image(tmp_path, damage):
+def test_files_that_are_no_images(tmp_path, damage):
     path = uf2(tmp_path / "firmware.uf2", [b"a" * 256] * 2)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="is not a UF2 file"):
@@ -67,7 +67,7 @@ def test_an_image_of_another_chip_is_not_copied(drive, tmp_path, monkeypatch, fa
     assert [path.name for path in drive.iterdir()] == ["INFO_UF2.TXT"]
 
 
-def test_ports_are_named_where_it_is_not_clear_which(monkeypatch, tmp_path):
+def test_ports_are_listed_if_there_are_several(monkeypatch, tmp_path):
     found = []
     monkeypatch.setattr(ports, "serial_ports", lambda: found)
     with pytest.raises(BoardProblem, match="No board is connected"):

@@ -1,4 +1,4 @@
-"""tools/fleet: simulated boards at real brokers."""
+"""tools/fleet with simulated boards at real brokers."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def fleet(*words):
 
 
 @pytest.mark.parametrize("broker, program", [("mosquitto", "mosquitto"), ("nats", "nats-server")])
-def test_all_boards_connect_and_all_that_they_publish_arrives(broker, program):
+def test_all_boards_connect_and_all_messages_arrive(broker, program):
     if not brokers.find(program):
         pytest.skip(f"no {program}: tools/setup/programs.sh peers")
     done = fleet("--broker", broker, "--boards", str(BOARDS), "--interval", "0.2", "--seconds", "1", "--json")
@@ -31,6 +31,6 @@ def test_all_boards_connect_and_all_that_they_publish_arrives(broker, program):
 
 
 @pytest.mark.parametrize("words", [["--boards", "0"], ["--boards", "10001"], ["--seconds", "121"], ["--interval", "0"]])
-def test_a_fleet_without_bounds_is_refused(words):
+def test_a_fleet_that_is_too_large_is_refused(words):
     done = fleet(*words)
     assert done.returncode == 2 and "--boards: 1 to 10000" in done.stderr

@@ -1,4 +1,5 @@
-"""`make emulate`: everything that it prints exists, and it leaves nothing behind. The chip itself is not emulated."""
+"""`make emulate`: everything that it prints exists, and nothing is left after its end. The chip itself is not emulated.
+"""
 
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     os.umask(mask)
 
 
-def test_the_port_has_its_name_as_long_as_the_board_is_there(folder, monkeypatch, capsys):
+def test_the_port_has_its_name_while_the_board_exists(folder, monkeypatch, capsys):
     def start(board):
         board.flash.touch()
 
@@ -38,7 +39,7 @@ def test_the_port_has_its_name_as_long_as_the_board_is_there(folder, monkeypatch
     assert Path("build/emulator/flash.bin").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_port_of_another_board_is_left_alone(folder):
+def test_the_port_of_another_board_is_not_changed(folder):
     first, second = Board("x.bin"), Board("x.bin")
     first.name_port(folder / "port")
     second.name_port(folder / "port")
@@ -48,6 +49,6 @@ def test_the_port_of_another_board_is_left_alone(folder):
     assert not os.path.lexists(folder / "port")
 
 
-def test_the_program_that_is_printed_is_what_make_installs():
+def test_the_printed_program_is_installed_by_make():
     requirements = Path(__file__).resolve().parents[2] / "requirements.txt"
     assert MPREMOTE == "build/venv/bin/mpremote" and "\nmpremote==" in requirements.read_text()

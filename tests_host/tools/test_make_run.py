@@ -1,4 +1,4 @@
-"""`make run`: the owner of its files, and a second board beside it."""
+"""`make run`: the access rights of its files, and a second `make run` beside it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ TOKEN = QUIET["control"]["token"]
 
 @pytest.fixture
 def run(tmp_path):
-    """f(): make run, with the board's filesystem in tmp_path / "disk"."""
+    """Returns a function f(), which starts make run with the board's filesystem in tmp_path / "disk"."""
     started = []
 
     def start():
@@ -50,7 +50,7 @@ def port_of(said):
     return re.search(r"control +TCP [\d.]+:(\d+)", said()).group(1)
 
 
-def test_the_files_with_secrets_are_for_this_user_only(run, tmp_path):
+def test_files_with_secrets_are_readable_by_this_user_only(run, tmp_path):
     config = configure(tmp_path)
     _, said = run()
     with ControlClient(f"127.0.0.1:{port_of(said)}", TOKEN) as client:
@@ -62,7 +62,7 @@ def test_the_files_with_secrets_are_for_this_user_only(run, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")
-def test_a_second_one_says_that_the_first_runs(run, tmp_path):
+def test_a_second_make_run_reports_the_first(run, tmp_path):
     configure(tmp_path)
     _, said = run()
     port_of(said)

@@ -1,4 +1,4 @@
-"""Parts of the firmware for programs of one's own: mpremote's mip installs them on a board, from a server here."""
+"""Parts of the firmware for other programs. mpremote's mip installs them on a board from a server in this test."""
 
 import functools
 import http.server
@@ -12,7 +12,7 @@ import pytest
 from image import PATIENCE_S, ROOT
 
 PACKAGES = sorted(path.name for path in (ROOT / "firmware").glob("*.json"))
-ONLY_OURS = "import sys; sys.path[:] = ['/lib']; "  # the interpreter has the firmware frozen in
+ONLY_OURS = "import sys; sys.path[:] = ['/lib']; "  # because the firmware is frozen into the interpreter
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
@@ -22,7 +22,7 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def repository():
-    """The address of a server with the repository's files."""
+    """Returns the address of a server with the repository's files."""
     handler = functools.partial(Files, directory=ROOT)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -44,7 +44,7 @@ def mpremote(serial_board):
 
 
 def example(page):
-    """The program of the page that uses the installed part."""
+    """Return the program of the page that uses the installed part."""
     return re.search(r"<!-- with mip -->\n```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL).group(1)
 
 

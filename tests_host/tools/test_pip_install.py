@@ -1,4 +1,4 @@
-"""`pip install .`: the library and the command `board`, without the repository."""
+"""`pip install .` installs the library and the command `board`, which work without the repository."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tool import environment
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A virtual environment with the packages that we need, and our own."""
+    """A virtual environment with our package and the packages that it needs."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder)
     python = folder / "bin" / "python"
@@ -39,7 +39,7 @@ def test_board_calls_a_board(installed, board):
     assert done.returncode == 0 and '"free"' in done.stdout, done.stdout + done.stderr
 
 
-def test_board_has_the_firmware_s_knowledge_of_settings(installed):
+def test_board_checks_settings_like_the_firmware(installed):
     settings = installed / "config.json"
     settings.write_text('{"telemetry": {"interval_s": "often"}}')
     done = run(installed, installed / "bin" / "board", "provision", "--check", settings)
@@ -58,7 +58,7 @@ def test_the_library_and_its_types_are_there(installed):
     assert 'bool"' in done.stdout and "no issues" in done.stdout, done.stdout + done.stderr
 
 
-def test_nothing_else_is_put_among_the_packages(installed):
+def test_no_other_package_is_installed(installed):
     names = {path.name for path in installed.glob("lib/python*/site-packages/*")}
     assert names - {"needed.pth", "__pycache__"} == {
         "XAsyncSockets.py", "XAsyncSockets-stubs", "xasyncsockets_board", f"xasyncsockets-{version()}.dist-info",

@@ -1,4 +1,4 @@
-"""The tool as a process: with pipes, as a program sees it, and in a terminal, as a person does."""
+"""Runs the tool as a process: with pipes, as a program does, and in a terminal, as a user does."""
 
 import fcntl
 import os
@@ -22,13 +22,14 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def environment(**extra):
-    """The environment without a token, and without LINES and COLUMNS, which would replace the terminal's size."""
+    """Return the environment without a token, and without LINES and COLUMNS, which would override the terminal's size.
+    """
     kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
     return {**kept, **extra}
 
 
 def watch_memory(process):
-    """A function that returns the most bytes of memory that the process was seen to use."""
+    """Return a function that returns the largest memory in bytes that the process was seen to use."""
     most = [0]
 
     def watch():
@@ -60,7 +61,7 @@ class Tool:
         self._stdin = stdin
 
     def port(self):
-        """The UDP port, once it listens there."""
+        """Return the UDP port as soon as the tool listens there."""
         line = self._process.stderr.readline()
         match = re.search(r"listening on UDP port (\d+)", line)
         assert match, line + self._process.stderr.read()
@@ -77,7 +78,7 @@ class Tool:
         self._process.send_signal(signal.SIGINT)
 
     def wait(self):
-        """(exit code, rest of the output, rest of the errors)"""
+        """Wait for the end. Return (exit code, rest of the output, rest of the errors)."""
         output, errors = self._process.communicate(self._stdin, timeout=PATIENCE_S)
         assert "Traceback" not in errors, errors
         return self._process.returncode, output, errors
@@ -108,11 +109,11 @@ class Terminal:
         )
         os.close(inner)
         self._output = ""
-        self._read = 0  # so much of it has been waited for
+        self._read = 0  # the end of the last match in the output
 
     @property
     def raw(self):
-        """All that the terminal was sent."""
+        """Return everything that was sent to the terminal."""
         return self._output
 
     def watch_memory(self):
@@ -122,7 +123,7 @@ class Terminal:
         os.write(self._fd, text.encode())
 
     def wait_for(self, pattern, patience_s=PATIENCE_S):
-        """The match of `pattern` in the output after the last match, without escape sequences."""
+        """Wait for `pattern` in the output after the last match, without escape sequences. Return the match."""
         end = time.monotonic() + patience_s
         while True:
             shown = _ESCAPE.sub("", self._output)
@@ -134,7 +135,7 @@ class Terminal:
             assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
 
     def wait_for_screen(self, pattern, patience_s=PATIENCE_S):
-        """The lines that a person sees, once `pattern` is in one of them."""
+        """Wait until `pattern` is in a visible line. Return all visible lines."""
         end = time.monotonic() + patience_s
         while True:
             screen = pyte.Screen(*self._size)
@@ -145,20 +146,20 @@ class Terminal:
             assert left > 0 and self._take(left), "\n".join([f"no {pattern!r} in:", *screen.display])
 
     def _take(self, seconds):
-        """Read what comes; False at the end."""
+        """Read the data that arrives. Return False at the end."""
         if not select.select([self._fd], [], [], seconds)[0]:
             return False
         try:
             data = os.read(self._fd, 65536).decode(errors="replace")
-        except OSError:  # it is no longer open
+        except OSError:  # the terminal is no longer open
             return False
-        if "\x1b[6n" in data:  # where is the cursor?
+        if "\x1b[6n" in data:  # the tool asks for the cursor's position
             os.write(self._fd, b"\x1b[1;1R")
         self._output += data
         return bool(data)
 
     def wait(self):
-        """(exit code, all that was shown)"""
+        """Wait for the end. Return (exit code, everything that was shown)."""
         end = time.monotonic() + PATIENCE_S
         while self._take(max(0, end - time.monotonic())):
             assert time.monotonic() < end, f"no end of:\n{self._output}"

@@ -1,4 +1,4 @@
-"""A headless Chromium that looks at a board's page, as a phone or on a desk."""
+"""A headless Chromium that shows a board's page, as on a phone or on a desktop computer."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_S = 20
 PHONE, DESK = (360, 740), (1200, 800)
-# Elements that can be seen and may have that name: to ask the browser for the name of each would take long.
+# Finds visible elements that may have the name, because asking the browser for the name of each would take long.
 _MAYBE_NAMED = """
 const [selector, name] = arguments, within = text => (text || "").includes(name);
 return [...document.querySelectorAll(selector)].filter(one => one.checkVisibility() && (within(one.textContent)
@@ -22,7 +22,7 @@ _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
 def missing():
-    """Why there is no browser, or None."""
+    """Return the reason why there is no browser, or None."""
     for program in ("chromium", "chromedriver"):
         if not shutil.which(program, path=_PATH):
             return f"no {program}: make build/peers.stamp installs it"
@@ -30,7 +30,7 @@ def missing():
 
 
 def start():
-    """A browser's driver."""
+    """Start a browser, and return its driver."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -51,7 +51,7 @@ class Page:
         self.look()
 
     def look(self, size=DESK, dark=False, scale=1):
-        """Show it in a window of that size, in the colours that its user prefers."""
+        """Show the page in a window of that size, in a light or dark colour scheme."""
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -59,7 +59,7 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def open(self, view=""):
-        """Load it anew, with that part of it in sight."""
+        """Load the page again, and show that part of it."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}#{view}")
         self.until(lambda: "● live" in self.text("#state"))
@@ -69,7 +69,7 @@ class Page:
         self.find(f"#to-{view}").click()
 
     def until(self, condition, patience_s=PATIENCE_S):
-        """The value of `condition()` as soon as it is true."""
+        """Wait until `condition()` is true, and return its value."""
         end = time.monotonic() + patience_s
         while True:
             value = condition()
@@ -79,15 +79,15 @@ class Page:
             time.sleep(0.05)
 
     def run(self, script, *args):
-        """The value of a script in the page."""
+        """Run a script in the page, and return its value."""
         return self.driver.execute_script(script, *args)
 
     def text(self, selector):
-        """What is to be read there; "" where there is nothing, or where it cannot be seen."""
+        """Return the visible text of an element; "" if there is no element or it is hidden."""
         return self.run(_TEXT, selector)
 
     def find(self, selector):
-        """The element there, as soon as it can be seen."""
+        """Return the element as soon as it is visible."""
 
         def found():
             elements = self.driver.find_elements("css selector", selector)
@@ -96,7 +96,7 @@ class Page:
         return self.until(found)
 
     def named(self, kind, name, within="body"):
-        """The element of a kind (its tag) whose accessible name is `name`."""
+        """Return the element with this tag and this accessible name."""
 
         def found():
             elements = self.run(_MAYBE_NAMED, f"{within} {kind}", name.split()[0])
@@ -109,7 +109,7 @@ class Page:
         self.click(self.named("button", name, within))
 
     def click(self, element):
-        """Click an element, once it is in sight."""
+        """Scroll to an element, and click it."""
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
@@ -118,25 +118,25 @@ class Page:
         self.run("arguments[0].open = true", self.find(selector))
 
     def fill(self, name, text, within="body"):
-        """Write into an entry, and leave it."""
+        """Type text into a field, and leave it."""
         entry = self.named(":is(input, textarea)", name, within)
         entry.clear()
         entry.send_keys(text)
         self.run("arguments[0].blur()", entry)
 
     def answer_login(self, token):
-        """Give the token to the dialog."""
+        """Enter the token into the dialog."""
         self.fill("Token", token, "dialog")
         self.press("Log in", "dialog")
 
     def log_in(self, token):
-        """Log in, by the button."""
+        """Log in with the button."""
         self.press("Log in", "header")
         self.answer_login(token)
         self.until(lambda: self.text("#who") == "Log out")
 
     def offences(self):
-        """What axe-core finds, as text."""
+        """Return the faults that axe-core finds, as text."""
         if not AXE.exists():
             pytest.skip("no axe-core: make tests_host/web/node_modules/.package-lock.json installs it")
         if not self.run("return !!window.axe"):
@@ -147,5 +147,5 @@ class Page:
         return [f"{rule}: {node['html']}: {node['failureSummary']}" for rule, node in nodes]
 
     def complaints(self):
-        """What the browser says of the page: errors of its scripts, and what its policy forbids."""
+        """Return the browser's messages: errors of the page's scripts, and violations of its policy."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

@@ -46,7 +46,7 @@ class Sensor:
 
 @contextmanager
 def board(driver, **sections):
-    """The page of a board that runs."""
+    """Return the page of a running board."""
     with tempfile.TemporaryDirectory() as folder:
         process = BoardProcess(Path(folder))
         port = free_port()
@@ -66,7 +66,7 @@ def board(driver, **sections):
 
 
 def take(page, name, size, dark):
-    """Write one of them."""
+    """Take one screenshot."""
     page.look(size, dark)
     path = FOLDER / f"{name}.png"
     page.driver.save_screenshot(str(path))
@@ -74,7 +74,7 @@ def take(page, name, size, dark):
 
 
 def main():
-    """All of them."""
+    """Take all screenshots."""
     reason = browser.missing()
     if reason:
         raise SystemExit(reason)

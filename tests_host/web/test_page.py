@@ -1,4 +1,4 @@
-"""The board's page in a browser: what its user sees and does."""
+"""The board's page in a browser, used like a user does."""
 
 import contextlib
 import hashlib
@@ -39,7 +39,7 @@ def site(driver, board):
         wifi={"networks": [NETWORK]},
     )
     board.write("sensors/hostile.py", SENSORS)
-    for name in ("constructor", "__proto__"):  # which objects of a script have of themselves
+    for name in ("constructor", "__proto__"):  # every JavaScript object has such members
         reading = {name: 7}
         board.write(f"sensors/{name}.py", f"class Sensor:\n name = {name!r}\n def read(self): return {reading}\n")
     board.start()
@@ -75,7 +75,7 @@ def test_readings_arrive_by_themselves_and_are_drawn(page):
 
 
 def take_place_for_events(page):
-    """A connection that gets events; None while there is no place for it."""
+    """Open a connection for events. Return None while there is no place for it."""
     host, port = re.fullmatch(r"http://(.*):(\d+)/", page.url).groups()
     other = socket.create_connection((host, int(port)), PATIENCE_S)
     other.sendall(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
@@ -97,7 +97,7 @@ def test_without_a_place_for_events_it_asks_again_and_again(page):
     page.until(lambda: "● live" in page.text("#state"))
 
 
-def test_foreign_text_stays_text(page):
+def test_foreign_text_is_not_executed(page):
     page.open()
     told = (f"{HOSTILE}\n", f"broken: OSError: {HOSTILE}", "<b>text</b>\n<i>wet</i>")
     page.until(lambda: all(text in page.text("#view-readings") for text in told))
@@ -158,7 +158,7 @@ def test_a_setting_is_checked_by_the_board_changed_and_saved(page, board):
     assert telemetry["jitter"] == 0.25 and telemetry["collectors"] == ["127.0.0.1:9", "127.0.0.1:10"]
 
 
-def test_a_network_comes_and_goes_and_the_password_of_the_other_stays(page, board):
+def test_a_network_is_added_and_removed_and_the_others_password_kept(page, board):
     page.open("settings")
     page.log_in(TOKEN)
     page.unfold("#s-wifi")
@@ -215,7 +215,7 @@ def test_safe_mode_says_why_and_a_restart_ends_it(page):
 
 
 @pytest.mark.parametrize("size, dark", [(PHONE, True), (DESK, False)])
-def test_axe_finds_nothing_and_it_fits(page, size, dark):
+def test_axe_finds_no_fault_and_the_page_fits(page, size, dark):
     page.look(size, dark)
     page.open()
     for view in VIEWS:
@@ -246,7 +246,7 @@ def test_by_keyboard_alone(page):
     page.until(lambda: page.driver.switch_to.active_element.text == "Log in" and not page.text("dialog"))
 
 
-def test_it_asks_nobody_but_the_board_and_breaks_no_rule_of_its_own(page):
+def test_it_connects_only_to_the_board_and_obeys_its_own_policy(page):
     page.open()
     for view in VIEWS:
         page.go(view)

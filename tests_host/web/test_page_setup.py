@@ -34,7 +34,7 @@ def config(board):
     return json.loads((board.folder / "config.json").read_text())
 
 
-def test_a_new_board_is_set_up_and_says_why_it_did_not_work(new, board):
+def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     page = new
     assert "Set-up" in page.driver.title and page.find("#view-setup")
     assert HOSTILE in page.text("#view-setup") and not page.driver.find_elements("css selector", "main img")
@@ -58,7 +58,7 @@ def test_a_new_board_is_set_up_and_says_why_it_did_not_work(new, board):
     page.until(lambda: "What happens next" in page.text("#view-setup") and "http://kitchen.local/" in page.text("main"))
     page.until(lambda: "wifi 'home': wrong password" in page.text("#view-setup .note"))
     assert page.text("h1") == "kitchen" and config(board)["control"]["token"] == token
-    assert page.text("#who") == "Log out"  # with the new token, so that the owner may go on
+    assert page.text("#who") == "Log out"  # the page has logged in with the new token, so the owner can go on
     assert not page.driver.find_elements("css selector", ".token")
 
     page.open()

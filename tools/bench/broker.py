@@ -1,4 +1,4 @@
-"""The load of the MQTT rows: a broker, and a client that asks a side for messages, or gives it some."""
+"""The load of the MQTT rows: a broker, and a client that asks a side for messages or sends it some."""
 
 import contextlib
 import os
@@ -9,13 +9,13 @@ import tempfile
 import time
 from pathlib import Path
 
-BURST = 200  # messages under way: a broker drops what is too much for a client
+BURST = 200  # messages under way; a broker would drop more than a client can take
 SIZE = 64
 PATIENCE_SECONDS = 10
 
 
 def text(value):
-    """Return bytes behind their length."""
+    """Return bytes with their length before them."""
     return len(value).to_bytes(2, "big") + value
 
 
@@ -61,7 +61,7 @@ class Load:
         return bytes((kind, len(body))) + body
 
     def _kinds(self, kind, count):
-        """Wait until `count` packets of that kind have come."""
+        """Wait until `count` packets of that kind have arrived."""
         while count:
             size = self._unread[1] + 2 if len(self._unread) > 1 else 2
             if len(self._unread) < size or size == 2:
@@ -78,12 +78,12 @@ class Load:
             self._unread = unread[at:]
 
     def ask(self, name):
-        """Have the side publish a burst, and wait until it is here."""
+        """Have the side publish a burst, and wait until all of it has arrived."""
         self._socket.sendall(self._packet(0x30, text(b"go/" + name) + b"%d" % BURST))
         self._kinds(0x30, BURST)
 
     def give(self, name, qos):
-        """Publish a burst, and wait until the side has told that it is there."""
+        """Publish a burst, and wait until the side has confirmed it."""
         topic = text(b"in/" + name)
         if qos:
             packets = [self._packet(0x32, topic + number.to_bytes(2, "big") + bytes(SIZE))

@@ -101,7 +101,7 @@ def relative(result, side, other):
 
 
 def draw_relative(results, path):
-    """MicroPython: how much of the bare loop's speed is left."""
+    """MicroPython: draw how much of the bare loop's speed is left."""
     rows = [one for one in results if BARE in one["sides"] and OURS in one["sides"] and one["name"] != "open-4000"]
     groups = [[side for side in (OURS, ASYNCIO) if side in row["sides"]] for row in rows]
     gap, top = 12, 66
@@ -122,14 +122,14 @@ def draw_relative(results, path):
 
 
 def short(title):
-    """Return a row's title as it fits beside its bars."""
+    """Return a row's title, short enough to fit beside its bars."""
     return title.replace("TCP echo, 64 B, 20 busy beside", "echo, 20 busy beside").replace(", 200 MB", "").replace(
         "connections opened, served once and closed, 16 at a time", "connections opened, served, closed").replace(
         "UDP datagrams in and out, 64 B, 64 under way", "UDP datagrams in and out, 64 B")  # fmt: skip
 
 
 def draw_open(result, path):
-    """MicroPython: the cost of a message beside idle connections."""
+    """MicroPython: draw the cost of a message beside idle connections."""
     left, right, top, bottom, most, widest = 70, 640, 66, 346, 120, 4000
     picture = Picture(WIDTH, bottom + 50, "MicroPython: what idle connections cost")
 
@@ -167,7 +167,7 @@ def cpu_of(result, family):
 
 
 def draw_cpython(results, path):
-    """CPython: the cost of a message with every peer."""
+    """CPython: draw the cost of a message with every peer."""
     step, top = BAR + 6, 66
     height = sum(34 + step * len(one["sides"]) for one in results)
     picture = Picture(WIDTH, top + height + 48, "CPython: processor time per message, TCP echo of 64 B")
@@ -188,7 +188,7 @@ def draw_cpython(results, path):
 
 
 def summary(by_name):
-    """Return what a user wants to know as a Markdown table: pieces of work per second."""
+    """Return a Markdown table for users: pieces of work per second."""
     lines = [f"| per second, on one core | {' | '.join(SUMMARY_SIDES)} |", f"|---|{'---|' * len(SUMMARY_SIDES)}"]
     for row in (by_name[name] for name in SUMMARY):
         cells = []

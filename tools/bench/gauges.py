@@ -1,4 +1,4 @@
-"""Quantities without another side to compare with: memory and the lateness of timeouts."""
+"""Measures quantities that are not compared with another side: memory and the lateness of timeouts."""
 
 import socket
 import time
@@ -45,7 +45,7 @@ def allocation(side, few=10000, many=50000):
     """
     growth = {few: [], many: []}
     with serving(side) as (_, port), connected(port) as control:
-        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # from now on no table grows
+        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # after this no table grows
         before = ask(control, b"?")[0]
         for messages in (few, many) * 3:
             generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=messages)

@@ -78,7 +78,7 @@ def parse(text):
     for line in text.splitlines():
         found = re.match(r"(c?)fn=(\(\d+\))(?: (.*))?", line)
         if found:
-            name = names.setdefault(found[2], (found[3] or "").split("'")[0])  # 'f'2' is f that f has called
+            name = names.setdefault(found[2], (found[3] or "").split("'")[0])  # 'f'2' is the function f, called by f
             if found[1]:
                 callee = name
             else:
@@ -108,13 +108,13 @@ def per_piece(side, work, count, **load):
 def main():
     """Count for the selected sides and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sides", nargs="*", metavar="SIDE", help="those of the work; by default all")
+    parser.add_argument("sides", nargs="*", metavar="SIDE", help="sides to measure; by default all of the work")
     parser.add_argument("--work", choices=WORKS, default="echo")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--conns", type=int, default=1)
     parser.add_argument("--library", metavar="FOLDER", type=Path, default=runner.ROOT / "lib")
     parser.add_argument("--frozen", action="store_true", help="the library that is frozen into MicroPython, not lib/")
-    parser.add_argument("--profile", action="store_true", help="per C function, where the interpreter has its symbols")
+    parser.add_argument("--profile", action="store_true", help="show each C function, if the interpreter has symbols")
     options = parser.parse_args()
     work = WORKS[options.work]
     unknown = set(options.sides) - set(work.sides)

@@ -61,7 +61,7 @@ def echo_sides(conns):
 
 
 def timeout_rows():
-    """A timeout for every connection, restarted at every message."""
+    """Every connection has a timeout, which every message restarts."""
     for conns in (1, 50):
         yield Row(f"timeout-{conns}", f"TCP echo, 64 B, {conns} open, a timeout re-armed at every message", "echo",
                   {"conns": conns},
@@ -70,7 +70,7 @@ def timeout_rows():
 
 
 def open_row():
-    """Many idle connections beside 20 busy ones: how the cost of a message grows."""
+    """Many idle connections beside 20 busy ones: the cost of a message grows with their number."""
     sides = [Side(f"{name}, {idle} idle", server, args, heap="96M", load={"idle": idle})
              for idle in (0, 1000, 2000, 4000)
              for name, server, args in ((BARE, "mp_bare_echo.py", ()), (OURS, "xas_echo.py", (4096,)))]
@@ -95,7 +95,7 @@ def udp_row():
 
 
 def bulk_rows():
-    """One connection, as much as it can carry in one direction."""
+    """One connection carries as much as it can in one direction."""
     for mode in ("upload", "download"):
         yield Row(f"bulk-{mode}", f"bulk {mode}, one connection, 200 MB", mode, {"bytes": TOTAL},
                   [Side(BARE, f"mp_bare_{mode}.py", (TOTAL,)), Side(OURS, f"xas_{mode}.py", (TOTAL,))],

@@ -38,7 +38,7 @@ class Skipped(Exception):
 
 
 class Failed(Exception):
-    """A server or the load generator broke; the message says how."""
+    """A server or the load generator failed; the message says how."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Side:
         if self.python:
             start = [sys.executable, "-u"]
         elif not shutil.which(MICROPYTHON):
-            raise Skipped(f"{MICROPYTHON} is not there (make unix, or MICROPYTHON=)")
+            raise Skipped(f"{MICROPYTHON} does not exist (make unix, or MICROPYTHON=)")
         else:
             start = [str(MICROPYTHON)] + (["-X", f"heapsize={self.heap}"] if self.heap else [])
         return [*start, str(HERE / "servers" / self.server), str(port), *map(str, self.args)]
@@ -116,7 +116,7 @@ def prepare(library):
 def serving(side, core=SERVER_CORE, wrapper=(), port=None):
     """Run the server of `side` on `core` during the block; yields the process and its port.
 
-    It has a port of its own; or `port` is that of a broker which it connects to.
+    The server gets a port of its own. If `port` is given, it is that of a broker, and the server connects to it.
     """
     port = port or free_port()
     process = subprocess.Popen([*wrapper, *side.command(port)], env=side.environment(), text=True, bufsize=1,

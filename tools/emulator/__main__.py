@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--image", required=True)
     parser.add_argument("--console", action="store_true", help="show the board's output")
     arguments = parser.parse_args()
-    os.umask(0o077)  # its flash contains settings with secrets
+    os.umask(0o077)  # the board's flash contains settings with secrets
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = open(FOLDER / "log.txt", "w")

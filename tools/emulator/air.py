@@ -62,7 +62,7 @@ class Air:
         self._conditions = {"loss": 0.0, "delay": 0.0}
 
     def add(self, ssid, key="", security=None, channel=6, rssi=-50, hidden=False):
-        """Switch on an access point; a hidden one tells its name only to stations that ask for it."""
+        """Switch on an access point. A hidden one reveals its name only to stations that ask for it."""
         bssid = f"02:00:00:00:10:{len(self.access_points) + 1:02x}"
         access_point = AccessPoint(self, bssid, ssid, key, security, channel, rssi, hidden)
         self.access_points.append(access_point)
@@ -87,11 +87,11 @@ class Air:
 
     @property
     def conditions(self):
-        """{"loss": part, "delay": milliseconds}"""
+        """Return {"loss": share of the frames, "delay": milliseconds}."""
         return dict(self._conditions)
 
     def deauthenticate(self, reason=3):
-        """Send all stations away; reason 3: the access point is leaving (IEEE 802.11, table 9-49)."""
+        """Disconnect all stations. Reason 3 means that the access point is leaving (IEEE 802.11, table 9-49)."""
         for radio in self.radios:
             radio.command("deauthenticate", reason=reason)
 
@@ -105,7 +105,7 @@ class Air:
         return radio
 
     def publish(self):
-        """Send the present state of the air to every board."""
+        """Send the current state of the air to every board."""
         for radio in list(self.radios):
             heard = [one.beacon() for one in self.access_points if one.on]
             heard += [other.beacon for other in self.radios if other.beacon and other is not radio]
@@ -163,7 +163,7 @@ class Radio:
         try:
             self.stream.sendall(head + payload)
         except OSError:
-            pass  # it is switched off
+            pass  # the board is switched off
 
     def read(self):
         """Handle data that the board has sent."""

@@ -35,7 +35,7 @@ export class Board {
     this.pastNanos = 0; // emulated time before the last reset
     this.busyNanos = 0; // real time spent in executing
     this.timer = null;
-    this.hasSpoken = false; // something has gone out since the core last went to sleep
+    this.hasSpoken = false; // whether data has been sent since the core last went to sleep
     this.profile = null; // program counter: number of samples
     this.wifi = options.hasWifi ? this.#makeWifi() : null;
   }
@@ -98,7 +98,7 @@ export class Board {
     this.#wake();
   }
 
-  /** What the Wi-Fi chip is at, for the control connection. */
+  /** The state of the Wi-Fi chip, for the control connection. */
   get wifiState() {
     const { station, accessPoint, air } = this.wifi;
     return {
@@ -116,14 +116,14 @@ export class Board {
     return number && this.wifi ? (this.wifi.gpio >> number) & 1 : this.pins.level(pin);
   }
 
-  /** From now on its time goes `speed` times as fast as real time, as far as this computer can. */
+  /** Makes the board's time run `speed` times as fast as real time, if this computer is fast enough. */
   setSpeed(speed) {
     this.options.speed = speed;
     this.start = this.#now() - this.chip.mcu.clock.nanos;
     this.#wake();
   }
 
-  /** How many bytes for a UART have not reached the chip. */
+  /** The number of bytes for a UART that have not reached the chip. */
   uartBacklog(number) {
     return this.chip.uarts[number].lineLength;
   }
@@ -170,7 +170,7 @@ export class Board {
     this.hooks.onState('running');
   }
 
-  /** A hook by which the board says something to the world. */
+  /** A hook that the board calls with its output. */
   #speaking(hook) {
     return (...what) => {
       this.hasSpoken = true;
@@ -190,7 +190,7 @@ export class Board {
       : { handle: setImmediate(() => this.#turn()), cancel: clearImmediate };
   }
 
-  /** Something has come from outside: no reason to wait for the next alarm. */
+  /** Data has arrived from outside, so the board must not wait for the next alarm. */
   #wake() {
     if (this.timer) {
       this.timer.cancel(this.timer.handle);
@@ -198,7 +198,7 @@ export class Board {
     }
   }
 
-  /** Executes for a while, and says when to go on. */
+  /** Executes for a while, and returns when to go on. */
   #turn() {
     this.timer = null;
     const started = realNanos();
@@ -226,7 +226,7 @@ export class Board {
     }
   }
 
-  /** Where the program is: each sample counts for the instructions since the last one. */
+  /** Samples the program counter. Each sample counts for the instructions since the last one. */
   #sample(count) {
     if (this.profile) {
       const { PC } = this.chip.mcu.core;
@@ -257,7 +257,7 @@ export class Board {
     return 0;
   }
 
-  /** Real time, as fast as the board's is to go. */
+  /** Real time, scaled to the speed of the board's time. */
   #now() {
     return realNanos() * this.options.speed;
   }
@@ -272,7 +272,7 @@ export class Board {
    */
   #awaitAnswers() {
     if (this.chip.uarts.some((uart) => uart.isSending)) {
-      return; // it is still speaking
+      return; // it is still sending
     }
     this.#flush();
     if (this.hasSpoken) {
@@ -281,7 +281,7 @@ export class Board {
     }
   }
 
-  /** A busy chip is slower than a real one. The lost time is not made up for: no burst of timers afterwards. */
+  /** A busy chip is slower than a real one. The lost time is not caught up, so there is no burst of timers afterwards. */
   #forgetLag() {
     const behind = this.#now() - this.start - this.chip.mcu.clock.nanos;
     if (behind > 0) {

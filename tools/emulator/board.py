@@ -44,7 +44,7 @@ class Board:
 
     KIND = "PICO_PPP"
     CABLE = "uart0"  # the cable to its network
-    settings = {}  # that it needs for its network (docs/configuration.md)
+    settings = {}  # settings that the board needs for its network (docs/configuration.md)
     on_death = None  # f(text), called at once when the board's process has died, in a thread of its own
 
     def __init__(self, image, flash=None, number=1, drive=None, seed=None, log=None, options=(), node_options=()):
@@ -188,7 +188,7 @@ class Board:
         self._do("cut_power_after", flash_operations=flash_operations)
 
     def wait_power_cut(self, timeout):
-        """Wait for that power cut. Return True if the board is off."""
+        """Wait for the power cut of `cut_power_after`. Return True if the board is off."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -204,23 +204,23 @@ class Board:
         return Tun(f"board{self.number}", self.local_address, self.address)
 
     def connect_network(self, interface=None, modem=None):
-        """Plug the network in; `modem(send)` makes the modem that it is reached by (modem.py)."""
+        """Plug in the network cable. `modem(send)` makes a modem on it (modem.py)."""
         modem = modem and modem(self._cable.sendall)
         self.link = PppLink(self._cable, interface or self.make_interface(), self.local_address, self.address, modem)
 
     # --- measuring
 
     def set_speed(self, speed):
-        """Let the board's clock run that many times as fast as real time, if the computer can."""
+        """Let the board's clock run `speed` times as fast as real time, if the computer is fast enough."""
         self._do("speed", speed=speed)
 
     def stats(self):
-        """Counters: instructions, emulated_s, busy_s (of real time), resets, flash_operations."""
+        """Return counters: instructions, emulated_s, busy_s (in real time), resets, flash_operations."""
         return self._do("stats")
 
     @property
     def instruction_count(self):
-        """The exact number of instructions that the chip has executed since the power was switched on."""
+        """Return the exact number of instructions that the chip has executed since the power was switched on."""
         return self.stats()["instructions"]
 
     def start_profile(self):
@@ -238,7 +238,7 @@ class Board:
         return self._do("pin", pin=number)
 
     def watch_pin(self, number):
-        """From now on, changes of a pin's level are events: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
+        """Report changes of a pin's level as events: {"event": "pin", "pin": …, "level": …, "time_us": …}."""
         self._do("watch_pin", pin=number)
 
     def drive_pin(self, number, level):
@@ -253,11 +253,11 @@ class Board:
         self.drive_pin(number, None)
 
     def set_temperature(self, degrees):
-        """The chip's own temperature."""
+        """Set the chip's own temperature."""
         self._do("temperature", degrees=degrees)
 
     def set_voltage(self, channel, volts):
-        """The voltage at an ADC input: channel 0 is pin 26, and so on."""
+        """Set the voltage at an ADC input. Channel 0 is pin 26, and so on."""
         self._do("voltage", channel=channel, volts=volts)
 
     def attach_sensor(self, kind, name=None, **where):
@@ -265,7 +265,7 @@ class Board:
         self._do("attach", sensor=kind, name=name or kind, **where)
 
     def set_sensor(self, name, **values):
-        """Set what a sensor measures: temperature, humidity, pressure."""
+        """Set the values that a sensor measures: temperature, humidity, pressure."""
         self._do("set_sensor", name=name, **values)
 
     def detach_sensor(self, name):
@@ -364,7 +364,7 @@ class Control:
         self._stream.close()
 
     def _read(self):
-        # A process that dies with a command unread resets the line.
+        # If a process dies before it has read a command, the connection is reset.
         with contextlib.suppress(ConnectionError), self._stream.makefile() as lines:
             for line in lines:
                 self._take(json.loads(line))

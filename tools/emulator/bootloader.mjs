@@ -25,7 +25,7 @@ export class Bootloader {
     this.timer = null;
   }
 
-  /** The drive appears. */
+  /** Makes the drive appear. */
   start() {
     fs.mkdirSync(this.folder, { recursive: true });
     fs.writeFileSync(path.join(this.folder, 'INFO_UF2.TXT'), INFO);
@@ -35,7 +35,7 @@ export class Bootloader {
     this.timer = setInterval(() => this.#look(), LOOK_EVERY);
   }
 
-  /** The drive is gone, if it was there. */
+  /** Removes the drive, if there is one. */
   stop() {
     if (!this.timer) {
       return;

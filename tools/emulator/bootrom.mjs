@@ -58,7 +58,7 @@ export class BootRom {
     view.setUint16(0x18, lookup, true);
   }
 
-  /** Code that calls `body`; returns its address as a Thumb function pointer. */
+  /** Makes code that calls `body`, and returns its address as a Thumb function pointer. */
   #stub(body) {
     const address = this.end;
     this.view.setUint16(address, BKPT | this.functions.length, true);
@@ -137,7 +137,7 @@ export class BootRom {
     };
   }
 
-  /** `size` bytes of RAM or flash in place; null for addresses that are neither. */
+  /** Returns `size` bytes of RAM or flash without a copy, or null for other addresses. */
   #memory(address, size) {
     const { sram, flash } = this.mcu;
     const ram = address - 0x20000000;

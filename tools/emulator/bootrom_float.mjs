@@ -1,5 +1,5 @@
 // The floating-point functions of the RP2040's boot ROM by their offsets in its tables (RP2040 datasheet, sections
-// 2.8.3.2.1 and 2.8.3.2.2). Arguments and results are in r0 to r3, as the ROM's are: 32 bits to a register, doubles
+// 2.8.3.2.1 and 2.8.3.2.2). Arguments and results are in r0 to r3, as in the ROM: 32 bits to a register, doubles
 // and 64-bit integers with the low word first.
 
 const f32 = new Float32Array(1);

@@ -59,7 +59,7 @@ export class Chip {
     return this.runner(limit, 1e9 / this.mcu.clkSys, this.stop);
   }
 
-  /** What survives a reset by the watchdog: its scratch registers, and why it struck. */
+  /** The state that survives a reset by the watchdog: its scratch registers and its reason. */
   get watchdogState() {
     const { scratchData, reason } = this.mcu.peripherals[WATCHDOG];
     return { scratchData, reason };
@@ -95,7 +95,7 @@ export class Chip {
     hook();
   }
 
-  /** As the boot ROM leaves it: at the flash's first code, with interrupts off but for the core's own. */
+  /** Starts in the state after the boot ROM: at the flash's first code, with only the core's own interrupts enabled. */
   #boot() {
     const { core } = this.mcu;
     core.SP = STACK_TOP;

@@ -22,7 +22,7 @@ class CommandError(Exception):
 
 
 class Console:
-    """Executes commands. `boards` are the air's boards; `where` returns a board's address as this computer sees it."""
+    """Executes commands. `boards` are the air's boards. `where` returns a board's address as this computer sees it."""
 
     def __init__(self, air, boards, where=lambda board: board.address):
         self._air = air

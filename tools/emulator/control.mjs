@@ -1,4 +1,4 @@
-// Commands from the computer, and what it wants to be told: one JSON object to a line.
+// Commands from the computer, their answers, and events: one JSON object per line.
 //
 //   {"id": 1, "do": "stats"}                 ->  {"id": 1, "result": {...}}
 //   {"id": 2, "do": "pin", "pin": 40}        ->  {"id": 2, "error": "There is no pin 40."}

@@ -19,7 +19,7 @@ OPTIONS = 240  # their offsets
 
 
 class DhcpServer:
-    """`network` is an ipaddress.IPv4Network, whose first address is the computer's."""
+    """Answers requests. `network` is an ipaddress.IPv4Network; its first address is the computer's."""
 
     def __init__(self, network, lease_sec=3600):
         self.network = network
@@ -34,7 +34,7 @@ class DhcpServer:
         return self.fixed.get(mac) or self.network[FIRST_HOST + mac[-1]]
 
     def answer(self, frame):
-        """Return the answer to this frame; None without an answer; False if the frame is not for a DHCP server."""
+        """Return the answer to this frame, None if there is none, or False if the frame is not for a DHCP server."""
         port, message = datagram(frame)
         if port != SERVER_PORT or len(message) < OPTIONS:
             return False

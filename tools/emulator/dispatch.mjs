@@ -12,7 +12,7 @@ const LAST_CASE = /^ {8}else \{$/;
 const END = /^ {8}\}$/;
 const SEV = 'opcode === 0b1011111101000000';
 const CASES = 84;
-const WIDE = 255; // 32-bit instructions are few: they stay a chain of ifs
+const WIDE = 255; // there are few 32-bit instructions, so they stay a chain of ifs
 
 /** Takes executeInstruction() apart: [{condition, body}], the last one (an unknown instruction) without condition. */
 function parseCases(source) {
@@ -175,7 +175,7 @@ export function fastRunner(mcu) {
   return shared.build(core, mcu, clock, shared.table);
 }
 
-/** The same by the package's own interpreter: half the speed, to compare with. */
+/** Does the same with the package's own interpreter, which is half as fast, for comparison. */
 export function plainRunner(mcu) {
   const { core, clock } = mcu;
   return (limit, cycleNanos, stop) => {

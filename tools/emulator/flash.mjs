@@ -1,4 +1,4 @@
-// The board's flash chip. A file always has its present content, so killing the process is like cutting the board's power.
+// The board's flash chip. A file always has its current content, so killing the process is like cutting the board's power.
 
 import fs from 'node:fs';
 import { BasePeripheral } from 'rp2040js';
@@ -9,7 +9,7 @@ export const FLASH_SIZE = 2 * 1024 * 1024;
 const ADDRESS_SPACE = 16 * 1024 * 1024; // the size that rp2040js maps
 
 export class Flash {
-  /** @param path  the file; without one everything is forgotten at the end */
+  /** @param path  the file; without one the content is lost at the end */
   constructor(path) {
     this.bytes = new Uint8Array(ADDRESS_SPACE).fill(0xff);
     this.file = null;
@@ -37,13 +37,13 @@ export class Flash {
     mcu.flashView = new DataView(this.bytes.buffer);
   }
 
-  /** Writes a firmware image, whatever was there; the rest stays. */
+  /** Writes a firmware image. The rest of the flash stays. */
   writeImage(image, offset = 0) {
     this.bytes.set(image, offset);
     this.#save(offset, image.length);
   }
 
-  /** Writes an image file: a UF2 file, or what the flash is to begin with. */
+  /** Writes an image file: a UF2 file, or the first bytes of the flash. */
   writeFile(bytes) {
     const blocks = isUf2(bytes) ? parseFile(bytes) : [{ offset: 0, data: bytes }];
     blocks.forEach(({ offset, data }) => this.writeImage(data, offset));

@@ -27,8 +27,8 @@ LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time
 START_SEC = 15  # after that the next one starts, too
-# Node.js has threads for compiling and collecting garbage. With more boards than cores they take a third more
-# processor time and memory.
+# Node.js uses threads for compiling and collecting garbage. If there are more boards than cores, these take a third
+# more processor time and memory.
 OF_MANY = ("--single-threaded",)
 MOST_BOARDS = 200
 CONFIG = "/config.json"
@@ -74,7 +74,7 @@ def flash_of(number):
 
 
 def prepare(make_board, numbers):
-    """Gives new boards their settings. One gets them over its serial port, the others get a copy of its flash."""
+    """Give new boards their settings. One gets them over its serial port; the others get a copy of its flash."""
     new = [number for number in numbers if not flash_of(number).exists()]
     if not new:
         return
@@ -117,7 +117,7 @@ def start_all(boards, have_network):
 
 
 def wait_all(boards, since):
-    """Prints how many boards are in the network."""
+    """Print how many boards are in the network, until all are."""
     deadline = time.monotonic() + LINK_SEC
     up = [board for board in boards.values() if board.link.wait_up(max(0, deadline - time.monotonic()))]
     return f"{len(up)} of {len(boards)} in the network after {time.monotonic() - since:.1f} s"

@@ -37,7 +37,7 @@ class Loop:
             self._selector.unregister(file)
 
     def call(self, function):
-        """Call a function in the thread, soon."""
+        """Have the thread call a function as soon as it can."""
         self._calls.append(function)
         os.write(self._wake_write, b"x")
 

@@ -11,7 +11,7 @@ TICK_SEC = 0.5
 
 
 class PppLink:
-    """The network cable of a board. It is plugged in from the start. `modem` (modem.py) is one on its way, or None."""
+    """The network cable of a board. It is plugged in from the start. `modem` is a modem on it (modem.py), or None."""
 
     def __init__(self, line, tun, local, remote, modem=None):
         self._line = line
@@ -35,7 +35,7 @@ class PppLink:
             self.modem.hang_up()
 
     def wait_up(self, timeout):
-        """True as soon as both ends agree that the link is up; False after `timeout` seconds."""
+        """Return True as soon as both ends agree that the link is up, or False after `timeout` seconds."""
         return self._is_up.wait(timeout)
 
     def wait_down(self, timeout):

@@ -38,7 +38,7 @@ const { values: options } = parseArgs({
   },
 });
 
-/** The serial port's other end: a pseudo-terminal, whose reader may be away for any time. */
+/** The other end of the serial port: a pseudo-terminal, whose reader may be absent for any time. */
 class Terminal {
   constructor(fd) {
     this.output = fd ?? 1;
@@ -103,7 +103,7 @@ function connectUart(board, number, fd) {
   return cable;
 }
 
-/** What the antenna receives and sends. */
+/** The frames that the antenna receives and sends. */
 function connectRadio(board, fd) {
   const stream = new net.Socket({ fd });
   const decoder = new Decoder();

@@ -1,8 +1,8 @@
-"""A cellular modem between a board and the computer's end of PPP: it wants to be told what to do (ITU-T V.250).
+"""A cellular modem between a board and the computer's end of PPP. It is controlled by AT commands (ITU-T V.250).
 
-It answers commands until `ATD*99#` has put it online. Then bytes go through, until "+++" between two silences, or the
-end of PPP, makes it listen to commands again. `pin`: its SIM asks for that one, and is locked after three wrong ones.
-`apn`: only this one lets it online.
+It answers commands until `ATD*99#` puts it online. Then it passes bytes on. It returns to commands when PPP ends, or
+when "+++" arrives between two pauses. `pin` is the PIN of its SIM, which is locked after three wrong ones. With `apn`,
+the modem goes online only with this access point name.
 """
 
 GUARD_SEC = 1
@@ -10,21 +10,21 @@ PIN_TRIES = 3
 
 
 class Modem:
-    """`send` takes what goes to the board."""
+    """A modem. It calls `send` with the bytes for the board."""
 
     def __init__(self, send, pin=None, apn=None):
         self._send = send
         self._pin = pin
         self._apn = apn
         self._is_unlocked = pin is None
-        self._context = None  # as the board has set it
+        self._context = None  # the APN that the board has set
         self._pending = b""
-        self._heard = 0.0  # when the last bytes came
-        self._escape = False  # "+++" has come after a silence
+        self._heard = 0.0  # the time of the last bytes
+        self._escape = False  # "+++" has arrived after a pause
         self._echo = True
-        self._has_call = False  # online, or called back to its commands
+        self._has_call = False  # True while online, also if "+++" has returned it to commands
         self.on_end = lambda: None  # called when the board has ended a call
-        self.said = []  # commands, in turn
+        self.said = []  # the commands received, in order
         self.pin_tries = PIN_TRIES
         self.online = False
 
@@ -39,7 +39,7 @@ class Modem:
         return b"" if self._escape else data
 
     def tick(self, now):
-        """To be called about every half second."""
+        """Handle the passing of time. Call this about every half second."""
         if self._escape and now - self._heard >= GUARD_SEC:
             self._escape = False
             self.online = False

@@ -1,4 +1,4 @@
-"""The computer's side of a board's network: a TUN interface, in a network namespace of its own where tests run.
+"""The computer's side of a board's network: a TUN interface. For tests it is in a network namespace of its own.
 
 Both need the rights of root or of a user namespace. The text of `NoRights` says what is missing and what to do.
 """
@@ -89,7 +89,7 @@ class Tun:
         return packet if packet[0] >> 4 == 4 else b""
 
     def write(self, packet):
-        """Give the computer a packet. If it does not take the packet, that is lost, as on any network."""
+        """Give the computer a packet. If the computer does not take it, the packet is lost, as on any network."""
         try:
             os.write(self.fd, packet)
         except OSError as error:
@@ -126,7 +126,7 @@ class Tap:
             pass
 
     def send(self, frame, _port):
-        """Give the computer a frame. If it does not take the frame, that is lost, as on any network."""
+        """Give the computer a frame. If the computer does not take it, the frame is lost, as on any network."""
         try:
             os.write(self.fd, frame)
         except OSError as error:

@@ -41,7 +41,7 @@ class Passt:
             address = self._lan.dhcp.address(frame[6:12])
             guest = self._guests[port] = self._replace(guest, frame[6:12], address, port)
         if frame[12:14] == ETHERTYPE_ARP and self._lan.owns(frame[38:42]):
-            return  # it asks for another board; passt would answer, too
+            return  # the frame asks for another board; passt would answer it, too
         if frame[0] & 1 and frame[12:14] == ETHERTYPE_IP:
             guest.broadcast(frame)
         else:

@@ -5,7 +5,7 @@
     phone.lease(10)             # by DHCP; then phone.address, phone.router, phone.name_server
     phone.leave()
 
-Its traffic goes through this computer's own stack, so any program can be the phone's: curl, a browser.
+Its traffic goes through this computer's own network stack, so any program can use it, such as curl or a browser.
 """
 
 import fcntl
@@ -56,7 +56,7 @@ class Phone:
         air.lan.loop.call(lambda: air.radios.append(self))
 
     def join(self, ssid):
-        """Join a board's open network. False where there is none of that name."""
+        """Join a board's open network. Return False if there is no network of that name."""
         for radio in list(self._air.radios):
             if radio.beacon and radio.beacon["ssid"] == ssid:
                 self.bssid = radio.beacon["bssid"]
@@ -116,7 +116,7 @@ class Phone:
     # --- as a board's radio
 
     def command(self, *_command, **_values):
-        """Ignored: it looks for no network itself."""
+        """Do nothing: the phone does not scan for networks itself."""
 
     def send(self, kind, _bssid, payload):
         """Take a frame from the board."""
@@ -124,7 +124,7 @@ class Phone:
             try:
                 os.write(self._fd, payload)
             except OSError:
-                pass  # the computer does not take it: lost, as in any air
+                pass  # the computer does not take the frame, so it is lost, as in any air
 
     def _read(self):
         try:

@@ -29,12 +29,12 @@ class PicoW(Board):
 
     @property
     def address(self):
-        """The address that the network's DHCP server gives the board."""
+        """Return the address that the network's DHCP server gives the board."""
         return str(self.air.lan.dhcp.address(self.mac))
 
     @address.setter
     def address(self, _):
-        """Ignored: Board sets an address, but here the DHCP server does."""
+        """Do nothing. Board sets an address here, but a Pico W gets its address from the DHCP server."""
 
     def start(self):
         super().start()
@@ -44,7 +44,7 @@ class PicoW(Board):
         """Do nothing: Wi-Fi needs no cable."""
 
     def wifi(self):
-        """Return the Wi-Fi chip's state: ssid, bssid, access_point (its own), stations (in that), lost (frames)."""
+        """Return the Wi-Fi chip's state: ssid, bssid, access_point (its own), stations (in it), lost (frames)."""
         return self._do("wifi")
 
     def radio_command(self, name, **values):
@@ -65,7 +65,7 @@ class WifiLink:
         self._board = board
         self._changed = threading.Condition()
         self._is_up = False
-        self.joined = 0  # how often it has come up
+        self.joined = 0  # how often the network has come up
         self.radio = board.air.attach(board._cable, board.radio_command)
 
     def happened(self, event):
@@ -81,7 +81,7 @@ class WifiLink:
             self._changed.notify_all()
 
     def wait_up(self, timeout):
-        """True as soon as the board is in a network; False after `timeout` seconds."""
+        """Return True as soon as the board is in a network, or False after `timeout` seconds."""
         return self._wait(lambda: self._is_up, timeout)
 
     def wait_down(self, timeout):
@@ -96,7 +96,7 @@ class WifiLink:
             return self._changed.wait_for(condition, timeout)
 
     def hang_up(self):
-        """The access point sends the station away."""
+        """Have the access point disconnect the board."""
         before = self.joined
         self._board.radio_command("deauthenticate", reason=3)
         self.wait_joined(before, time.monotonic())

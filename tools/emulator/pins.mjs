@@ -1,8 +1,8 @@
-// The wires at the GPIO pins: what the chip drives, what hangs on them outside, and the level that results.
+// The wires at the GPIO pins: their level results from the chip's output and from the devices outside.
 //
-// rp2040js keeps output and input apart; on the chip a program that reads a pin reads the wire, also one that it
-// drives itself. A pin has the level that the chip drives, else the one given from outside, else that of its pull. Where
-// several devices hang on a wire, it is low while any of them pulls it low.
+// rp2040js keeps output and input apart. On the chip, a program that reads a pin reads the wire, even if it drives the pin
+// itself. A wire has the level that the chip drives, or else the one given from outside, or else that of the pull. If several
+// devices are connected to a wire, it is low while any of them pulls it low.
 
 import { GPIOPinState } from 'rp2040js';
 
@@ -18,7 +18,7 @@ export class Pins {
     this.listeners = new Map(); // pin: Map of device: function of the level the chip drives (1, 0, or null)
   }
 
-  /** Connects the wires to a chip; what hangs on them stays. */
+  /** Connects the wires to a chip. Their devices stay. */
   connect(mcu) {
     this.gpio = mcu.gpio;
     this.gpio.forEach((pin, number) => {
@@ -27,7 +27,7 @@ export class Pins {
     });
   }
 
-  /** A level from outside, where `device` drives it; null lets go of the wire. */
+  /** Sets the level with which `device` drives a wire from outside; null stops driving it. */
   drive(number, level, device = null) {
     if (!(number in this.gpio)) {
       throw new Error(`There is no pin ${number}.`);
@@ -36,7 +36,7 @@ export class Pins {
     this.#update(number);
   }
 
-  /** Calls `listener` of `device` with the level that the chip drives on a pin: 1, 0, or null where it does not. */
+  /** Calls `listener` of `device` with the level that the chip drives on a pin: 1, 0, or null if it does not drive it. */
   watch(number, device, listener) {
     set(this.listeners, number, device, listener);
   }

@@ -84,7 +84,7 @@ def unpack_options(data):
 
 
 class ControlProtocol:
-    """The part of the negotiation that LCP and IPCP share; `wanted` are the options that we ask for."""
+    """The part of the negotiation that LCP and IPCP share. `wanted` are the options that we ask for."""
 
     def __init__(self, send, wanted):
         self._send_packet = send
@@ -107,7 +107,7 @@ class ControlProtocol:
         self._send_packet(struct.pack(">BBH", code, identifier, 4 + len(data)) + data)
 
     def request(self, now):
-        """Ask for our options, again if the last request was lost."""
+        """Ask for our options, and ask again if the last request was lost."""
         if not self.ours_accepted and (self._requested_at is None or now - self._requested_at >= RESTART_SEC):
             self._requested_at = now
             self.send(CONFIGURE_REQUEST, pack_options(self._wanted))
@@ -152,7 +152,7 @@ class ControlProtocol:
 
 
 class Lcp(ControlProtocol):
-    """The link itself: no characters to escape, short headers."""
+    """Negotiates the link itself: we ask for no escaped characters, and for short headers."""
 
     MRU, ESCAPE_MAP, MAGIC, SHORT_PROTOCOL, SHORT_ADDRESS = 1, 2, 5, 7, 8
 
@@ -171,7 +171,7 @@ class Lcp(ControlProtocol):
             self.send(ECHO_REPLY, bytes(4) + data[4:], identifier)
 
     def escape_map(self):
-        """Return the characters that the peer wants escaped: all until it has told us."""
+        """Return the characters that the peer wants escaped. Until the peer has told us, these are all."""
         return struct.unpack(">I", self.theirs.get(self.ESCAPE_MAP, b"\xff" * 4))[0] if self.theirs else 0xFFFFFFFF
 
     def header(self, protocol):
@@ -184,7 +184,7 @@ class Lcp(ControlProtocol):
 
 
 class Ipcp(ControlProtocol):
-    """The addresses: the peer gets its address, and a name server if there is one.
+    """Negotiates the addresses: the peer gets its address, and that of a name server if there is one.
 
     If there is no name server, none may be offered: a board would block while it waits for the answer.
     """
@@ -248,7 +248,7 @@ class PppPeer:
         self._peer_left()
 
     def lost(self):
-        """The line is gone, and nobody can be told."""
+        """End the link without a message, because the line is gone."""
         self._peer_left()
 
     def _send(self, protocol, payload):

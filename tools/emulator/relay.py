@@ -1,4 +1,4 @@
-"""Makes a board reachable without special rights, by TCP ports of 127.0.0.1.
+"""Makes a board reachable at TCP ports of 127.0.0.1, without special rights.
 
 The listening sockets are made first, in the user's network. Then this process moves into a private network namespace,
 where it may make the board's interface. Its sockets stay bound as before.

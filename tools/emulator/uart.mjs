@@ -41,7 +41,7 @@ const TIMEOUT_BITS = 32;
 const IDLE_BYTE_NANOS = 10_000; // while the program has not set a baud rate
 
 export class Uart extends BasePeripheral {
-  /** @param onData  called with a Buffer of what the chip has sent */
+  /** @param onData  called with a Buffer of the data that the chip has sent */
   constructor(mcu, name, irq, onData) {
     super(mcu, name);
     this.irq = irq;
@@ -59,7 +59,7 @@ export class Uart extends BasePeripheral {
     this.sendAlarm = alarm(mcu.clock, () => this.#sendByte());
   }
 
-  /** Bytes from the host. */
+  /** Takes bytes from the host. */
   write(bytes) {
     if (bytes.length) {
       this.line.push(bytes);
@@ -73,7 +73,7 @@ export class Uart extends BasePeripheral {
     return !this.sending.empty;
   }
 
-  /** Hands what the chip has sent to `onData`: once per turn, not per byte. */
+  /** Passes the data that the chip has sent to `onData`, once per turn and not per byte. */
   flush() {
     if (this.sent.length) {
       this.onData(Buffer.from(this.sent));

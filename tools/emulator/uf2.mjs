@@ -10,7 +10,7 @@ const FLASH_START = 0x10000000;
 
 export const isUf2 = (bytes) => bytes.length >= BLOCK && bytes.readUInt32LE(0) === MAGIC[0];
 
-/** {offset in flash, data, number, count} of a block; null for one that the chip's bootloader would ignore. */
+/** Returns {offset in flash, data, number, count} of a block, or null if the chip's bootloader would ignore it. */
 export function parseBlock(block) {
   const [flags, address, size, number, count, family] = [8, 12, 16, 20, 24, 28].map((at) => block.readUInt32LE(at));
   const isValid = [0, 4, 508].every((at, index) => block.readUInt32LE(at) === MAGIC[index])

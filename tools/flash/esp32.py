@@ -23,7 +23,7 @@ SECRET_IMAGE = "image-with-secrets.bin"  # it contains settings with a password 
 
 BANNER = re.compile(rb"boot: (XAsyncSockets firmware [\w.]+, [\w-]+)")
 
-# What esptool says, and what to do about it.
+# Messages of esptool, and advice for each.
 SAYINGS = (
     (r"This chip is ([\w-]+), not ([\w-]+)", "The board at {port} has an {0}, the image is for an {1}."),
     (r"could not open port|Permission denied|in use|busy", "{port} cannot be opened: another program uses it, or this "

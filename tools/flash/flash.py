@@ -14,8 +14,8 @@ BOOT_SEC = 60
 CHUNK = 64 * 1024
 
 # Runs on the board: prints the checksum of its flash.
-# In pieces: just after it was connected, a board has to handle a USB event every millisecond. Its queue holds sixteen
-# (CFG_TUD_TASK_QUEUE_SZ of TinyUSB); if one is lost, the board may stop sending.
+# It works in pieces: just after it was connected, a board has to handle a USB event every millisecond. Its queue holds
+# sixteen (CFG_TUD_TASK_QUEUE_SZ of TinyUSB); if one is lost, the board may stop sending.
 FLASH_CHECKSUM = """
 import binascii, hashlib, uctypes
 checksum = hashlib.sha256()

@@ -17,16 +17,16 @@ from . import repl
 
 DRIVE_NAMES = ("RPI-RP2", "RP2350")
 INFO_FILE = "INFO_UF2.TXT"
-READ_SEC = 2  # of one read from a port
+READ_SEC = 2  # the timeout of one read from a port
 TRY_SEC = 4
 ANSWER_SEC = 20
-RUN_SEC = 60  # without output; checksums are slow
-TRIAL = "/trial.json"  # on the board: what is on trial (firmware/update/trial.py)
+RUN_SEC = 60  # the longest time without output; checksums are slow
+TRIAL = "/trial.json"  # a file on the board: the changes that are on trial (firmware/update/trial.py)
 MOUNTS = "/proc/mounts"
 
 
 class BoardProblem(Exception):
-    """The reason why it does not work, as one sentence for the user."""
+    """An error, with its reason as one sentence for the user."""
 
 
 def find_port(wanted=None):
@@ -142,10 +142,10 @@ class Connection:
             return None
 
     def replace_file(self, path, content):
-        """Write a file under another name, `path`.new, first: there is always the old one or the new one, whole.
+        """Write the file as `path`.new and rename it, so that either the old file or the new one is always complete.
 
-        On littlefs the new one takes the old one's place in one step. FAT removes the old one first
-        (extmod/vfs_fat.c): should the power fail there, the new one is whole under its first name.
+        On littlefs the new file replaces the old one in one step. FAT removes the old one first (extmod/vfs_fat.c). If
+        the power fails then, the new file is complete as `path`.new.
         """
         new = path + ".new"
         try:
@@ -168,7 +168,7 @@ class Connection:
         return True
 
     def end_trial(self):
-        """Settings that were written here are not taken back by the board: nobody has to log in with them."""
+        """Keep the board from taking back settings that were written here: nobody has to log in to confirm them."""
         self.run(f"import os\ntry:\n os.remove({TRIAL!r})\nexcept OSError:\n pass")
 
     def soft_reset(self):

@@ -1,4 +1,4 @@
-"""The way into a board's REPL."""
+"""Enters a board's REPL."""
 
 import contextlib
 import secrets
@@ -9,9 +9,9 @@ from mpremote.transport import TransportError
 def enter(transport, timeout):
     """Stop the board's program and get the REPL's prompt. Raises mpremote's TransportError.
 
-    A board that is busy or still starting answers late, and then to every try. mpremote takes such an answer
-    for that to its next command, and may wait for one that has come already. So the board is asked for a word that it
-    has not said before, and what comes before the word answers something else.
+    A board that is busy or still starting answers late, and then to every attempt. mpremote would take such an answer
+    for that to its next command, and could wait for an answer that has already arrived. So the board is asked for a new
+    random word, and everything before this word is discarded.
     """
     with contextlib.redirect_stdout(None):  # mpremote prints unexpected output
         transport.enter_raw_repl(soft_reset=False, timeout_overall=timeout)

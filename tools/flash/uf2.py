@@ -1,4 +1,4 @@
-"""Reads UF2 files as far as flashing needs it (UF2 specification, "File format")."""
+"""Reads UF2 files, as far as flashing needs their content (UF2 specification, "File format")."""
 
 import struct
 from pathlib import Path

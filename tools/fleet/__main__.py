@@ -1,8 +1,8 @@
-"""Simulates many boards at an MQTT broker on this computer, and measures what the broker takes for them.
+"""Simulates many boards at an MQTT broker on this computer, and measures the broker's load.
 
     build/venv/bin/python tools/fleet --boards 1000 --broker mosquitto
 
-The broker is started for it, on the loopback, and ends with it. docs/scale.md shows what came out.
+The program starts the broker on the loopback interface, and stops it at its end. docs/scale.md shows the results.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tools.fleet import brokers  # noqa: E402
 from tools.fleet.boards import Collector, Fleet  # noqa: E402
 
 CONNECTING_S = 120
-PER_ROUND = 50  # boards that are switched on at a time, which no network exceeds
+PER_ROUND = 50  # boards that are switched on at a time; in no real network are there more
 
 
 def main():
@@ -47,7 +47,7 @@ def main():
 
 
 def parse():
-    """The options."""
+    """Return the options."""
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__.splitlines()[0])
     parser.add_argument("--broker", choices=brokers.KINDS, default="mosquitto")
     parser.add_argument("--boards", type=int, default=1000, help="1 to 10000 (default: %(default)s)")
@@ -63,7 +63,7 @@ def parse():
 
 
 def measure(servers, arguments):
-    """{name: value} of all that is measured."""
+    """Return {name: value} of everything that is measured."""
     for server in servers:
         server.start()
     for server in servers:
@@ -88,13 +88,13 @@ def measure(servers, arguments):
 
 
 def place(servers, turn):
-    """Where a board connects: each server has its turn, as the addresses of a name have."""
+    """Return the server for a board. The servers take turns, as the addresses of a host name do."""
     server = servers[turn % len(servers)]
     return server.address, server.port
 
 
 def steady(fleet, collector, servers, arguments, empty_kb):
-    """What the broker takes while the boards publish."""
+    """Return the broker's load while the boards publish."""
     counts = fleet.counts
     before = counts.sent, counts.sent_bytes, collector.taken, counts.dropped, counts.lost
     cpu, own, start = sum(map(cpu_s, servers)), time.process_time(), time.monotonic()
@@ -121,7 +121,7 @@ def steady(fleet, collector, servers, arguments, empty_kb):
 
 
 def restart(fleet, servers, arguments):
-    """The first server is killed; it comes back after 5 s."""
+    """Kill the first server, and start it again after 5 s."""
     before = fleet.connected()
     servers[0].kill()
     fleet.run(5, lambda: fleet.connected() == before and len(servers) > 1)
@@ -135,19 +135,19 @@ def restart(fleet, servers, arguments):
 
 
 def memory_kb(server, name):
-    """Memory of the server's process; `name` as in /proc/<pid>/status."""
+    """Return the memory of the server's process; `name` is a name in /proc/<pid>/status."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith(name + ":")).split()[1])
 
 
 def cpu_s(server):
-    """Processor time of the server's process."""
+    """Return the processor time of the server's process."""
     fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def sockets(server):
-    """How many the server's process has open."""
+    """Return the number of sockets that the server's process has open."""
     folder = f"/proc/{server.process.pid}/fd"
     count = 0
     for name in os.listdir(folder):

@@ -11,7 +11,7 @@ HEADER = 4  # bytes of MQTT around a message: kind, length, the topic's length
 
 
 def readings(source):
-    """{sensor: {field: value}} of a Pico W with a BME280."""
+    """Return {sensor: {field: value}} of a Pico W with a BME280."""
     return {
         "bme280": {
             "celsius": round(source.uniform(15, 30), 2),
@@ -25,17 +25,17 @@ def readings(source):
 
 
 class Counts:
-    """What the whole fleet sent and lost."""
+    """Counts what the whole fleet sent and lost."""
 
     def __init__(self):
-        self.sent = self.sent_bytes = 0  # readings, and what they take in MQTT
-        self.dropped = 0  # readings that had no connection
-        self.lost = 0  # connections, and attempts at one
+        self.sent = self.sent_bytes = 0  # readings, and their bytes in MQTT
+        self.dropped = 0  # readings that were not sent, because there was no connection
+        self.lost = 0  # lost connections and failed attempts
         self.reasons = set()
 
 
 class SimulatedBoard:
-    """What a board does at a broker: will, status, and a line of readings in a rhythm."""
+    """A board at a broker. It has a will and a status, and publishes a line of readings at regular intervals."""
 
     def __init__(self, pool, number, locate, interval_s, retain, counts):
         self.base = f"fleet/b{number:05}"
@@ -53,12 +53,12 @@ class SimulatedBoard:
         self._timer = XTimer(pool, self._publish)
 
     def start(self):
-        """Connect, and publish from now on."""
+        """Connect, and start publishing."""
         self.client.start(self._next_place)
         self._timer.Restart(self._source.uniform(0.001, self._interval_s))
 
     def stop(self):
-        """End both."""
+        """Stop publishing, and disconnect."""
         self._timer.Cancel()
         self.client.stop()
 
@@ -74,7 +74,7 @@ class SimulatedBoard:
         self._counts.reasons.add(reason)
 
     def _on_message(self, topic, payload, retained):
-        """No command comes in the simulation."""
+        """Ignore the message: nobody sends commands in the simulation."""
 
     def _publish(self, _):
         self._timer.Restart(self._interval_s * self._source.uniform(0.9, 1.1))
@@ -92,7 +92,7 @@ class SimulatedBoard:
 
 
 class Collector:
-    """A client that takes what all boards publish, as Telegraf does."""
+    """A client that receives everything that the boards publish, as Telegraf does."""
 
     def __init__(self, pool, locate):
         self.taken = 0
@@ -109,7 +109,7 @@ class Collector:
 
 
 class Fleet:
-    """All boards, in one pool that this thread runs."""
+    """All boards. They share one pool, which this thread runs."""
 
     def __init__(self, count, locate, interval_s, retain=False):
         self.pool = XAsyncSocketsPool()
@@ -119,11 +119,11 @@ class Fleet:
         ]
 
     def connected(self):
-        """How many are."""
+        """Return the number of connected boards."""
         return sum(board.client.connected for board in self.boards)
 
     def run(self, seconds, until=lambda: False):
-        """Run for `seconds`, or until the condition holds, which is looked at ten times a second; the time it took."""
+        """Run for `seconds`, or until `until()` is true (checked ten times a second). Return the time it took."""
         start = time.monotonic()
         looked = start
         while True:
@@ -137,7 +137,7 @@ class Fleet:
                 return now - start
 
     def stop(self):
-        """Take leave of the broker."""
+        """Disconnect all boards from the broker."""
         for board in self.boards:
             board.stop()
         self.run(0.5)

@@ -1,4 +1,4 @@
-"""Real MQTT brokers on the loopback, in a folder of their own: mosquitto, or servers of NATS, alone or as a cluster."""
+"""Runs real MQTT brokers on the loopback interface, in a folder of their own: mosquitto, NATS, or a cluster of NATS."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NATS_CLUSTER = ROOT / "examples" / "stack" / "nats" / "nats.conf"
 PATIENCE_S = 20
-FOLDERS = "/usr/sbin:/usr/local/sbin"  # where Debian has servers, and users have no path to
+FOLDERS = "/usr/sbin:/usr/local/sbin"  # Debian installs servers there; users do not have these folders in PATH
 
 MOSQUITTO = """
 user root
@@ -29,12 +29,12 @@ mqtt {{ listen: "{address}:{port}" }}
 
 
 def find(program):
-    """The path of a server, or None where it is not installed."""
+    """Return the path of a server, or None if it is not installed."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{FOLDERS}")
 
 
 def free_port(addresses=("127.0.0.1",)):
-    """A port that was free a moment ago at all of the addresses, below the range that the system hands out."""
+    """Return a port that was just free at all of the addresses, below the range from which the system chooses."""
     while True:
         port = random.randrange(20000, 32000)
         probes = [socket.socket() for _ in addresses]
@@ -61,7 +61,7 @@ class Server:
         self.process = None
 
     def start(self):
-        """Run it, and return at once."""
+        """Start the process, and return at once."""
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -73,7 +73,7 @@ class Server:
         return self
 
     def wait(self):
-        """Wait until it takes connections."""
+        """Wait until the server accepts connections."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -84,14 +84,14 @@ class Server:
         raise RuntimeError(f"{self._command[0]} does not serve MQTT: see {self._log}")
 
     def kill(self):
-        """End it without leave, as a power cut does."""
+        """Kill the process, which is like a power cut."""
         if self.process:
             self.process.kill()
             self.process.wait()
 
 
 def mosquitto(folder, address="127.0.0.1", port=None):
-    """[the server], not started."""
+    """Return [the server], not started."""
     port = port or free_port([address])
     path = folder / "mosquitto.conf"
     path.write_text(MOSQUITTO.format(address=address, port=port))
@@ -99,7 +99,7 @@ def mosquitto(folder, address="127.0.0.1", port=None):
 
 
 def nats(folder, address="127.0.0.1", port=None):
-    """[the server], not started."""
+    """Return [the server], not started."""
     port = port or free_port([address])
     path = folder / "nats.conf"
     path.write_text(NATS_ALONE.format(folder=folder, address=address, port=port, clients=free_port([address])))
@@ -107,7 +107,9 @@ def nats(folder, address="127.0.0.1", port=None):
 
 
 def nats_cluster(folder, port=None):
-    """[three servers], not started, at 127.0.0.1 to 127.0.0.3 and the same port; with the file of examples/stack."""
+    """Return [three servers], not started, at 127.0.0.1 to 127.0.0.3 and the same port. They use the file of
+    examples/stack.
+    """
     addresses = [f"127.0.0.{number}" for number in (1, 2, 3)]
     port = port or free_port(addresses)
     clients, cluster = free_port(addresses), free_port(addresses)

@@ -1,4 +1,4 @@
-"""A real Home Assistant on this computer, for tests and to look at, set up without a browser.
+"""Runs a real Home Assistant on this computer, for tests and for a look at it. It is set up without a browser.
 
 It needs Python 3.13, and 500 MB in a folder of its own.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 VERSION = "2025.4.4"
 USER = PASSWORD = "homeassistant"
 
-# Only what MQTT needs; default_config would want Bluetooth, FFmpeg and the internet.
+# The configuration has only what MQTT needs. default_config would need Bluetooth, FFmpeg and the internet.
 PARTS = ("mqtt", "frontend", "http", "api", "auth", "config", "onboarding", "websocket_api")
 CONFIGURATION = """
 homeassistant:
@@ -37,7 +37,7 @@ logger:
   logs:
     homeassistant.components.mqtt: info
 """
-# Prints what the parts need beside Home Assistant itself.
+# Prints the packages that the integrations need besides Home Assistant itself.
 REQUIREMENTS = """
 import json, pathlib, homeassistant
 folder = pathlib.Path(homeassistant.__file__).parent / "components"
@@ -75,7 +75,8 @@ def install(folder, python="python3.13"):
 
 
 class HomeAssistant:
-    """One that runs: `program` is the folder of `install`, `folder` its configuration, `port` that of its page."""
+    """A running Home Assistant. `program`: the folder of `install`; `folder`: its configuration; `port`: of its page.
+    """
 
     def __init__(self, program, folder, port, broker_port):
         self.address = f"http://127.0.0.1:{port}"
@@ -94,11 +95,11 @@ class HomeAssistant:
 
     @property
     def log(self):
-        """What it has logged."""
+        """Return its log."""
         return (self._folder / "output.log").read_text(errors="replace")
 
     def request(self, path, data=None, form=False):
-        """The answer to a request of its REST API."""
+        """Return the answer to a request of its REST API."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         if data is not None and not form:
             headers["Content-Type"] = "application/json"
@@ -132,24 +133,24 @@ class HomeAssistant:
             raise RuntimeError(f"Home Assistant does not take the broker: {made}")
 
     def states(self):
-        """{entity: (state, attributes)}"""
+        """Return {entity: (state, attributes)}."""
         return {one["entity_id"]: (one["state"], one["attributes"]) for one in self.request("/api/states")}
 
     def call(self, service, **data):
-        """Call a service, as "switch.turn_on"."""
+        """Call a service, for example "switch.turn_on"."""
         return self.request("/api/services/" + service.replace(".", "/"), data)
 
     def device(self, entity, attribute):
-        """An attribute of the device that an entity belongs to."""
+        """Return an attribute of the device that an entity belongs to."""
         template = "{{ device_attr(" + f"{entity!r}, {attribute!r}" + ") }}"
         return self.request("/api/template", {"template": template})
 
     def complaints(self):
-        """The warnings and errors of its MQTT integration."""
+        """Return the warnings and errors of its MQTT integration."""
         return re.findall(r".*(?:WARNING|ERROR).*mqtt.*", self.log)
 
     def stop(self):
-        """End it."""
+        """Stop Home Assistant."""
         self._process.terminate()
         try:
             self._process.wait(30)

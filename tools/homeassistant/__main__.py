@@ -1,4 +1,4 @@
-"""Set up a real Home Assistant with MQTT: python tools/homeassistant {install,run}. docs/mqtt.md"""
+"""Sets up a real Home Assistant with MQTT: python tools/homeassistant {install,run}. See docs/mqtt.md."""
 
 import argparse
 import signal

@@ -1,4 +1,4 @@
-"""The files for an image: the library and the firmware, compiled for its release, main.py, and settings."""
+"""Collects the files for an image: the library and the firmware, compiled for its release, main.py, and settings."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Filesystems of partitions: converts {name: content} to bytes and back."""
+"""Converts {name: content} to the bytes of a partition's filesystem and back."""
 
 import contextlib
 import io
@@ -40,7 +40,7 @@ def _too_small(files, partition):
 
 
 def read_littlefs(data, partition):
-    """{name: content}"""
+    """Return {name: content}."""
     filesystem = littlefs.LittleFS(block_count=partition.size // BLOCK, mount=False, **SHAPE)
     filesystem.context.buffer = bytearray(data.ljust(partition.size, b"\xff"))
     filesystem.mount()

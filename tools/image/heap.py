@@ -1,6 +1,6 @@
-"""How much of Python's heap the firmware will have in use on stock MicroPython, where code lies in the heap.
+"""Estimates how much of Python's heap the firmware will use on stock MicroPython, where code is in the heap.
 
-    check(Room(...), config, say)       says it, and raises BoardProblem where that cannot run
+    check(Room(...), config, say)       says how much, and raises BoardProblem if the firmware cannot run
 
 The figures are those of docs/weight.md.
 """
@@ -15,14 +15,14 @@ from tools.weigh import table as weights
 from . import loading
 
 LIBRARY = "XAsyncSockets"
-IN_PIECES = 6 * 1024  # of what is free may be in pieces too small to use
+IN_PIECES = 6 * 1024  # so much of the free memory may be in pieces that are too small to use
 
-# An ESP32's heap starts with these bytes (MicroPython's ports/esp32/mpconfigport.h). Its first growth doubles it, which
-# leaves Wi-Fi enough; the second takes all that there is.
+# An ESP32's heap starts with these bytes (MicroPython's ports/esp32/mpconfigport.h). Its first growth doubles it and
+# leaves enough for Wi-Fi. The second growth takes all memory that there is.
 _FIRST = {"esp32": 56 * 1024}
 _FIRST_OF_OTHERS = 64 * 1024
 
-# What can be switched off, and the value that does it; sensors come from the configuration.
+# The settings that switch off a part, each with its value. The sensors are read from the configuration.
 SWITCHES = {
     "telemetry.enabled": False,
     "network.ntp": "",
@@ -46,32 +46,32 @@ class NoFigures(BoardProblem):
 
 
 def most_of_esp32(chip):
-    """Bytes that Python's heap may have on a chip without external memory."""
+    """Return the largest size in bytes of Python's heap on a chip without external memory."""
     return 2 * _FIRST.get(chip, _FIRST_OF_OTHERS)
 
 
 def growths(used, chip="esp32c3"):
-    """How often the heap of such a chip has grown once so many bytes are in use."""
+    """Return how often the heap of such a chip has grown when `used` bytes are in use."""
     most = most_of_esp32(chip)
     return sum(used + IN_PIECES > size for size in (most // 2, most))
 
 
 def estimate(config, room, table=None):
-    """The heap that a configuration, as in config.json, takes."""
+    """Return an `Estimate` of the heap that the firmware uses with a configuration (the content of config.json)."""
     table = table or weights.read()
     (used,) = _used(table, [config], room)
     return Estimate(used, used + table.heap["serving"] - table.heap["used"])
 
 
 def parts(config, room, table=None):
-    """[(bytes, setting)] that can be switched off in a configuration, the largest first."""
+    """Return [(bytes, setting)] of the parts that can be switched off in a configuration, the largest first."""
     less = _switched_off(config)
     used, *others = _used(table or weights.read(), [config, *less.values()], room)
     return sorted(((used - other, setting) for setting, other in zip(less, others) if other < used), reverse=True)
 
 
 def _switched_off(config):
-    """{setting: the configuration with it switched off} for what is on."""
+    """Return {setting: the configuration with this part switched off} for all parts that are on."""
     filled = SCHEMA.fill(config)
     sensors = {f"sensors.{kind}": [] for kind, given in filled["sensors"].items() if given and kind != "off"}
     found = {}
@@ -84,7 +84,7 @@ def _switched_off(config):
 
 
 def _used(table, configs, room):
-    """[bytes]: what was measured, but with the modules of each configuration."""
+    """Return [bytes in use], one for each configuration: the measured value, adapted to its modules."""
     measured = {one.name for one in table.modules.values() if one.by_default}
     found = []
     for config, names in zip(configs, loading.modules([(config, room.has_ethernet) for config in configs])):
@@ -107,7 +107,7 @@ def _sum(table, names, of):
 
 
 def check(room, config, say, table=None):
-    """Say what the heap will have in use. Raises BoardProblem where that cannot run, with what to switch off."""
+    """Say how much of the heap will be in use. If it is too much, raise BoardProblem, which says what to switch off."""
     found = estimate(config, room, table)
     if room.most is None:
         say(f"Python's heap: about {_kb(found.used)} kB in use once it runs")

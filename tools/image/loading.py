@@ -1,7 +1,7 @@
 """Finds the firmware's modules that stay loaded with a configuration, by running the firmware on this computer.
 
-It is a program of its own, because each configuration needs newly imported modules. Its standard input is a JSON list
-of [configuration, facts of the board], its standard output a list of lists of names.
+It is a separate program, because each configuration needs newly imported modules. Its standard input is a JSON list of
+[configuration, facts about the board], its standard output a list of lists of names.
 """
 
 import importlib
@@ -15,11 +15,11 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[2]
 
 
-_answers = {}  # of earlier questions
+_answers = {}  # the answers to earlier questions
 
 
 def modules(questions):
-    """[names] for each (configuration, has_ethernet)."""
+    """Return [names] for each (configuration, has_ethernet)."""
     asked = [json.dumps(question, sort_keys=True) for question in questions]
     new = [question for question in dict.fromkeys(asked) if question not in _answers]
     if new:
@@ -38,7 +38,7 @@ def _loaded(config, has_ethernet):
     from firmware import boot, borrow
     from firmware.network.interface import is_address
 
-    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards whose code lies in files
+    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards with code in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
     support = SimpleNamespace(NAME="", **({"lan": None} if has_ethernet else {}))
     with tempfile.TemporaryDirectory() as folder:

@@ -71,7 +71,7 @@ class StockImage:
 
 
 def facts(board):
-    """A board's board.json, as MicroPython has it."""
+    """Return the content of a board's board.json."""
     return json.loads((ROOT / "boards" / board / "board.json").read_text())
 
 

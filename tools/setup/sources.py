@@ -48,7 +48,7 @@ MICROPYTHON=/path/to/micropython takes an interpreter that is already built."""
 
 
 class SetupError(Exception):
-    """The message for the user."""
+    """An error, with a message for the user."""
 
 
 # --- the private apt root
@@ -103,7 +103,7 @@ def open_archive():
     """Configure the private root with the first mirror that has SUITE, signed by Debian."""
     mirrors = configured_mirrors()
     if not mirrors or not os.path.exists(KEYRING):
-        raise SetupError(f"The sources to build from are Debian's, this is not a Debian system.\n{WAY_OUT}")
+        raise SetupError(f"The sources come from Debian, and this is not a Debian system.\n{WAY_OUT}")
     (APT / "state").mkdir(parents=True, exist_ok=True)
     (APT / "state/status").touch()
     kinds = {"source": "deb-src", "binary": "deb"}

@@ -1,4 +1,4 @@
-"""`make weigh`: measures what the firmware takes of a stock board's heap, and writes it into the documentation."""
+"""`make weigh`: measures how much of a stock board's heap the firmware takes, and writes it into the documentation."""
 
 from tools.emulator.network import enter_private_namespace
 

@@ -1,4 +1,4 @@
-"""The documentation's tables of what runs on which stock board, computed from docs/weight.md."""
+"""Computes the tables that show what fits on which stock board, from docs/weight.md."""
 
 from tools.image.heap import IN_PIECES, Room, estimate, most_of_esp32
 
@@ -15,12 +15,12 @@ ESP32_BOARDS = (
 
 
 def esp32_rows(table):
-    """The lines for docs/esp32.md."""
+    """Return the lines for docs/esp32.md."""
     return _rows(table, ESP32_BOARDS)
 
 
 def rp2_rows(table):
-    """The lines for docs/flash.md."""
+    """Return the lines for docs/flash.md."""
     return _rows(table, [(Room("RP2040, Wi-Fi", table.heap["used"] + table.heap["free"]), WIFI)])
 
 

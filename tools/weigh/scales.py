@@ -1,7 +1,7 @@
-"""What the firmware weighs on a board with stock MicroPython, where code lies in the heap.
+"""Measures the firmware on a board with stock MicroPython, where code is in the heap.
 
     with Scales() as scales:
-        running = scales.running()              the heap once the firmware runs
+        running = scales.running()              the heap when the firmware runs
         scales.serving()                        ... and while it serves clients
         scales.modules(running["modules"])      [Weight]
 
@@ -29,10 +29,10 @@ ALL = {"http": {"enabled": True}, "mqtt": {"broker": "192.0.2.1"}}  # so that al
 CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token for tests"}}
 
 CLIENTS = 4
-REQUESTS = 20  # of each
+REQUESTS = 20  # from each client
 PATIENCE_S = 30
 
-# A module's own share of the heap is what its import takes, without what it imports in turn.
+# A module's own share of the heap is the growth during its import, without that of the modules that it imports.
 IMPORT_EACH = """
 import builtins, gc, sys
 found = {{}}
@@ -69,7 +69,7 @@ builtins.__import__ = load
 print(found)
 """
 
-# As boot's main() does it. `peak` is the most that was in use at the end of any import.
+# Does the same as boot's main(). `peak` is the most that was in use at the end of any import.
 RUN = """
 import builtins, gc, sys, time
 gc.collect()
@@ -116,7 +116,7 @@ found['asked'] = gc.mem_alloc()
 print(found)
 """
 
-# ... and serve clients, until none is left. `serving` is the most that was in use then, `floor` the least.
+# ... and serves clients until none is left. `serving` is the most that was in use meanwhile, `floor` the least.
 SERVE = RUN.replace(
     "print(found)",
     """
@@ -147,13 +147,13 @@ def _name(source):
 
 
 def names():
-    """All modules of the firmware."""
+    """Return the names of all modules of the firmware."""
     found = [_name(path) for path in sorted((ROOT / "firmware").rglob("*.py"))]
     return [name for name in found if name not in NOT_IMPORTED]
 
 
 def modem_buffer():
-    """Bytes that PPP's modem takes of the heap of the board that is weighed, and of no other."""
+    """Return the bytes of the modem's buffer in the heap of the measured board. Boards without PPP do not have it."""
     sources = "".join(path.read_text() for path in (ROOT / "firmware" / "network").glob("*.py"))
     return int(re.search(r"rxbuf=(\d+)", sources)[1])
 
@@ -200,13 +200,13 @@ class Scales:
         self._board.close()
 
     def _run(self, code):
-        """The output of `code` on a board that has just started."""
+        """Return the output of `code` on a board that has just started."""
         self._board.reset()
         with Connection(self._board.port) as connection:
             return ast.literal_eval(connection.run(code).strip().splitlines()[-1])
 
     def modules(self, by_default):
-        """A `Weight` for each module; `by_default` are the names of those that stay loaded."""
+        """Return a `Weight` for each module. `by_default` are the names of the modules that stay loaded."""
         everything = ["XAsyncSockets", *names()]
         folders = {}  # each in a run of its own: all modules together do not fit
         for name in everything:
@@ -224,7 +224,7 @@ class Scales:
         return found
 
     def serving(self):
-        """As `running`, with the heap while clients ask and get every measurement."""
+        """Return the same as `running`, and the heap in use while clients send requests and get every measurement."""
         self._board.reset()
         with Connection(self._board.port) as connection:
             transport = connection._transport
@@ -237,7 +237,7 @@ class Scales:
             return ast.literal_eval(output.decode().strip().splitlines()[-1])
 
     def answer(self, method, **params):
-        """The answer of the firmware to one request, when it runs as on any board."""
+        """Return the firmware's answer to one request. The firmware runs as on any board."""
         with Connection(self._board.port) as connection:
             connection.run("import os; os.rename('/deployed_main.py', '/main.py')")
         self._board.reset()
@@ -259,5 +259,5 @@ class Scales:
         return answer
 
     def running(self):
-        """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
+        """Return bytes of the heap: while empty, used and free when the firmware runs, and used after some requests."""
         return self._run(RUN)

@@ -1,4 +1,5 @@
-"""The figures of docs/weight.md: `make weigh` writes them, `make image` and `make deploy` read them."""
+"""Reads and writes the figures of docs/weight.md. `make weigh` writes them; `make image` and `make deploy` read them.
+"""
 
 import re
 from collections import namedtuple
@@ -22,7 +23,7 @@ Table = namedtuple("Table", "heap modules")  # {key of HEAP: bytes}, {name: Weig
 
 
 def read(page=None):
-    """The `Table` of a page. Raises BoardProblem where it is not as `make weigh` writes it."""
+    """Return the `Table` of a page. Raises BoardProblem if the page does not have the form that `make weigh` writes."""
     page = page or PAGE
     try:
         text = page.read_text()
@@ -35,7 +36,7 @@ def read(page=None):
         ]
     except (OSError, ValueError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"its table is damaged ({error})"
-        raise BoardProblem(f"{page.name}: {reason}; make weigh writes it anew.") from error
+        raise BoardProblem(f"{page.name}: {reason}; make weigh writes it again.") from error
     return Table(heap, {one.name: one for one in modules})
 
 
@@ -46,7 +47,7 @@ def write(table, page):
 
 
 def fill(text, mark, content):
-    """`text` with other `content` between the two comments called `mark`."""
+    """Return `text` with new `content` between the two comments called `mark`."""
     found = _between(text, mark)
     return f"{text[: found.start(1)]}\n{content}\n{text[found.end(1) :]}"
 
@@ -59,7 +60,7 @@ def _between(text, mark):
 
 
 def _cells(text):
-    """The cells of each row below a table's head."""
+    """Return the cells of each row below a table's head."""
     rows = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
 

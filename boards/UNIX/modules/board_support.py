@@ -34,7 +34,7 @@ class SystemSensor:
     name = "system"
 
     def read(self):
-        """{"load_1m", "load_5m", "load_15m", "memory_total", "memory_available"}"""
+        """Return {"load_1m", "load_5m", "load_15m", "memory_total", "memory_available"}."""
         loads = _read(_PROC + "loadavg").split()
         reading = {f"load_{minutes}m": float(loads[index]) for index, minutes in enumerate((1, 5, 15))}
         for line in _read(_PROC + "meminfo").split("\n"):
@@ -56,7 +56,7 @@ class TemperatureSensor:
             self.sources += [path for path in _folder(chip + "/", "temp") if path.endswith("_input")]
 
     def read(self):
-        """{"celsius"}; a source that cannot be read is skipped."""
+        """Return {"celsius"}. A source that cannot be read is skipped."""
         degrees = []
         for source in self.sources:
             try:
@@ -67,6 +67,6 @@ class TemperatureSensor:
 
 
 def sensors():
-    """The computer's sensors; a virtual machine seldom has a temperature."""
+    """Return the computer's sensors. A virtual machine seldom has a temperature."""
     temperature = TemperatureSensor()
     return [SystemSensor(), temperature] if temperature.sources else [SystemSensor()]

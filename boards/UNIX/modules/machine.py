@@ -26,7 +26,7 @@ soft_reset = reset
 
 
 def reset_cause():
-    """Always a power-on: a computer's program does not learn why it was started."""
+    """Return a power-on, always: a program on a computer does not learn why it was started."""
     return PWRON_RESET
 
 
@@ -53,7 +53,7 @@ class _Wire:
         self.pwm = None
 
     def level(self):
-        """0 or 1."""
+        """The level: 0 or 1."""
         if self.mode == Pin.OUT:
             return self.latch
         if self.mode == Pin.OPEN_DRAIN and not self.latch:
@@ -161,7 +161,7 @@ class ADC:
         self._wire = _wire(pin)
 
     def read_u16(self):
-        """0 to 65535."""
+        """Return the measured value, 0 to 65535."""
         if self._wire.pwm:
             return self._wire.pwm[1]
         return 65535 * self._wire.level()

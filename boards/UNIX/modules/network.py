@@ -18,7 +18,7 @@ _country = "XX"
 
 
 def hostname(name=None):
-    """Set the name that this board goes by, or return it."""
+    """Set the board's host name, or return it."""
     global _hostname
     if name is None:
         return _hostname
@@ -34,7 +34,7 @@ def country(code=None):
 
 
 def address(host, turn):
-    """One of the addresses of the name `host`; with turn 0 the name itself, which the one who connects looks up."""
+    """Return one of the addresses of the name `host`. With turn 0, return the name itself; the library looks it up."""
     if not turn:
         return host
     try:
@@ -71,7 +71,7 @@ def _routes():
 
 
 def _local_addresses():
-    """The computer's own IPv4 addresses, without the loopback's."""
+    """Return the computer's own IPv4 addresses, without those of the loopback interface."""
     leaf = ""
     for line in _lines(_ADDRESSES):
         line = line.strip()
@@ -85,15 +85,15 @@ class Host:
     """The interface with the default route, or else the first one with an address, or else the loopback interface."""
 
     def active(self, *_state):
-        """Always True: the firmware does not switch the computer's interfaces."""
+        """Return True, always: the firmware does not switch the computer's interfaces on or off."""
         return True
 
     def isconnected(self):
-        """Always True: there is at least the loopback."""
+        """Return True, always: there is at least the loopback interface."""
         return True
 
     def _find(self):
-        """(interface, address, mask, gateway) as text."""
+        """Return (interface, address, mask, gateway) as text."""
         routes = list(_routes())
         addresses = list(_local_addresses())
         default = [route for route in routes if route[1] == 0 and route[3] == 0]
@@ -108,7 +108,7 @@ class Host:
         return "lo", _LOOPBACK[0], _LOOPBACK[1], "0.0.0.0"
 
     def ipconfig(self, name):
-        """The value of "addr4" (address and mask) or "gw4"."""
+        """Return the value of "addr4" (address and mask) or "gw4"."""
         _, address, mask, gateway = self._find()
         if name == "addr4":
             return address, mask
@@ -117,7 +117,7 @@ class Host:
         raise ValueError("unknown config param")
 
     def config(self, name):
-        """The value of "ifname": the interface's name on the computer."""
+        """Return the value of "ifname": the interface's name on the computer."""
         if name == "ifname":
             return self._find()[0]
         raise ValueError("unknown config param")

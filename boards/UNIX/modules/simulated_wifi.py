@@ -1,8 +1,8 @@
-"""Wi-Fi that the UNIX board only simulates, so that the set-up by phone can be tried and tested without a radio.
+"""Simulated Wi-Fi of the UNIX board, so that the set-up by phone can be tried and tested without a radio.
 
-BOARD_WIFI='{"home": "correct horse", "cafe": ""}' are the networks in reach and their passwords. The board's own access
-point is the loopback interface: who comes from 127.0.0.1 is in it. A board that has joined one
-is in the network of the computer.
+BOARD_WIFI='{"home": "correct horse", "cafe": ""}' lists the networks in reach and their passwords. The board's own
+access point is the loopback interface: clients from 127.0.0.1 are in its network. After the board has joined a network,
+it is in the computer's network.
 """
 
 import json
@@ -17,7 +17,7 @@ STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
 _NETWORKS = json.loads(os.getenv("BOARD_WIFI") or "{}")
-_STRONGEST = -42  # dBm, of the first; each further one is weaker
+_STRONGEST = -42  # dBm of the first network; each further one is weaker
 _STEP = 7
 _WPA2 = 3
 
@@ -30,14 +30,14 @@ class _Station:
         self._state = STAT_IDLE
 
     def active(self, *_state):
-        """It is always on."""
+        """Return True: the station is always on."""
         return True
 
     def config(self, **_options):
-        """What is configured makes no difference."""
+        """Ignore the settings."""
 
     def scan(self):
-        """The networks in reach, as other ports tell them."""
+        """Return the networks in reach, in the form of other ports."""
         found = []
         for index, (ssid, password) in enumerate(sorted(_NETWORKS.items())):
             security = _WPA2 if password else 0
@@ -45,7 +45,7 @@ class _Station:
         return found
 
     def connect(self, ssid, key=None, **_options):
-        """Join, or fail with one of the constants."""
+        """Join a network. If that fails, `status` returns one of the constants."""
         if ssid not in _NETWORKS:
             self._state = STAT_NO_AP_FOUND
         elif (key or "") != _NETWORKS[ssid]:
@@ -54,30 +54,30 @@ class _Station:
             self._state = STAT_GOT_IP
 
     def disconnect(self):
-        """Leave."""
+        """Leave the network."""
         self._state = STAT_IDLE
 
     def isconnected(self):
-        """True in a network."""
+        """Return whether the board is in a network."""
         return self._state == STAT_GOT_IP
 
     def status(self, what=None):
-        """The state, or "rssi"."""
+        """Return the state, or the signal strength for "rssi"."""
         return _STRONGEST if what == "rssi" else self._state
 
     def ipconfig(self, name=None, **_settings):
-        """The computer's addresses."""
+        """Return the computer's addresses."""
         return self._host.ipconfig(name) if name else None
 
 
 class _AccessPoint:
-    """The board's own network. Nobody stays in it, so that the board goes on to try others."""
+    """The board's own network. It reports no stations, so the board goes on trying other networks."""
 
     def __init__(self):
         self._options = {}
 
     def active(self, *_state):
-        """The loopback interface is always there."""
+        """Return True: the loopback interface is always there."""
         return True
 
     def config(self, **options):
@@ -85,15 +85,15 @@ class _AccessPoint:
         self._options = options
 
     def status(self, _what):
-        """No stations."""
+        """Return no stations."""
         return []
 
     def ipconfig(self, name):
-        """The addresses of the loopback interface."""
+        """Return the addresses of the loopback interface."""
         return "127.0.0.1" if name == "gw4" else ("127.0.0.1", "255.0.0.0")
 
 
 def make(host):
-    """The function `WLAN` of a module `network`; `host` is the computer's network."""
+    """Return the function `WLAN` of the module `network`; `host` is the computer's network."""
     interfaces = (_Station(host), _AccessPoint())
     return lambda interface: interfaces[interface]

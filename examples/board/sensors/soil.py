@@ -1,4 +1,4 @@
-"""A probe of the soil's moisture for the firmware: powered by pin 22 while it measures, read at the ADC of pin 26.
+"""A soil moisture probe for the firmware. Pin 22 powers it while it measures, and the ADC of pin 26 reads it.
 
 Copy this file into the folder sensors on the board. Telemetry then has the field soil_moisture, from 0 to 1.
 """
@@ -7,7 +7,7 @@ from machine import ADC, Pin
 POWER_PIN = 22
 ADC_PIN = 26
 SETTLING_MS = 100
-DRY, WET = 12000, 52000     # what read_u16() gives in dry soil and in water
+DRY, WET = 12000, 52000     # the values of read_u16() in dry soil and in water
 
 
 class Sensor:

@@ -1,4 +1,4 @@
-"""An alarm for the firmware: tells a computer by UDP when a reading leaves its range, and when it is back.
+"""An alarm for the firmware: it reports over UDP when a reading leaves its range, and when it is back.
 
 Copy this file into the folder services on the board. A computer sees the alarms with `nc -lu 7780`. The control server
 then has the method alarm.state.
@@ -21,7 +21,7 @@ class Service:
 
     def network_up(self, connection):
         self.udp = XAsyncUDPDatagram.Create(self.app.pool, broadcast=True)
-        self.state = 'unknown'      # so that the next tick tells it
+        self.state = 'unknown'      # so that the next tick reports it
 
     def network_down(self, reason):
         self.udp.Close()

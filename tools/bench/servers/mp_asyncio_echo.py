@@ -1,4 +1,4 @@
-"""Echo server of MicroPython's asyncio streams, as its documentation writes one."""
+"""Echo server with MicroPython's asyncio streams, written as its documentation shows."""
 
 import asyncio
 import sys

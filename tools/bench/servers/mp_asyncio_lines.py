@@ -1,4 +1,4 @@
-"""Returns text lines with MicroPython's asyncio streams, as its documentation writes a server."""
+"""Returns text lines with MicroPython's asyncio streams, written as its documentation shows."""
 
 import asyncio
 import sys

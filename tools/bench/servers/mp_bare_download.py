@@ -1,4 +1,4 @@
-"""Sends TOTAL bytes for one: a bare loop (MicroPython). PORT TOTAL."""
+"""A bare loop that sends TOTAL bytes when it receives one (MicroPython). PORT TOTAL."""
 
 import select
 import sys

@@ -1,4 +1,4 @@
-"""The limit: an echo server with nothing between the program and the interpreter (MicroPython)."""
+"""The upper limit: an echo server with nothing between the program and the interpreter (MicroPython)."""
 
 import select
 import sys
@@ -9,7 +9,7 @@ SIZE = 4096
 
 
 def main(port):
-    """Echo whatever comes, for ever."""
+    """Echo everything, for ever."""
     listener = listening(port)
     buffer = bytearray(SIZE)
     parts = [memoryview(buffer)[:n] for n in range(SIZE + 1)]  # slices made beforehand: nothing to allocate

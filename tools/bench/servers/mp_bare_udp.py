@@ -1,4 +1,6 @@
-"""Returns datagrams: a bare recvfrom and sendto loop (MicroPython). PORT [poll]: with it, behind select.poll()."""
+"""Returns datagrams: a bare recvfrom and sendto loop (MicroPython). PORT [poll]: `poll` makes it call select.poll(),
+too.
+"""
 
 import select
 import socket
@@ -15,7 +17,7 @@ def blocking(sock):
 
 
 def polling(sock):
-    """Wait for several sockets, as a program does that has more than one."""
+    """Wait for several sockets with poll(), as a program with more than one socket does."""
     sock.setblocking(False)
     poll = select.poll()
     poll.register(sock, select.POLLIN)

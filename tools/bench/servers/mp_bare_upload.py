@@ -1,4 +1,4 @@
-"""Takes TOTAL bytes and answers one: a bare loop (MicroPython). PORT TOTAL."""
+"""A bare loop that receives TOTAL bytes and answers with one (MicroPython). PORT TOTAL."""
 
 import select
 import sys

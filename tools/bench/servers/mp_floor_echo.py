@@ -1,6 +1,6 @@
-"""The bare loop behind the library's interface, with nothing else in it (MicroPython): what the calls alone cost.
+"""The bare loop behind the library's interface, to show what the calls alone cost (MicroPython).
 
-No thread may use it but one, no argument is checked, no error handled, no event told but data.
+Only one thread may use it. It checks no argument, handles no error, and has no event except data.
 """
 
 import select
@@ -26,19 +26,19 @@ class Client:
             pass
 
     def AsyncRecvData(self, size=None, onDataRecv=None, onDataRecvArg=None, timeoutSec=None):
-        """Note the handler of the next data."""
+        """Keep the handler for the next data."""
         self.handler = onDataRecv
         self.arg = onDataRecvArg
 
 
 def on_data(client, data, _):
-    """Send back what came and wait for more."""
+    """Send the data back and wait for more."""
     client.AsyncSendData(data)
     client.AsyncRecvData(None, on_data)
 
 
 def main(port):
-    """Echo whatever comes, for ever."""
+    """Echo everything, for ever."""
     listener = listening(port)
     buffer = bytearray(SIZE)
     parts = [memoryview(buffer)[:n] for n in range(SIZE + 1)]

@@ -1,4 +1,4 @@
-"""MQTT client of aiomqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, counts what comes."""
+"""MQTT client of aiomqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, and counts what arrives."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""MQTT client of paho-mqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, counts what comes."""
+"""MQTT client of paho-mqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, and counts what arrives."""
 
 import sys
 

@@ -1,6 +1,7 @@
 """Echo server of the 2024 implementation (CPython): PORT.
 
-It closes on a message of any other size than the one asked for, and selects with select(): 64 bytes, 1,000 connections.
+It closes a connection whose message is not exactly of the requested size, and it uses select(): so 64 bytes and at most
+1,000 connections.
 """
 
 import sys
@@ -11,7 +12,7 @@ SIZE = 64
 
 
 def on_data(client, data, _):
-    """Send back what came and wait for more."""
+    """Send the data back and wait for more."""
     client.AsyncSendData(bytes(data))
     client.AsyncRecvData(SIZE, on_data)
 

@@ -1,4 +1,4 @@
-"""Sends TOTAL bytes for one, with this library, for MicroPython and CPython: PORT TOTAL."""
+"""Sends TOTAL bytes when it receives one, using this library, for MicroPython and CPython: PORT TOTAL."""
 
 import sys
 
@@ -17,7 +17,7 @@ def on_sent(client, _):
 
 
 def on_request(client, *_):
-    """Start to send."""
+    """Start sending."""
     client.State = total
     on_sent(client, None)
 

@@ -8,7 +8,7 @@ timeout = float(sys.argv[3]) if len(sys.argv) > 3 else None
 
 
 def on_data(client, data, _):
-    """Send back what came and wait for more."""
+    """Send the data back and wait for more."""
     client.AsyncSendData(data)
     client.AsyncRecvData(None, on_data, None, timeout)
 

@@ -6,7 +6,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XBufferSlots
 
 
 def on_line(client, line, _):
-    """Send back what came and wait for more."""
+    """Send the line back and wait for more."""
     client.AsyncSendData((line + "\n").encode())
     client.AsyncRecvLine(on_line)
 

@@ -1,7 +1,7 @@
-"""Echo server of this library that tells its heap (MicroPython): PORT SLOTS.
+"""Echo server of this library that reports its use of the heap (MicroPython): PORT SLOTS.
 
 The message "?" is answered with the bytes allocated and the connections accepted, "!" with the same after a collection.
-Nothing is collected otherwise, so that the difference of two answers is what was allocated in between.
+Nothing else is collected, so the difference between two answers is what was allocated in between.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""MQTT client of the firmware: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, counts what comes."""
+"""MQTT client of the firmware: PORT NAME QOS BURST SIZE. Publishes a burst when asked, and counts what arrives."""
 
 import sys
 

@@ -30,7 +30,7 @@ def on_data(*_):
 
 
 def on_closed(client, reason):
-    """Note how late this came."""
+    """Note how late the timeout fired."""
     start, seconds = client.State
     if reason == XClosedReason.Timeout:
         late.append(ticks_diff(ticks_us(), start) / 1000 - seconds * 1000)

@@ -6,7 +6,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram
 
 
 def on_recv(sock, address, datagram):
-    """Send back what came."""
+    """Send the datagram back."""
     sock.AsyncSendDatagram(datagram, address)
 
 

@@ -1,4 +1,4 @@
-"""Takes TOTAL bytes and answers one, with this library, for MicroPython and CPython: PORT TOTAL."""
+"""Receives TOTAL bytes and answers with one, using this library, for MicroPython and CPython: PORT TOTAL."""
 
 import sys
 
@@ -8,7 +8,7 @@ total = int(sys.argv[2])
 
 
 def on_data(client, data, _):
-    """Count what came and wait for more."""
+    """Count the data and wait for more."""
     client.State -= len(data)
     if client.State > 0:
         client.AsyncRecvData(None, on_data)

@@ -23,7 +23,7 @@ export class Bme280 {
     this.reset();
   }
 
-  /** Degrees Celsius, percent, hectopascals; what is not given stays. */
+  /** Sets degrees Celsius, percent and hectopascals. Values that are not given stay. */
   set(values) {
     this.values = { ...this.values, ...values };
   }
@@ -94,7 +94,7 @@ export class Bme280 {
   }
 }
 
-/** The raw value of `bits` bits for which the rising function `compensate` comes nearest to `wanted`. */
+/** Returns the raw value of `bits` bits for which the rising function `compensate` is nearest to `wanted`. */
 function invert(compensate, wanted, bits) {
   let raw = 0;
   for (let bit = 1 << (bits - 1); bit; bit >>= 1) {

@@ -27,12 +27,12 @@ export class Ds18b20 {
     pins.watch(pin, this, (level) => this.#masterDrives(level));
   }
 
-  /** Degrees Celsius: what the next conversion measures. */
+  /** Sets the degrees Celsius that the next conversion measures. */
   set({ temperature }) {
     this.temperature = temperature;
   }
 
-  /** The chip has been reset: its clock is a new one. */
+  /** The chip was reset, and has a new clock. */
   reset(clock) {
     this.clock = clock;
     this.pullAlarm = clock.createAlarm(() => this.pins.drive(this.pin, 0, this));
@@ -112,7 +112,7 @@ export class Ds18b20 {
     }
   }
 
-  /** Sends each bit and its complement; goes on while the master chooses this device's bit. */
+  /** Sends each bit and its complement, and goes on while the master chooses this device's bit. */
   #search([bit, ...rest]) {
     if (bit === undefined) {
       return;

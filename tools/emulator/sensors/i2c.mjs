@@ -1,4 +1,4 @@
-// An I2C bus: passes what rp2040js' controller does on to the device at the address.
+// An I2C bus. It passes the actions of rp2040js' controller on to the device at the address.
 
 import { I2CMode } from 'rp2040js';
 

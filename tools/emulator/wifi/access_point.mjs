@@ -19,7 +19,7 @@ export class AccessPoint {
     this.stations = new Map(); // address as text: address
   }
 
-  /** What others hear of it. */
+  /** The beacon that others receive. */
   get beacon() {
     const key = this.isOpen ? '' : this.key?.passphrase ?? this.saeKey ?? '';
     const security = this.isOpen ? 'open' : this.key ? 'wpa2' : 'wpa3';

@@ -1,7 +1,7 @@
-// What surrounds the antenna: the access points in reach, and how well frames get through.
+// The surroundings of the antenna: the access points in reach, the loss and the delay of frames.
 //
-// On the way to the other side, a thing on the air is {kind, bssid, payload}: an Ethernet frame in the network of that
-// access point, or that a station has associated with it or left it (the payload is the station's address).
+// A message between the chip and the air is {kind, bssid, payload}: an Ethernet frame in the network of that access point,
+// or the news that a station has associated with it or left it (the payload is the station's address).
 
 import { macBytes, macText } from './protocol.mjs';
 
@@ -28,7 +28,7 @@ export class Air {
     this.random = random;
     this.onThing = onThing;
     this.accessPoints = [];
-    this.loss = 0; // the part of the frames, 0 to 1
+    this.loss = 0; // the share of the frames that are lost, 0 to 1
     this.delay = 0; // milliseconds, each way
     this.timing = { ...TIMING };
     this.lost = 0;
@@ -53,13 +53,13 @@ export class Air {
     this.onChange();
   }
 
-  /** Forgets what is on its way. */
+  /** Drops all frames that are under way. */
   reset() {
     this.inbound.reset();
     this.outbound.reset();
   }
 
-  /** The access point of that address; undefined where it is not heard. */
+  /** The access point with this address, or undefined if it is out of range. */
   find(bssid) {
     return this.accessPoints.find((one) => one.bssid === bssid);
   }
@@ -71,12 +71,12 @@ export class Air {
       .sort((one, other) => other.rssi - one.rssi);
   }
 
-  /** From the chip. */
+  /** Takes a message from the chip. */
   send(kind, mac, payload) {
     this.#pass(this.outbound, { kind, bssid: macText(mac), payload: Buffer.from(payload) });
   }
 
-  /** For the chip. */
+  /** Takes a message for the chip. */
   receive(thing) {
     this.#pass(this.inbound, thing);
   }
@@ -89,7 +89,7 @@ export class Air {
   }
 }
 
-/** One direction: in order, each after its delay, not faster than a radio. Bursts would overrun the host's buffers. */
+/** One direction. Frames stay in order, have their delay, and are not faster than a radio: bursts would overrun the host. */
 class Lane {
   constructor(clock, onThing) {
     this.clock = clock;
@@ -103,7 +103,7 @@ class Lane {
     this.life = Symbol('life'); // a timer of an earlier one does nothing
   }
 
-  /** False where there are too many already. */
+  /** Returns false if too many are waiting. */
   push(thing, delay) {
     if (this.waiting.length >= MOST_WAITING) {
       return false;

@@ -23,7 +23,7 @@ export class Backplane {
     this.ram = null;
   }
 
-  /** True once the host has let the processor go. */
+  /** True when the host has released the processor from reset. */
   get isRunning() {
     return !(this.registers.get(BACKPLANE.ARM_RESET) & IN_RESET);
   }

@@ -8,7 +8,7 @@ import {
   TEST_PATTERN, swapBytes, swapHalves,
 } from './protocol.mjs';
 
-const LONGEST = 2048; // what a length of 0 means
+const LONGEST = 2048; // a length of 0 means this
 const DELAY_AT_START = 4;
 
 export class Bus {
@@ -50,12 +50,12 @@ export class Bus {
     this.isSelected = false;
   }
 
-  /** True while there is something to read: the host's clock would shift something out. */
+  /** True while there is data to read, which the host's clock would shift out. */
   get isReadable() {
     return this.answer !== null;
   }
 
-  /** A word from the host, its first bit on the wire in bit 31. */
+  /** Takes a word from the host. Its first bit on the wire is bit 31. */
   writeWord(raw) {
     if (!this.isOn) {
       return;
@@ -68,13 +68,13 @@ export class Bus {
     }
   }
 
-  /** The next word for the host; zeros when there is none. */
+  /** The next word for the host, or zeros if there is none. */
   readWord() {
     const more = this.answer && this.position < this.answer.length;
     return more ? this.#reorder(this.answer[this.position++]) : 0;
   }
 
-  /** The interrupt line is a level: active while there are packets and the host wants to know. */
+  /** The interrupt line is level-triggered: it is active while there are packets and the interrupt is enabled. */
   updateHostWake() {
     const active = this.isOn && (this.#interrupt() & this.interruptEnable) !== 0;
     const isConfigured = this.isOn && this.mode !== 0;
@@ -179,7 +179,7 @@ export class Bus {
     this.updateHostWake();
   }
 
-  /** What the written registers change. */
+  /** Applies the written registers. */
   #configure(address, length) {
     if (address === REGISTER.CONTROL) {
       this.mode = this.registers[REGISTER.CONTROL];

@@ -35,17 +35,17 @@ export class Commands {
     this.events = null; // a bit for each that the host wants; null: all
   }
 
-  /** True if the host wants to be told of this event. */
+  /** True if the host wants this event. */
   wantsEvent(type) {
     return !this.events || ((this.events[type >> 3] >> (type & 7)) & 1) === 1;
   }
 
-  /** A plain number that the host has set, 0 before. */
+  /** Returns a plain number that the host has set, or 0. */
   setting(command) {
     return this.settings.get(command)?.readUInt32LE(0) ?? 0;
   }
 
-  /** A command from the host. What it sets going begins after its answer. */
+  /** Takes a command from the host. An operation that it starts begins after its answer. */
   handle(body) {
     const [command, lengths, flags] = [0, 4, 8].map((offset) => body.readUInt32LE(offset));
     const length = lengths & 0xffff;
@@ -65,7 +65,7 @@ export class Commands {
     this.answer(Buffer.concat([words(command, length, answered, status), result]));
   }
 
-  /** Keeps a setting; returns what it sets going, if anything. */
+  /** Keeps a setting. Returns the operation that it starts, if any. */
   #set(command, argument, interfaceNumber) {
     const { station, accessPoint } = this.chip;
     switch (command) {
@@ -131,7 +131,7 @@ export class Commands {
     return interfaceNumber === INTERFACE.STATION ? this.chip.station : this.chip.accessPoint;
   }
 
-  /** The value, or null where there is none. */
+  /** The value, or null if there is none. */
   #get(command, argument) {
     const { station, accessPoint } = this.chip;
     switch (command) {

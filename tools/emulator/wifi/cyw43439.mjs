@@ -10,7 +10,7 @@
 //   air.mjs           the surroundings: access points, loss, delay
 //   wiring.mjs        the wires to an RP2040
 //
-// A host brings the chip's own program, but it never runs: these modules do its work. There is no Bluetooth.
+// A host loads the chip's own program, but it never runs: these modules do its work. There is no Bluetooth.
 
 import { AccessPoint } from './access_point.mjs';
 import { Air, KIND } from './air.mjs';
@@ -52,7 +52,7 @@ export class Cyw43439 {
     this.gpio = 0;
   }
 
-  /** The level at the chip's REG_ON pin: without it, it forgets all. */
+  /** Sets the level at the chip's REG_ON pin. If it is low, the chip loses its state. */
   setPower(isOn) {
     if (isOn === this.bus.isOn) {
       return;
@@ -73,7 +73,7 @@ export class Cyw43439 {
     this.hooks.onGpio(this.gpio);
   }
 
-  /** An event for the host, if it wants it. */
+  /** Sends an event to the host, if the host wants it. */
   tell(type, details) {
     if (this.commands.wantsEvent(type)) {
       const frame = encodeEvent(this.mac, type, details);
@@ -81,7 +81,7 @@ export class Cyw43439 {
     }
   }
 
-  /** Something later, unless the power is off by then. */
+  /** Calls a function later, unless the power is off by then. */
   timer(milliseconds, action) {
     const { life } = this;
     this.clock.after(milliseconds, () => {
@@ -100,7 +100,7 @@ export class Cyw43439 {
     }
   }
 
-  /** A frame from the host. */
+  /** Takes a frame from the host. */
   #send(interfaceNumber, frame) {
     if (interfaceNumber === INTERFACE.ACCESS_POINT && this.accessPoint.isUp) {
       this.air.send(KIND.FRAME, this.mac, frame);
@@ -109,14 +109,14 @@ export class Cyw43439 {
     }
   }
 
-  /** What comes through the air. */
+  /** Takes a message from the air. */
   receive(thing) {
     if (this.bus.isOn) {
       this.air.receive(thing);
     }
   }
 
-  /** A frame from the air, if it is for this chip. */
+  /** Passes on a frame from the air, if it is for this chip. */
   #receive({ kind, bssid, payload }) {
     const isOwn = this.accessPoint.isUp && bssid === macText(this.mac);
     if (kind !== KIND.FRAME) {

@@ -1,4 +1,4 @@
-// What the Wi-Fi firmware tells the host without being asked: Ethernet frames of Broadcom's own type.
+// The events that the Wi-Fi firmware sends to the host unasked: Ethernet frames of Broadcom's own type.
 
 import { EVENT_STATUS, NO_ADDRESS, words } from './protocol.mjs';
 

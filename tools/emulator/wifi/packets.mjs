@@ -27,7 +27,7 @@ export class Packets {
     this.credit = 1;
   }
 
-  /** The length of the packet that the host would read next; 0 where there is none. */
+  /** The length of the packet that the host would read next, or 0. */
   get nextLength() {
     return this.queue.length ? this.queue[0].length : 0;
   }
@@ -44,13 +44,13 @@ export class Packets {
     return packet;
   }
 
-  /** The host does not want the first packet. */
+  /** The host discards the first packet. */
   drop() {
     this.queue.shift();
     this.hooks.onChange();
   }
 
-  /** The host writes a packet; one that is damaged is ignored. */
+  /** The host writes a packet. A damaged one is ignored. */
   write(bytes) {
     const size = bytes.readUInt16LE(0);
     if ((size ^ bytes.readUInt16LE(2)) !== 0xffff || size > bytes.length) {
@@ -73,7 +73,7 @@ export class Packets {
     this.#send(SDPCM.CONTROL, SDPCM.HEADER, body);
   }
 
-  /** An Ethernet frame that was received, or an event, which has the form of one. */
+  /** Queues a received Ethernet frame, or an event, which has the same form. */
   sendFrame(channel, interfaceNumber, frame) {
     const header = Buffer.alloc(BDC.HEADER + 4);
     header[0] = BDC.VERSION_2;

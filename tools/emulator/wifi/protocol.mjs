@@ -1,11 +1,11 @@
 // The numbers of the protocol between a host and a CYW43439.
 //
-// Sources: the datasheet (Infineon 002-30348, chapter on the gSPI: commands, status word, registers), and, for what it
+// Sources: the datasheet (Infineon 002-30348, chapter on the gSPI: commands, status word, registers). For everything that it
 // leaves out, the open driver that runs on the host: github.com/georgerobotics/cyw43-driver, in cyw43_spi.h (bus),
 // cyw43_ll.c (backplane, SDPCM, commands) and cyw43_ll.h (events, their status and reason codes). The order of a scan
 // result's fields and the names of variables are those of Broadcom's wl driver, which that driver uses.
 
-/** The functions of the bus: its own registers, the chip's insides, packets for the Wi-Fi firmware. */
+/** The functions of the bus: its own registers, the chip's internals, packets for the Wi-Fi firmware. */
 export const FUNCTION = { BUS: 0, BACKPLANE: 1, WLAN: 2 };
 
 /** Registers of function 0, by address. */

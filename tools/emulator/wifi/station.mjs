@@ -1,7 +1,7 @@
 // The chip as a station: it scans, joins a network, and stays in it as long as it can.
 //
-// A network that is lost is looked for until the host gives it up, and another access point of the same name will do.
-// That the radio roams to a stronger one while the link is up is Broadcom's default: below -75 dBm, for 20 dB more.
+// If it loses its network, it looks for it until the host leaves. Another access point of the same name will do. While the
+// link is up, it roams as Broadcom's driver does by default: below -75 dBm, to an access point that is 20 dB stronger.
 
 import { pbkdf2Sync } from 'node:crypto';
 
@@ -25,7 +25,7 @@ export class Station {
   reset() {
     this.key = null; // {passphrase} or {digits}
     this.saeKey = null; // for WPA3
-    this.wanted = null; // what the host has joined: {ssid, mac}
+    this.wanted = null; // the network that the host has joined: {ssid, mac}
     this.network = null; // the access point that it is associated with
     this.isUp = false;
     this.scanNumber = 0;
@@ -60,7 +60,7 @@ export class Station {
     this.#while(this.wanted, this.chip.air.timing.join, () => this.#associate(network));
   }
 
-  /** The host is done with the network. */
+  /** The host leaves the network. */
   leave() {
     const was = this.network;
     this.#drop(REASON.LINK_DISASSOCIATED);
@@ -70,7 +70,7 @@ export class Station {
     }
   }
 
-  /** The access point sends the station away; it tries again by itself. */
+  /** The access point disconnects the station, which tries again by itself. */
   deauthenticate(reason) {
     if (!this.isUp) {
       return;
@@ -83,7 +83,7 @@ export class Station {
     this.#lookAgain(this.chip.air.timing.rejoin);
   }
 
-  /** The air has changed: is the access point still there, and the best one? */
+  /** Checks after a change of the air whether the access point is still there and the best one. */
   airChanged() {
     if (!this.network) {
       return;
@@ -101,7 +101,7 @@ export class Station {
     }
   }
 
-  /** Whether a frame for that address is for this station: the chip's filter. */
+  /** Whether a frame with this destination is for this station (the chip's filter). */
   accepts(frame) {
     const { variables } = this.chip.commands;
     if (!(frame[0] & 1)) {
@@ -115,7 +115,7 @@ export class Station {
       .some((address) => address.equals(frame.subarray(0, 6)));
   }
 
-  /** Does something later, if `what` is still what this station wants or is in. */
+  /** Calls a function later, if `what` is still the network that this station wants or is in. */
   #while(what, milliseconds, action) {
     this.chip.timer(milliseconds, () => {
       if (this.wanted === what || this.network === what) {
@@ -124,7 +124,7 @@ export class Station {
     });
   }
 
-  /** Why the access point does not take this station, before any key is tried; null if it does. */
+  /** Why the access point refuses this station before any key is tried, or null. */
   #refusal(network) {
     const { commands } = this.chip;
     const isEncrypted = commands.setting(COMMAND.SET_SECURITY) !== 0;
@@ -162,7 +162,7 @@ export class Station {
     if (!this.key) {
       return false;
     }
-    // IEEE 802.11, annex J.4: what a passphrase stands for.
+    // IEEE 802.11, annex J.4: the key that belongs to a passphrase.
     return this.key.passphrase !== undefined
       ? this.key.passphrase === key
       : this.key.digits === pbkdf2Sync(key, ssid, 4096, 32, 'sha1').toString('hex');
@@ -230,7 +230,7 @@ export class Station {
     }
   }
 
-  /** Looks for the lost network in a while, at any access point of its name. */
+  /** Looks for the lost network after a while, at any access point of its name. */
   #lookAgain(milliseconds) {
     const { network } = this;
     this.#while(network, milliseconds, () => {
@@ -241,7 +241,7 @@ export class Station {
     });
   }
 
-  /** Changes over to a much stronger access point of the same network; the link stays up. */
+  /** Changes to a much stronger access point of the same network. The link stays up. */
   #roam() {
     const best = this.chip.air.search(this.wanted.ssid, this.wanted.mac)[0];
     const isWorth = this.network.rssi < ROAM_BELOW && best.rssi >= this.network.rssi + ROAM_FOR;

@@ -1,4 +1,4 @@
-// The other side of the air is another process, and exchanges data with the chip over a stream.
+// The air is in another process. It exchanges data with the chip over a stream.
 //
 //   length of what follows 4 (big endian), kind 1, address of the access point 6, payload
 
@@ -14,13 +14,13 @@ export function encode({ kind, bssid, payload }) {
   return Buffer.concat([header, macBytes(bssid), payload]);
 }
 
-/** Takes a stream apart. */
+/** Splits a stream into messages. */
 export class Decoder {
   constructor() {
     this.rest = Buffer.alloc(0);
   }
 
-  /** What the next bytes complete: [{kind, bssid, payload}] */
+  /** Returns the messages that the next bytes complete: [{kind, bssid, payload}]. */
   feed(bytes) {
     const data = Buffer.concat([this.rest, bytes]);
     const things = [];

@@ -11,7 +11,7 @@ export const PIN = { POWER: 23, DATA: 24, SELECT: 25, CLOCK: 29 };
 const CTRL = 0x000; // of a PIO block: bits 3:0 enable its state machines
 const STALL = 1 << 24; // in FDEBUG, of state machine 0: its transmit FIFO was empty when it wanted a word
 
-/** Connects the chip; every RP2040 needs it once, also after a reset. */
+/** Connects the chip. This is needed once for every RP2040, also after a reset. */
 export function connect(mcu, chip) {
   const machines = mcu.pio.flatMap((pio) => pio.machines);
   const taken = new Set();
@@ -33,7 +33,7 @@ export function connect(mcu, chip) {
   });
 }
 
-/** Sees which state machines are switched on. */
+/** Notices which state machines are enabled. */
 function watchControl(pio, chip, taken) {
   const { writeUint32 } = Object.getPrototypeOf(pio);
   pio.writeUint32 = (offset, value) => {

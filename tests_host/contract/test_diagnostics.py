@@ -33,7 +33,7 @@ def test_the_names_of_the_reasons():
 
 
 def text_of(socket, addresses):
-    """The expected repr of an open socket."""
+    """Return the expected repr of an open socket."""
     return '<%s #%d%s open>' % (type(socket).__name__, socket.SocketID, addresses)
 
 
@@ -85,7 +85,7 @@ def test_the_repr_of_a_socket_of_the_programs_own():
     own.Close()
 
 
-def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_per_server():
+def test_connections_refused_without_a_handler_are_reported_once_per_server():
     pool = XAsyncSocketsPool()
     raised = Recorder()
     pool.OnException = raised.raised
@@ -103,7 +103,7 @@ def test_connections_that_are_refused_for_want_of_a_handler_are_reported_once_pe
     pump(pool, lambda: raised.count('accepted'))
 
 
-def test_a_connection_that_is_refused_for_want_of_a_slot_is_no_error():
+def test_a_connection_refused_without_a_free_slot_is_no_error():
     link = Link(bufSlots=one_slot())
     link.pool.OnException = link.events.raised
     peer = connect_peer(link.server.SrvAddr)
@@ -117,7 +117,7 @@ def one_slot():
 
 
 def none_created(pool, addr, **kwargs):
-    """The exception reported when Create returns None."""
+    """Return the exception that is reported when Create returns None."""
     told = Recorder()
     pool.OnException = told.raised
     assert XAsyncTCPClient.Create(pool, addr, **kwargs) is None
@@ -131,10 +131,10 @@ def test_why_create_returns_none():
     pool = XAsyncSocketsPool()
     error = none_created(pool, refusing_addr(), connectAsync=False)
     assert isinstance(error.__cause__, OSError) and str(error.__cause__.errno) in str(error), error
-    if not CHIP and not ESP32:      # lwIP starts to connect there
+    if not CHIP and not ESP32:      # lwIP starts a connection to such an address
         error = none_created(pool, ('255.255.255.255', 80))
         assert isinstance(error.__cause__, OSError) and str(error.__cause__.errno) in str(error), error
-    peer_name()     # where names are looked up
+    peer_name()     # skips if names are not looked up here
     error = none_created(pool, ('name.invalid', 80))
     assert isinstance(error.__cause__, OSError), error
     assert pool.GetAllAsyncSockets() == []
