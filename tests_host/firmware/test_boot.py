@@ -28,7 +28,7 @@ class TestImage:
             board.write("repl", "")
         board.start()
         assert board.wait() == 0
-        assert "the REPL is yours" in board.text and "network" not in board.text
+        assert "the firmware does not start" in board.text and "network" not in board.text
 
     def test_after_three_boots_that_did_not_last_comes_safe_mode_and_says_why(self, board):
         board.configure(boot=SLOW)

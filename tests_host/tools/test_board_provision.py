@@ -1,9 +1,11 @@
 """`provision`: the file is checked as the board checks it, and written in one step by mpremote's own transport."""
 
 import json
+import subprocess
+import sys
 
 import pytest
-from image import PATIENCE_S
+from image import PATIENCE_S, ROOT
 
 from tools.flash.config import config as make_config
 from tools.flash.ports import BoardProblem
@@ -25,7 +27,7 @@ def test_a_good_file(tool, tmp_path, text):
         ('{"device": {"name": "attic"},}', "line 1, column"),
         ('{"telemetry": {"interval_s": "fast"}}', "telemetry.interval_s: 'fast' is not a number from 0.1 to 86400"),
         ('{"telemetri": {}}', "telemetri: there is no such key; known here are ap"),
-        ('{"control": {"token": "zebra"}}', "control.token: *** is not empty, or a secret of 8 to 64 bytes"),
+        ('{"control": {"token": "zebra"}}', "control.token: the value is not a secret of 8 to 64 bytes, or empty"),
         ("[]", "configuration: a list is not an object"),
         (b'{"device": {"name": "\xff"}}', "this is not UTF-8 but Latin-1"),
         ('{"x": 1}'.encode("utf-16"), "this is UTF-16; save it as UTF-8"),
@@ -75,6 +77,17 @@ def test_a_port_that_is_none(tool, tmp_path):
     path.write_text(GOOD)
     code, _, errors = tool("provision", path, path).wait()
     assert (code, errors) == (3, f"board: {path} cannot be opened: it is not a serial port.\n")
+
+
+def test_a_check_needs_no_packages_for_serial_ports(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(GOOD)
+    command = [sys.executable, "-S", ROOT / "tools" / "board", "provision"]
+    done = subprocess.run([*command, "--check", path], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.stdout, done.stderr) == (f"{path}: good\n", "")
+    done = subprocess.run([*command, "auto", path], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("board: this Python lacks serial: make venv, then")
 
 
 def test_neither_port_nor_check(tool):

@@ -32,7 +32,7 @@ def test_files_arrive_and_the_board_starts_with_them(tool, board, host, tmp_path
     (here / "services" / "__pycache__" / "mine.pyc").write_text("")
     code, _, errors = tool("update", host, here, "notes.txt=" + str(here / "empty"), "--token", TOKEN).wait()
     assert code == 0, errors
-    assert "all of them or none" in errors
+    assert "restarts with the new files" in errors
     assert errors.endswith("updated, on the board: empty, services/mine.py, notes.txt\n")
     board.wait_for("^mine: loaded$")
     assert (board.folder / "services" / "mine.py").stat().st_size > 20000
@@ -190,7 +190,7 @@ def test_a_board_that_does_not_come_back(image, monkeypatch):
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
     (tmp_path / "x.py").write_text("")
     code, _, errors = tool("update", host, "x.py=" + str(tmp_path / "x.py")).wait()
-    assert (code, errors) == (2, "board: this needs the board's token; the token: --token-file or BOARD_TOKEN\n")
+    assert (code, errors) == (2, "board: this needs the board's token: give it with --token-file or BOARD_TOKEN\n")
 
 
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):

@@ -75,7 +75,7 @@ def test_ports_are_named_where_it_is_not_clear_which(monkeypatch, tmp_path):
     found.append("/dev/ttyACM0")
     assert find_port() == "/dev/ttyACM0"
     found.append("/dev/ttyACM1")
-    with pytest.raises(BoardProblem, match="Boards are at /dev/ttyACM0, /dev/ttyACM1."):
+    with pytest.raises(BoardProblem, match="There are boards at /dev/ttyACM0, /dev/ttyACM1."):
         find_port()
     (tmp_path / "port").touch()
     (tmp_path / "by-id").symlink_to(tmp_path / "port")

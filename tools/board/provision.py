@@ -3,7 +3,7 @@
 from firmware.config_file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
 from tools.flash.config import read_settings
-from tools.flash.ports import BoardProblem, Connection, find_port
+from tools.flash.problem import BoardProblem
 
 
 def check(path):
@@ -22,6 +22,8 @@ def provision(port, path, say=print):
 
 def write(files, port, say=print):
     """Write files, {name: content}, to the board, each in one step; read them back, and restart the board with them."""
+    from tools.flash.ports import Connection, find_port  # they need packages, and a check does not
+
     try:
         name = find_port(None if port == "auto" else port)
         connection = Connection(name)

@@ -64,7 +64,7 @@ def _is_about(text, names):
 def _steady(client, say):
     """Return the answer to `info` when the start counts as good, or the board is in safe mode."""
     steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
-    say(f"it runs; watched until it has run for {steady_s:g} s")
+    say(f"the board runs; this command watches it for {steady_s:g} s")
     latest, starts, silent_since = 0, 1, None
     while True:
         try:

@@ -40,7 +40,7 @@ def flash(board, port=None, drive=None, say=print):
     _copy(path, target, say)
     again = "hold BOOTSEL while you plug the board in, and write the image again"
     ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
-    name_it = "where there are several, PORT names one"
+    name_it = "if there are several, name one with PORT="
     port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC, name_it)
     say(f"{port}: runs {_verify(port, image)}, and its flash equals the image")
 
