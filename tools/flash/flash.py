@@ -35,13 +35,13 @@ def flash(board, port=None, drive=None, say=print):
         say(f"{port}: asking for the bootloader")
         _enter_bootloader(port, image.chip)
         advice = "mount it, and give its folder as DRIVE="
-        target = ports.wait_for("The bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
+        target = ports.wait_for("the bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
     _check_drive(target, image.chip)
     _copy(path, target, say)
     again = "hold BOOTSEL while you plug the board in, and write the image again"
-    ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
+    ports.wait_for("the board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
     name_it = "if there are several, name one with PORT="
-    port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC, name_it)
+    port = port or ports.wait_for("the board's serial port", _only_port, BOOT_SEC, name_it)
     say(f"{port}: runs {_verify(port, image)}, and its flash equals the image")
 
 
@@ -51,7 +51,7 @@ def _read_image(path, board):
     except OSError as error:
         raise BoardProblem(f"{path}: {error.strerror}: make firmware BOARD={board}") from error
     except ValueError as error:
-        raise BoardProblem(f"{error} Anew: make firmware BOARD={board}") from error
+        raise BoardProblem(f"{error} Build it again: make firmware BOARD={board}") from error
     if not image.chip:
         raise BoardProblem(f"{path} is for a chip without a USB bootloader.")
     return image

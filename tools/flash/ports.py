@@ -209,4 +209,4 @@ def wait_for(what, condition, timeout, advice):
         if value:
             return value
         time.sleep(0.1)
-    raise BoardProblem(f"{what} did not appear within {timeout} s: {advice}.")
+    raise BoardProblem(f"Waited {timeout} s for {what}: {advice}.")
