@@ -66,7 +66,7 @@ def test_a_slow_line_is_written_slower(chip, image):
     said = []
     flash("ESP32_C3", board.port, say=said.append)
     assert bytes(board.flash[: len(image)]) == image
-    assert any("did not work at 921600 Bd" in line for line in said)
+    assert any("writing failed at 921600 Bd" in line for line in said)
 
 
 def test_everything_is_erased_when_that_is_asked_for(chip, image):

@@ -45,7 +45,7 @@ def flash(board, port=None, erase=False, say=print):
         if output is None:
             break
         _explain(output, port, BAUDS.index(baud) == len(BAUDS) - 1)
-        say(f"{port}: that did not work at {baud} Bd")
+        say(f"{port}: writing failed at {baud} Bd")
     say(f"{port}: written and verified; {_first_boot(port)} runs")
 
 
@@ -102,7 +102,7 @@ def _first_boot(port):
     heard = _listen(port)
     if heard:
         return heard
-    with wait_for("The board's answer", lambda: try_connection(port), BOOT_SEC, "press its RESET") as board:
+    with wait_for("the board's answer", lambda: try_connection(port), BOOT_SEC, "press its RESET") as board:
         name = board.run("import firmware; print(firmware.NAME, firmware.VERSION, end='')")
         board.soft_reset()
     return name

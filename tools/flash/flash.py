@@ -93,7 +93,7 @@ def _only_port():
 def _verify(port, image):
     """Compare the flash with the image. Returns the board's name; its programs run again afterwards."""
     again = "unplug the board, plug it in, and write the image again"
-    board = ports.wait_for("The board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
+    board = ports.wait_for("the board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
     with board:
         found = board.run(FLASH_CHECKSUM.format(address=image.address, size=len(image.data))).strip()
         if found != hashlib.sha256(image.data).hexdigest():
