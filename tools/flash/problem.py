@@ -2,4 +2,4 @@
 
 
 class BoardProblem(Exception):
-    """The reason why it does not work, as one sentence for the user."""
+    """An error, with its reason as one sentence for the user."""
