@@ -40,7 +40,7 @@ def test_a_board_is_called_by_the_name_that_discover_shows(tool, board, broadcas
         call = tool("call", f"{name}:{board.port}", "gpio.read", "pin=2", BOARD_UDP_PORT=str(broadcasts))
         code, output, errors = call.wait()
         assert (code, output) == (0, "0\n"), errors
-        assert "kitchen is 127.0.0.1, as its broadcast says" in errors.lower()
+        assert "kitchen is 127.0.0.1, by its broadcast" in errors.lower()
 
 
 def test_a_board_found_by_broadcast_gets_no_login_with_the_token_of_the_environment(tool, board, broadcasts):

@@ -33,7 +33,7 @@ from tools.board.table import render, sparkline
 )
 def test_parameters(text, params):
     if params is None:
-        with pytest.raises(UsageError, match="'2' is no key=value"):
+        with pytest.raises(UsageError, match="'2' is not key=value"):
             from_words(split(text))
     else:
         assert from_words(split(text)) == params

@@ -121,7 +121,7 @@ def test_what_is_there_already_is_not_written(tool, serial_board, config):
     serial_board.write("config.json", GOOD)
     code, output, _ = tool("provision", serial_board.port, config).wait()
     assert code == 0
-    assert "already there" in output
+    assert "already has this config.json" in output
     assert not [code for code in serial_board.ran if "'wb'" in code]
 
 

@@ -173,7 +173,7 @@ def test_an_image_is_sent_and_its_trial_watched(image):
     update.update(board, [str(image)], say=said.append)
     assert board.sent == image.read_bytes() and len(board.then) == 1
     assert " 50 %" in said and "100 %" not in said
-    assert said[-3::2] == ["on trial in ota_1", "the board: updated"]
+    assert said[-3::2] == ["the new image runs on trial in ota_1", "the board: updated"]
 
 
 def test_an_image_that_does_not_last_is_reported(image):
@@ -196,14 +196,14 @@ def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):
     (tmp_path / "update.bin").write_bytes(b"\xe9" + bytes(100))
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 1 and "has room for one image only; send files instead" in errors
+    assert code == 1 and "cannot update its image over the network; send files instead" in errors
     (tmp_path / "update.bin").write_bytes(b"MZ")
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 2 and "is not an image of an ESP32" in errors
+    assert code == 2 and "is not an image for an ESP32" in errors
 
 
 def test_where_a_file_belongs_has_to_be_said(tool, host, tmp_path):
     code, _, errors = tool("update", host, tmp_path / "x.py", "--token", TOKEN).wait()
-    assert code == 2 and "which name should it have on the board?" in errors
+    assert code == 2 and "give its name on the board as well" in errors
     code, _, errors = tool("update", host, "no-such-file.py", "--token", TOKEN).wait()
     assert code == 2 and "no-such-file.py: No such file" in errors

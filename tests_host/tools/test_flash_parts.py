@@ -56,7 +56,7 @@ def test_what_is_no_image(tmp_path, damage):
         Uf2(path)
 
 
-@pytest.mark.parametrize("family, says", [(RP2350, "is not an RP2350"), (1, "a chip without a USB bootloader")])
+@pytest.mark.parametrize("family, says", [(RP2350, "is for an RP2350"), (1, "a chip without a USB bootloader")])
 def test_an_image_of_another_chip_is_not_copied(drive, tmp_path, monkeypatch, family, says):
     folder = tmp_path / "build" / "PICO"
     folder.mkdir(parents=True)

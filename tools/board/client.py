@@ -54,7 +54,7 @@ def pinned(path):
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise UsageError(f"{path}: it contains no certificate") from None
+        raise UsageError(f"{path} contains no certificate") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     return context

@@ -42,6 +42,6 @@ def write(files, port, say=print):
 
 def _write(board, name, file, content, say):
     if board.update_file("/" + file, content):
-        say(f"{name}: {file} was written and read back, {len(content)} bytes; the board starts with it")
+        say(f"{name}: {file} was written and read back ({len(content)} bytes); the board restarts with it")
     else:
-        say(f"{name}: {file} is already there; nothing was written")
+        say(f"{name}: the board already has this {file}; nothing was written")

@@ -78,10 +78,10 @@ def _steady(client, say):
             continue
         if info["uptime"] < latest:
             starts += 1
-            say(f"it has started again after {latest} s")
+            say(f"the board has restarted after {latest} s")
         latest = info["uptime"]
         if info["safe_mode"] or latest > steady_s:
             return info
         if starts > _MOST_STARTS:
-            raise ToolError(f"{client} starts again and again with the new files")
+            raise ToolError(f"{client} restarts again and again with the new files")
         time.sleep(POLL_S)

@@ -25,9 +25,9 @@ def config(path=None, port=None, say=print):
         if settings is None:
             say(_shown(board.read_file(PATH), port))
         elif board.update_file(PATH, settings):
-            say(f"{port}: has its new settings and restarts with them")
+            say(f"{port}: the board has its new settings and restarts with them")
         else:
-            say(f"{port}: already has these settings")
+            say(f"{port}: the board already has these settings")
         if settings is not None:
             board.end_trial()
         board.soft_reset()

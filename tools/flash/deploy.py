@@ -195,7 +195,7 @@ def compiled(target, mpy_cross, board=None, settings=None):
         compiled[name] = new.read_bytes()
         new.replace(result)
         if compiled[name][1] != target.bytecode:
-            raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, the board needs {target.bytecode}.")
+            raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, and the board needs {target.bytecode}.")
     return compiled
 
 
@@ -234,7 +234,7 @@ def _checksums(board, files):
 
 def _keep_users_program(present):
     if present.get("/main.py", _checksum(MAIN)) not in (_checksum(MAIN), *EARLIER_MAINS):
-        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, and our main.py starts it.")
+        raise BoardProblem("The board has its own main.py: rename it to user_main.py, and the firmware starts it.")
 
 
 def _check_room(target, changed):

@@ -39,7 +39,7 @@ def flash(board, port=None, erase=False, say=print):
     path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
-    say(f"{port}: {path} will be written")
+    say(f"{port}: writing {path}")
     for baud in BAUDS:
         output = _esptool(chip, port, baud, path, start, erase, say)
         if output is None:
@@ -94,7 +94,7 @@ def _explain(output, port, is_last):
             raise BoardProblem(text.format(*match.groups(), port=port))
     if is_last:
         lines = [line for line in output.splitlines() if line.strip()] or ["nothing"]
-        raise BoardProblem(f"esptool could not write to {port}; it says: {lines[-1]}")
+        raise BoardProblem(f"esptool could not write to {port}: {lines[-1]}")
 
 
 def _first_boot(port):

@@ -42,7 +42,7 @@ def flash(board, port=None, drive=None, say=print):
     ports.wait_for("the board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
     name_it = "if there are several, name one with PORT="
     port = port or ports.wait_for("the board's serial port", _only_port, BOOT_SEC, name_it)
-    say(f"{port}: runs {_verify(port, image)}, and its flash equals the image")
+    say(f"{port}: the board runs {_verify(port, image)}, and its flash equals the image")
 
 
 def _read_image(path, board):
@@ -68,14 +68,14 @@ def _enter_bootloader(port, chip):
 def _check_drive(drive, chip):
     info = (drive / ports.INFO_FILE).read_text(errors="replace")
     if (chip == "rp2350") != ("RP2350" in info):
-        raise BoardProblem(f"The board of the drive {drive} is not an {chip.upper()}, which the image is for.")
+        raise BoardProblem(f"The image is for an {chip.upper()}, and the board of the drive {drive} is not one.")
 
 
 def _copy(path, drive, say):
     size = path.stat().st_size
     free = shutil.disk_usage(drive).free
     if free < size:
-        raise BoardProblem(f"{drive} has room for {free} bytes, the image has {size}.")
+        raise BoardProblem(f"{drive} has room for {free} bytes, and the image has {size}.")
     with path.open("rb") as source, (drive / path.name).open("wb") as target:
         written = 0
         while chunk := source.read(CHUNK):
