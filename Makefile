@@ -48,34 +48,34 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## work: show this list
 	@group() { printf '%s\n' "$$2"; sed -n "s/^\([a-z0-9-]*\):.*## $$1: \(.*\)/\1|\2/p" $(MAKEFILE_LIST) | \
 	        while IFS='|' read -r target text; do printf '  make %-18s  %s\n' "$$target" "$$text"; done; echo; }; \
-	group try 'Try it without a board'; group board 'Put it onto a board, talk to boards'; group test 'Test it'; \
-	group measure 'Measure it'; group work 'Work on it, release it'
+	group try 'Try it without a board'; group board 'Install it on a board, and use boards'; group test 'Test it'; \
+	group measure 'Measure it'; group work 'Work on it, and release it'
 
 # The firmware runs in build/disk, as on a board with its own filesystem. Its settings contain secrets, so only this user
 # may read the files that it writes. In a terminal it is a job of its own (set -m), so that Ctrl-C stops the firmware
 # properly and does not reach make.
-run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer, until Ctrl-C (DISK=build/disk)
+run: $(IMAGE) $(PAGE) ## try: run the firmware on this computer until Ctrl-C (DISK=build/disk)
 	@mkdir -p $(DISK)
 	@umask 077; exec 9> $(DISK:/=).lock; command -v flock > /dev/null || flock() { :; }; \
-	    flock -n 9 || { echo "make run is already running in $(DISK). DISK=<another folder> is another board; give it other ports (control.port, http.port) in its config.json." >&2; exit 1; }; \
+	    flock -n 9 || { echo "make run is already running in $(DISK). To run another board, name another folder with DISK= and set other ports (control.port, http.port) in its config.json." >&2; exit 1; }; \
 	    cd $(DISK) && { chmod -f 600 config.json config.last.json; :; } && if [ -t 0 ]; then set -m; $(INTERPRETER) -m firmware; else exec $(INTERPRETER) -m firmware; fi
 
 # The device tests need an image that is built from Debian's sources.
-test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run everything that needs no hardware: lint, test-host, test-device
+test: lint test-host $(if $(MICROPYTHON)$(MPY_DIR),,test-device) ## test: run all tests that need no hardware: lint, test-host, test-device
 
 test-host: $(IMAGE) $(PAGE) $(ESP32_IMAGE) build/venv/installed build/influxdb.stamp build/programs.tls build/peers.stamp $(AXE) ## test: run the tests on this computer (PYTEST_ARGS=, TEST_JOBS=)
 	MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=$(or $(ESP32_IMAGE:%=$(CURDIR)/build/%/micropython),none) \
 	    $(VENV)/pytest tests_host -n $(TEST_JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 # The type check of one port, and the tests that tools/check.py chooses.
-check: $(IMAGE) build/venv/installed build/typings/installed ## test: in a minute: lint, and the tests of what changed (SINCE=commit)
+check: $(IMAGE) build/venv/installed build/typings/installed ## test: run lint and the tests of changed files, in a minute (SINCE=commit)
 	@$(VENV)/ruff check
 	@MYPYPATH=build/typings/unix $(VENV)/mypy --custom-typeshed-dir build/typings/unix --cache-dir build/cache/mypy-unix
 	@MICROPYTHON=$(INTERPRETER) ESP32_SOCKETS=none $(VENV)/python -m tools.check --jobs $(TEST_JOBS) $(if $(SINCE),--since $(SINCE))
 
-tools: build/venv/tools ## board: install the packages for build/venv/bin/python tools/board (docs/tools.md)
+tools: build/venv/tools ## board: install the packages that tools/board needs, in build/venv (docs/tools.md)
 
-venv: build/venv/installed ## work: install all Python packages, also for tests, certificates and serial ports
+venv: build/venv/installed ## work: install all Python packages, including those for tests, certificates and serial ports
 
 unix: build/unix/micropython ## work: build the image for this computer, build/unix/micropython
 
@@ -84,13 +84,13 @@ unix-esp32-sockets: build/unix-esp32-sockets/micropython ## work: build the same
 bench: $(IMAGE) build/venv/bench ## measure: measure speed and memory (QUICK=1)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tools/bench $(if $(IMAGE),--frozen) $(if $(QUICK),--quick)
 
-soak: $(IMAGE) build/venv/installed ## test: run millions of messages with random faults (SOAK_MINUTES=30)
+soak: $(IMAGE) build/venv/installed ## test: send millions of messages with random faults (SOAK_MINUTES=30)
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/soak --minutes $(SOAK_MINUTES)
 
 fuzz: build/venv/fuzz ## test: fuzz the firmware's parsers, guided by coverage (FUZZ_SECONDS=60)
 	$(VENV)/python tests_host/fuzz --seconds $(FUZZ_SECONDS)
 
-lint: build/venv/installed build/typings/installed ## test: run ruff, and a type check for each port
+lint: build/venv/installed build/typings/installed ## test: run ruff, and mypy for each port
 	$(VENV)/ruff check
 	@for port in $(PORTS); do \
 	    echo "mypy ($$port)"; \
@@ -101,7 +101,7 @@ lint: build/venv/installed build/typings/installed ## test: run ruff, and a type
 $(PAGE): tools/page.py firmware/web/page.html
 	@$(PYTHON) tools/page.py $@
 
-screenshots: $(IMAGE) $(PAGE) build/venv/installed build/peers.stamp ## work: take the docs' pictures of the board's page, docs/web/*.png
+screenshots: $(IMAGE) $(PAGE) build/venv/installed build/peers.stamp ## work: make the pictures of the board's page, docs/web/*.png
 	MICROPYTHON=$(INTERPRETER) $(VENV)/python tests_host/web/screenshots.py
 
 reference: ## work: update docs/reference.md from the library's docstrings
@@ -189,7 +189,7 @@ build/venv/installed: requirements.txt tools/board/requirements.txt | build/prog
 	    -r tools/board/requirements.txt -r requirements.txt
 	@touch build/venv/tools $@
 
-hashes: build/venv/installed ## work: update the Python packages' hashes after a change of a requirements.in
+hashes: build/venv/installed ## work: update the hashes of the Python packages after a change to a requirements.in
 	@$(VENV)/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
 	@$(VENV)/python tools/setup/hashes.py
 
@@ -240,7 +240,7 @@ CHIP_BOARDS := $(RP2_BOARDS) $(ESP32_BOARDS)
 # Debian's sources suffice for boards that need no further driver. ESP32 boards need ESP-IDF.
 WITHOUT_DRIVER := $(filter-out $(patsubst boards/%/driver,%,$(wildcard boards/*/driver)),$(RP2_BOARDS))
 RELEASED := $(sort $(if $(MPY_DIR),$(RP2_BOARDS) $(if $(IDF_PATH),$(ESP32_BOARDS)),$(WITHOUT_DRIVER)))
-release: ## work: build all images that can be built here, checksums and notes, in build/release/ (MPY_DIR=)
+release: ## work: build all images that this computer can build, with checksums and notes, in build/release/ (MPY_DIR=)
 	@$(PYTHON) tools/release.py --check
 	+@for board in $(RELEASED); do $(MAKE) --no-print-directory firmware BOARD=$$board || exit; done
 	@$(PYTHON) tools/release.py $(RELEASED) --left-out $(filter-out $(RELEASED),$(sort $(CHIP_BOARDS)))
@@ -252,5 +252,5 @@ endif
 endif
 ifeq ($(filter $(BOARD),$(ESP32_BOARDS)),)
 image:
-	@echo "make image is for BOARD= one of $(ESP32_BOARDS); make firmware builds the others' images." >&2; exit 1
+	@echo "make image needs BOARD= and one of $(ESP32_BOARDS). make firmware builds the images of other boards." >&2; exit 1
 endif

@@ -74,16 +74,16 @@ else
 	@missing="$(if $(MPY_DIR),,; MPY_DIR=<a checkout of MicroPython 1.29 or later>)"; \
 	missing="$$missing$(if $(IDF_PATH),,; ESP-IDF (. <esp-idf>/export.sh))"; \
 	missing="$$missing$(if $(and $(IDF_PATH),$(ESP32_QEMU)),,; Espressif's QEMU (<esp-idf>/tools/idf_tools.py install qemu-riscv32))"; \
-	[ -z "$$missing" ] || { echo "$(BOARD) in QEMU needs, and this is missing: $${missing#; }" >&2; exit 1; }
+	[ -z "$$missing" ] || { echo "To run $(BOARD) in QEMU, this is missing: $${missing#; }" >&2; exit 1; }
 	@[ -e $(MPY)/$(ESP32_VARIANT) ] || { \
-	    echo "$(MPY_DIR) has no variant for QEMU: MicroPython 1.29 or later has." >&2; exit 1; }
+	    echo "$(MPY_DIR) has no variant for QEMU: use MicroPython 1.29 or later." >&2; exit 1; }
 	+@$(ESP32_MAKE) BOARD_VARIANT=QEMU BUILD=$(CURDIR)/$(OUT)/qemu submodules all
-	@echo "control    127.0.0.1:8095; telemetry needs telemetry.collectors [\"10.0.2.2:8094\"]. Ctrl-A X ends QEMU."
+	@echo "control    127.0.0.1:8095. For telemetry, set telemetry.collectors to [\"10.0.2.2:8094\"]. Ctrl-A X ends QEMU."
 	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
 image: build/venv/installed $(PAGE) ## board: make an ESP32's image from a stock image (BOARD=, BASE=, CONFIG=)
-	@$(if $(BASE),,echo "BASE=<a .bin file of $(BOARD) from micropython.org/download> is missing." >&2; exit 1)
+	@$(if $(BASE),,echo "Name the stock image: BASE=<a .bin file for $(BOARD) from micropython.org/download>" >&2; exit 1)
 	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
 
 endif

@@ -81,12 +81,12 @@ build/src/patched.stamp: build/micropython.stamp $(RP2_PATCHES)
 	    echo "None of $(RP2_PATCHES) fits this MicroPython; each names the releases that it is for." >&2; exit 1
 
 define RP2_NO_DRIVER
-{ echo "$(BOARD) needs $(RP2_DRIVER), which Debian does not have: give a MicroPython checkout with its submodules," \
+{ echo "$(BOARD) needs $(RP2_DRIVER), which Debian does not have. Name a MicroPython checkout with its submodules:" \
     "make firmware BOARD=$(BOARD) MPY_DIR=/path/to/micropython (docs/add-a-board.md: how to get one)" >&2; exit 1; }
 endef
 
 define RP2_NO_SUBMODULE
-echo "MPY_DIR=$(MPY_DIR) lacks $(1); this fetches what it needs:" \
+echo "MPY_DIR=$(MPY_DIR) lacks $(1). This command fetches it:" \
     "make -C $(MPY_DIR)/ports/rp2 BOARD=$(or $(RP2_UPSTREAM),RPI_PICO_W) submodules" >&2; exit 1
 endef
 

@@ -121,7 +121,7 @@ def _boot():
     config.load()
     reason = borrow("firmware.escape").reason(board, config)
     if reason:
-        print(f"boot: {reason}: no firmware, the REPL is yours")
+        print(f"boot: {reason}: the firmware does not start")
         return ENDED
     failure = None
     if board.has_file(USER_MAIN):

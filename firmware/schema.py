@@ -61,7 +61,7 @@ class Kind:
             return "true or false"
         limits = f"{self._low} to {self._high}"
         if self.type is str:
-            return f"{'empty, or a secret' if self.secret else 'text'} of {limits} bytes"
+            return f"a secret of {limits} bytes, or empty" if self.secret else f"text of {limits} bytes"
         return f"a {'whole ' if self.type is int else ''}number from {limits}"
 
     def fill(self, value):
@@ -88,7 +88,7 @@ class Kind:
         """What a report may show of a wrong value."""
         kind = _kind_of(value)
         if self.secret and kind == "text":
-            return HIDDEN
+            return "the value"
         told = kind if self.secret or not self.plain or kind in ("an object", "a list") else _short(repr(value))
         return told + ", without quotes," if kind == "a number" and self.type is str else told
 
@@ -147,7 +147,7 @@ def WifiKey():
     kind = Secret(8, 63)
     is_password = kind.accepts
     kind.accepts = lambda value: is_password(value) or _is_key(value)
-    kind.expected = lambda: "empty, a password of 8 to 63 bytes, or a key of 64 hexadecimal digits"
+    kind.expected = lambda: "a password of 8 to 63 bytes, a key of 64 hexadecimal digits, or empty"
     return kind
 
 

@@ -26,7 +26,7 @@ def run(command):
         (["flash", "BOARD=UNIX"], "There is no board UNIX. The boards: ESP32 ESP32_C3"),
         (["emulate", "BOARD=pico_w"], "There is no board pico_w."),
         (["emulate", "BOARD=W5500_EVB_PICO"], "W5500_EVB_PICO has no emulator; ESP32_C3, PICO_PPP and"),
-        (["image", "BOARD=PICO_W"], "make image is for BOARD= one of ESP32 ESP32_C3"),
+        (["image", "BOARD=PICO_W"], "make image needs BOARD= and one of ESP32 ESP32_C3"),
     ],
 )
 def test_a_wrong_board_is_reported(words, said):

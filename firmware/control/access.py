@@ -102,5 +102,5 @@ def prove(session, purpose, asked, answered):
     if not equal(proof(server.token, purpose, signed).encode(), str(answered).encode()):
         delay_s = session.visitor.failed(now)
         server.app.log.warning("control", f"{session.address}: wrong answer to a challenge ({purpose})")
-        _deny(f"wrong token, or something else was signed: try again in {delay_s} s")
+        _deny(f"wrong token or signature: try again in {delay_s} s")
     session.visitor.failures = 0

@@ -10,29 +10,29 @@ config.save (token): write config.json
 config.set key value proof? (token): change a key in memory; the token needs a proof
 gc: collect garbage; the heap in bytes
 gpio.mode pin mode pull? (token): in, out, open_drain or analog; pull up or down
-gpio.pins: the pins there are
+gpio.pins: list the pins
 gpio.read pin: 0 or 1
 gpio.write pin value (token): 0 or 1; makes the pin an output
-help: what there is
-info: what this board is and how it fares
+help: list the methods
+info: the board and its state
 log.tail count?: the last lines of the log
 net.status: state and history of the network
 ping: pong
 pwm.set pin duty? freq? (token): duty 0 to 1, freq in Hz; no duty: off
-reboot (token): start again
-safe_mode (token): start again with network and control only
+reboot (token): restart
+safe_mode (token): restart with network and control only
 sensor.list: all sensors with their last reading
-sensor.read name?: one sensor, or all that can be read now
+sensor.read name?: one reading, or all that are ready
 setup.save ssid password? name? token?: set the board up, see docs/setup.md
-setup.status scan?: what a page for the set-up has to know
+setup.status scan?: networks in reach, state of the set-up
 telemetry.get: settings and counters of the telemetry
 telemetry.set key value (token): change a setting until the next boot
 telemetry.subscribe: get every measurement as a notification
-telemetry.unsubscribe: get them no more
-update.abort (token): forget it
-update.begin kind size sha256 signature (token): an image or files will come
-update.end (token): check it, and start again with it
-update.status: what this board takes, and how far an update is
+telemetry.unsubscribe: stop these notifications
+update.abort (token): cancel the update
+update.begin kind size sha256 signature (token): begin to send an image or files
+update.end (token): check the update, restart with it
+update.status: what the board accepts, progress
 update.write offset data (token): the next piece, in base64
 uptime: seconds since the boot"""
 

@@ -63,7 +63,7 @@ class Pins:
             raise ValueError("pin: a number or a name")
         found = self._find(pin)
         if found is None:
-            raise ValueError(f"invalid pin: one of {', '.join(str(name) for name in self._usable())}")
+            raise ValueError("no such pin: gpio.pins lists them")
         if found in self._reserved:
             raise ValueError(f"pin {pin} belongs to the board itself")
         return found

@@ -66,7 +66,7 @@ class Setup:
         if not self._allows(session):
             raise RpcError(
                 ACCESS_DENIED,
-                "this board has an owner: auth.challenge and auth.login first"
+                "the board has a token: auth.challenge and auth.login first"
                 if self._claimed
                 else "a board without a token is set up over its own Wi-Fi network only",
             )
@@ -85,7 +85,7 @@ class Setup:
         """Return the token that is valid from now on."""
         known = self._app.config["control"]["token"]
         if not known and not token:
-            raise ConfigError("control.token: a new board gets one, which makes it yours")
+            raise ConfigError("control.token: a new board needs one, 8 to 64 bytes")
         if known and token and token != known:
             raise ConfigError("control.token: this board has one; config.set changes it")
         return known or token

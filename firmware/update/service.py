@@ -209,12 +209,12 @@ class Update:
             self._guarded(lockout.check_files, self._app, transfer.target.staging)
         self._guarded(transfer.target.commit)
         self._transfer = None
-        self._app.log.info("update", f"{transfer.kind}: decided, starting again")
+        self._app.log.info("update", f"{transfer.kind}: complete, restarting")
         self._app.restart_later()
         if transfer.kind == IMAGE:
             steady = self._app.config["boot"]["steady_s"]
-            return f"starts again from {transfer.target.into}, and goes back if that does not last {steady} s"
-        return "starts again with the new files, all of them or none; there is no way back to the old ones"
+            return f"the board restarts from {transfer.target.into}, and goes back if that fails within {steady} s"
+        return "the board restarts with the new files; it keeps no copy of the old ones"
 
     def _announce(self, partition):
         fault = _trial().announce(self._app.board, "partition", partition)

@@ -51,7 +51,7 @@ class Rpc:
         headers = request.headers
         kind = headers.get("content-type", "")
         if kind != _JSON and kind.partition(";")[0].strip().lower() != _JSON:
-            raise HttpError(415, f"Content-Type: {_JSON} is what /rpc takes")
+            raise HttpError(415, f"/rpc needs Content-Type: {_JSON}")
         if headers.get("x-board") != "1":
             raise HttpError(403, "the header X-Board: 1 is missing")
         try:

@@ -28,7 +28,7 @@ class TestImage:
             board.write("repl", "")
         board.start()
         assert board.wait() == 0
-        assert "the REPL is yours" in board.text and "network" not in board.text
+        assert "the firmware does not start" in board.text and "network" not in board.text
 
     def test_three_failed_boots_lead_to_safe_mode_with_a_reason(self, board):
         board.configure(boot=SLOW)

@@ -106,7 +106,7 @@ def test_a_file_changes_what_it_names_and_no_more(bench, write):
         ({"boot": {"button": "x"}}, ["boot.button", "'x'", "null"]),
         ({"network": {"order": []}}, ["network.order: a list is not a list of 1 to 4"]),
         ({"ap": {"ssid": 5}}, ["ap.ssid: 5, without quotes, is not text"]),
-        ({"ap": {"password": 12345678}}, ["ap.password: a number, without quotes, is not empty, or a secret"]),
+        ({"ap": {"password": 12345678}}, ["ap.password: a number, without quotes, is not a secret"]),
         ({"mqtt": {"broker": "mqtt://host"}}, ["mqtt.broker", "'mqtt://host'", "a broker: a name or an IPv4 address"]),
         ({"mqtt": {"password": "secret"}}, ["mqtt.user", "a password needs a user"]),
         ({"mqtt": {"client_id": "my board"}}, ["mqtt.client_id", "'my board'", "letters, digits"]),

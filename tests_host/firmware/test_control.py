@@ -49,7 +49,7 @@ class TestPins:
         "method, params, words",
         [
             ("gpio.write", {"pin": 2, "value": 2}, "value: 0 or 1"),
-            ("gpio.write", {"pin": 400, "value": 1}, "invalid pin: one of 0, 1, 2"),
+            ("gpio.write", {"pin": 400, "value": 1}, "no such pin: gpio.pins lists them"),
             ("gpio.write", {"pin": [1], "value": 1}, "pin: a number or a name"),
             ("gpio.write", {"pin": True, "value": 1}, "pin: a number or a name"),
             ("gpio.mode", {"pin": 2, "mode": "inside"}, "mode: one of analog, in, open_drain, out"),

@@ -151,7 +151,7 @@ def test_pins_show_their_real_level(start, watcher, broker):
         {"name": "none", "pin": 99},
     ]
     board = start(pins=pins)
-    board.wait_for(r"mqtt: error: mqtt.pins.2: invalid pin: one of 0, 1")
+    board.wait_for(r"mqtt: error: mqtt.pins.2: no such pin: gpio.pins lists them")
     watcher.wait(ROOT_TOPIC + "pin/lamp", "0")
     watcher.wait(ROOT_TOPIC + "pin/door", "1")
     watcher.publish(ROOT_TOPIC + "pin/lamp/set", "1")

@@ -1,6 +1,5 @@
 """The pins' methods on a simulated chip: firmware/control/pins.py. test_control.py tests those of the image."""
 
-import re
 from types import SimpleNamespace
 
 import pytest
@@ -142,10 +141,9 @@ def test_an_analogue_input_is_made_once_and_kept_until_the_mode_changes(call, ch
 
 
 @pytest.mark.parametrize("pin", [30, -1, "GP30", "nothing", "board"])
-def test_the_answer_to_an_invalid_pin_names_the_valid_ones(call, pin):
-    with pytest.raises(Exception, match=re.escape("invalid pin: one of 0, 1, 2,")) as caught:
+def test_the_answer_to_an_invalid_pin_names_the_method_that_lists_the_valid_ones(call, pin):
+    with pytest.raises(Exception, match="^no such pin: gpio.pins lists them$"):
         call("gpio.read", pin)
-    assert str(caught.value).endswith(" 28, 29, WL_GPIO1") and " 23," not in str(caught.value)
 
 
 def test_the_list_of_pins(call, chip):

@@ -230,11 +230,14 @@ class TestSetup:
         "wanted, words",
         [
             (("", "correct horse", "kitchen", TOKEN), "wifi.networks.0.ssid: '' is not text of 1 to 32 bytes"),
-            (("home", "short", "kitchen", TOKEN), "wifi.networks.0.password: *** is not empty, a password of 8"),
+            (("home", "short", "kitchen", TOKEN), "wifi.networks.0.password: the value is not a password of 8"),
             (("home", 12345678, "kitchen", TOKEN), "wifi.networks.0.password: a number, without quotes, is not"),
             (("home", "correct horse", "my kitchen", TOKEN), "device.name: 'my kitchen' is not a host name"),
-            (("home", "correct horse", "kitchen", "short"), "control.token: *** is not empty, or a secret of 8 to 64"),
-            (("home", "correct horse", "kitchen"), "control.token: a new board gets one"),
+            (
+                ("home", "correct horse", "kitchen", "short"),
+                "control.token: the value is not a secret of 8 to 64 bytes, or empty",
+            ),
+            (("home", "correct horse", "kitchen"), "control.token: a new board needs one, 8 to 64 bytes"),
         ],
     )
     def test_wrong_values_get_the_errors_of_config_set_and_nothing_is_saved(self, bench, setup, wanted, words):
@@ -253,7 +256,7 @@ class TestSetup:
     def test_the_first_guest_is_the_owner(self, bench, setup):
         setup._save(guest(), "home", "correct horse", "kitchen", TOKEN)
         assert setup._status(guest("192.168.4.17"))["allowed"] is False
-        with pytest.raises(RpcError, match="has an owner"):
+        with pytest.raises(RpcError, match="the board has a token"):
             setup._save(guest("192.168.4.17"), "home", "correct horse", "mine", "another token")
 
     @pytest.mark.parametrize("address", ["192.168.1.9", "10.0.0.2"])
@@ -398,7 +401,7 @@ class TestBoard:
         status = self.rpc(url, "setup.status")["result"]
         assert (status["claimed"], status["allowed"], status["portal"]) == (False, True, True)
         assert [network["ssid"] for network in status["networks"]] == ["cafe", "home"]
-        assert "new board gets one" in self.rpc(url, "setup.save", ssid="home")["error"]["message"]
+        assert "new board needs one" in self.rpc(url, "setup.save", ssid="home")["error"]["message"]
         start = len(new.output)
         wanted = {"ssid": "home", "password": "wrong horse", "name": "kitchen", "token": TOKEN}
         assert self.rpc(url, "setup.save", **wanted)["result"] is True
@@ -412,6 +415,13 @@ class TestBoard:
         start = len(new.output)
         assert self.rpc(url, "setup.save", session, ssid="home", password="correct horse")["result"] is True
         new.wait_for(r"network: up: wifi 'home'", start)
+
+    @pytest.mark.parametrize("text", ["home", '{"home": "correct horse"', '["home"]', '{"home": 5}'])
+    def test_networks_with_a_typo(self, board, monkeypatch, text):
+        monkeypatch.setenv("BOARD_WIFI", text)
+        board.start()
+        board.wait_for(r"BOARD_WIFI: .* is not a JSON object of networks and passwords, for example")
+        assert "Traceback" not in board.text and "network:" not in board.text
 
     def test_without_http_the_setup_is_not_loaded(self, board, monkeypatch):
         monkeypatch.setenv("BOARD_WIFI", '{"home": "correct horse"}')

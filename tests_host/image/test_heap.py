@@ -127,7 +127,7 @@ def test_if_switching_off_is_not_enough_an_image_is_recommended():
         (lambda text: re.sub(r"(once the firmware runs.*\|) [\d,]+ \|", r"\1 much |", text), "'much'"),
         (lambda text: text.replace("in use once", "used once"), "in use once the firmware runs"),
         (lambda text: text.replace("| yes |", "|", 1), "not enough values"),
-        (lambda text: re.sub(r"\| `firmware.app` .*\n", "", text), "no figures of firmware.app: make weigh"),
+        (lambda text: re.sub(r"\| `firmware.app` .*\n", "", text), "no figures for firmware.app: make weigh"),
         (None, "No such file"),
     ],
     ids=["no modules", "no heap", "no number", "no row", "no cell", "no such module", "no page"],

@@ -143,7 +143,7 @@ def test_every_board_gets_its_files_and_esptool_accepts_the_image(made, board, t
 def test_the_firmware_starts_from_it(made, tmp_path):
     result = made("ESP32_S3", stock_image("esp32s3", tmp_path))
     done = boot(tmp_path, StockImage(result.data, "ESP32_S3", "made"))
-    assert "boot.repl is true: no firmware, the REPL is yours" in done.stdout, done.stdout + done.stderr
+    assert "boot.repl is true: the firmware does not start" in done.stdout, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "/lib/XAsyncSockets.mpy ESP32_S3"
 
 
@@ -165,14 +165,14 @@ def damaged(data, at):
 @pytest.mark.parametrize(
     "change, problem",
     [
-        (lambda data: data[: len(data) - 60000], "stock.bin: application: cut off or damaged"),
+        (lambda data: data[: len(data) - 60000], "stock.bin: application is incomplete or damaged"),
         (lambda data: data[:0x6800], "has no partition table: is it complete"),
-        (lambda data: damaged(data, len(data) - 20000), "stock.bin: application: damaged: its checksum or hash"),
-        (lambda data: damaged(data, 40), "stock.bin: bootloader: damaged"),
+        (lambda data: damaged(data, len(data) - 20000), "stock.bin: application is damaged: its checksum or hash"),
+        (lambda data: damaged(data, 40), "stock.bin: bootloader is damaged"),
         (lambda data: data[0xF000:], "has no partition table"),
-        (lambda data: b"<html>", "stock.bin is not an image of an ESP32"),
-        (lambda data: b"<html>" + data[6:], "stock.bin is not an image of an ESP32"),
-        (lambda data: b"", "stock.bin is not an image of an ESP32"),
+        (lambda data: b"<html>", "stock.bin is not an image for an ESP32"),
+        (lambda data: b"<html>" + data[6:], "stock.bin is not an image for an ESP32"),
+        (lambda data: b"", "stock.bin is not an image for an ESP32"),
         (lambda data: data.ljust(0x200000 - 0x1000, b"\xff") + b"files", "stock.bin contains files"),
     ],
     ids=["truncated", "cut short", "flipped bit", "bootloader", "app only", "page", "long page", "empty", "used"],
@@ -187,7 +187,7 @@ def test_a_bad_file_is_one_sentence_and_nothing_is_written(made, tmp_path, chang
 @pytest.mark.parametrize(
     "options, problem",
     [
-        ({"text": b"MicroPython v1.21.0 on x"}, "stock.bin is MicroPython 1.21.0; ours is for 1.22 or later"),
+        ({"text": b"MicroPython v1.21.0 on x"}, "stock.bin is MicroPython 1.21.0; the firmware needs 1.22 or later"),
         ({"text": b"Arduino"}, "stock.bin contains no MicroPython"),
         ({"text": b"MicroPython v1.25.0\0XAsyncSockets.py\0"}, "already has our firmware: make flash"),
         ({"filesystem": 0x10000}, "The partition vfs has 65536 bytes; our files .* do not fit"),
@@ -203,7 +203,7 @@ def test_an_image_without_room_for_the_files(made, tmp_path, options, problem):
 
 
 def test_another_chips_image(made, tmp_path):
-    with pytest.raises(BoardProblem, match="stock.bin is for an ESP32-C3, the board has an ESP32-S3"):
+    with pytest.raises(BoardProblem, match="stock.bin is for an ESP32-C3, and the board has an ESP32-S3"):
         made("ESP32_S3", stock_image("esp32c3", tmp_path))
 
 

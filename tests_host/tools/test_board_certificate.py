@@ -202,11 +202,11 @@ def test_wrong_words(tool, tmp_path):
         assert code == 2 and f"{pin}: {said}" in errors
     (tmp_path / "empty").write_text("no certificate\n")
     code, _, errors = tool("call", "127.0.0.1:1", "ping", "--pin", tmp_path / "empty").wait()
-    assert code == 2 and "it contains no certificate" in errors
+    assert code == 2 and "contains no certificate" in errors
 
 
 def test_both_files_go_to_a_board_over_its_serial_port(tool, serial_board, tmp_path):
-    for said in ("was written and read back", "is already there"):
+    for said in ("was written and read back", "already has this"):
         code, output, _ = tool("certificate", "kitchen", "--folder", tmp_path, "--serial", serial_board.port).wait()
         assert code == 0 and output.count(said) == 2, output
     assert serial_board.files() == {

@@ -40,7 +40,7 @@ def test_a_board_is_called_by_the_name_that_discover_shows(tool, board, broadcas
         call = tool("call", f"{name}:{board.port}", "gpio.read", "pin=2", BOARD_UDP_PORT=str(broadcasts))
         code, output, errors = call.wait()
         assert (code, output) == (0, "0\n"), errors
-        assert "kitchen is 127.0.0.1, as its broadcast says" in errors.lower()
+        assert "kitchen is 127.0.0.1, by its broadcast" in errors.lower()
 
 
 def test_a_board_found_by_broadcast_gets_no_login_with_the_token_of_the_environment(tool, board, broadcasts):
@@ -48,7 +48,7 @@ def test_a_board_found_by_broadcast_gets_no_login_with_the_token_of_the_environm
     words = ["call", f"kitchen:{board.port}", "gpio.write", "pin=2", "value=1"]
     code, _, errors = tool(*words, BOARD_UDP_PORT=str(broadcasts), BOARD_TOKEN=TOKEN).wait()
     assert code == 1
-    assert "BOARD_TOKEN is not used for a board that only a broadcast has found: write the address" in errors
+    assert "BOARD_TOKEN is not used for a board that was found only by a broadcast: name its address" in errors
     assert tool(*words, "--token", TOKEN, BOARD_UDP_PORT=str(broadcasts)).wait()[0] == 0
     assert tool("call", f"127.0.0.1:{board.port}", *words[2:], BOARD_TOKEN=TOKEN).wait()[0] == 0
 

@@ -33,7 +33,7 @@ from tools.board.table import render, sparkline
 )
 def test_parameters(text, params):
     if params is None:
-        with pytest.raises(UsageError, match="'2' is no key=value"):
+        with pytest.raises(UsageError, match="'2' is not key=value"):
             from_words(split(text))
     else:
         assert from_words(split(text)) == params
@@ -86,6 +86,19 @@ def test_the_table():
     assert "192.0.2.1 mode auto" in shown and "up 2 min on True" in shown
     assert "lost 1 (20.0 %)" in shown and "20 s ago" in shown and "1 restarts" in shown
     assert shown[-1] == "UDP port 8094. Ctrl-C ends. 2 datagrams were not telemetry."
+
+
+def test_boards_without_readings_take_no_rows_of_the_table():
+    fleet = Fleet()
+    fleet.take(Record("192.0.2.1", "board,device=attic celsius=21,seq=0i,uptime=9i", 1000))
+    fleet.take(Record("192.0.2.2", "board,device=cellar control=8095i,uptime=60i", 1000))
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(render(fleet, 8094, now=1001))
+    shown = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "attic celsius 21 21 21 ▁" in shown and len([line for line in shown if "up " in line]) == 1
+    assert shown[-1] == "UDP port 8094. Ctrl-C ends. No readings came from cellar (192.0.2.2)."
+    console.print(render(fleet, 8094, now=1001, columns=["pascal"]))
+    assert "No readings came from attic (192.0.2.1), cellar (192.0.2.2)." in console.export_text()
 
 
 def test_lines_of_other_programs_are_not_counted():

@@ -1,9 +1,11 @@
 """`provision` checks a file as the board does, and writes it in one step with mpremote's own transport."""
 
 import json
+import subprocess
+import sys
 
 import pytest
-from image import PATIENCE_S
+from image import PATIENCE_S, ROOT
 
 from tools.flash.config import config as make_config
 from tools.flash.ports import BoardProblem
@@ -25,7 +27,7 @@ def test_a_good_file(tool, tmp_path, text):
         ('{"device": {"name": "attic"},}', "line 1, column"),
         ('{"telemetry": {"interval_s": "fast"}}', "telemetry.interval_s: 'fast' is not a number from 0.1 to 86400"),
         ('{"telemetri": {}}', "telemetri: there is no such key; known here are ap"),
-        ('{"control": {"token": "zebra"}}', "control.token: *** is not empty, or a secret of 8 to 64 bytes"),
+        ('{"control": {"token": "zebra"}}', "control.token: the value is not a secret of 8 to 64 bytes, or empty"),
         ("[]", "configuration: a list is not an object"),
         (b'{"device": {"name": "\xff"}}', "this is not UTF-8 but Latin-1"),
         ('{"x": 1}'.encode("utf-16"), "this is UTF-16; save it as UTF-8"),
@@ -77,6 +79,17 @@ def test_a_path_that_is_not_a_port(tool, tmp_path):
     assert (code, errors) == (3, f"board: {path} cannot be opened: it is not a serial port.\n")
 
 
+def test_a_check_needs_no_packages_for_serial_ports(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(GOOD)
+    command = [sys.executable, "-S", ROOT / "tools" / "board", "provision"]
+    done = subprocess.run([*command, "--check", path], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.stdout, done.stderr) == (f"{path}: good\n", "")
+    done = subprocess.run([*command, "auto", path], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("board: this Python lacks serial: make venv, then")
+
+
 def test_neither_port_nor_check(tool):
     assert tool("provision").wait()[0] == 2
 
@@ -108,7 +121,7 @@ def test_an_identical_file_is_not_written(tool, serial_board, config):
     serial_board.write("config.json", GOOD)
     code, output, _ = tool("provision", serial_board.port, config).wait()
     assert code == 0
-    assert "already there" in output
+    assert "already has this config.json" in output
     assert not [code for code in serial_board.ran if "'wb'" in code]
 
 

@@ -32,7 +32,7 @@ def test_files_arrive_and_the_board_restarts_with_them(tool, board, host, tmp_pa
     (here / "services" / "__pycache__" / "mine.pyc").write_text("")
     code, _, errors = tool("update", host, here, "notes.txt=" + str(here / "empty"), "--token", TOKEN).wait()
     assert code == 0, errors
-    assert "all of them or none" in errors
+    assert "restarts with the new files" in errors
     assert errors.endswith("updated, on the board: empty, services/mine.py, notes.txt\n")
     board.wait_for("^mine: loaded$")
     assert (board.folder / "services" / "mine.py").stat().st_size > 20000
@@ -173,7 +173,7 @@ def test_an_image_is_sent_and_its_first_boot_watched(image):
     update.update(board, [str(image)], say=said.append)
     assert board.sent == image.read_bytes() and len(board.then) == 1
     assert " 50 %" in said and "100 %" not in said
-    assert said[-3::2] == ["on trial in ota_1", "the board: updated"]
+    assert said[-3::2] == ["the new image runs on trial in ota_1", "the board: updated"]
 
 
 def test_an_image_that_does_not_last_is_reported(image):
@@ -190,20 +190,20 @@ def test_a_board_that_does_not_come_back(image, monkeypatch):
 def test_without_the_token_nothing_is_sent(tool, board, host, tmp_path):
     (tmp_path / "x.py").write_text("")
     code, _, errors = tool("update", host, "x.py=" + str(tmp_path / "x.py")).wait()
-    assert (code, errors) == (2, "board: this needs the board's token; the token: --token-file or BOARD_TOKEN\n")
+    assert (code, errors) == (2, "board: this needs the board's token: give it with --token-file or BOARD_TOKEN\n")
 
 
 def test_an_image_is_for_boards_that_have_room_for_two(tool, host, tmp_path):
     (tmp_path / "update.bin").write_bytes(b"\xe9" + bytes(100))
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 1 and "has room for one image only; send files instead" in errors
+    assert code == 1 and "cannot update its image over the network; send files instead" in errors
     (tmp_path / "update.bin").write_bytes(b"MZ")
     code, _, errors = tool("update", host, tmp_path / "update.bin", "--token", TOKEN).wait()
-    assert code == 2 and "is not an image of an ESP32" in errors
+    assert code == 2 and "is not an image for an ESP32" in errors
 
 
 def test_the_path_on_the_board_has_to_be_given(tool, host, tmp_path):
     code, _, errors = tool("update", host, tmp_path / "x.py", "--token", TOKEN).wait()
-    assert code == 2 and "which name should it have on the board?" in errors
+    assert code == 2 and "give its name on the board as well" in errors
     code, _, errors = tool("update", host, "no-such-file.py", "--token", TOKEN).wait()
     assert code == 2 and "no-such-file.py: No such file" in errors

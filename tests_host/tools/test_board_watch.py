@@ -88,7 +88,7 @@ def test_csv_reports_readings_without_a_column(tool):
     code, output, errors = watching.wait()
     assert code == 0
     assert [row[6:] for row in csv.reader(output.splitlines())] == [["a"], ["1"], ["1"], ["1"]]
-    assert errors.count("no column for late") == 1
+    assert errors.count("the CSV has no column for late") == 1
 
 
 def test_in_a_pipe_it_is_plain_text(tool, board):

@@ -56,7 +56,7 @@ def test_files_that_are_no_images(tmp_path, damage):
         Uf2(path)
 
 
-@pytest.mark.parametrize("family, says", [(RP2350, "is not an RP2350"), (1, "a chip without a USB bootloader")])
+@pytest.mark.parametrize("family, says", [(RP2350, "is for an RP2350"), (1, "a chip without a USB bootloader")])
 def test_an_image_of_another_chip_is_not_copied(drive, tmp_path, monkeypatch, family, says):
     folder = tmp_path / "build" / "PICO"
     folder.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_ports_are_listed_if_there_are_several(monkeypatch, tmp_path):
     found.append("/dev/ttyACM0")
     assert find_port() == "/dev/ttyACM0"
     found.append("/dev/ttyACM1")
-    with pytest.raises(BoardProblem, match="Boards are at /dev/ttyACM0, /dev/ttyACM1."):
+    with pytest.raises(BoardProblem, match="There are boards at /dev/ttyACM0, /dev/ttyACM1."):
         find_port()
     (tmp_path / "port").touch()
     (tmp_path / "by-id").symlink_to(tmp_path / "port")

@@ -13,6 +13,7 @@ _WORDS = {
     ("gpio.mode", "pull"): ["up", "down"],
     ("gpio.write", "value"): ["0", "1"],
 }
+_PINS = "gpio.pins"  # the error about a pin that does not exist names it
 _WITH_PIN = ("gpio.mode", "gpio.read", "gpio.write", "pwm.set", "adc.read")
 
 
@@ -22,7 +23,7 @@ def call(client, method, params):
     if topic:
         found = about(topic, client.call("help", shape=HELP))
         if not found:
-            raise ToolError(f"no method of {client} has to do with {topic!r}; help lists them")
+            raise ToolError(f"{client} has no method about {topic!r}; help lists the methods")
         return found
     try:
         return client.call(method, _with_proof(client, method, params))
@@ -61,8 +62,8 @@ def _hint(client, error, method, params):
     try:
         if error.code == _METHOD_NOT_FOUND:
             return _of_the_same_kind(client, method)
-        if error.code == _INVALID_PARAMS and method == "sensor.read" and params:
-            return "there are " + _named(sensors(client))
+        if error.code == _INVALID_PARAMS and method in _WITH_PIN and _PINS in error.args[0]:
+            return "there are " + _ranges(client.call("gpio.pins", shape=list))
     except ToolError:
         pass
     return ""
@@ -101,5 +102,17 @@ def values(client, methods):
 
 
 def _named(names):
+    names = list(names)
     more = ", …" if len(names) > _MOST_NAMED else ""
     return ", ".join(visible(name, 40) for name in names[:_MOST_NAMED]) + more
+
+
+def _ranges(pins):
+    """Return the pins' names, with runs of numbers as "0 to 22"."""
+    runs = []
+    for pin in pins:
+        if runs and type(pin) is type(runs[-1][1]) is int and pin == runs[-1][1] + 1:
+            runs[-1][1] = pin
+        else:
+            runs.append([pin, pin])
+    return _named(str(first) if first == last else f"{first} to {last}" for first, last in runs)

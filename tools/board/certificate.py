@@ -64,13 +64,16 @@ def certify(name, addresses, days, folder, port, say=print):
     files = key_file, certificate_file = Path(folder, name + ".key"), Path(folder, name + ".crt")
     there = [str(file) for file in files if file.exists()]
     if there and not (port and len(there) == len(files)):
-        raise ToolError(f"{' and '.join(there)}: already there; nothing was written")
+        raise ToolError(f"{' and '.join(there)}: already exists; nothing was written")
+    if not Path(folder).is_dir():
+        raise UsageError(f"{folder}: there is no such folder")
     try:
         if not there:
             certificate, key = make([name, *addresses], days)
             _create(key_file, key, 0o600)
             _create(certificate_file, certificate, 0o644)
-            say(f"{key_file}: the key, for the board alone\n{certificate_file}: the certificate, for --cert")
+            say(f"{key_file}: the key; keep it secret")
+            say(f"{certificate_file}: the certificate; use it with --cert")
         content = {
             _ON_BOARD["certificate"]: certificate_file.read_bytes(),
             _ON_BOARD["key"]: key_file.read_bytes(),
@@ -85,4 +88,4 @@ def certify(name, addresses, days, folder, port, say=print):
         write(content, port, say)
     else:
         names = " and ".join(content)
-        say(f"On the board they are {names}, beside config.json; --serial writes them there.")
+        say(f"On the board their names are {names}, beside config.json. --serial writes them there.")

@@ -20,8 +20,8 @@ PIN_VARIABLE = "BOARD_PIN"
 UDP_PORT_VARIABLE = "BOARD_UDP_PORT"
 _DISCOVER_S = 6  # a little more than the firmware's interval
 
-_EPILOG = """exit codes: 0 success, 1 the board or the check refuses, 2 the command is wrong,
-3 the board cannot be reached or nothing was heard, 130 Ctrl-C"""
+_EPILOG = """exit codes: 0 success; 1 the board refused, or the file is bad; 2 the command is wrong;
+3 no board was reached or heard; 130 Ctrl-C"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,39 +77,45 @@ def _parser():
 
 def _add_listening(commands):
     """Add the commands that listen to broadcasts."""
-    finding = commands.add_parser("discover", help="list the boards that broadcast here")
-    finding.add_argument("--seconds", type=_seconds, default=_DISCOVER_S, help="seconds (default: %(default)s)")
+    finding = commands.add_parser("discover", help="list the boards on this network")
+    finding.add_argument(
+        "--seconds", type=_seconds, default=_DISCOVER_S, help="listen for this long (default: %(default)s)"
+    )
     finding.add_argument("--count", type=_count, help="stop after this many boards")
-    finding.add_argument("--json", action="store_true", dest="as_json", help="one JSON object per board")
+    finding.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object per board")
 
     watching = commands.add_parser("watch", help="show the boards' readings live")
-    watching.add_argument("--seconds", type=_seconds, help="seconds (default: until Ctrl-C)")
+    watching.add_argument("--seconds", type=_seconds, help="stop after this long (default: at Ctrl-C)")
     watching.add_argument("--count", type=_count, help="stop after this many datagrams")
     watching.add_argument("--device", help="show only the board of this name")
     form = watching.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="one CSV row per datagram")
-    form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON object per datagram")
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="print one CSV row per datagram")
+    form.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="print one JSON object per datagram"
+    )
     watching.add_argument("--columns", help="the readings to show, separated by commas")
     for command in (finding, watching):
-        help_port = f"the UDP port to listen at (default: ${UDP_PORT_VARIABLE}, else {listener.DEFAULT_PORT})"
+        help_port = f"the UDP port to listen on (default: ${UDP_PORT_VARIABLE}, or {listener.DEFAULT_PORT})"
         command.add_argument("--port", type=_port, help=help_port)
 
 
 def _add_calling(commands):
     """Add the commands that talk to a board over the network."""
-    host_help = f"the board's address or name, followed by :port unless that is {DEFAULT_PORT}"
-    calling = commands.add_parser("call", help="call one method of a board and print its result as JSON")
+    host_help = f"the board's address or name; add :port if the port is not {DEFAULT_PORT}"
+    calling = commands.add_parser("call", help="call one method of a board and print its result")
     calling.add_argument("host", metavar="HOST", help=host_help)
-    calling.add_argument("method", metavar="METHOD", help="a method; help lists all, help TOPIC some")
-    calling.add_argument("params", metavar="key=value", nargs="*", default=[], help="values are JSON or text")
+    calling.add_argument("method", metavar="METHOD", help="a method, for example info; the method help lists all")
+    calling.add_argument(
+        "params", metavar="key=value", nargs="*", default=[], help="a parameter; its value is JSON or text"
+    )
     shelling = commands.add_parser("shell", help="call a board's methods at a prompt")
     shelling.add_argument("host", metavar="HOST", help=host_help)
     updating = commands.add_parser("update", help="send an image or files to a board, and watch it start")
     updating.add_argument("host", metavar="HOST", help=host_help)
-    what = "an image's .bin file; files, named on the board as here or by NAME=FILE; or a folder with all of them"
+    what = "one .bin image, or files (NAME=FILE gives another name on the board), or a folder"
     updating.add_argument("files", metavar="FILE", nargs="*", default=[], help=what)
     updating.add_argument(
-        "--delete", metavar="NAME", action="append", default=[], help="a file to delete on the board; may be repeated"
+        "--delete", metavar="NAME", action="append", default=[], help="delete this file on the board (can be repeated)"
     )
     for command in (calling, shelling, updating):
         token = command.add_mutually_exclusive_group()
@@ -121,9 +127,11 @@ def _add_calling(commands):
             dest="pin",
             metavar="FILE",
             default=os.environ.get(PIN_VARIABLE),
-            help=f"the board's certificate: use TLS, and only with this board (default: ${PIN_VARIABLE})",
+            help=f"the board's certificate: connect by TLS, and only to this board (default: ${PIN_VARIABLE})",
         )
-        command.add_argument("--timeout", type=_seconds, default=5, help="seconds for an answer (default: %(default)s)")
+        command.add_argument(
+            "--timeout", type=_seconds, default=5, help="wait this many seconds for an answer (default: %(default)s)"
+        )
 
 
 def _add_serial(commands):
@@ -132,14 +140,24 @@ def _add_serial(commands):
     certifying.add_argument("name", metavar="NAME", help="the board's name; the files are NAME.crt and NAME.key")
     more = "further names and addresses of the board"
     certifying.add_argument("address", metavar="ADDRESS", nargs="*", default=[], help=more)
-    certifying.add_argument("--days", type=_days, default=3650, help="days that it is valid (default: %(default)s)")
-    certifying.add_argument("--folder", metavar="FOLDER", default=".", help="where to put them (default: here)")
-    certifying.add_argument("--serial", metavar="PORT", help="write both files to the board at this serial port")
+    certifying.add_argument(
+        "--days", type=_days, default=3650, help="make it valid for this many days (default: %(default)s)"
+    )
+    certifying.add_argument(
+        "--folder", metavar="FOLDER", default=".", help="write the files into this folder (default: the current one)"
+    )
+    certifying.add_argument("--serial", metavar="PORT", help="also write both files to the board at this serial port")
 
-    provisioning = commands.add_parser("provision", help="write a checked config.json to a board's filesystem")
-    provisioning.add_argument("serial", metavar="PORT", nargs="?", help="serial port; auto: the only one")
-    provisioning.add_argument("file", metavar="FILE", nargs="?", default="config.json", help="(default: %(default)s)")
-    provisioning.add_argument("--check", metavar="FILE", help="only check this file")
+    provisioning = commands.add_parser(
+        "provision", help="check a config.json and write it to a board by its serial port"
+    )
+    provisioning.add_argument(
+        "serial", metavar="PORT", nargs="?", help="the serial port; auto stands for the only connected board"
+    )
+    provisioning.add_argument(
+        "file", metavar="FILE", nargs="?", default="config.json", help="the settings (default: %(default)s)"
+    )
+    provisioning.add_argument("--check", metavar="FILE", help="only check this file; needs no board")
 
 
 def _parse(words):
@@ -167,8 +185,8 @@ def _client(arguments):
     host, is_hearsay = find(arguments.host, _udp_port())
     token, hint = _given_token(arguments), TOKEN_HINT
     if not token and is_hearsay and not arguments.pin:
-        way_out = "write the address, or give --token-file or --cert"
-        hint = f"{TOKEN_VARIABLE} is not used for a board that only a broadcast has found: {way_out}"
+        way_out = "name its address, or give --token-file or --cert"
+        hint = f"{TOKEN_VARIABLE} is not used for a board that was found only by a broadcast: {way_out}"
     elif not token:
         token = os.environ.get(TOKEN_VARIABLE)
     return ControlClient(host, token, arguments.timeout, arguments.pin, hint)
@@ -208,7 +226,7 @@ def _update(arguments):
 
 
 def _provision(arguments):
-    from tools.board.provision import check, provision  # and so is mpremote
+    from tools.board.provision import check, provision
 
     if arguments.check:
         check(arguments.check)
@@ -216,7 +234,7 @@ def _provision(arguments):
     elif arguments.serial:
         provision(arguments.serial, arguments.file)
     else:
-        raise UsageError("provision needs the board's serial PORT (or auto), or --check FILE")
+        raise UsageError("provision needs the board's serial port (or auto), or --check FILE")
 
 
 def _certificate(arguments):

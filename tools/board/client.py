@@ -15,7 +15,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
-TOKEN_HINT = "the token: --token-file or BOARD_TOKEN"
+TOKEN_HINT = "give it with --token-file or BOARD_TOKEN"
 _LOGIN = "auth.login"  # the denial of a board with a token names it
 _LONGEST_ANSWER = 1024 * 1024  # bytes
 _MOST_LINES = 256  # that may wait; then reading stops
@@ -41,7 +41,9 @@ def parse_host(text):
     """Return (host, port) from "host" or "host:port". Raises UsageError."""
     host, colon, port = text.partition(":")
     if not host or (colon and not (port.isdigit() and 0 < int(port) < 65536)):
-        raise UsageError(f"{text!r} is no board: write name or name:port, as 192.168.1.20:{DEFAULT_PORT}")
+        raise UsageError(
+            f"{text!r} is not a board's name: write name or name:port, for example 192.168.1.20:{DEFAULT_PORT}"
+        )
     return host, int(port) if colon else DEFAULT_PORT
 
 
@@ -52,7 +54,7 @@ def pinned(path):
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise UsageError(f"{path}: it contains no certificate") from None
+        raise UsageError(f"{path} contains no certificate") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     return context
@@ -131,9 +133,10 @@ class ControlClient:
             if error.code != ACCESS_DENIED or method in _OPEN:
                 raise
             if not self._token:
-                denial = error.args[0]
-                hint = self._token_hint if _LOGIN in denial else "config.json gives it one"
-                raise BoardError(error.code, f"{denial}; {hint}") from None
+                denial, hint = error.args[0], "set control.token in its config.json"
+                if _LOGIN in denial:
+                    denial, hint = f"{method} needs the board's token", self._token_hint
+                raise BoardError(error.code, f"{denial}: {hint}") from None
         self.log_in()
         return self._call(method, params)
 
@@ -145,14 +148,14 @@ class ControlClient:
     def prove(self, purpose, asked):
         """The proof that the token's owner asks for exactly this, now. Raises UsageError without a token."""
         if not self._token:
-            raise UsageError(f"this needs the board's token; {self._token_hint}")
+            raise UsageError(f"this needs the board's token: {self._token_hint}")
         self.log_in()
         return self._answer_to_challenge(purpose, asked)
 
     def _answer_to_challenge(self, purpose, asked=""):
         challenge = self._call("auth.challenge")
         if not fits(challenge, _CHALLENGE) or not 0 <= challenge["wait_s"] <= _LONGEST_WAIT_S:
-            raise StrangeAnswer(f"{self} asks for a login in an unknown form; the token was not used")
+            raise StrangeAnswer(f"{self} asks for the login in an unknown form; the token was not used")
         time.sleep(challenge["wait_s"])
         signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
         return _hmac(_hmac(self._token.encode(), purpose).digest(), signed).hexdigest()
@@ -303,9 +306,9 @@ class ControlClient:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"its certificate is not the one in {self._pin}: {error.verify_message}"
         if self._context and error:
-            return f"{error}; without a certificate on the board, leave --cert out"
-        why = "it hung up" if reason == XClosedReason.ClosedByPeer else str(error or "it is closed")
-        return why if self._heard or self._context else why + "; a board with a certificate needs --cert"
+            return f"{error}; if the board has no certificate, omit --cert"
+        why = "the board closed it" if reason == XClosedReason.ClosedByPeer else str(error or "it was closed")
+        return why if self._heard or self._context else why + "; if the board has a certificate, use --cert"
 
     def _forget_connection(self):
         connection, self._connection = self._connection, None

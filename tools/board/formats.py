@@ -127,4 +127,4 @@ class Csv:
         if new and len(self._left_out) < _MOST_LEFT_OUT:
             self._left_out |= new
             names = ", ".join(sorted(new))
-            print(f"board: no column for {names} (--columns chooses)", file=sys.stderr)
+            print(f"board: the CSV has no column for {names}; choose its columns with --columns", file=sys.stderr)

@@ -81,7 +81,7 @@ def _whole(text):
 
 
 def _no_number(text):
-    raise Refused(f"{text} is no number")
+    raise Refused(f"{text} is not a number")
 
 
 def _is_too_deep(value):

@@ -40,7 +40,7 @@ def find(text, udp_port, seconds=_LISTEN_S):
             f"there is no host named {host!r}, and no board of that name was heard within {seconds:g} s; "
             "'discover' lists the boards in reach"
         )
-    print(f"board: {name} is {found[0]}, as its broadcast says", file=sys.stderr, flush=True)
+    print(f"board: {name} is {found[0]}, by its broadcast", file=sys.stderr, flush=True)
     return f"{found[0]}:{found[1]}", True
 
 

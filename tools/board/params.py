@@ -23,7 +23,7 @@ def from_words(words):
         return [_value(word) for word in words]
     if len(keyed) < len(words):
         stray = next(word for word in words if word not in keyed)
-        raise UsageError(f"{stray!r} is no key=value like the other parameters")
+        raise UsageError(f"{stray!r} is not key=value like the other parameters")
     return {key: _value(text) for key, _, text in (word.partition("=") for word in words)}
 
 

@@ -3,7 +3,7 @@
 from firmware.config_file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
 from tools.flash.config import read_settings
-from tools.flash.ports import BoardProblem, Connection, find_port
+from tools.flash.problem import BoardProblem
 
 
 def check(path):
@@ -22,6 +22,8 @@ def provision(port, path, say=print):
 
 def write(files, port, say=print):
     """Write files, {name: content}, to the board, each in one step; read them back, and restart the board with them."""
+    from tools.flash.ports import Connection, find_port  # they need packages, and a check does not
+
     try:
         name = find_port(None if port == "auto" else port)
         connection = Connection(name)
@@ -40,6 +42,6 @@ def write(files, port, say=print):
 
 def _write(board, name, file, content, say):
     if board.update_file("/" + file, content):
-        say(f"{name}: {file} was written and read back, {len(content)} bytes; the board starts with it")
+        say(f"{name}: {file} was written and read back ({len(content)} bytes); the board restarts with it")
     else:
-        say(f"{name}: {file} is already there; nothing was written")
+        say(f"{name}: the board already has this {file}; nothing was written")

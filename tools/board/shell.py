@@ -86,7 +86,7 @@ class Notifications:
     def tell_left_out(self):
         """Print how many were not shown."""
         if self._left_out:
-            print(f"board: {self._left_out} notifications were too many to show", file=sys.stderr, flush=True)
+            print(f"board: {self._left_out} further notifications were not shown", file=sys.stderr, flush=True)
             self._left_out = 0
 
 
@@ -106,7 +106,7 @@ def shell(client):
         return code
     completer = MethodCompleter(methods, values(client, methods))
     session = PromptSession(completer=completer, complete_while_typing=False, history=_history())
-    print(f"{client}: {len(methods)} methods; help lists them, Tab completes, exit leaves")
+    print(f"{client}: {len(methods)} methods. help lists them, Tab completes words, exit ends the shell")
     with patch_stdout():
         _run_all(client, _lines(session, client))
     return OK

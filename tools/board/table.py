@@ -19,6 +19,7 @@ _LONGEST_TEXT, _SHORT_TEXT = 30, 12  # of a reading that is text, in a wide term
 _WIDE = 100
 _REDRAW_S = 0.25
 _LINES_AROUND = 5  # lines beside the rows: heading, empty lines, notes
+_MOST_NAMED = 8
 _ROOM_AROUND = 3  # columns between a table's cells
 
 
@@ -58,10 +59,15 @@ def render(fleet, port, ignored=0, now=None, size=None, columns=None):
         notes.append(f"{ignored} datagrams were not telemetry.")
     if fleet.refused:
         notes.append(f"{fleet.refused} datagrams were refused: too many boards or readings.")
-    table = _table_of_readings(fleet, now, size.width if size else None, columns)
-    if size and table.row_count + len(fleet) + _LINES_AROUND > size.height:
+    boards = [board for board in fleet if chosen(board.readings, columns)]
+    silent = [board for board in fleet if not chosen(board.readings, columns)]
+    table = _table_of_readings(boards, now, size.width if size else None, columns) if boards else Text("")
+    lines = table.row_count + len(boards) if boards else 0
+    if size and lines + _LINES_AROUND > size.height:
         table, without_room = _table_of_boards(fleet, now, size, columns)
         notes += [f"A larger window has room for {without_room}."] if without_room else []
+    elif silent:
+        notes.append(f"No readings came from {_named(silent)}.")
     return Group(table, Text(" ".join(notes), "dim"))
 
 
@@ -103,10 +109,16 @@ def _cut(text, longest):
     return text if len(text) <= longest else text[: max(1, longest) - 1] + "…"
 
 
-def _table_of_readings(fleet, now, width, columns):
+def _named(boards):
+    names = [f"{board.device} ({board.address})" for board in boards[:_MOST_NAMED]]
+    more = len(boards) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _table_of_readings(boards, now, width, columns):
     """Fit the table into `width` but keep all numbers: shorten charts, drop lowest and highest, then cut names."""
     longest = _LONGEST_TEXT if width is None or width >= _WIDE else _SHORT_TEXT
-    blocks = [_block(board, now, columns, longest) for board in fleet]
+    blocks = [_block(board, now, columns, longest) for board in boards]
     headings = ["board", "reading", "now", "lowest", "highest"]
     widths = [
         max(len(heading), *(row[index].cell_len for block in blocks for row in block))

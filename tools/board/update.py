@@ -42,7 +42,7 @@ def update(client, words, delete=(), say=None):
         say(f"{name}: the board loads no programs from there{where}")
     status = _status(client)
     if kind not in status["kinds"]:
-        raise ToolError(f"{client} has room for one image only; send files instead")
+        raise ToolError(f"{client} cannot update its image over the network; send files instead")
     before = troubles(client)
     sent_s = _send(client, kind, content, say)
     say(f"{len(content)} bytes in {sent_s:.1f} s; {visible(client.call('update.end', shape=str))}")
@@ -51,7 +51,7 @@ def update(client, words, delete=(), say=None):
     except Unreachable as error:
         if SETTINGS not in files:
             raise
-        raise Unreachable(f"{error}; without a login there its old settings come back after 10 minutes") from None
+        raise Unreachable(f"{error}; if nobody logs in there, its old settings come back after 10 minutes") from None
     if SETTINGS in files:
         client.log_in(_token(files[SETTINGS]))  # so that they stay
     if kind == IMAGE:
@@ -81,10 +81,10 @@ def _read(words, delete):
     """(kind, bytes to send, {name on the board: content}) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
     if len(words) == 1 and words[0].endswith(".bin"):
         if delete:
-            raise UsageError("an image comes alone: delete files by another update")
+            raise UsageError("an image is an update of its own: delete files by another update")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
-            raise UsageError(f"{words[0]} is not an image of an ESP32")
+            raise UsageError(f"{words[0]} is not an image for an ESP32")
         return IMAGE, content, {}
     files = {}
     for word in words:
@@ -105,7 +105,7 @@ def _files(path, name):
         found = (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
         return {file.relative_to(path).as_posix(): _content(file) for file in found}
     if name.startswith(("/", "../")):
-        raise UsageError(f"{name}: which name should it have on the board? Write name={name}")
+        raise UsageError(f"{name}: give its name on the board as well: NAME={name}")
     return {name[2:] if name.startswith("./") else name: _content(path)}
 
 
@@ -147,7 +147,7 @@ def _send(client, kind, content, say):
     params = {"kind": kind, "size": len(content), "sha256": sha256, "signature": signature}
     chunk = client.call("update.begin", params, {"chunk": int})["chunk"]
     if not 0 < chunk <= LARGEST_CHUNK:
-        raise StrangeAnswer(f"{client} takes {chunk} bytes at a time: no board of this firmware does")
+        raise StrangeAnswer(f"{client} asks for {chunk} bytes at a time, which this firmware never does")
     start = time.monotonic()
     told = 0
     for offset in range(0, len(content), chunk):
@@ -179,11 +179,11 @@ def _wait_for_restart(client):
 def _wait_for_verdict(client, status, say):
     """Return the status when the new image is accepted or the old one is back."""
     if status["last"] == "on trial":
-        say(f"on trial in {_shown(status['running'])}")
+        say(f"the new image runs on trial in {_shown(status['running'])}")
     end = time.monotonic() + TRIAL_S
     while status["last"] == "on trial":
         if time.monotonic() > end:
-            raise ToolError(f"{client}: the trial of its image does not end")
+            raise ToolError(f"{client}: the trial of its new image does not end")
         time.sleep(POLL_S)
         try:
             status = _status(client)

@@ -64,7 +64,7 @@ def _is_about(text, names):
 def _steady(client, say):
     """Return the answer to `info` when the start counts as good, or the board is in safe mode."""
     steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
-    say(f"it runs; watched until it has run for {steady_s:g} s")
+    say(f"the board runs; this command watches it for {steady_s:g} s")
     latest, starts, silent_since = 0, 1, None
     while True:
         try:
@@ -78,10 +78,10 @@ def _steady(client, say):
             continue
         if info["uptime"] < latest:
             starts += 1
-            say(f"it has started again after {latest} s")
+            say(f"the board has restarted after {latest} s")
         latest = info["uptime"]
         if info["safe_mode"] or latest > steady_s:
             return info
         if starts > _MOST_STARTS:
-            raise ToolError(f"{client} starts again and again with the new files")
+            raise ToolError(f"{client} restarts again and again with the new files")
         time.sleep(POLL_S)

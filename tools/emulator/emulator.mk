@@ -32,11 +32,11 @@ else ifneq ($(filter-out PICO_PPP,$(BOARD)),)
 emulate:
 	@$(NO_EMULATOR)
 else
-emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## try: run the firmware on an emulated board, until Ctrl-C (BOARD=PICO_W, UF2=)
+emulate: $(EMULATED) $(EMULATOR) build/venv/installed ## try: run the firmware on an emulated board until Ctrl-C (BOARD=PICO_W, UF2=)
 	@$(VENV)/python -m tools.emulator --image $(EMULATED)
 endif
 
-fleet: pico-w ## try: run the firmware on N emulated Pico Ws in one Wi-Fi, until Ctrl-C (N=20, UF2=)
+fleet: pico-w ## try: run the firmware on N emulated Pico Ws in one Wi-Fi network until Ctrl-C (N=20, UF2=)
 	@$(VENV)/python -m tools.emulator.fleet --image $(PICO_W_IMAGE) --count $(or $(N),5)
 
 # Users who may not make a network interface get a network from passt. With MPY_DIR= the image is built.
@@ -56,11 +56,11 @@ weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: measure ho
 	@$(VENV)/python -m tools.weigh
 
 # For an ESP32 this writes the newest image of "make image" or "make firmware".
-flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## board: write a board's image onto it (BOARD=, PORT=, DRIVE=, ERASE=1)
+flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## board: write an image onto a board (BOARD=, PORT=, DRIVE=, ERASE=1)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
-deploy: build/venv/installed ## board: install our files on a board with stock MicroPython (PORT=)
+deploy: build/venv/installed ## board: install the firmware on a board with stock MicroPython (PORT=)
 	@$(VENV)/python -m tools.flash deploy $(if $(PORT),--port $(PORT))
 
-config: build/venv/installed ## board: write a board's settings (PORT=, CONFIG=config.json)
+config: build/venv/installed ## board: show a board's settings, or write them (PORT=, CONFIG=config.json)
 	@$(VENV)/python -m tools.flash config $(if $(PORT),--port $(PORT)) $(CONFIG)

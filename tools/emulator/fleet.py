@@ -56,7 +56,7 @@ def check_image(path):
     if not path.exists():
         raise BoardError(
             f"There is no image {path}. Build it: make firmware BOARD=PICO_W MPY_DIR=/path/to/micropython "
-            "(docs/add-a-board.md), or use another one: UF2=/path/to/image.uf2"
+            "(docs/add-a-board.md), or name another image with UF2=/path/to/image.uf2"
         )
     if path.suffix.lower() not in (".uf2", ".bin"):
         raise BoardError(f"{path} is not an image: images of a Pico W end in .uf2 or .bin.")

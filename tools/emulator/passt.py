@@ -27,7 +27,7 @@ class Passt:
     def __init__(self, ports):
         self._program = shutil.which(PROGRAM)
         if not self._program:
-            raise NoRights("passt is missing, which needs no special rights: apt-get install passt")
+            raise NoRights("passt is missing: apt-get install passt (it runs without special rights)")
         self._ports = ports
         self._guests = {}  # port of the LAN: Guest
         self._lan = None
@@ -116,7 +116,7 @@ class Guest:
         self._lan.loop.forget(self._stream)
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip()
-        print(f"{PROGRAM} has ended, the board {self._address} cannot be reached: {said}", file=sys.stderr)
+        print(f"{PROGRAM} has ended, so the board {self._address} cannot be reached: {said}", file=sys.stderr)
 
     def _read(self):
         try:

@@ -21,7 +21,7 @@ def main():
     flashing = actions.add_parser("flash")
     flashing.add_argument("board")
     flashing.add_argument("--erase", action="store_true", help="ESP32: erase the whole flash first, including files")
-    flashing.add_argument("--drive", help="the folder of the bootloader's drive, if it is not found")
+    flashing.add_argument("--drive", help="the folder of the bootloader's drive, if it is not found automatically")
     deploying = actions.add_parser("deploy")
     deploying.add_argument("--even-if-frozen", action="store_true", help="install even on a board with our image")
     deploying.add_argument("--mpy-cross", help="a compiler of the board's release, instead of a download")
@@ -36,7 +36,7 @@ def main():
 def _flash(board, drive, erase, **options):
     path = ROOT / "boards" / board / "board.json"
     if not path.exists():
-        raise BoardProblem(f"There is no board {board}: boards/ has them.")
+        raise BoardProblem(f"There is no board {board}; boards/ has a folder for each board.")
     if json.loads(path.read_text())["mcu"].startswith("esp32"):
         flash_esp32(board, erase=erase, **options)
     else:

@@ -4,8 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import ports
-from .ports import BoardProblem, Connection
+from .problem import BoardProblem
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
@@ -19,14 +18,16 @@ PATH = "/" + FILE
 def config(path=None, port=None, say=print):
     """Write a file with settings to the board and restart it. Without a file, show the board's settings."""
     settings = read_settings(path) if path else None
+    from . import ports  # it needs packages, and a check does not
+
     port = ports.find_port(port)
-    with Connection(port) as board:
+    with ports.Connection(port) as board:
         if settings is None:
             say(_shown(board.read_file(PATH), port))
         elif board.update_file(PATH, settings):
-            say(f"{port}: has its new settings and restarts with them")
+            say(f"{port}: the board has its new settings and restarts with them")
         else:
-            say(f"{port}: already has these settings")
+            say(f"{port}: the board already has these settings")
         if settings is not None:
             board.end_trial()
         board.soft_reset()

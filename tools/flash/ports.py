@@ -14,6 +14,7 @@ from serial import SerialException
 from tools.board.gate import LONGEST_MESSAGE, visible
 
 from . import repl
+from .problem import BoardProblem
 
 DRIVE_NAMES = ("RPI-RP2", "RP2350")
 INFO_FILE = "INFO_UF2.TXT"
@@ -25,10 +26,6 @@ TRIAL = "/trial.json"  # a file on the board: the changes that are on trial (fir
 MOUNTS = "/proc/mounts"
 
 
-class BoardProblem(Exception):
-    """An error, with its reason as one sentence for the user."""
-
-
 def find_port(wanted=None):
     """Return the board's port: the requested one, or else the only one."""
     if wanted:
@@ -37,7 +34,7 @@ def find_port(wanted=None):
         return str(Path(wanted).resolve()) if Path(wanted).is_symlink() else wanted
     ports = serial_ports()
     if len(ports) != 1:
-        raise BoardProblem(f"{_ports_text()} PORT names one.")
+        raise BoardProblem(f"{_ports_text()} Name its port with PORT=.")
     return ports[0]
 
 
@@ -49,7 +46,7 @@ def serial_ports():
 def _ports_text():
     ports = serial_ports()
     if ports:
-        return f"Boards are at {', '.join(ports)}."
+        return f"There are boards at {', '.join(ports)}."
     return "No board is connected by USB; many cables only charge."
 
 
@@ -212,4 +209,4 @@ def wait_for(what, condition, timeout, advice):
         if value:
             return value
         time.sleep(0.1)
-    raise BoardProblem(f"{what} did not come within {timeout} s: {advice}.")
+    raise BoardProblem(f"Waited {timeout} s for {what}: {advice}.")

@@ -130,7 +130,7 @@ class HomeAssistant:
         broker = {"broker": "127.0.0.1", "port": broker_port}
         made = self.request(f"/api/config/config_entries/flow/{flow['flow_id']}", broker)
         if made["type"] != "create_entry":
-            raise RuntimeError(f"Home Assistant does not take the broker: {made}")
+            raise RuntimeError(f"Home Assistant does not accept the broker: {made}")
 
     def states(self):
         """Return {entity: (state, attributes)}."""

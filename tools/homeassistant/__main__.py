@@ -18,7 +18,7 @@ def main():
     command.add_argument("folder", type=Path)
     command.add_argument("--python", default="python3.13", help="a Python 3.13 (default: python3.13)")
     command = commands.add_parser("run", help="run it with a broker on this computer, until Ctrl-C")
-    command.add_argument("folder", type=Path, help="where it is installed")
+    command.add_argument("folder", type=Path, help="the folder of the installation")
     command.add_argument("--broker", type=int, default=1883, metavar="PORT", help="the broker's port (default: 1883)")
     command.add_argument("--port", type=int, default=8123, help="the port of its page (default: 8123)")
     given = parser.parse_args()

@@ -24,7 +24,7 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
     An image with secrets is named image-with-secrets.bin, and only this user can read it.
     """
     stock = StockImage(_read(base), board, Path(base).name)
-    say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, whole")
+    say(f"{stock.name}: MicroPython {'.'.join(map(str, stock.version))} for the {stock.chip}, complete")
     code, rest = contents(stock, board, config, mpy_cross, say)
     places = _place(stock, code, rest)
     _check_heap(stock, rest, say)
@@ -37,7 +37,7 @@ def make(board, base, config=None, output=None, mpy_cross=None, say=print):
         path.with_name(IMAGE if secret else SECRET_IMAGE).unlink(missing_ok=True)  # the image of an earlier run
     for partition, files, _ in places:
         say(f"{partition.name}: {len(files)} files, {sum(map(len, files.values()))} of {partition.size} bytes")
-    say(f"{path}: {len(data)} bytes, to be written at {stock.start:#x}: make flash BOARD={board} PORT=...")
+    say(f"{path}: {len(data)} bytes, for the address {stock.start:#x}; write it with make flash BOARD={board} PORT=...")
     if secret:
         say(f"{path} contains the passwords and tokens of {config}: do not give it to anyone.")
 
@@ -64,7 +64,7 @@ def _place(stock, code, rest):
     if not filesystem:
         raise BoardProblem(f"{stock.name} has no partition {FILESYSTEM} for files.")
     if stock.part(filesystem).strip(b"\xff"):
-        raise BoardProblem(f"{stock.name} contains files; use an image as downloaded from micropython.org.")
+        raise BoardProblem(f"{stock.name} contains files; use an unchanged image from micropython.org.")
     if not romfs:
         return [(filesystem, {**code, **rest}, make_littlefs({**code, **rest}, filesystem))]
     # Code in a ROMFS runs in place and takes no heap. MicroPython looks for it in /rom/lib.
@@ -96,7 +96,7 @@ def _verify(stock, data, places):
         same = same and found.startswith(content)
         same = same and (partition.name == ROMFS or read_littlefs(found, partition) == files)
     if not same:
-        raise BoardProblem("The new image is wrong: this is an error of this program.")
+        raise BoardProblem("The new image is wrong because of an error in this program.")
 
 
 def main():

@@ -23,8 +23,8 @@ class Target:
 def contents(image, board, config, mpy_cross, say):
     """Return ({name: code}, {name: other content}). `mpy_cross`: a compiler of the image's release, or None."""
     if image.version < OLDEST:
-        version = ".".join(map(str, image.version))
-        raise BoardProblem(f"{image.name} is MicroPython {version}; ours is for {OLDEST[0]}.{OLDEST[1]} or later.")
+        version, oldest = (".".join(map(str, one)) for one in (image.version, OLDEST))
+        raise BoardProblem(f"{image.name} is MicroPython {version}; the firmware needs {oldest} or later.")
     target = Target(image)
     files = {SETTINGS: read_settings(config)} if config else {}
     settings = json.loads(decoded(files.get(SETTINGS, b"{}")))

@@ -91,7 +91,7 @@ def _used(table, configs, room):
         wanted = {LIBRARY, *names}
         unknown = sorted(wanted - set(table.modules))
         if unknown:
-            raise NoFigures(f"{weights.PAGE.name} has no figures of {', '.join(unknown)}: make weigh measures them.")
+            raise NoFigures(f"{weights.PAGE.name} has no figures for {', '.join(unknown)}: make weigh measures them.")
         used = table.heap["used"] + _sum(table, wanted, "heap") - _sum(table, measured, "heap")
         if room.in_rom:
             used -= _sum(table, wanted, "file")
@@ -118,7 +118,7 @@ def check(room, config, say, table=None):
         raise BoardProblem(f"This configuration {needs}. {_advice(found.used - most, parts(config, room, table))}")
     more = ""
     if found.serving > most:
-        more = f"; the {_kb(found.serving)} kB with 4 clients are too much: set control.clients to fewer"
+        more = f"; the {_kb(found.serving)} kB with 4 clients are too much: set control.clients to a smaller number"
     say(f"Python's heap: about {_kb(found.used)} of {_kb(most)} kB in use once it runs{more}")
 
 

@@ -84,13 +84,13 @@ def chip_of(board):
 def check_chip(data, chip, name):
     """Raise BoardProblem unless `data` begins with an image for the chip."""
     if len(data) < 24 or data[0] != IMAGE_MAGIC:
-        raise BoardProblem(f"{name} is not an image of an ESP32 (download one from micropython.org/download).")
+        raise BoardProblem(f"{name} is not an image for an ESP32 (download one from micropython.org/download).")
     number = int.from_bytes(data[CHIP_ID_AT : CHIP_ID_AT + 2], "little")
     wanted = CHIP_DEFS[chip]
     if number != wanted.IMAGE_CHIP_ID:
         names = {getattr(known, "IMAGE_CHIP_ID", None): known.CHIP_NAME for known in CHIP_DEFS.values()}
         found = names.get(number, f"chip number {number}")
-        raise BoardProblem(f"{name} is for an {found}, the board has an {wanted.CHIP_NAME}.")
+        raise BoardProblem(f"{name} is for an {found}, and the board has an {wanted.CHIP_NAME}.")
 
 
 def check_image(data, chip, name):
@@ -101,6 +101,6 @@ def check_image(data, chip, name):
             whole = image.checksum == image.calculate_checksum() and image.stored_digest == image.calc_digest
     except (FatalError, ValueError, IndexError, OSError, struct.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BoardProblem(f"{name}: cut off or damaged ({reason}).") from error
+        raise BoardProblem(f"{name} is incomplete or damaged ({reason}).") from error
     if not whole:
-        raise BoardProblem(f"{name}: damaged: its checksum or hash is wrong. Download it again.")
+        raise BoardProblem(f"{name} is damaged: its checksum or hash is wrong. Download it again.")

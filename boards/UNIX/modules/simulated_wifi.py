@@ -5,8 +5,10 @@ access point is the loopback interface: clients from 127.0.0.1 are in its networ
 it is in the computer's network.
 """
 
-import json
 import os
+import sys
+
+from firmware.jsontext import loads
 
 STA_IF = 0
 AP_IF = 1
@@ -16,10 +18,27 @@ STAT_GOT_IP = 1010
 STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
-_NETWORKS = json.loads(os.getenv("BOARD_WIFI") or "{}")
-_STRONGEST = -42  # dBm of the first network; each further one is weaker
+_EXAMPLE = '{"home": "correct horse", "cafe": ""}'
+_STRONGEST = -42  # dBm, of the first; each further one is weaker
 _STEP = 7
 _WPA2 = 3
+
+
+def _networks(text):
+    """The networks in reach, {name: password}. The firmware ends with an error if the text holds something else."""
+    try:
+        found = loads(text)
+        if isinstance(found, dict) and all(isinstance(password, str) for password in found.values()):
+            return found
+    except ValueError:
+        pass
+    print(
+        f"BOARD_WIFI: {text!r} is not a JSON object of networks and passwords, for example {_EXAMPLE}", file=sys.stderr
+    )
+    raise SystemExit(2)
+
+
+_NETWORKS = _networks(os.getenv("BOARD_WIFI") or "{}")
 
 
 class _Station:
