@@ -6,18 +6,17 @@ surrogate pair; its writer says `nan` and `<object>`.
 
 import json
 import re
-import sys
 
 from firmware import const, number_text
 
 _DEEPEST = const(32)
 _LONGEST_NUMBER = const(24)  # characters; a match takes C stack for each of them
-_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
-_is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
+_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$").match
+_is_escape = re.compile(rb'["\\/bfnrt]|u' + rb"[0-9A-Fa-f]" * 4).match
 
 # These work on bytes: MicroPython never forgets a text of one character, as `for one in text` and chr() make it, and a
-# stranger may send a million different ones. The first finds what UTF-8 does not have: forms that are too long, halves of
-# surrogate pairs, and what is beyond U+10FFFF.
+# stranger may send a million different ones. The first finds what UTF-8 does not have: forms that are too long, halves
+# of surrogate pairs, and what is beyond U+10FFFF.
 _unsound = re.compile(
     b"[\xc0\xc1].|\xe0[\x80-\x9f].|\xed[\xa0-\xbf].|\xf0[\x80-\x8f]..|\xf4[\x90-\xbf]..|[\xf5-\xf7]..."
 ).sub
@@ -133,19 +132,20 @@ def dumps(value):
     return sound(json.dumps(_plain(value)))
 
 
-class _Number:
-    """A number with its significant digits: MicroPython writes what `__repr__` gives."""
+class _Number(float):
+    """A number with its significant digits: MicroPython writes what `__repr__` gives, CPython what a float has."""
 
-    def __init__(self, text):
-        self._text = text
+    text = ""
 
     def __repr__(self):
-        return self._text
+        return self.text
 
 
 def _number(value):
     text = number_text(value)
-    return _Number(text) if sys.implementation.name == "micropython" else float(text)
+    number = _Number(text)
+    number.text = text
+    return number
 
 
 def _plain(value):
