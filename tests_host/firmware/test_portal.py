@@ -184,6 +184,24 @@ class TestPortal:
         setup._status(guest(), True)
         assert was_on == [False, True]
 
+    def test_a_guest_cannot_have_it_scan_all_the_time(self, bench, portal):
+        """As a batch of requests could."""
+        scans = []
+
+        def scan():
+            scans.append(bench.clock.uptime())
+            bench.clock.now += 2000
+            return [(b"net%d" % len(scans), bytes(6), 6, -50, 3, 1)]
+
+        bench.network.station.scan = scan
+        portal.start()
+        setup = started(bench)
+        found = []
+        for _ in range(60):
+            found.append(setup._status(guest(), True)["networks"][0]["ssid"])
+            bench.advance(0.5)
+        assert scans == [0, 12, 24] and found[0] == "net1" and found[-1] == "net3"
+
     def test_a_radio_that_cannot_scan_does_not_keep_it_closed(self, bench, portal):
         bench.network.station.scan = lambda: 1 / 0
         portal.start()
