@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from image import proof
 
 from firmware.config import ConfigError
+from firmware.defaults import SCHEMA
 from firmware.control.jsonrpc import RpcError
 from firmware.network.portal import Portal, answer
 from firmware.network.setup import Setup
+from firmware.schema import Apart, ListOf
 from firmware.unclaim import UnclaimButton
 
 OWN = bytes((192, 168, 4, 1))
@@ -342,8 +344,11 @@ class TestButton:
             {
                 "boot": {"unclaim_button": 15},
                 "control": {"token": TOKEN, "port": 99},
-                "wifi": {"networks": [{"ssid": "home"}], "country": "DE"},
+                "wifi": {"networks": [{"ssid": "home", "password": "forgotten"}], "country": "DE"},
                 "ap": {"enabled": False, "password": "forgotten"},
+                "ppp": {"uart": 1, "user": "me", "password": "forgotten", "chat": ["AT+CPIN=1234"]},
+                "mqtt": {"broker": "192.0.2.7", "user": "me", "password": "forgotten", "rpc": ["gpio.write"]},
+                "http": {"enabled": False, "port": 8080},
             },
             "config.json",
         )
@@ -371,8 +376,37 @@ class TestButton:
         for name in ("config.json", "config.last.json"):
             with open(bench.board.path(name)) as file:
                 kept = json.load(file)
-            assert kept == {"boot": {"unclaim_button": 15}, "control": {"port": 99}, "wifi": {"country": "DE"}}
-        assert bench.restarts == 1 and "token, networks and access point settings are removed" in bench.texts()[-1]
+            assert kept == {
+                "boot": {"unclaim_button": 15},
+                "control": {"port": 99},
+                "wifi": {"country": "DE"},
+                "ppp": {"uart": 1, "user": "me"},
+                "http": {"enabled": True, "port": 8080},
+            }
+        assert bench.restarts == 1 and "token, networks and secrets are removed" in bench.texts()[-1]
+
+    def test_no_secret_is_left(self, bench, press):
+        """Whatever keys there will be."""
+
+        def secrets(kind, path=()):
+            found = [path] if kind.secret else []
+            for key, one in getattr(kind, "_kinds", {}).items():
+                found += secrets(one._values() if isinstance(one, Apart) else one, (*path, key))
+            return found + (secrets(kind._kind, path) if isinstance(kind, ListOf) else [])
+
+        def reach(values, path):
+            for key in path:
+                values = (values[0] if isinstance(values, list) else values).get(key, {})
+            return values
+
+        paths = secrets(SCHEMA)
+        assert ("mqtt", "password") in paths and ("wifi", "networks", "password") in paths
+        assert all(reach(bench.config.given, path) for path in paths)
+        press.live(1)
+        press(6)
+        with open(bench.board.path("config.json")) as file:
+            kept = json.load(file)
+        assert not any(reach(kept, path) for path in paths)
 
     def test_pressed_for_a_shorter_time_it_does_nothing(self, bench, press):
         press.live(1)
