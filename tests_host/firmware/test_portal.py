@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from image import proof
 
 from firmware.config import ConfigError
-from firmware.defaults import SCHEMA
 from firmware.control.jsonrpc import RpcError
+from firmware.defaults import SCHEMA
 from firmware.network.portal import Portal, answer
 from firmware.network.setup import Setup
 from firmware.schema import Apart, ListOf
