@@ -11,6 +11,7 @@ _RETRY_S = const(1)
 _SETTLED_S = const(3)  # after the last entity, until all that the broker has kept has come
 _LONGEST_DELAY_S = const(10)  # after Home Assistant has started, so that not all boards speak at once
 _MOST_FOUND = const(64)  # kept topics that are looked through; the others have their turn after the next start
+_LONGEST_FOUND = const(256)  # bytes of such a topic: a stranger's must not fill the heap
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
@@ -68,7 +69,8 @@ class Discovery:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
         elif retained and payload and self._found is not None and topic.endswith("/config"):
-            if topic not in self._found and len(self._found) < _MOST_FOUND:  # each connection brings them again
+            is_new = topic not in self._found  # each connection brings them again
+            if is_new and len(self._found) < _MOST_FOUND and len(topic) <= _LONGEST_FOUND:
                 self._found.append(topic)
 
     def _on_acked(self):

@@ -76,6 +76,15 @@ def test_of_many_that_are_gone_the_last_are_removed_at_the_next_start(start, bro
     assert left == [66, 2, 0]
 
 
+def test_long_topics_of_strangers_are_left_alone(start, broker, watcher):
+    """64 of them would fill a small heap."""
+    long = OLD.replace("old", 600 * "o") % 1
+    watcher.publish(OLD % 1, "{}", retain=True)
+    watcher.publish(long, "{}", retain=True)
+    start().settle()
+    assert long in kept(broker.port) and OLD % 1 not in kept(broker.port)
+
+
 def test_a_board_that_comes_back_with_a_full_queue_is_online(start, broker, watcher):
     """Its messages from before the pause go first, and leave no place for the status."""
     home = start(discovery=False)
