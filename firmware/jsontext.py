@@ -6,25 +6,27 @@ surrogate pair; its writer says `nan` and `<object>`.
 
 import json
 import re
-import sys
 
 from firmware import const, number_text
 
 _DEEPEST = const(32)
 _LONGEST_NUMBER = const(24)  # characters; a match takes C stack for each of them
-_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$").match
-_is_escape = re.compile(rb'["\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]').match
+_is_scalar = re.compile(r"(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$").match
+_is_escape = re.compile(rb'["\\/bfnrt]|u' + rb"[0-9A-Fa-f]" * 4).match
+
+# These work on bytes: MicroPython never forgets a text of one character, as `for one in text` and chr() make it, and a
+# stranger may send a million different ones. The first finds what UTF-8 does not have: forms that are too long, halves
+# of surrogate pairs, and what is beyond U+10FFFF.
+_unsound = re.compile(
+    b"[\xc0\xc1].|\xe0[\x80-\x9f].|\xed[\xa0-\xbf].|\xf0[\x80-\x8f]..|\xf4[\x90-\xbf]..|[\xf5-\xf7]..."
+).sub
+_pairs = re.compile(b"\xed[\xa0-\xaf].\xed[\xb0-\xbf].").sub
 
 
 def sound(text):
     """`text` with "?" for characters that UTF-8 does not have; MicroPython's text can hold any."""
-    if len(text) == len(text.encode()):
-        return text
-    return "".join([one if _is_sound(one, ord(one)) else "?" for one in text])
-
-
-def _is_sound(text, code):
-    return code < 0x110000 and code >> 11 != 27 and chr(code) == text  # 27: half of a pair
+    data = text.encode()
+    return text if len(data) == len(text) else _unsound(b"?", data).decode()
 
 
 def _require(right):
@@ -32,15 +34,11 @@ def _require(right):
         raise ValueError("not JSON")
 
 
-def _joined(text):
-    """`text` with one character for each surrogate pair."""
-    made = []
-    for one in text:
-        code = ord(one)
-        if code >> 10 == 55 and made and ord(made[-1]) >> 10 == 54:
-            one = chr(0x10000 + ((ord(made.pop()) & 1023) << 10) + (code & 1023))
-        made.append(one)
-    return "".join(made)
+def _joined(match):
+    """The character of a surrogate pair."""
+    pair = match.group(0)
+    top = (pair[1] & 15) + 1 << 4 | pair[2] >> 2 & 15
+    return bytes((0xF0 | top >> 6, 0x80 | top & 63, 0x80 | (pair[2] & 3) << 4 | pair[4] & 15, pair[5]))
 
 
 def _text(data, start):
@@ -58,7 +56,7 @@ def _text(data, start):
     _require(min(piece) >= 32)
     text = json.loads(piece)
     if b"\\u" in piece:
-        text = _joined(text)
+        text = _pairs(_joined, text.encode()).decode()
         _require(sound(text) == text)
     return text, end + 1
 
@@ -134,19 +132,20 @@ def dumps(value):
     return sound(json.dumps(_plain(value)))
 
 
-class _Number:
-    """A number with its significant digits: MicroPython writes what `__repr__` gives."""
+class _Number(float):
+    """A number with its significant digits: MicroPython writes what `__repr__` gives, CPython what a float has."""
 
-    def __init__(self, text):
-        self._text = text
+    text = ""
 
     def __repr__(self):
-        return self._text
+        return self.text
 
 
 def _number(value):
     text = number_text(value)
-    return _Number(text) if sys.implementation.name == "micropython" else float(text)
+    number = _Number(text)
+    number.text = text
+    return number
 
 
 def _plain(value):

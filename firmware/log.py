@@ -1,16 +1,20 @@
 """The log: the last lines stay in memory for `log.tail`, and every line goes to the console."""
 
+import re
 import sys
 
 from firmware import const
 
 _LONGEST_TEXT = const(160)  # characters kept of one entry: an exception may carry a whole payload
+_controls = re.compile(b"[^ -~\x80-\xff]|\xc2[\x80-\x9f]").sub  # in bytes, as in jsontext.py
+
+# Prints where an exception was raised, on the console. CPython has it elsewhere.
+print_traceback = getattr(sys, "print_exception", None) or __import__("traceback").print_exception
 
 
 def describe(error):
     """An exception in one line: its class and its text."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 class Log:
@@ -26,9 +30,21 @@ class Log:
         self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
 
     def _add(self, level, source, text):
-        text = str(text)[:_LONGEST_TEXT]
+        # A stranger's text must not steer a terminal, or look like a line of its own.
+        text = _controls(b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
         seconds = self._clock.uptime()
-        self._entries.append((seconds, level, source, text, self._make_room(level, source, text)))
+        entries = self._entries
+        times = 1
+        for entry in entries:
+            if entry[3] == text and entry[2] == source and entry[1] == level:
+                times += entry[4]
+                entries.remove(entry)
+                break
+        else:
+            if len(entries) >= self._size:
+                sources = [entry[2] for entry in entries]
+                entries.pop(sources.index(max(sources, key=sources.count)))
+        entries.append((seconds, level, source, text, times))
         mark = "" if level == "info" else level + ": "
         line = f"[{seconds:>6}] {source}: {mark}{text}"
         if self.console:
@@ -37,17 +53,6 @@ class Log:
             self.also(line)
         for listener in self.listeners:
             listener(self.tail(1)[0])
-
-    def _make_room(self, level, source, text):
-        """Remove the entry with this text, or one if there are too many. Returns how often the text has come."""
-        entries = self._entries
-        for index, entry in enumerate(entries):
-            if entry[3] == text and entry[2] == source and entry[1] == level:
-                return entries.pop(index)[4] + 1
-        if len(entries) >= self._size:
-            sources = [entry[2] for entry in entries]
-            entries.pop(sources.index(max(sources, key=sources.count)))
-        return 1
 
     def mark(self, source, text):
         """Note what begins now; only a boot that may fail stores it."""
@@ -76,13 +81,3 @@ class Log:
             if times > 1:
                 found[-1]["times"] = times
         return found
-
-
-def print_traceback(error):
-    """Print where `error` was raised, on the console."""
-    if hasattr(sys, "print_exception"):
-        sys.print_exception(error)
-    else:
-        import traceback
-
-        traceback.print_exception(error)

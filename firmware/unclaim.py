@@ -1,4 +1,4 @@
-"""A button that makes the board new: without token, networks and access point settings, so that it is set up again.
+"""A button that makes the board new: it forgets the token, the networks and the other secrets, and can be set up again.
 
 For who has the board in hand and lost the token. Loaded where `boot.unclaim_button` is set.
 """
@@ -8,7 +8,7 @@ from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
 _HELD_MS = const(5000)
-_REMOVED = const((("control", "token"), ("wifi", "networks")))
+_REMOVED = const((("control", "token"), ("wifi", "networks"), ("ppp", "password"), ("ppp", "chat")))
 
 
 class UnclaimButton:
@@ -47,11 +47,14 @@ class UnclaimButton:
         given = loads(dumps(app.config.given))
         for section, key in _REMOVED:
             given.get(section, {}).pop(key, None)
-        given.pop("ap", None)  # the board is set up over its access point
+        for section in ("ap", "mqtt"):  # it is set up over its access point; the broker is the former owner's
+            given.pop(section, None)
+        if "http" in given:
+            given["http"]["enabled"] = True  # the page sets it up
         try:
             borrow("firmware.config_file").replace(app.board, app.log, dumps(given))
         except OSError as error:
             app.log.error("unclaim", f"nothing is removed: {describe(error)}")
             return
-        app.log.warning("unclaim", "the button was held: token, networks and access point settings are removed")
+        app.log.warning("unclaim", "the button was held: token, networks and secrets are removed")
         app.restart_later()

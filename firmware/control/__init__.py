@@ -23,6 +23,7 @@ from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+_DEAR = const(3)  # times as long as the request of a stranger has taken, its address may ask for nothing
 _DEFAULT_PORT = const(8095)
 _RETRY_S = const(5)  # until a port that was in use is tried again
 
@@ -73,11 +74,16 @@ class Caller:
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
     def call(self, method, params):
-        """The result of a method, or RpcError. Each request of a batch counts."""
+        """The result of a method, or RpcError. Each request of a batch counts, and a long one as several."""
         self._calls += 1
         if self._calls > 1 and not self.within_rate():
             self.refuse_call(method, params)
-        return self._app.methods.call(self, method, params)
+        start = self.now()
+        try:
+            return self._app.methods.call(self, method, params)
+        finally:
+            if not self.authenticated:
+                self.visitor.credit -= _DEAR * (self.now() - start)
 
     def reply(self, text, call):
         """The text that answers `text`, by `call` or `refuse_call`; None where there is nothing to answer."""

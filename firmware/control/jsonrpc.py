@@ -86,5 +86,9 @@ def answer(text, call):
         return _answer_one(request, call)
     if not 0 < len(request) <= LONGEST_BATCH:
         return encode_error(None, _INVALID_REQUEST, f"a batch has 1 to {LONGEST_BATCH} requests")
-    answers = [one for one in (_answer_one(item, call) for item in request) if one]
+    answers = []
+    for item in request:
+        one = _answer_one(item, call)
+        if one:
+            answers.append(one)
     return "[" + ", ".join(answers) + "]" if answers else None

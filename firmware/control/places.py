@@ -22,7 +22,7 @@ class Visitor:
         self.free_at = 0  # when it may answer again
         self.held = held  # ms, of all its places together
         self.seen = now
-        self._credit = _BURST_MS
+        self.credit = _BURST_MS  # ms, for requests
 
     def pass_time(self, now):
         """Count what it held until now, and give it new requests."""
@@ -30,14 +30,14 @@ class Visitor:
         self.seen = now
         held = self.held + (self.places * passed if self.places else -passed // _FORGIVEN)
         self.held = min(max(held, 0), _MOST_HELD_MS)
-        self._credit = min(self._credit + passed, _BURST_MS)
+        self.credit = min(self.credit + passed, _BURST_MS)
 
     def spend(self, now, cost):
         """True where it may make a request now, of which there is one for each `cost` ms."""
         self.pass_time(now)
-        if self._credit < cost:
+        if self.credit < cost:
             return False
-        self._credit -= cost
+        self.credit -= cost
         return True
 
     def failed(self, now):

@@ -49,7 +49,10 @@ class Commands:
             return
         if retained:  # it would be called again after every connect
             self._app.log.warning("mqtt", "a retained request on rpc is left out")
-            return
+        else:
+            self._app.soon.append((self._answer, payload))  # where a chip's stack is deep enough for all methods
+
+    def _answer(self, payload):
         try:
             reply = answer(str(payload, "utf-8"), self._call)
         except Exception as error:  # no UTF-8, or no memory

@@ -11,6 +11,7 @@ _RETRY_S = const(1)
 _SETTLED_S = const(3)  # time after the last entity in which the broker's retained messages arrive
 _LONGEST_DELAY_S = const(10)  # delay after a start of Home Assistant, so that not all boards send at once
 _MOST_FOUND = const(64)  # retained topics that are checked; the others are checked after the next start
+_LONGEST_FOUND = const(256)  # bytes of such a topic, so that a stranger's cannot fill the heap
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
@@ -68,7 +69,8 @@ class Discovery:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
         elif retained and payload and self._found is not None and topic.endswith("/config"):
-            if topic not in self._found and len(self._found) < _MOST_FOUND:  # they arrive again with each connection
+            is_new = topic not in self._found  # they arrive again with each connection
+            if is_new and len(self._found) < _MOST_FOUND and len(topic) <= _LONGEST_FOUND:
                 self._found.append(topic)
 
     def _on_acked(self):

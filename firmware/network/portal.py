@@ -24,6 +24,7 @@ _ONE = const(b"\x00\x01")
 _NONE = const(b"\x00\x00")
 _ITS_NAME_FOR_60_S = const(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04")
 _LONGEST_SCAN_S = const(5)
+_SCAN_PAUSE_S = const(10)  # else a guest could have the board do nothing but scan
 _MOST_NETWORKS = const(16)
 
 
@@ -57,6 +58,7 @@ class Portal(AccessPointLink):
         self._app = app
         self._socket = None
         self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer may use that port itself
+        self._scan_at = 0  # uptime from which a scan is allowed again
         self.networks = []  # [{"ssid", "rssi", "open"}], the strongest first
 
     def start(self):
@@ -69,7 +71,9 @@ class Portal(AccessPointLink):
     def stop(self):
         """Close the network."""
         self._app.portal = None
-        self._close()
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
         super().stop()
 
     def has_guest(self, address):
@@ -77,12 +81,14 @@ class Portal(AccessPointLink):
         return address.rsplit(".", 1)[0] == self.address()[0].rsplit(".", 1)[0]
 
     def scan(self):
-        """Scan for networks. This takes 2 seconds, in which the board does nothing else."""
+        """Scan for networks, at most every 10 s. This takes 2 seconds, in which the board does nothing else."""
         board = self._app.board
-        if 0 < board.watchdog_s < _LONGEST_SCAN_S:
+        uptime = self._app.clock.uptime
+        if 0 < board.watchdog_s < _LONGEST_SCAN_S or uptime() < self._scan_at:
             return
         board.feed_watchdog()
         found, error = guarded(self._scan)
+        self._scan_at = uptime() + _SCAN_PAUSE_S
         board.feed_watchdog()
         if error:
             self._app.log.warning("network", f"no scan: {error}")
@@ -100,18 +106,14 @@ class Portal(AccessPointLink):
     # --- the name server
 
     def _listen(self):
-        self._close()
+        if self._socket:  # from a start that failed later
+            return
         try:
             self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", self.port), recvbufLen=_LONGEST)
         except Exception as error:
             self._app.log.warning("network", f"no phone is led to the page: {describe(error)}")
             return
         self._socket.OnRecv = self._on_query
-
-    def _close(self):
-        if self._socket:
-            self._socket.Close()
-            self._socket = None
 
     def _on_query(self, socket, sender, query):
         address = bytes(int(part) for part in self.address()[0].split("."))

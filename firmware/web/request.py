@@ -209,8 +209,8 @@ class Request:
             body = body.encode()
         head = f"HTTP/1.1 {status} \r\n"
         if content_type:
-            head = f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-        elif status not in (204, 304):
+            head = f"{head}Content-Type: {content_type}\r\n"
+        if status not in (204, 304):
             head = f"{head}Content-Length: {len(body)}\r\n"
         self._send(head, headers, b"" if self.method == "HEAD" else body)
         return True
@@ -247,6 +247,7 @@ class Request:
             self._left_s = None
         elif self._keep:
             self._state = _IDLE
+            self.method = None
             self._left_s = _LATE_S
             self._client.AsyncRecvLine(self._take_line)
         elif self.leaving:

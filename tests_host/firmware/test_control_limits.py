@@ -331,6 +331,35 @@ class TestLimits:
         bench.advance(10)
         assert [ask(client).get("result") for _ in range(21)] == ["pong"] * 20 + [None]
 
+    def test_requests_that_take_long_count_as_several(self, make):
+        """Else one address could keep the board so busy that its watchdog resets it: one line may have 16 requests."""
+        bench = make(token=TOKEN, requests_per_s=20)
+
+        def slow(_session):
+            bench.clock.now += 250
+            return "done"
+
+        bench.methods.add("slow", slow)
+        batch = [{"jsonrpc": "2.0", "id": number, "method": "slow"} for number in range(16)]
+
+        def served(client):
+            """How many of them."""
+            client.sent.clear()
+            client.receive(json.dumps(batch).encode() + b"\n")
+            return sum("result" in one for one in json.loads(client.sent[0]))
+
+        stranger = bench.connect()
+        start = bench.clock.now
+        assert served(stranger) <= 8 and error(stranger)["code"] == -32002
+        for _ in range(10):
+            bench.advance(1)
+            served(stranger)
+        busy_ms = bench.clock.now - start - 10000
+        assert busy_ms < 10000, "more than half of the time is the stranger's"
+        owner = bench.connect("192.0.2.78")
+        assert ask(owner, "auth.login", response=answer_challenge(owner))["result"] is True
+        assert served(owner) == 16
+
     def test_an_idle_client_is_reported_and_closed(self, make):
         bench = make(idle_s=60)
         client = bench.connect()

@@ -1,102 +1,21 @@
 """The announcements for Home Assistant, compared with those that a real one has accepted: homeassistant.json.
 
-The firmware runs in this process, with a fake radio and a fake clock, at a real mosquitto. RECORD=1 writes the file
-again; then run test_homeassistant.py, which gives it to a real Home Assistant.
+The firmware runs in this process, on a clock of the test's own, at a real mosquitto (home.py).
+RECORD=1 writes the file anew; then run test_homeassistant.py, which shows it to a real Home Assistant.
 """
 
 import json
 import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import machine
 import pytest
-from fake_network import FakeNetwork
-from fakes import FakeClock
-from image import PATIENCE_S, ROOT
+from home import Home, Sensor, some_sensors, weather
+from image import ROOT
 from mqtt_peers import kept
-
-from firmware.app import App
-from firmware.board import Board
-from firmware.config import Config
-from firmware.log import Log
 
 RECORDED = Path(__file__).with_name("homeassistant.json")
 PINS = [{"name": "lamp", "pin": 2}, {"name": "door", "pin": 3, "mode": "in", "pull": "up"}]
-
-
-class Sensor:
-    """A sensor for these tests."""
-
-    def __init__(self, name, units=None, **reading):
-        self.name = name
-        self.reading = reading
-        if units:
-            self.units = units
-
-    def read(self):
-        if isinstance(self.reading, Exception):
-            raise self.reading
-        return self.reading
-
-
-def weather():
-    return Sensor("bme280", celsius=21.5, humidity=40.25, pascal=101325.5)
-
-
-def some_sensors():
-    return [
-        Sensor("heap", free=100000, used=50000),
-        weather(),
-        Sensor("roof", **{"celsius_28ff00000001": 3.5, "celsius_28ff00000002": -1.5}),
-        Sensor("my \"own\" {sensor}'s", {"flow": ("volume_flow_rate", "L/min")}, flow=2.5, open=True, word="wet"),
-        Sensor("light", value=12.5),
-    ]
-
-
-class Home:
-    """An app at the broker. Its loop runs while the test waits."""
-
-    def __init__(self, folder, port, sensors, **settings):
-        self.clock = FakeClock()
-        self.network = FakeNetwork(self.clock)
-        self.network.lease = ("127.0.0.1", "255.0.0.0", "0.0.0.0")
-        self.network.air["home"] = "ok"
-        support = SimpleNamespace(sensors=lambda: sensors, NAME="PICO_W")
-        self.log = Log(self.clock, console=False)
-        board = Board(self.network, machine, support, str(folder))
-        config = Config(board, self.log)
-        config.set("device.name", "attic")
-        config.set("wifi.networks", [{"ssid": "home", "password": "home-password"}])
-        config.set("control.port", 0)
-        config.set("telemetry.broadcast", False)
-        config.set("http.enabled", False)
-        config.set("telemetry.interval_s", 2)
-        for key, value in {"broker": f"127.0.0.1:{port}", "client_id": "xas0123456789abcdef", **settings}.items():
-            config.set("mqtt." + key, value)
-        self.app = App(board, config, self.log, self.clock, random=lambda: 0.5)
-        self.app.start()
-
-    def turn_until(self, condition):
-        """Run the board at ten times the speed of real time until `condition()` is true."""
-        end = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < end, self.log.tail(50)
-            self.clock.now += 10
-            self.app.turn(0)
-            time.sleep(0.001)
-
-    def settle(self):
-        """Wait until everything is announced, and everything that has disappeared is removed."""
-        mqtt = self.app.services.get("mqtt")
-        self.turn_until(lambda: mqtt.client.connected)
-        discovery = mqtt.when_read[-1].__self__
-        self.turn_until(lambda: "bme280" in discovery._known or not mqtt.last_readings)
-        self.turn_until(lambda: discovery._found is None and not discovery._to_do and not mqtt.client._unacked)
-
-    def end(self):
-        self.app._end()
 
 
 @pytest.fixture
@@ -168,24 +87,6 @@ def test_entities_kept_by_the_broker_are_noted_once(start, broker, watcher):
         discovery._hear(topic, b"{}", True)
     assert discovery._found == [topic]
     home.settle()
-
-
-def test_it_is_online_however_much_is_queued_for_the_broker(start, watcher):
-    mqtt = start().app.services.get("mqtt")
-    home = mqtt.client
-    home.connected = True  # as after a lost connection with queued messages
-    while home.publish("waits", "", 1):
-        pass
-    home.connected = False
-    seen = len(watcher.seen)
-    start_turns = mqtt.app
-    end = time.monotonic() + PATIENCE_S
-    while not mqtt._is_online:
-        assert time.monotonic() < end
-        start_turns.clock.now += 10
-        start_turns.turn(0)
-        time.sleep(0.001)
-    watcher.wait("boards/attic/status", "online", seen)
 
 
 def test_entities_of_others_are_not_changed(start, broker, watcher):

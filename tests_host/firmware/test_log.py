@@ -73,5 +73,17 @@ def test_a_long_text_is_cut():
     assert log.tail()[0]["text"] == "x" * 160
 
 
+def test_what_steers_a_terminal_is_replaced_everywhere(capsys):
+    log = Log(FakeClock())
+    stored, told = [], []
+    log.also = stored.append
+    log.listeners.append(told.append)
+    log.warning("http", "GET /\x1b[2J\r\n[     0] boot: hidden\0\x7f\x9b2J 21 °C, größer, 雪")
+    text = "GET /?[2J??[     0] boot: hidden???2J 21 °C, größer, 雪"
+    line = f"[     0] http: warning: {text}"
+    assert capsys.readouterr().out == line + "\n" and stored == [line]
+    assert [entry["text"] for entry in [*told, *log.tail()]] == [text, text]
+
+
 def test_an_exception_without_a_message():
     assert describe(OSError()) == "OSError" and describe(ValueError("why")) == "ValueError: why"

@@ -116,6 +116,23 @@ def test_only_named_methods_can_be_called(start, watcher):
     assert call(watcher, "config.set", key="telemetry.interval_s", value=1).startswith("changed")
 
 
+DEPTH = """
+import micropython
+
+class Service:
+    def start(self, app):
+        app.methods.add("depth", lambda session: micropython.stack_use())
+"""
+
+
+def test_methods_have_as_much_of_the_stack_as_by_tcp(start, watcher, board):
+    """Stock MicroPython's is too short for config.set anywhere deeper."""
+    board.write("services/mine.py", DEPTH)
+    start(rpc=["depth"])
+    with board.client() as client:
+        assert call(watcher, "depth") <= client.result("depth")
+
+
 def test_invalid_requests_are_answered_and_do_no_harm(start, watcher):
     board = start(rpc=["ping"])
 

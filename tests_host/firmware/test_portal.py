@@ -18,8 +18,10 @@ from image import proof
 
 from firmware.config import ConfigError
 from firmware.control.jsonrpc import RpcError
+from firmware.defaults import SCHEMA
 from firmware.network.portal import Portal, answer
 from firmware.network.setup import Setup
+from firmware.schema import Apart, ListOf
 from firmware.unclaim import UnclaimButton
 
 OWN = bytes((192, 168, 4, 1))
@@ -184,6 +186,24 @@ class TestPortal:
         setup._status(guest(), True)
         assert was_on == [False, True]
 
+    def test_a_guest_cannot_have_it_scan_all_the_time(self, bench, portal):
+        """As a batch of requests could."""
+        scans = []
+
+        def scan():
+            scans.append(bench.clock.uptime())
+            bench.clock.now += 2000
+            return [(b"net%d" % len(scans), bytes(6), 6, -50, 3, 1)]
+
+        bench.network.station.scan = scan
+        portal.start()
+        setup = started(bench)
+        found = []
+        for _ in range(60):
+            found.append(setup._status(guest(), True)["networks"][0]["ssid"])
+            bench.advance(0.5)
+        assert scans == [0, 12, 24] and found[0] == "net1" and found[-1] == "net3"
+
     def test_a_radio_that_cannot_scan_does_not_keep_it_closed(self, bench, portal):
         bench.network.station.scan = lambda: 1 / 0
         portal.start()
@@ -327,8 +347,11 @@ class TestButton:
             {
                 "boot": {"unclaim_button": 15},
                 "control": {"token": TOKEN, "port": 99},
-                "wifi": {"networks": [{"ssid": "home"}], "country": "DE"},
+                "wifi": {"networks": [{"ssid": "home", "password": "forgotten"}], "country": "DE"},
                 "ap": {"enabled": False, "password": "forgotten"},
+                "ppp": {"uart": 1, "user": "me", "password": "forgotten", "chat": ["AT+CPIN=1234"]},
+                "mqtt": {"broker": "192.0.2.7", "user": "me", "password": "forgotten", "rpc": ["gpio.write"]},
+                "http": {"enabled": False, "port": 8080},
             },
             "config.json",
         )
@@ -356,8 +379,37 @@ class TestButton:
         for name in ("config.json", "config.last.json"):
             with open(bench.board.path(name)) as file:
                 kept = json.load(file)
-            assert kept == {"boot": {"unclaim_button": 15}, "control": {"port": 99}, "wifi": {"country": "DE"}}
-        assert bench.restarts == 1 and "token, networks and access point settings are removed" in bench.texts()[-1]
+            assert kept == {
+                "boot": {"unclaim_button": 15},
+                "control": {"port": 99},
+                "wifi": {"country": "DE"},
+                "ppp": {"uart": 1, "user": "me"},
+                "http": {"enabled": True, "port": 8080},
+            }
+        assert bench.restarts == 1 and "token, networks and secrets are removed" in bench.texts()[-1]
+
+    def test_no_secret_is_left(self, bench, press):
+        """Whatever keys there will be."""
+
+        def secrets(kind, path=()):
+            found = [path] if kind.secret else []
+            for key, one in getattr(kind, "_kinds", {}).items():
+                found += secrets(one._values() if isinstance(one, Apart) else one, (*path, key))
+            return found + (secrets(kind._kind, path) if isinstance(kind, ListOf) else [])
+
+        def reach(values, path):
+            for key in path:
+                values = (values[0] if isinstance(values, list) else values).get(key, {})
+            return values
+
+        paths = secrets(SCHEMA)
+        assert ("mqtt", "password") in paths and ("wifi", "networks", "password") in paths
+        assert all(reach(bench.config.given, path) for path in paths)
+        press.live(1)
+        press(6)
+        with open(bench.board.path("config.json")) as file:
+            kept = json.load(file)
+        assert not any(reach(kept, path) for path in paths)
 
     def test_a_shorter_press_does_nothing(self, bench, press):
         press.live(1)

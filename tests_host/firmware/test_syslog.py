@@ -160,7 +160,7 @@ def test_a_source_is_written_in_the_allowed_characters(service, receiver):
     service.bench.pool.PollEvents()
     line = receiver.recv(2000).decode()
     assert line == (
-        '<134>1 - attic firmware - my_sens_r' + "x" * 23 + ' [meta sequenceId="1" sysUpTime="0"] größer\n] "x"'
+        '<134>1 - attic firmware - my_sens_r' + "x" * 23 + ' [meta sequenceId="1" sysUpTime="0"] größer?] "x"'
     )
 
 

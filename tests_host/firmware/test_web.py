@@ -270,6 +270,23 @@ def test_32_headers_and_a_body_of_1_kb_are_served(running):
         assert status(connection.recv(4096)) == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/nothing", "/metrics"])
+def test_an_answer_to_head_has_no_body(running, path):
+    """Else the body would be read as the next answer."""
+    head = f"HEAD {path} HTTP/1.1\r\n{HOST}\r\n"
+    answer = exchange(running.http_port, (head + f"GET /nothing HTTP/1.1\r\n{HOST}\r\n").encode())
+    first, second, body = answer.split(b"\r\n\r\n")
+    assert status(first) in (404, 405) and int(re.search(rb"Content-Length: (\d+)", first)[1]) > 5
+    assert status(second) == 404 and len(body) == int(re.search(rb"Content-Length: (\d+)", second)[1])
+
+
+@pytest.mark.parametrize("text, wanted", [("nonsense\r\n", 400), (600 * "a" + "\r\n", 414)], ids=["wrong", "long"])
+def test_what_comes_after_head_is_answered_with_a_text(running, text, wanted):
+    answer = exchange(running.http_port, f"HEAD /nothing HTTP/1.1\r\n{HOST}\r\n{text}".encode())
+    _, head, body = answer.split(b"\r\n\r\n")
+    assert status(head) == wanted and len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1])
+
+
 def test_expect_100_continue_is_answered(running):
     with connect(running.http_port) as connection:
         connection.sendall((POST + TYPE + "Expect: 100-continue\r\nContent-Length: 45\r\n\r\n").encode())
@@ -348,6 +365,43 @@ def test_an_incomplete_request_gets_an_error_after_ten_seconds(running):
         body.sendall((POST + TYPE + BODY).encode()[:-1])
         assert status(everything(head)) == status(everything(body)) == 408
     assert 9.5 < time.monotonic() - start < 20
+
+
+FAILS_ONCE = """
+import sys
+
+class Service:
+    def start(self, app):
+        self.app = app
+        app.http.add("POST", "/fail", self.fail)
+
+    def fail(self, request):
+        module, kind, method = request.query.split("/")
+        kind = getattr(__import__(module, None, None, (kind,)), kind)
+        works = getattr(kind, method)
+
+        def fails(*args):
+            setattr(kind, method, works)
+            raise MemoryError("no memory")
+
+        setattr(kind, method, fails)
+        request.answer(200, "text/plain", "it fails once")
+"""
+
+
+def test_deadlines_go_on_after_one_that_there_was_no_memory_for(board):
+    """Neither it nor any later connection keeps its place for ever."""
+    board.write("services/faults.py", FAILS_ONCE)
+    board.start()
+    port = board.http_port
+    assert ask(port, "POST", "/fail?firmware.web.request/Request/pass_second", b"")[0] == 200
+    with connect(port) as first:
+        first.sendall(b"GET / HTTP/1.1\r\n")
+        assert everything(first) == b""
+        with connect(port) as second:
+            second.sendall(b"GET / HTTP/1.1\r\n")
+            assert status(everything(second)) == 408
+    until(lambda: clients(board) == 0)
 
 
 def test_a_port_in_use_is_reported_and_tried_again(board):
@@ -463,6 +517,20 @@ def test_readings_arrive_even_without_telemetry_over_http_and_tcp(board, configu
         assert client.answer()["method"] == "telemetry"
 
 
+def test_events_begin_anew_where_there_was_no_memory_for_their_beginning(board):
+    board.configure(network={"announce": 0})
+    board.write("services/faults.py", FAILS_ONCE)
+    board.start()
+    port = board.http_port
+    assert ask(port, "POST", "/fail?firmware.web.events/Events/_look_at_network", b"")[0] == 200
+    assert ask(port, "GET", "/events")[0] == 500
+    with Events(port) as events:
+        assert events.next("network", "log", "readings")[1]["state"] == "up"
+        Page(port).login("a wrong token")
+        assert "wrong answer" in events.next("log")[1]["text"]
+        assert events.next("readings")[1]["system"]
+
+
 def test_three_clients_get_events_and_the_fourth_an_error(board):
     board.start()
     streams = [Events(board.http_port, loopback(2 + number)) for number in range(STREAMS)]
@@ -524,6 +592,37 @@ class Service:
         assert request.answer(200, "text/plain", request.path + "?" + request.query + " " + request.address)
         assert not request.answer(200, "text/plain", "twice")
 """
+
+
+STREAM = """
+class Service:
+    def start(self, app):
+        self.app = app
+        self.left = 20
+        app.http.add("GET", "/stream", self.stream)
+
+    def stream(self, request):
+        request.stream("text/plain", b"a" * 3000)
+        self.push(request)
+
+    def push(self, request):
+        self.left -= 1
+        request.push(b"b" * 10)
+        if self.left:
+            self.app.pool.CallLater(0 if self.left > 10 else 0.05, self.push, request)
+        else:
+            request.close()
+"""
+
+
+def test_what_is_pushed_comes_behind_the_beginning_of_a_stream(board):
+    """The beginning goes in pieces, and nothing between them."""
+    board.write("services/mine.py", STREAM)
+    board.start()
+    with connect(board.http_port) as connection:
+        connection.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        body = everything(connection).partition(b"\r\n\r\n")[2]
+    assert re.fullmatch(b"a{3000}(b{10})+", body), body
 
 
 def test_a_handler_may_fail_and_may_answer_later(board):

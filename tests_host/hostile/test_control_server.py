@@ -351,3 +351,38 @@ def test_an_update_that_is_cut_into_broken_json_changes_nothing(board):
         owner.send('{"jsonrpc":"2.0","id":1,"method":"update.write","params":{"offset":0,"data":"%s"' % data)
         assert owner.answer()["error"]["code"] == NOT_JSON
         assert owner.result("update.status")["received"] == 0
+
+
+# --- memory
+
+CALL = '{"jsonrpc": "2.0", "id": 1, "method": "sensor.read", "params": {"name": "%s"}}\n'
+HTTP = "GET /nothing?%s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n"
+WAYS = {
+    "in JSON": lambda text: CALL % text,
+    "escaped": lambda text: CALL % json.dumps(text)[1:-1],
+    "in plain words": lambda text: f"sensor.read {text}\n",
+    "as a method": lambda text: CALL.replace("sensor.read", text),
+    "by HTTP": lambda text: HTTP % (text, text),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ever_new_characters_take_no_memory(board, way):
+    """MicroPython never forgets a text of one character: there are a million of them, each for 10 bytes."""
+    board.start()
+    port = board.http_port if "HTTP" in way else board.port
+
+    def send(start):
+        text = "".join(chr(start + number) for number in range(50))
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as attacker:
+            attacker.sendall(WAYS[way](text).encode())
+            assert attacker.recv(4096)
+
+    with Client(board.port) as owner:
+        used = []
+        for first in 0x4E00, 0x10000:  # ... which take a pair of escapes
+            for number in range(100):
+                send(first + 50 * number)
+                if number in (9, 99):
+                    used.append(owner.result("gc")["used"])
+    assert used[1] - used[0] < 5000 and used[3] - used[2] < 5000, used
