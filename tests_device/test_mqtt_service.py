@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests_device.conftest import ROOT
+from tests_device.conftest import ROOT, let_pass
 from tests_device.test_firmware import Control, firmware, restart_with  # noqa: F401
 
 sys.path += [str(ROOT / folder) for folder in ("lib", "tests_host", "tests_host/mqtt")]
@@ -32,6 +32,10 @@ class Watcher:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.seen = []
         threading.Thread(target=self._read, daemon=True).start()
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.seen:  # until it is subscribed
+            assert time.monotonic() < deadline, "mosquitto_sub sees nothing"
+            self.publish("watcher", "?")
 
     def _read(self):
         for line in self._process.stdout:
@@ -69,16 +73,17 @@ def watcher(broker):
     watcher.stop()
 
 
-def heap_and_cost(board):
-    """Bytes in use at rest, and instructions in a second of the board's time."""
+def heap_and_cost(board, at_most=0):
+    """Bytes in use, when they have come down to `at_most`; and instructions in a second of the board's time."""
     control = Control(board.address)
+    deadline = time.monotonic() + PATIENCE_S
     used = min(control.call("gc")["used"] for _ in range(5))
-    before, instructions = control.call("uptime"), board.instruction_count
-    while control.call("uptime") < before + 10:
-        time.sleep(5)
-    cost = (board.instruction_count - instructions) / (control.call("uptime") - before)
+    while at_most and used > at_most and time.monotonic() < deadline:
+        used = control.call("gc")["used"]
     control.close()
-    return used, cost
+    began, instructions = board.stats()["emulated_s"], board.instruction_count
+    let_pass(board, 10)
+    return used, (board.instruction_count - instructions) / (board.stats()["emulated_s"] - began)
 
 
 def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
@@ -91,8 +96,7 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     state = json.loads(watcher.wait("here/state"))
     assert state["heap"]["free"] > 0
     watcher.wait("heap--free/config")
-    time.sleep(5)  # what announces the entities is dropped again
-    used_then, cost_then = heap_and_cost(firmware)
+    used_then, cost_then = heap_and_cost(firmware, used + MOST_OF_HEAP)  # what announces the entities is dropped again
     print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
     assert used_then - used <= MOST_OF_HEAP
     assert cost_then - cost <= MOST_OF_SECOND
