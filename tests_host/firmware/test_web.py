@@ -351,10 +351,8 @@ def test_who_does_not_go_on_is_told_after_ten_seconds(running):
 
 
 def test_a_port_that_is_in_use_is_told_and_tried_again(board):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    port = free_port()  # not one of those that connections get: somebody could have it when it is left
+    with socket.create_server(("127.0.0.1", port)):
         board.configure(http={"port": port})
         board.start()
         board.wait_for(f"http: error: port {port}: ")
