@@ -1,5 +1,6 @@
 """A board under test, reached as any user reaches it: over its serial port, by mpremote's own transport."""
 
+import ast
 import os
 import textwrap
 import time
@@ -89,9 +90,7 @@ class Device:
 
     def value(self, expression):
         """The value of an expression on the board."""
-        if not self._transport:
-            self.open()
-        return self._transport.eval(expression)
+        return ast.literal_eval(self.run(f"print(repr({expression}))"))
 
     def write_file(self, path, content):
         """Put a file onto the board, unless it is already there."""

@@ -48,7 +48,7 @@ class Watcher:
             for topic, found in self.seen[start:]:
                 if topic.endswith(ending) and payload in (None, found):
                     return found
-            assert time.monotonic() < end, f"nothing on {ending}: {self.seen[-5:]}"
+            assert time.monotonic() < end, f"nothing on {ending}: {self.seen[start:][:20]}"
             time.sleep(0.05)
 
     def publish(self, topic, payload):
