@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,13 @@ def give_settings(board):
         device.soft_reset()
         device.write_file("/config.json", json.dumps(board.settings).encode())
         device.close()
+
+
+def let_pass(board, seconds):
+    """Wait for so many seconds of the board's time: on a busy computer it is slower than ours."""
+    end = board.stats()["emulated_s"] + seconds
+    while board.stats()["emulated_s"] < end:
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

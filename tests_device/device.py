@@ -1,5 +1,6 @@
 """A board under test. It is controlled over its serial port with mpremote's transport, as users do it."""
 
+import ast
 import os
 import textwrap
 import time
@@ -89,9 +90,7 @@ class Device:
 
     def value(self, expression):
         """Return the value of an expression on the board."""
-        if not self._transport:
-            self.open()
-        return self._transport.eval(expression)
+        return ast.literal_eval(self.run(f"print(repr({expression}))"))
 
     def write_file(self, path, content):
         """Copy a file to the board, unless it is already there."""

@@ -44,7 +44,9 @@ def echo(connection, data):
     connection.sendall(data)
     received = b""
     while len(received) < len(data):
-        received += connection.recv(65536)
+        piece = connection.recv(65536)
+        assert piece, "the board has closed"
+        received += piece
     assert received == data
 
 

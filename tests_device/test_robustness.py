@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests_device.conftest import let_pass
 from tests_device.device import Device
 from tests_device.test_firmware import ANSWER_SEC, START_SEC, Control, connect
 from tools.flash.config import config
@@ -74,7 +75,7 @@ def test_the_watchdog_can_be_stopped(board, device):
         board.stop_watchdog()
         assert not machine.mem32[0x40058000] >> 30 & 1
         """)
-    time.sleep(3)
+    let_pass(board, 3)
     assert board.stats()["resets"] == before
 
 
@@ -91,7 +92,7 @@ def test_the_watchdog_stops_with_the_firmware(networked, board, device, tmp_path
     control.close()
     before = board.stats()["resets"]
     device.run("kept = 1")
-    time.sleep(4)
+    let_pass(board, 4)
     assert device.value("kept") == 1 and board.stats()["resets"] == before
     device.close()
     new = tmp_path / "config.json"

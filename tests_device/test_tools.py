@@ -69,9 +69,11 @@ def test_a_wrong_port_is_named():
 
 def wait_until_it_says(device, text):
     deadline = time.monotonic() + BUSY_SEC
-    while text not in device.console():
-        assert time.monotonic() < deadline
+    said = device.console()
+    while text not in said:
+        assert time.monotonic() < deadline, said
         time.sleep(0.01)
+        said += device.console()
 
 
 def test_a_board_that_answers_late_is_understood(new_board):

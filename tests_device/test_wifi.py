@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests_device.conftest import KIND, give_settings
+from tests_device.conftest import KIND, give_settings, let_pass
 from tests_device.device import Device
 from tests_device.test_firmware import Control
 from tools.emulator.pico_w import KEY, SSID
@@ -203,7 +203,7 @@ def test_reconnection_waits_longer_each_time_and_is_quick_afterwards(home, firmw
     status(board)
     home.change(on=False)
     wait_until(lambda: board.wifi()["access_point"], "no access point of its own")
-    time.sleep(8)
+    let_pass(board, 8)  # some attempts
     home.change(on=True)
     wait_joined(board, SSID)
     entries = status(board)["history"]
@@ -226,7 +226,7 @@ def test_the_boards_own_network_is_joined_by_another_board(home, firmware, new_b
     assert guest.run(JOIN_AND_PING.format(ssid=name), timeout=LIMIT_SEC).split()[-1] == "pong"
     assert board.wifi()["stations"] == [other.mac.hex(":")]
     home.change(on=True)
-    time.sleep(5)
+    let_pass(board, 5)
     assert board.wifi()["access_point"], "somebody is in it"
     guest.run("wlan.disconnect()")
     guest.close()

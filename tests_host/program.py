@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-PATIENCE_SEC = 10
+PATIENCE_SEC = 30
 
 
 class Program:

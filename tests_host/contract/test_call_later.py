@@ -299,11 +299,11 @@ def test_calls_from_another_thread_wake_the_loop():
         start = now_ms()
         link.pool.CallLater(0, lambda arg: calls.append(arg), 'now')
         wait(lambda: calls)
-        assert elapsed_ms(start) < 1000
+        assert elapsed_ms(start) < 3000
         timer = link.pool.CallLater(FAR_SEC, lambda arg: calls.append(arg), 'restarted')
         timer.Restart(0.05)
         wait(lambda: len(calls) == 2)
-        assert elapsed_ms(start) < 2000
+        assert elapsed_ms(start) < 4000
         timer = link.pool.CallLater(0.2, calls.append, 'cancelled')
         assert timer.Cancel() is True
         sleep_ms(250)

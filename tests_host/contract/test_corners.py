@@ -74,16 +74,21 @@ def test_a_close_waits_for_a_peer_that_goes_on_reading():
     library, scenes = names()
     size = 2 * MANY
     library.XAsyncTCPClient.SendQueueLimit = size
-    library.XAsyncTCPClient.LingerSec = 2
+    library.XAsyncTCPClient.LingerSec = 3
     link = scenes.Link(slow=True)
-    link.client.AsyncSendData(pattern(size))
+    for start in range(0, size, 1000):
+        link.client.AsyncSendData(pattern(1000, start), link.events.sent)
     link.client.Close()
-    for _ in range(3):
-        before = link.peer.received_count()
-        link.peer.resume()
-        wait(lambda: link.peer.received_count() > before)   # the system's buffers are full
-        link.peer.pause()
-        link.pump_for(900)
+    link.pump_for(50)
+    for _ in range(2):
+        sent = link.events.count('sent')
+        while link.events.count('sent') == sent:    # what it reads first is from the system's buffers
+            before = link.peer.received_count()
+            link.peer.resume()
+            wait(lambda: link.peer.received_count() > before)
+            link.peer.pause()
+            link.pump_for(20)
+        link.pump_for(1700)
     assert link.peer.received_count() < size, 'the peer was to be slow'
     link.peer.resume()
     assert link.pump_closed(limit_sec=20) == library.XClosedReason.ClosedByHost

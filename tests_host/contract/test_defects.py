@@ -554,7 +554,7 @@ def test_d34_a_slow_tls_handshake_delays_nobody():
     other.peer.send(b'quick\n')
     start = now_ms()
     link.pump(lambda: lines)
-    assert elapsed_ms(start) < 1000
+    assert elapsed_ms(start) < 3000
     link.peer.send(b'no handshake at all\n')
     assert link.pump_closed() == 0
     assert link.client not in link.pool.GetAllAsyncSockets(), 'a failed handshake leaks nothing'

@@ -24,7 +24,7 @@ def test_a_receive_that_times_out_closes_with_timeout():
             start = now_ms()
             getattr(link.client, method)(onDataRecv=link.events.received, timeoutSec=seconds)
             assert link.pump_closed() == XClosedReason.Timeout
-            assert seconds * 1000 - 10 <= elapsed_ms(start) < seconds * 1000 + 1000, elapsed_ms(start)
+            assert seconds * 1000 - 10 <= elapsed_ms(start) < seconds * 1000 + 3000, elapsed_ms(start)
             assert link.events.names() == ['closed']
 
 
@@ -115,7 +115,7 @@ def test_a_timeout_that_is_restarted_again_and_again():
             while elapsed_ms(start) < round_ms or len(link.events.events) == count:
                 turn = now_ms()
                 link.pool.PollEvents(5)
-                assert elapsed_ms(turn) < 1000, 'a turn of 5 ms took %d' % elapsed_ms(turn)
+                assert elapsed_ms(turn) < 3000, 'a turn of 5 ms took %d' % elapsed_ms(turn)
         assert link.events.names() == ['received'] * 6
 
 

@@ -280,7 +280,7 @@ def test_a_handshake_does_not_delay_others():
     other.peer.send(b'quick\n')
     start = now_ms()
     link.pump(lambda: lines)
-    assert elapsed_ms(start) < 1000
+    assert elapsed_ms(start) < 3000
     link.peer.close()
     link.pump_closed()
 

@@ -13,7 +13,7 @@ from tools.emulator.lan import Lan
 from tools.emulator.passt import Passt, loopback
 
 EVERYBODY = b"\xff" * 6
-LIMIT_SEC = 5
+LIMIT_SEC = 20
 
 
 def mac(number):

@@ -4,7 +4,7 @@ import time
 
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPServer, XClosedReason
 
-PATIENCE_SEC = 10
+PATIENCE_SEC = 30
 
 told = {'exception': None, 'reason': None}
 

@@ -1,7 +1,7 @@
 """The announcements for Home Assistant, compared with those that a real one has accepted: homeassistant.json.
 
-The firmware runs in this process, on a clock of the test's own, at a real mosquitto (home.py).
-RECORD=1 writes the file anew; then run test_homeassistant.py, which shows it to a real Home Assistant.
+The firmware runs in this process with a clock of the test, at a real mosquitto (home.py).
+RECORD=1 writes the file again; then run test_homeassistant.py, which gives it to a real Home Assistant.
 """
 
 import json

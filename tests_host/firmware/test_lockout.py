@@ -4,6 +4,7 @@ import json
 import socket
 
 import pytest
+from free_ports import free_port
 from image import QUIET, merge, until
 from test_update import NEW, OLD, Caller, Chip, archive, read_all, write_all
 
@@ -293,7 +294,7 @@ def test_safe_mode_uses_the_default_port_if_the_configured_one_is_taken(tmp_path
 
     with socket.socket() as taken, socket.socket() as free:
         for one in (taken, free):
-            one.bind(("0.0.0.0", 0))
+            one.bind(("0.0.0.0", free_port()))
         taken.listen()
         default = free.getsockname()[1]
         monkeypatch.setattr(firmware.control, "_DEFAULT_PORT", default)

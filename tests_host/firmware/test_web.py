@@ -405,10 +405,8 @@ def test_deadlines_go_on_after_one_that_there_was_no_memory_for(board):
 
 
 def test_a_port_in_use_is_reported_and_tried_again(board):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    port = free_port()  # not one of those that connections get: somebody could have it when it is left
+    with socket.create_server(("127.0.0.1", port)):
         board.configure(http={"port": port})
         board.start()
         board.wait_for(f"http: error: port {port}: ")

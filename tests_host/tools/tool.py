@@ -135,12 +135,12 @@ class Terminal:
             assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
 
     def wait_for_screen(self, pattern, patience_s=PATIENCE_S):
-        """Wait until `pattern` is in a visible line. Return all visible lines."""
+        """Wait until `pattern` is in a visible line and the last line is drawn. Return all visible lines."""
         end = time.monotonic() + patience_s
         while True:
             screen = pyte.Screen(*self._size)
             pyte.Stream(screen).feed(self._output)
-            if any(re.search(pattern, line) for line in screen.display):
+            if all(any(re.search(part, line) for line in screen.display) for part in (pattern, "Ctrl-C ends")):
                 return screen.display
             left = end - time.monotonic()
             assert left > 0 and self._take(left), "\n".join([f"no {pattern!r} in:", *screen.display])

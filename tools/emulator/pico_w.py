@@ -6,12 +6,12 @@
 """
 
 import threading
-import time
 
 from .board import Board, BoardError
 
 SSID = "home"
 KEY = "correct horse"
+LEAVES_SEC = 10
 
 
 class PicoW(Board):
@@ -96,10 +96,10 @@ class WifiLink:
             return self._changed.wait_for(condition, timeout)
 
     def hang_up(self):
-        """Have the access point disconnect the board."""
+        """Have the access point disconnect the board. Return when it has left, or is already back."""
         before = self.joined
         self._board.radio_command("deauthenticate", reason=3)
-        self.wait_joined(before, time.monotonic())
+        self._wait(lambda: not self._is_up or self.joined > before, LEAVES_SEC)
 
     def close(self):
         """Remove the board from the air when it is switched off."""
