@@ -74,7 +74,7 @@ def watcher(broker):
 
 
 def heap_and_cost(board, at_most=0):
-    """Return the bytes in use, once they are at most `at_most`, and the instructions in a second of the board's time."""
+    """Return the bytes in use, once they are at most `at_most`, and the instructions in a second of board time."""
     control = Control(board.address)
     deadline = time.monotonic() + PATIENCE_S
     used = min(control.call("gc")["used"] for _ in range(5))
