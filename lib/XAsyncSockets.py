@@ -2351,7 +2351,7 @@ class XAsyncTCPClient(XAsyncSocket):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
             if not _MICROPYTHON:
                 context.check_hostname = False
-            context.verify_mode = cert_reqs  # type: ignore[assignment]
+            context.verify_mode = cert_reqs  # type: ignore[attr-defined]
             if not _MICROPYTHON:
                 context.check_hostname = check_hostname and not server_side and cert_reqs == 2
             if certfile:
