@@ -184,15 +184,15 @@ def test_a_missing_method_is_reported(tool):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["certificate", "kitchen"], "cryptography: make venv, then"),
-        (["shell", "127.0.0.1"], "prompt_toolkit: make tools, then"),
+        (["certificate", "kitchen"], "cryptography: run make venv, then"),
+        (["shell", "127.0.0.1"], "prompt_toolkit: run make tools, then"),
     ],
 )
 def test_a_python_without_the_tools_packages(words, said):
     command = [sys.executable, "-S", ROOT / "tools" / "board", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"board: this Python lacks {said}") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"board: this Python lacks the package {said}") and done.stderr.count("\n") == 1
 
 
 def test_what_needs_no_terminal_needs_no_packages(host):

@@ -87,7 +87,7 @@ def test_a_check_needs_no_packages_for_serial_ports(tmp_path):
     assert (done.stdout, done.stderr) == (f"{path}: good\n", "")
     done = subprocess.run([*command, "auto", path], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith("board: this Python lacks serial: make venv, then")
+    assert done.stderr.startswith("board: this Python lacks the package serial: run make venv, then")
 
 
 def test_neither_port_nor_check(tool):

@@ -183,7 +183,7 @@ def test_an_update_is_sent_watched_and_logged(page, board, tmp_path):
     page.fill("Name on the board of bell.py", "services/bell.py")
     page.press("Send and restart")
     page.answer_login(TOKEN)
-    page.until(lambda: "Updated. The board runs well with it." in page.text("#view-system"), 40)
+    page.until(lambda: "Updated. The board runs without errors." in page.text("#view-system"), 40)
     assert (board.folder / "services" / "bell.py").read_bytes() == file.read_bytes()
     assert page.text("#who") == "Log out"
     page.go("log")

@@ -27,7 +27,7 @@ def new(driver, board, monkeypatch):
 
 def choose(page, network, password):
     page.click(page.named("input", network))
-    page.fill("Password (empty where there is none)", password)
+    page.fill("Password (empty if there is none)", password)
 
 
 def config(board):
@@ -53,7 +53,7 @@ def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     page.press("Save and restart", "#view-setup")
     page.until(lambda: "wifi.networks.0.password: the value is not a password" in page.text("#view-setup [role=alert]"))
 
-    page.fill("Password (empty where there is none)", "wrong horse")
+    page.fill("Password (empty if there is none)", "wrong horse")
     page.press("Save and restart", "#view-setup")
     page.until(lambda: "What happens next" in page.text("#view-setup") and "http://kitchen.local/" in page.text("main"))
     page.until(lambda: "wifi 'home': wrong password" in page.text("#view-setup .note"))
@@ -62,7 +62,7 @@ def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     assert not page.driver.find_elements("css selector", ".token")
 
     page.open()
-    page.until(lambda: "This board has an owner." in page.text("#view-setup"))
+    page.until(lambda: "This board has a token." in page.text("#view-setup"))
     assert HOSTILE not in page.text("#view-setup")
     page.press("Log in", "#view-setup")
     page.answer_login(token)

@@ -15,8 +15,8 @@ def run():
         return main()
     except ModuleNotFoundError as error:
         target = "tools" if error.name.partition(".")[0] in _LIGHT else "venv"
-        way_out = f"make {target}, then build/venv/bin/python tools/board"
-        print(f"board: this Python lacks {error.name}: {way_out}", file=sys.stderr)
+        way_out = f"run make {target}, then build/venv/bin/python tools/board"
+        print(f"board: this Python lacks the package {error.name}: {way_out}", file=sys.stderr)
         return 2
 
 

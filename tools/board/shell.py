@@ -106,7 +106,7 @@ def shell(client):
         return code
     completer = MethodCompleter(methods, values(client, methods))
     session = PromptSession(completer=completer, complete_while_typing=False, history=_history())
-    print(f"{client}: {len(methods)} methods. help lists them, Tab completes words, exit ends the shell")
+    print(f"{client}: {len(methods)} methods; help lists them, Tab completes words, exit ends the shell")
     with patch_stdout():
         _run_all(client, _lines(session, client))
     return OK
