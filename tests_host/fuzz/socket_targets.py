@@ -267,8 +267,8 @@ FORBIDDEN = (     # callables that would wait, or start a loop
 
 
 def arguments(data):
-    """Call a function. `data` is [number of the callable, [numbers of VALUES]]. The call works, or raises the exception of
-    its class and leaks nothing. Afterwards the pool works as before."""
+    """Call a function. `data` is [number of the callable, [numbers of VALUES]]. The call works, or raises the exception
+    of its class and leaks nothing. Afterwards the pool works as before."""
     number, picked = json.loads(data)
     picked = [VALUES[place % len(VALUES)] for place in picked]
     scene = stage()
