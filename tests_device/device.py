@@ -88,7 +88,7 @@ class Device:
         return output.decode().replace("\r\n", "\n")
 
     def value(self, expression):
-        """The value of an expression on the board."""
+        """Return the value of an expression on the board."""
         if not self._transport:
             self.open()
         return self._transport.eval(expression)

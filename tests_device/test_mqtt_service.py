@@ -70,7 +70,7 @@ def watcher(broker):
 
 
 def heap_and_cost(board):
-    """Bytes in use at rest, and instructions in a second of the board's time."""
+    """Return the bytes in use at rest, and the instructions in a second of the board's time."""
     control = Control(board.address)
     used = min(control.call("gc")["used"] for _ in range(5))
     before, instructions = control.call("uptime"), board.instruction_count
@@ -91,7 +91,7 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     state = json.loads(watcher.wait("here/state"))
     assert state["heap"]["free"] > 0
     watcher.wait("heap--free/config")
-    time.sleep(5)  # what announces the entities is dropped again
+    time.sleep(5)  # the code that announces the entities is freed again
     used_then, cost_then = heap_and_cost(firmware)
     print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
     assert used_then - used <= MOST_OF_HEAP

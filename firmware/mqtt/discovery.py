@@ -8,9 +8,9 @@ from firmware import borrow, const
 from XAsyncSockets import XTimer
 
 _RETRY_S = const(1)
-_SETTLED_S = const(3)  # after the last entity, until all that the broker has kept has come
-_LONGEST_DELAY_S = const(10)  # after Home Assistant has started, so that not all boards speak at once
-_MOST_FOUND = const(64)  # kept topics that are looked through; the others have their turn after the next start
+_SETTLED_S = const(3)  # time after the last entity in which the broker's retained messages arrive
+_LONGEST_DELAY_S = const(10)  # delay after a start of Home Assistant, so that not all boards send at once
+_MOST_FOUND = const(64)  # retained topics that are checked; the others are checked after the next start
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
@@ -68,7 +68,7 @@ class Discovery:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
         elif retained and payload and self._found is not None and topic.endswith("/config"):
-            if topic not in self._found and len(self._found) < _MOST_FOUND:  # each connection brings them again
+            if topic not in self._found and len(self._found) < _MOST_FOUND:  # they arrive again with each connection
                 self._found.append(topic)
 
     def _on_acked(self):

@@ -56,7 +56,7 @@ class Portal(AccessPointLink):
         super().__init__(app.board.network, app.config["ap"], app.device)
         self._app = app
         self._socket = None
-        self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer's is another program's
+        self.port = 0 if hasattr(app.board.network, "Host") else _PORT  # a computer may use that port itself
         self.networks = []  # [{"ssid", "rssi", "open"}], the strongest first
 
     def start(self):
@@ -77,7 +77,7 @@ class Portal(AccessPointLink):
         return address.rsplit(".", 1)[0] == self.address()[0].rsplit(".", 1)[0]
 
     def scan(self):
-        """Look for networks. This takes 2 seconds, in which nothing else is done."""
+        """Scan for networks. This takes 2 seconds, in which the board does nothing else."""
         board = self._app.board
         if 0 < board.watchdog_s < _LONGEST_SCAN_S:
             return

@@ -1,7 +1,7 @@
 """The announcements for Home Assistant, compared with those that a real one has accepted: homeassistant.json.
 
-The firmware runs in this process, with a radio that is a fake, on a clock of the test's own, at a real mosquitto.
-RECORD=1 writes the file anew; then run test_homeassistant.py, which shows it to a real Home Assistant.
+The firmware runs in this process, with a fake radio and a fake clock, at a real mosquitto. RECORD=1 writes the file
+again; then run test_homeassistant.py, which gives it to a real Home Assistant.
 """
 
 import json
@@ -27,7 +27,7 @@ PINS = [{"name": "lamp", "pin": 2}, {"name": "door", "pin": 3, "mode": "in", "pu
 
 
 class Sensor:
-    """A sensor of the test's own."""
+    """A sensor for these tests."""
 
     def __init__(self, name, units=None, **reading):
         self.name = name
@@ -56,7 +56,7 @@ def some_sensors():
 
 
 class Home:
-    """An app at the broker, whose loop turns while the test waits."""
+    """An app at the broker. Its loop runs while the test waits."""
 
     def __init__(self, folder, port, sensors, **settings):
         self.clock = FakeClock()
@@ -79,7 +79,7 @@ class Home:
         self.app.start()
 
     def turn_until(self, condition):
-        """Let the board live, at ten times the speed of the broker, until `condition()` holds."""
+        """Run the board at ten times the speed of real time until `condition()` is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, self.log.tail(50)
@@ -88,7 +88,7 @@ class Home:
             time.sleep(0.001)
 
     def settle(self):
-        """Until everything is announced, and what is gone removed."""
+        """Wait until everything is announced, and everything that has disappeared is removed."""
         mqtt = self.app.services.get("mqtt")
         self.turn_until(lambda: mqtt.client.connected)
         discovery = mqtt.when_read[-1].__self__
@@ -170,10 +170,10 @@ def test_entities_kept_by_the_broker_are_noted_once(start, broker, watcher):
     home.settle()
 
 
-def test_it_is_online_whatever_waits_for_the_broker(start, watcher):
+def test_it_is_online_however_much_is_queued_for_the_broker(start, watcher):
     mqtt = start().app.services.get("mqtt")
     home = mqtt.client
-    home.connected = True  # as in a connection that has been lost, with all that waited
+    home.connected = True  # as after a lost connection with queued messages
     while home.publish("waits", "", 1):
         pass
     home.connected = False
@@ -188,7 +188,7 @@ def test_it_is_online_whatever_waits_for_the_broker(start, watcher):
     watcher.wait("boards/attic/status", "online", seen)
 
 
-def test_entities_of_others_are_left_alone(start, broker, watcher):
+def test_entities_of_others_are_not_changed(start, broker, watcher):
     other = "homeassistant/sensor/xas00000000/heap--free/config"
     watcher.publish(other, '{"name": "of another board"}', retain=True)
     start().settle()

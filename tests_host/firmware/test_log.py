@@ -73,5 +73,5 @@ def test_a_long_text_is_cut():
     assert log.tail()[0]["text"] == "x" * 160
 
 
-def test_an_exception_without_words():
+def test_an_exception_without_a_message():
     assert describe(OSError()) == "OSError" and describe(ValueError("why")) == "ValueError: why"

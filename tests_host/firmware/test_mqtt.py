@@ -116,7 +116,7 @@ def test_only_named_methods_can_be_called(start, watcher):
     assert call(watcher, "config.set", key="telemetry.interval_s", value=1).startswith("changed")
 
 
-def test_requests_that_are_none_are_answered_and_harm_nothing(start, watcher):
+def test_invalid_requests_are_answered_and_do_no_harm(start, watcher):
     board = start(rpc=["ping"])
 
     def answer(payload):

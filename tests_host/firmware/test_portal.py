@@ -413,7 +413,7 @@ class TestBoard:
         assert self.rpc(url, "setup.save", session, ssid="home", password="correct horse")["result"] is True
         new.wait_for(r"network: up: wifi 'home'", start)
 
-    def test_without_http_nothing_of_it_is_loaded(self, board, monkeypatch):
+    def test_without_http_the_setup_is_not_loaded(self, board, monkeypatch):
         monkeypatch.setenv("BOARD_WIFI", '{"home": "correct horse"}')
         board.configure(control={"port": 0}, http={"enabled": False})
         board.start()

@@ -270,7 +270,7 @@ def test_32_headers_and_a_body_of_1_kb_are_served(running):
         assert status(connection.recv(4096)) == 200
 
 
-def test_what_expects_a_word_before_its_body_gets_one(running):
+def test_expect_100_continue_is_answered(running):
     with connect(running.http_port) as connection:
         connection.sendall((POST + TYPE + "Expect: 100-continue\r\nContent-Length: 45\r\n\r\n").encode())
         assert status(connection.recv(100)) == 100
@@ -350,7 +350,7 @@ def test_an_incomplete_request_gets_an_error_after_ten_seconds(running):
     assert 9.5 < time.monotonic() - start < 20
 
 
-def test_a_port_that_is_in_use_is_told_and_tried_again(board):
+def test_a_port_in_use_is_reported_and_tried_again(board):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -463,7 +463,7 @@ def test_readings_arrive_even_without_telemetry_over_http_and_tcp(board, configu
         assert client.answer()["method"] == "telemetry"
 
 
-def test_three_get_events_and_the_fourth_a_word(board):
+def test_three_clients_get_events_and_the_fourth_an_error(board):
     board.start()
     streams = [Events(board.http_port, loopback(2 + number)) for number in range(STREAMS)]
     with Events(board.http_port, loopback(9)) as fourth:

@@ -1,7 +1,7 @@
 """Attacks on a board's web server: taking its places, requests that never end, split requests, false host names.
 
 Meanwhile the control server answers everything within a second, and no datagram of the telemetry is lost. The board is
-the image of this computer; each attack is bounded.
+the image of this computer. Each attack is limited in time.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, until  # no
 
 PLACES = 6
 ATTACK_S = 3
-SLOWEST_S = 1.0  # of a request to the control server
+SLOWEST_S = 1.0  # limit for a request to the control server
 HEAD = b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
 CALL = HEAD + b"Content-Length: %d\r\n\r\n" % len(PING) + PING

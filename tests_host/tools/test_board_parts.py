@@ -88,7 +88,7 @@ def test_the_table():
     assert shown[-1] == "UDP port 8094. Ctrl-C ends. 2 datagrams were not telemetry."
 
 
-def test_what_others_send_is_not_counted():
+def test_lines_of_other_programs_are_not_counted():
     fleet = Fleet()
     for line in ("m a=1,seq=5i", "m a=2,seq=9i", "m uptime=1i", "m a=1"):
         fleet.take(Record("192.0.2.1", line, 0))

@@ -135,7 +135,7 @@ class Terminal:
             assert left > 0 and self._take(left), f"no {pattern!r} in:\n{shown}"
 
     def wait_for_screen(self, pattern, patience_s=PATIENCE_S):
-        """The lines that a person sees, once `pattern` is in one of them."""
+        """Wait until `pattern` is in a visible line. Return all visible lines."""
         end = time.monotonic() + patience_s
         while True:
             screen = pyte.Screen(*self._size)

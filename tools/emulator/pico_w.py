@@ -96,7 +96,7 @@ class WifiLink:
             return self._changed.wait_for(condition, timeout)
 
     def hang_up(self):
-        """The access point sends the station away."""
+        """Have the access point disconnect the board."""
         before = self.joined
         self._board.radio_command("deauthenticate", reason=3)
         self.wait_joined(before, time.monotonic())

@@ -26,7 +26,7 @@ MOUNTS = "/proc/mounts"
 
 
 class BoardProblem(Exception):
-    """The reason why it does not work, as one sentence for the user."""
+    """An error, with its reason as one sentence for the user."""
 
 
 def find_port(wanted=None):

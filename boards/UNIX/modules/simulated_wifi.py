@@ -1,8 +1,8 @@
 """Simulated Wi-Fi of the UNIX board, so that the set-up by phone can be tried and tested without a radio.
 
-BOARD_WIFI='{"home": "correct horse", "cafe": ""}' are the networks in reach and their passwords. The board's own access
-point is the loopback interface: who comes from 127.0.0.1 is in it. A board that has joined one
-is in the network of the computer.
+BOARD_WIFI='{"home": "correct horse", "cafe": ""}' lists the networks in reach and their passwords. The board's own
+access point is the loopback interface: clients from 127.0.0.1 are in its network. After the board has joined a network,
+it is in the computer's network.
 """
 
 import json
@@ -17,7 +17,7 @@ STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
 _NETWORKS = json.loads(os.getenv("BOARD_WIFI") or "{}")
-_STRONGEST = -42  # dBm, of the first; each further one is weaker
+_STRONGEST = -42  # dBm of the first network; each further one is weaker
 _STEP = 7
 _WPA2 = 3
 
