@@ -16,8 +16,7 @@ BUTTON = 14
 
 
 def test_the_fast_interpreter_does_what_the_packages_own_does(board):
-    """Both run the same half a million instructions with the same random bits, and have the same memory and registers.
-    """
+    """After half a million instructions with the same random bits, both have the same memory and registers."""
     from tests_device.conftest import IMAGE
 
     states = {

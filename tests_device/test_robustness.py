@@ -121,8 +121,7 @@ def test_files_survive_a_power_cut(new_board):
 
 @pytest.mark.parametrize("seed", range(CUTS))
 def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
-    """The power fails in the middle of any flash operation. Then either the old settings or the new ones are complete.
-    """
+    """The power fails in the middle of any flash operation. Either the old or the new settings are complete then."""
     board = new_board(3, network=False)
     device = Device(board.port)
     device.soft_reset()
@@ -148,8 +147,7 @@ def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
 
 
 def test_the_heap_is_flat_over_many_connections(networked, board, device):
-    """Some connections are open at a time, because data that arrives before the accept waits for lwIP's 250 ms timer.
-    """
+    """Some connections are open at a time, because data before the accept waits for lwIP's 250 ms timer."""
     device.soft_reset()
     device.write_file("/config.json", json.dumps({**board.settings, "control": CROWD}).encode())
     device.run_firmware()

@@ -55,8 +55,7 @@ class Interpreter:
         return next((reason for text, reason in self.left_out.items() if text in source), None)
 
     def run(self, script, *args, environment=None, limit_sec=TIME_LIMIT_SEC):
-        """Return exit status and output. A process that takes too long is interrupted, so that it prints its traceback.
-        """
+        """Return exit status and output. A process that takes too long is interrupted and prints its traceback."""
         process = subprocess.Popen(
             [*self.network.prefix, *self.command, str(script), *args],
             env={**os.environ, **self.environment, **(environment or {})},

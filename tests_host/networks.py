@@ -74,7 +74,7 @@ class PrivateTap(Host):
 
 
 def _private_tap_missing():
-    """The reason why there is no such network, or None."""
+    """Return the reason why there is no such network, or None."""
     if shutil.which('nsenter') is None:
         return 'the program nsenter (util-linux) is not installed'
     trial = subprocess.run(PrivateTap.agent_command, stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -33,7 +33,7 @@ class Commands:
                 self._app.log.warning("mqtt", f"mqtt.rpc: there is no method {name}")
 
     def now(self):
-        """The uptime in milliseconds."""
+        """Return the uptime in milliseconds."""
         return self._app.clock.uptime_ms()
 
     def check_access(self, _writes):

@@ -100,8 +100,7 @@ class Discovery:
         self._timer.Restart(_RETRY_S if self._to_do else _SETTLED_S)
 
     def _remove_what_is_gone(self):
-        """Remove entities that no longer exist. Once after the start is enough: settings and sensors changed before it.
-        """
+        """Remove entities that no longer exist. Once after the start is enough: nothing changes later."""
         gone = self._entities.gone(self._mqtt, self._known, self._found)
         for topic in gone:
             if not self._mqtt.client.publish(topic, b"", 1, True):

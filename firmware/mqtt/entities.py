@@ -29,8 +29,7 @@ _COMPONENTS = {"switch": "switch", "contact": "binary_sensor", "truth": "binary_
 
 
 def _word(text):
-    """Return `text` in the characters that a topic of Home Assistant may have. Different texts give different results.
-    """
+    """Return `text` in the characters that Home Assistant allows in a topic. Different texts stay different."""
     made = ""
     for byte in text.encode():
         plain = 48 <= byte < 58 or 65 <= byte < 91 or 97 <= byte < 123 or byte == 95

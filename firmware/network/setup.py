@@ -20,8 +20,7 @@ class Setup:
         self._app = None
 
     def start(self, app):
-        """Offer the methods. They check by themselves whether a client may call them, because a new board has no token.
-        """
+        """Offer the methods. They check access by themselves, because a new board has no token."""
         self._app = app
         app.methods.add("setup.status", self._status, "scan?")
         app.methods.add("setup.save", self._save, "ssid password? name? token?")

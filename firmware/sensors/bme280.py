@@ -51,8 +51,7 @@ def humidity(raw, fine, h):
 
 
 def humidity_calibration(first, data):
-    """Return dig_H1 to dig_H6 from register 0xA1 and the seven from 0xE1 on, in which two 12-bit numbers share a byte.
-    """
+    """Return dig_H1 to dig_H6 from register 0xA1 and the 7 from 0xE1 on. Two 12-bit numbers share a byte."""
     second, third, fourth, shared, fifth, sixth = struct.unpack("<hBbBbb", data)
     return first, second, third, fourth * 16 + (shared & 15), fifth * 16 + (shared >> 4), sixth
 

@@ -40,7 +40,7 @@ class ImageTarget:
         self.into = partition.info()[4]
 
     def write(self, data):
-        """The next piece."""
+        """Take the next piece."""
         data = memoryview(data)
         while len(data):
             used = min(_BLOCK - self._filled, len(data))
@@ -78,7 +78,7 @@ class FilesTarget:
         self.into = root
 
     def write(self, data):
-        """The next piece."""
+        """Take the next piece."""
         self._reader.write(data)
 
     def check(self):

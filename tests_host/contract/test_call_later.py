@@ -350,7 +350,7 @@ def test_calls_from_the_handlers_of_workers():
 
 
 def test_many_threads_request_restart_and_cancel_calls():
-    """Each call comes once or is cancelled, never both, and the loop goes on."""
+    """Each call is either made once or cancelled, and the loop goes on."""
     needs_threads()
     link = Link()
     made = Recorder()

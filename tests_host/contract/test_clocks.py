@@ -131,8 +131,7 @@ def fire_in_time(disturb):
 
 
 def wait_in_time(disturb):
-    """Check the waits that nothing ends early: a turn without events, and the end of a pool whose peers read nothing.
-    """
+    """Check full waits: a turn without events, and the end of a pool whose peers read nothing."""
     library, scenes = names()
     pool = library.XAsyncSocketsPool()
     start = now_ms()

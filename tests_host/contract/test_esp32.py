@@ -323,8 +323,7 @@ def test_more_connections_than_sockets():
 
 
 def test_opened_and_closed_connections_leak_nothing():
-    """There are more connections than control blocks. Those of closed connections live on for minutes, or are reused.
-    """
+    """There are more connections than control blocks. Closed connections keep theirs for minutes, or until reuse."""
     pool = XAsyncSocketsPool()
     link = Link(pool=pool)
     left = sockets_left()

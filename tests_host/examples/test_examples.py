@@ -35,8 +35,7 @@ def run(interpreter, tmp_path):
 
 @pytest.fixture
 def serve(run):
-    """Returns a function serve(name, argument...), which starts an example that listens, and returns it and its port.
-    """
+    """Returns serve(name, argument...), which starts an example that listens, and returns it and its port."""
 
     def start(name, *args):
         program = run(name, *args)

@@ -1,5 +1,4 @@
-"""The unix image with small heaps runs out of memory. Only one connection fails, the pool goes on, the heap recovers.
-"""
+"""The unix image runs out of memory. Only one connection fails, the pool goes on, and the heap recovers."""
 import os
 import socket
 import subprocess

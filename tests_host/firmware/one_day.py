@@ -20,8 +20,7 @@ PERIOD = 1 << 30
 
 
 class OwnClock(Clock):
-    """A clock that starts two hours before the ticks wrap. The library's timers use it too, so nothing may wait for it.
-    """
+    """A clock that starts two hours before the ticks wrap. The library uses it too, so nothing may wait for it."""
 
     now = PERIOD - 2 * 3600 * 1000
 
@@ -98,8 +97,7 @@ class Day:
         return self.used_when_settled()
 
     def used_when_settled(self):
-        """Return the least memory in use within some turns, because closed sockets are freed in one of the next turns.
-        """
+        """Return the least memory in use within some turns, because closed sockets are freed a bit later."""
         least = None
         for _ in range(30):
             gc.collect()

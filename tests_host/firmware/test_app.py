@@ -130,7 +130,7 @@ def test_services_stop_and_start_with_the_network(start, collector):
 def test_its_end_closes_all_sockets_and_disconnects(start):
     running = start()
     running.turn_until(lambda: running.control.port)
-    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a socket of the user
+    XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
     running.app._end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()

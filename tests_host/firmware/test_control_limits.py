@@ -534,8 +534,8 @@ class TestPlaces:
         assert bench.server.clients <= 4 + 1
 
     def besiege(self, bench, count, seconds):
-        """The best that so many addresses can do: one that has held a place for almost as long as it may gives it to
-        the one that has held least. Yields each second that another address could come."""
+        """Let `count` addresses do their best to hold all places: one that has held a place for almost as long as it
+        may gives it to the one that has held one least. Yields each second in which another address could connect."""
         addresses = [f"10.0.0.{number}" for number in range(count)]
         held = {}
 

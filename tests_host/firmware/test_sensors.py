@@ -626,7 +626,7 @@ class TestOnBoard:
     """Sensors that need no wiring."""
 
     def read(self, bench, monkeypatch, esp32=None, **machine):
-        """{name: reading}"""
+        """Return {name: reading}."""
         monkeypatch.setitem(sys.modules, "esp32", esp32)
         bench.board.machine = SimpleNamespace(**machine)
         bench.board.network = SimpleNamespace(WLAN=None)

@@ -177,9 +177,9 @@ class Reader:
 
 def framing(data):
     """
-    {"skips": OnLineTooLong is set, "chunks": [text, a character for a byte, …],
-     "asks": [{"want": "line" | "some" | "exact", "size", "encoding", "inside"}, …]}:
-    the chunks arrive one by one; each receive starts inside the handler of the one before, or after the next chunk.
+    Deliver a stream. `data` is {"skips": OnLineTooLong is set, "chunks": [text, a character for a byte, …],
+    "asks": [{"want": "line" | "some" | "exact", "size", "encoding", "inside"}, …]}. The chunks arrive one by one. Each
+    receive starts inside the handler of the one before, or after the next chunk.
     """
     given = json.loads(data)
     scene = stage()
@@ -228,7 +228,7 @@ ENORMOUS = (1 << 62, 1 << 64)
 
 
 def calls(scene, client, udp):
-    """The public callables: (function, their arguments that must be right, how many are any, what they may raise)."""
+    """Return the public callables: (function, arguments that must be right, number of free arguments, exception)."""
     pool = scene.pool
     tcp, server, datagram = XAsyncTCPClientException, XAsyncTCPServerException, XAsyncUDPDatagramException
     pools, sockets = XAsyncSocketsPoolException, XAsyncSocketException
@@ -267,8 +267,8 @@ FORBIDDEN = (     # callables that would wait, or start a loop
 
 
 def arguments(data):
-    """[number of the callable, [numbers of VALUES]]: it works, or raises the exception of its class, and leaves nothing
-    behind; afterwards the pool works as before."""
+    """Call a function. `data` is [number of the callable, [numbers of VALUES]]. The call works, or raises the exception
+    of its class and leaks nothing. Afterwards the pool works as before."""
     number, picked = json.loads(data)
     picked = [VALUES[place % len(VALUES)] for place in picked]
     scene = stage()

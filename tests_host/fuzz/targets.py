@@ -185,8 +185,7 @@ def config(data):
 
 
 def jsontext(data):
-    """Read any bytes as JSON. Return "refused", or the text written again in hexadecimal UTF-8; it must read the same.
-    """
+    """Read any bytes as JSON. Return "refused", or the text written again in hexadecimal; it must read the same."""
     try:
         value = loads(str(data, 'utf-8'))
     except ValueError:
@@ -226,8 +225,7 @@ def one_line(text):
 
 
 def as_written(text):
-    """Return the form that a name has: without line ends, and with a slash for a backslash that would escape something.
-    """
+    """Return the form of a name: without line ends, and with a slash for a backslash that would escape something."""
     text = one_line(text)
     for special in ',= ':
         text = text.replace('\\' + special, '/' + special)

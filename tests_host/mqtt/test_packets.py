@@ -1,5 +1,4 @@
-"""The packets, compared with a second implementation of the standard, with inputs of hypothesis, on both interpreters.
-"""
+"""The packets, compared with a second implementation, with inputs of hypothesis, on both interpreters."""
 import json
 import os
 import subprocess

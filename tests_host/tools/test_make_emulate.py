@@ -1,5 +1,4 @@
-"""`make emulate`: everything that it prints exists, and nothing is left after its end. The chip itself is not emulated.
-"""
+"""`make emulate`: everything that it prints exists, and nothing is left at its end. The chip itself is not emulated."""
 
 import os
 from pathlib import Path

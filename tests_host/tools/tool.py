@@ -22,8 +22,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def environment(**extra):
-    """Return the environment without a token, and without LINES and COLUMNS, which would override the terminal's size.
-    """
+    """Return the environment without a token, and without LINES and COLUMNS, which override the terminal's size."""
     kept = {key: value for key, value in os.environ.items() if key not in ("BOARD_TOKEN", "LINES", "COLUMNS")}
     return {**kept, **extra}
 

@@ -94,7 +94,7 @@ class Lan:
         self.loop.close()
 
     def owns(self, address):
-        """True if a board has this address (4 bytes)."""
+        """Return whether a board has this address (4 bytes)."""
         return any(lease.packed == address for lease in self.dhcp.leases.values())
 
     def receive(self, frame, port):

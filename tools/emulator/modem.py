@@ -46,7 +46,7 @@ class Modem:
             self._answer("OK")
 
     def hang_up(self):
-        """The call has ended."""
+        """End the call."""
         self._has_call = False
         if self.online:
             self.online = False

@@ -75,8 +75,7 @@ def install(folder, python="python3.13"):
 
 
 class HomeAssistant:
-    """A running Home Assistant. `program`: the folder of `install`; `folder`: its configuration; `port`: of its page.
-    """
+    """A running Home Assistant. `program`: folder of `install`; `folder`: its configuration; `port`: of its page."""
 
     def __init__(self, program, folder, port, broker_port):
         self.address = f"http://127.0.0.1:{port}"

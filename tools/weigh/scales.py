@@ -69,7 +69,7 @@ builtins.__import__ = load
 print(found)
 """
 
-# Does the same as boot's main(). `peak` is the most that was in use at the end of any import.
+# As boot's main() does it. `peak` is the most that was in use at the end of any import.
 RUN = """
 import builtins, gc, sys, time
 gc.collect()

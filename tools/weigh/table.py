@@ -1,5 +1,4 @@
-"""Reads and writes the figures of docs/weight.md. `make weigh` writes them; `make image` and `make deploy` read them.
-"""
+"""The figures of docs/weight.md: `make weigh` writes them; `make image` and `make deploy` read them."""
 
 import re
 from collections import namedtuple
