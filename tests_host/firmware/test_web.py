@@ -405,10 +405,10 @@ def test_deadlines_go_on_after_one_that_there_was_no_memory_for(board):
 
 
 def test_a_port_that_is_in_use_is_told_and_tried_again(board):
+    port = free_port()  # no system gives it to a client meanwhile
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", port))
         other.listen()
-        port = other.getsockname()[1]
         board.configure(http={"port": port})
         board.start()
         board.wait_for(f"http: error: port {port}: ")
