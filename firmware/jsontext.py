@@ -14,19 +14,19 @@ _LONGEST_NUMBER = const(24)  # characters; a match takes C stack for each of the
 _is_scalar = re.compile(r"(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$").match
 _is_escape = re.compile(rb'["\\/bfnrt]|u' + rb"[0-9A-Fa-f]" * 4).match
 
-# These work on bytes: MicroPython never forgets a text of one character, as `for one in text` and chr() make it, and a
-# stranger may send a million different ones. The first finds what UTF-8 does not have: forms that are too long, halves
-# of surrogate pairs, and what is beyond U+10FFFF.
-_unsound = re.compile(
+# Looked for in bytes: MicroPython never forgets a text of one character, as `for one in text` and chr() make it, and a
+# stranger may send a million different ones. Compiled when used, which spares the heap. The first is what UTF-8 does
+# not have: forms that are too long, halves of surrogate pairs, and what is beyond U+10FFFF.
+_UNSOUND = const(
     b"[\xc0\xc1].|\xe0[\x80-\x9f].|\xed[\xa0-\xbf].|\xf0[\x80-\x8f]..|\xf4[\x90-\xbf]..|[\xf5-\xf7]..."
-).sub
-_pairs = re.compile(b"\xed[\xa0-\xaf].\xed[\xb0-\xbf].").sub
+)
+_PAIR = const(b"\xed[\xa0-\xaf].\xed[\xb0-\xbf].")
 
 
 def sound(text):
     """`text` with "?" for characters that UTF-8 does not have; MicroPython's text can hold any."""
     data = text.encode()
-    return text if len(data) == len(text) else _unsound(b"?", data).decode()
+    return text if len(data) == len(text) else re.sub(_UNSOUND, b"?", data).decode()
 
 
 def _require(right):
@@ -56,7 +56,7 @@ def _text(data, start):
     _require(min(piece) >= 32)
     text = json.loads(piece)
     if b"\\u" in piece:
-        text = _pairs(_joined, text.encode()).decode()
+        text = re.sub(_PAIR, _joined, text.encode()).decode()
         _require(sound(text) == text)
     return text, end + 1
 

@@ -6,7 +6,7 @@ import sys
 from firmware import const
 
 _LONGEST_TEXT = const(160)  # characters kept of one entry: an exception may carry a whole payload
-_controls = re.compile(b"[^ -~\x80-\xff]|\xc2[\x80-\x9f]").sub  # in bytes, as in jsontext.py
+_CONTROLS = const(b"[^ -~\x80-\xff]|\xc2[\x80-\x9f]")  # in UTF-8: see jsontext.py
 
 # Prints where an exception was raised, on the console. CPython has it elsewhere.
 print_traceback = getattr(sys, "print_exception", None) or __import__("traceback").print_exception
@@ -31,7 +31,7 @@ class Log:
 
     def _add(self, level, source, text):
         # A stranger's text must not steer a terminal, or look like a line of its own.
-        text = _controls(b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
+        text = re.sub(_CONTROLS, b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
         seconds = self._clock.uptime()
         entries = self._entries
         times = 1

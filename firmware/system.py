@@ -45,7 +45,7 @@ class System:
         add("sensor.list", lambda session: app.sensors.list())
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
-        add("config.get", lambda session, key="": app.config.get(key or ""), "key?")
+        add("config.get", lambda session, key="": app.config.get(str(key or "")), "key?")
         add("config.set", self._set, "key value proof?", writes=True)
         add("config.save", self._save, writes=True)
         add("config.reset", self._reset, "key? proof?", writes=True)
@@ -114,7 +114,7 @@ class System:
         return True
 
     def _reset(self, session, key="", proof=None):
-        self._app.config.reset(key or "", self._checks_token(session, proof))
+        self._app.config.reset(str(key or ""), self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
 
     def _reboot(self, _session):

@@ -56,5 +56,5 @@ class UnclaimButton:
         except OSError as error:
             app.log.error("unclaim", f"nothing is removed: {describe(error)}")
             return
-        app.log.warning("unclaim", "the button was held: token, networks and secrets are removed")
+        app.log.warning("unclaim", "the button was held: all secrets are removed")
         app.restart_later()

@@ -56,6 +56,6 @@ class Commands:
         try:
             reply = answer(str(payload, "utf-8"), self._call)
         except Exception as error:  # no UTF-8, or no memory
-            reply = encode_error(None, INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            reply = encode_error(None, INTERNAL_ERROR, repr(error))
         if reply and not self._mqtt.publish("rpc/reply", reply):
             self._app.log.warning("mqtt", f"an answer of {len(reply)} characters could not be sent")

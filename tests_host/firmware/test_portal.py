@@ -386,7 +386,7 @@ class TestButton:
                 "ppp": {"uart": 1, "user": "me"},
                 "http": {"enabled": True, "port": 8080},
             }
-        assert bench.restarts == 1 and "token, networks and secrets are removed" in bench.texts()[-1]
+        assert bench.restarts == 1 and "all secrets are removed" in bench.texts()[-1]
 
     def test_no_secret_is_left(self, bench, press):
         """Whatever keys there will be."""
