@@ -307,6 +307,7 @@ def test_the_seventh_is_told_and_has_its_turn_when_one_has_gone(board):
     for one in busy:
         one.sendall(b"GET / HTTP/1.1\r\nHost: ")
     until(lambda: clients(board) == PLACES)
+    assert clients(board) == PLACES  # by now the board has read what they sent: none of them is idle
     found, headers, body = ask(port, "GET", "/")
     assert (found, headers["Retry-After"]) == (503, "1") and b"at most 6" in body
     busy[0].close()
@@ -336,6 +337,7 @@ def test_one_address_cannot_take_all_places(board):
     for one in busy:
         one.sendall(b"GET / HTTP/1.1\r\n")
     until(lambda: clients(board) == PLACES)
+    assert clients(board) == PLACES  # by now the board has read what they sent: none of them is idle
     assert ask(board.http_port, "GET", "/")[0] == 200
     for one in busy:
         one.close()
