@@ -32,7 +32,7 @@ def test_a_call_is_made_once_and_in_time():
     pump_for(pool, 150)
     (arg, ms), = calls
     assert arg == 'the arg'
-    assert 99 <= ms < 1000, ms
+    assert 99 <= ms < 4000, ms
     pool.CallLater(0.01, calls.append)
     pump(pool, lambda: len(calls) == 2)
     assert calls[1] is None, 'the argument where none is given'

@@ -146,7 +146,7 @@ def test_a_connection_that_times_out_fails_to_connect_and_then_closes():
     start = now_ms()
     client, events = connecting(pool, addr, connectTimeout=0.2)
     pump(pool, lambda: events.count('closed'))
-    assert 180 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+    assert 180 <= elapsed_ms(start) < 4000, elapsed_ms(start)
     pump_for(pool, 20)
     assert events.events == [('failed', client), ('closed', XClosedReason.Timeout)], events.events
     assert pool.GetAllAsyncSockets() == []

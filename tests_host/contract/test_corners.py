@@ -126,7 +126,7 @@ def test_the_connect_timeout_survives_the_wrap_of_the_counter():
     start = now_ms()
     events.watch(library.XAsyncTCPClient.Create(pool, deaf_addr(), connectTimeout=0.25))
     pump(pool, lambda: events.count('closed'))
-    assert 230 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+    assert 230 <= elapsed_ms(start) < 4000, elapsed_ms(start)
     assert events.names() == ['failed', 'closed']
 
 

@@ -127,7 +127,7 @@ def test_the_timeout_still_counts():
             link.peer.send(LONG + b'\n')
             link.pump_for(20)
         assert link.events.reason() == XClosedReason.Timeout
-        assert 290 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+        assert 290 <= elapsed_ms(start) < 4000, elapsed_ms(start)
         assert link.events.count('received') == 0 and link.events.count('called') > 1
 
 

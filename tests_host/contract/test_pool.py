@@ -85,7 +85,7 @@ def test_a_turn_without_a_timeout_does_not_wait():
     start = now_ms()
     for _ in range(20):
         link.pool.PollEvents()
-    assert elapsed_ms(start) < 2000
+    assert elapsed_ms(start) < 4000
 
 
 def test_a_turn_waits_for_its_timeout_and_not_longer():
@@ -93,7 +93,7 @@ def test_a_turn_waits_for_its_timeout_and_not_longer():
     start = now_ms()
     link.pool.PollEvents(200)
     # A chip checks every 20 ms for requests of other threads, and a turn may end then.
-    assert (15 if CHIP else 150) <= elapsed_ms(start) < 2000, elapsed_ms(start)
+    assert (15 if CHIP else 150) <= elapsed_ms(start) < 4000, elapsed_ms(start)
 
 
 def test_a_turn_ends_when_a_timer_is_due():

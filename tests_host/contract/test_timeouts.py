@@ -99,8 +99,8 @@ def test_a_timeout_set_in_a_handler_while_another_is_far_away():
     link.peer.send(b'x\n')
     start = now_ms()
     while not link.events.count('closed'):
-        link.pool.PollEvents(3000)
-    assert elapsed_ms(start) < 2000
+        link.pool.PollEvents(10000)
+    assert elapsed_ms(start) < 4000
     assert far.events.count('closed') == 0
 
 
@@ -183,7 +183,7 @@ def test_timeouts_survive_the_wrap_of_the_counter():
         start = now_ms()
         link.client.AsyncRecvLine(timeoutSec=0.3)
         assert link.pump_closed() == XClosedReason.Timeout
-        assert 280 <= elapsed_ms(start) < 2000, elapsed_ms(start)
+        assert 280 <= elapsed_ms(start) < 4000, elapsed_ms(start)
 
 
 def test_the_longest_timeout_does_not_fire_at_the_wrap():

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from program import PATIENCE_SEC, Program, receive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,9 +85,9 @@ class Listener:
     """A listening socket of the test."""
 
     def __init__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0))
+        self.port = free_port()     # which nobody takes when it is left
+        self.socket = socket.create_server(('127.0.0.1', self.port))
         self.socket.settimeout(PATIENCE_SEC)
-        self.port = self.socket.getsockname()[1]
 
     def accept(self):
         sock, _ = self.socket.accept()

@@ -178,24 +178,24 @@ def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(
     addresses = [loopback(number) for number in range(10, 60)]
     start = time.monotonic()
     guessed = tried = 0
-    while time.monotonic() - start < ATTACK_S:
-        for address in addresses:
-            try:
-                with Client(board.port, source=address) as client:
-                    tried += 1
-                    answer = client.call("auth.challenge")
-                    if "result" in answer:
-                        guess = proof(f"guess {tried}", "login", answer["result"])
-                        guessed += "wrong token" in client.error("auth.login", response=guess)["message"]
-            except (OSError, ValueError):
-                pass
+    while tried < len(addresses) or time.monotonic() - start < ATTACK_S:
+        last = time.monotonic()
+        address = addresses[tried % len(addresses)]
+        tried += 1
+        try:
+            with Client(board.port, source=address) as client:
+                answer = client.call("auth.challenge")
+                if "result" in answer:
+                    guess = proof(f"guess {tried}", "login", answer["result"])
+                    guessed += "wrong token" in client.error("auth.login", response=guess)["message"]
+        except (OSError, ValueError):
+            pass
     print(f"{tried} tries from {len(addresses)} addresses in {ATTACK_S} s: {guessed} guesses were looked at")
     # 32 addresses at once, and again after 1 and 2 s more.
     assert 32 <= guessed <= 32 * 3
-    start = time.monotonic()
     with ControlClient(f"127.0.0.1:{board.port}", TOKEN, 20) as owner:
         assert owner.call("gpio.write", {"pin": 2, "value": 1}) is True
-    waited = time.monotonic() - start
+    waited = time.monotonic() - last
     assert 9 < waited < 10 + PATIENCE_S
     print(f"the owner waited {waited:.1f} s")
 

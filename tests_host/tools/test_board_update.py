@@ -5,7 +5,7 @@ import json
 
 import pytest
 from free_ports import free_port
-from image import QUIET
+from image import QUIET, until
 
 from tools.board import update, verdict
 from tools.board.errors import ToolError, Unreachable, UsageError
@@ -71,7 +71,7 @@ def test_settings_are_confirmed_by_a_login_with_their_own_token(tool, board, hos
     code, _, errors = tool("update", host, f"config.json={tmp_path / 'config.json'}", "--token", TOKEN).wait()
     assert code == 0 and errors.endswith("updated, on the board: config.json\n"), errors
     board.wait_for("the new settings stay")
-    assert not (board.folder / "trial.json").exists()
+    until(lambda: not (board.folder / "trial.json").exists())
 
 
 def test_settings_that_make_a_board_unreachable_are_reported(tmp_path, monkeypatch):

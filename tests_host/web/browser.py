@@ -9,7 +9,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE_S = 20
+PATIENCE_S = 40  # a browser on a busy computer takes its time
 PHONE, DESK = (360, 740), (1200, 800)
 # Finds visible elements that may have the name, because asking the browser for the name of each would take long.
 _MAYBE_NAMED = """
