@@ -124,7 +124,7 @@ try:
     from time import perf_counter  # type: ignore[attr-defined]
 except ImportError:
     def perf_counter():
-        """Seconds of a monotonic clock, which ExpireTimeSec is told in. On MicroPython it wraps with ticks_ms."""
+        """Seconds of a monotonic clock, the unit of ExpireTimeSec. On MicroPython it wraps with ticks_ms."""
         return _ticks_ms() / 1000
 
 try:
@@ -547,7 +547,7 @@ class XTimer:
 
     def Restart(self, delaySec):
         """
-        Have the call come `delaySec` seconds from now, 0 or more, also if it was made or cancelled. Allocates
+        Make the call `delaySec` seconds from now, 0 or more, even if it was made or cancelled already. Allocates
         nothing. Raises XAsyncSocketsPoolException for a wrong `delaySec`.
         """
         self._start(_check_seconds('delaySec', delaySec, XAsyncSocketsPoolException) if delaySec != 0 else 0)
@@ -593,7 +593,7 @@ class XTimer:
 
 class XClosedReason:
     """
-    Why a socket was closed, which OnClosed is told.
+    Why a socket was closed: the reason that OnClosed gets.
 
     ClosedByHost: Close() or StopWaitEvents() here. ClosedByPeer: the peer closed, and all that it had sent was
     delivered. Timeout: a receive, a connect or a handshake took too long. Error: anything else; CloseError of a TCP
@@ -615,8 +615,8 @@ class XAsyncSocketsPool:
     """
     The managed pool of XAsyncSocket objects, and the event loop.
 
-    OnException: event f(xAsyncSocket or None, exception), told of every error that has no other place: a handler that
-    raised, a refused connection, why Create returned None. None prints the exception.
+    OnException: event f(xAsyncSocket or None, exception) for each error that nothing else reports: a handler that
+    raised, a refused connection, the reason why Create returned None. If it is not set, the exception is printed.
     WaitEventsProcessing: True while the loop runs.
     """
 
@@ -703,9 +703,9 @@ class XAsyncSocketsPool:
     def StopWaitEvents(self):
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
-        LingerSec at most. Safe from any thread, and from the handler of a signal. Inside a handler it returns at once,
-        and the loop ends after the handler; elsewhere it returns when all is closed. If another thread calls
-        PollEvents, its next turn does it.
+        LingerSec at most. Safe from any thread, and from the handler of a signal if the loop runs in the main thread.
+        Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when all is
+        closed. If another thread calls PollEvents, the next turn of that thread closes everything.
         """
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
@@ -1030,7 +1030,8 @@ class XAsyncSocketsPool:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
                     ms = _MAX_WAIT_MS
-                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type: ignore[attr-defined]
+                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type:
+                ignore[attr-defined]
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
@@ -1736,7 +1737,7 @@ class XAsyncTCPClient(XAsyncSocket):
     True if TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview. CloseError: the
     exception that ended the connection, or None.
 
-    Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: one of them comes, once, for a connection that was
+    Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: exactly one of them comes for a connection that was
     started. OnPeerFinished: comes once when the peer has ended its sending and all of it was delivered; if it is not
     set, the peer's end ends the connection. OnLineTooLong: comes once for a line that exceeds the buffer, which is
     skipped to its end while the receive stays pending; if it is not set, such a line ends the connection.
@@ -1782,10 +1783,10 @@ class XAsyncTCPClient(XAsyncSocket):
                sendBufLen=4096):
         """
         Connect to `srvAddr`, (ip or host name, port); a name is looked up here, which blocks. `connectTimeout`:
-        seconds; None for the system's. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes of the two buffers in
-        bytes, allocated when needed. `connectAsync` False: wait here until connected. Returns the client, whose
-        OnConnected or OnFailsToConnect will fire, or None if the connection cannot even be started, of which
-        OnException is told. Raises XAsyncTCPClientException for a wrong argument.
+        seconds; None for the system's own limit. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes of the two
+        buffers in bytes, allocated when needed. `connectAsync` False: wait here until connected. Returns the client,
+        whose OnConnected or OnFailsToConnect will fire, or None if the connection cannot even be started; then
+        OnException gets the reason. Raises XAsyncTCPClientException for a wrong argument.
         """
         fail = XAsyncTCPClientException
         size = recvbufLen if recvBufLen is None else recvBufLen
@@ -1868,7 +1869,7 @@ class XAsyncTCPClient(XAsyncSocket):
         Receive once: f(xAsyncTCPClient, data, onDataRecvArg), with `data` a memoryview that is valid until the handler
         returns. `size` None: whatever has arrived, at least 1 byte; N: exactly N bytes, which may exceed the buffer.
         `timeoutSec`: seconds after which the connection is closed with Timeout. Returns True, or False on a closed
-        connection and behind the peer's end. Raises XAsyncTCPClientException for a wrong argument, if there is no
+        connection and after the peer's end. Raises XAsyncTCPClientException for a wrong argument, if there is no
         memory for N bytes, and while a receive is pending.
         """
         if size is not None:
@@ -1890,9 +1891,9 @@ class XAsyncTCPClient(XAsyncSocket):
                       onLineRecv=None, onLineRecvArg=None):
         """
         Receive one line: f(xAsyncTCPClient, line, onDataRecvArg), with `line` a str without its end, LF or CR LF;
-        onLineRecv and onLineRecvArg are aliases. `lineEncoding`: of CPython's codecs; MicroPython has UTF-8. A first
-        positional str is taken for it, as older programs pass it. A line longer than the buffer (see OnLineTooLong), or
-        not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
+        onLineRecv and onLineRecvArg are aliases. `lineEncoding`: a codec of CPython; MicroPython has UTF-8. A str as
+        the first positional argument is the encoding, as older programs pass it. A line longer than the buffer (see
+        OnLineTooLong), or not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
@@ -2147,10 +2148,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def AsyncSendData(self, data, onDataSent=None, onDataSentArg=None):
         """
-        Send `data`, any object of the buffer protocol, after all that was given before; it may be changed as soon as
-        this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it. Returns True, or False
-        on a closed connection. Raises XAsyncTCPClientException for a wrong argument, and, with nothing of `data`
-        queued, if more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
+        Send `data`, any object of the buffer protocol, after all that this thread gave before; it may be changed as
+        soon as this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it. Returns True,
+        or False on a closed connection. Raises XAsyncTCPClientException for a wrong argument, and, with nothing of
+        `data` queued, if more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
@@ -2443,9 +2444,8 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _after_tls(self, n):
         """TLS has read: go on with what it waits for."""
-        tls = self._tls
-        tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined]
-        if tls.more:  # type: ignore[attr-defined]  # what poll() does not see: read on, when the other sockets have had their turn
+        tls = self._tls tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined] if tls.more:  # type:
+        ignore[attr-defined]  # what poll() does not see: read on, when the other sockets have had their turn
             self._pool._post(self)
         self._look_at_handshake()
         if self._sending is not None:   # reading may be what it waited for
@@ -2594,7 +2594,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     """
     UDP sender and, with a local address, receiver.
 
-    LocalAddr: the bound (ip, port), ('0.0.0.0', 0) without. OnRecv (alias OnDataRecv): event
+    LocalAddr: the bound (ip, port), or ('0.0.0.0', 0). OnRecv (alias OnDataRecv): event
     f(xAsyncUDPDatagram, remoteAddr, datagram), with `datagram` a memoryview that is valid until the handler returns.
     OnFailsToSend: event f(xAsyncUDPDatagram, datagram, remoteAddr). DroppedCount: datagrams that were larger than the
     buffer and not delivered. SendQueueLimit: datagrams that may wait to be sent; a further one fails.
