@@ -1030,8 +1030,7 @@ class XAsyncSocketsPool:
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
                     ms = _MAX_WAIT_MS
-                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type:
-                ignore[attr-defined]
+                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type: ignore[attr-defined]
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
@@ -2444,8 +2443,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _after_tls(self, n):
         """TLS has read: go on with what it waits for."""
-        tls = self._tls tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined] if tls.more:  # type:
-        ignore[attr-defined]  # what poll() does not see: read on, when the other sockets have had their turn
+        tls = self._tls
+        tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined]
+        # What poll() does not see: read on when the other sockets have had their turn.
+        if tls.more:  # type: ignore[attr-defined]
             self._pool._post(self)
         self._look_at_handshake()
         if self._sending is not None:   # reading may be what it waited for
