@@ -703,9 +703,9 @@ class XAsyncSocketsPool:
     def StopWaitEvents(self):
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
-        LingerSec at most. Safe from any thread, and from the handler of a signal if the loop runs in the main thread.
-        Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when all is
-        closed. If another thread calls PollEvents, the next turn of that thread closes everything.
+        LingerSec at most. Safe from any thread, and from the handler of a signal while AsyncWaitEvents(0) runs in the
+        main thread. Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when
+        all is closed. If another thread calls PollEvents, the next turn of that thread closes everything.
         """
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
@@ -741,7 +741,10 @@ class XAsyncSocketsPool:
     # --- the extension point: XAsyncSocket and its subclasses rely on these four
 
     def AddAsyncSocket(self, asyncSocket):
-        """Manage a socket, and watch it for failure. False if it is managed already."""
+        """
+        Manage a socket, and watch it for failure. False if it is managed already. Raises XAsyncSocketsPoolException
+        while the pool stops.
+        """
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
@@ -1691,6 +1694,8 @@ class XAsyncTCPServer(XAsyncSocket):
                 sock.close()
                 if slot is not None:
                     slot._give_back()
+                if self._pool._stopping:
+                    return
                 if isinstance(ex, MemoryError):
                     self._pause()
             self._pool._report(self, ex)
@@ -1749,8 +1754,8 @@ class XAsyncTCPClient(XAsyncSocket):
     skipped to its end while the receive stays pending; if it is not set, such a line ends the connection.
 
     Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent. LingerSec:
-    seconds that an end waits for a peer that takes nothing, or for an application that reads nothing. HandshakeSec:
-    seconds that a TLS handshake may take.
+    seconds that an end waits for a peer that takes nothing, or, from its last read on, for an application that reads
+    nothing. HandshakeSec: seconds that a TLS handshake may take.
     """
 
     SendQueueLimit = _SEND_QUEUE_LIMIT
