@@ -1,8 +1,12 @@
 """Former faults of the library. Each one has a test that it failed."""
 
+import gc
+
 from harness import (
     CHIP,
     ESP32,
+    MANY,
+    MICROPYTHON,
     connect_peer,
     elapsed_ms,
     free_addr,
@@ -12,6 +16,7 @@ from harness import (
     now_ms,
     pattern,
     pump,
+    pump_for,
     raises,
     refusing_addr,
     skip,
@@ -20,7 +25,7 @@ from harness import (
     udp_peer,
     wait,
 )
-from scenes import BUFFER_SIZE, Link, Recorder, links, module, server_context
+from scenes import BUFFER_SIZE, Link, Recorder, links, module, serve, server_context
 
 from XAsyncSockets import (
     XAsyncSocketsPool,
@@ -28,6 +33,7 @@ from XAsyncSockets import (
     XAsyncTCPClientException,
     XAsyncUDPDatagram,
     XClosedReason,
+    XFiFo,
 )
 
 
@@ -290,3 +296,242 @@ def test_a_close_does_not_overwrite_the_buffer_of_a_worker():
     wait(lambda: len(lines) == 3)
     assert lines == ['one', 'two', 'three'], lines
     link.pool.StopWaitEvents()
+
+
+def test_a_pool_that_stops_takes_no_further_connection():
+    """Otherwise OnClosed, which opens the next one, keeps StopWaitEvents busy for ever."""
+    pool = XAsyncSocketsPool()
+    raised = Recorder()
+    pool.OnException = raised.raised
+    listener = listen_peer()
+    for stop in (lambda: pool.CallLater(0, lambda arg: pool.StopWaitEvents()) and pool.AsyncWaitEvents(),
+                 pool.StopWaitEvents):
+        made = []
+
+        def connect(*_):
+            made.append(XAsyncTCPClient.Create(pool, listener.addr))
+            if made[-1] is not None and len(made) < 20:
+                made[-1].OnClosed = connect
+
+        connect()
+        pump_for(pool, 20)
+        stop()
+        assert made[0] is not None and made[1:] == [None], made
+        assert not raised.events, raised.events
+
+
+def test_an_application_that_reads_slowly_gets_all_that_the_peer_sent():
+    """LingerSec counts from the last read, not from the peer's end."""
+    XAsyncTCPClient.LingerSec = 0.8
+    link = Link()
+    lines = []
+
+    def on_line(client, line, arg):
+        lines.append(line)
+        link.pool.CallLater(0.25, read_on)
+
+    def read_on(arg):
+        link.client.AsyncRecvLine(on_line)
+
+    link.client.AsyncRecvLine(on_line)
+    link.peer.send(b'1\n2\n3\n4\n5\n')
+    link.peer.close()
+    assert link.pump_closed() == XClosedReason.ClosedByPeer
+    assert lines == ['1', '2', '3', '4', '5'], lines
+
+
+def test_a_connection_made_before_the_loop_runs_sends_at_once():
+    """Nobody sets its OnConnected later: its thread is the one that runs the loop then."""
+    needed = []
+    for _ in range(4):
+        pool = XAsyncSocketsPool()
+        sent = Recorder()
+        start = now_ms()
+        client = XAsyncTCPClient.Create(pool, listen_peer().addr)
+        client.AsyncSendData(b'x', sent.sent)
+        pump(pool, lambda: sent.events)
+        needed.append(elapsed_ms(start))
+    assert min(needed) < 190, needed
+
+
+def test_ctrl_c_in_a_call_does_not_block_the_pool():
+    pool = XAsyncSocketsPool()
+    watch = pool._watch
+
+    def interrupted(socket):
+        pool._watch = watch
+        raise KeyboardInterrupt
+
+    pool._watch = interrupted
+    raises(KeyboardInterrupt, XAsyncUDPDatagram.Create, pool)
+    pool.PollEvents()
+    link = Link(pool=pool)
+    lines = link.read_lines(1)
+    link.peer.send(b'served\n')
+    link.pump(lambda: lines)
+
+
+def test_on_exception_may_make_a_turn():
+    """It is told of an error outside of all turns."""
+    pool = XAsyncSocketsPool()
+    turns = []
+    pool.OnException = lambda socket, exception: turns.append(pool.PollEvents())
+    watch = pool._watch
+
+    def fails(socket):
+        pool._watch = watch
+        raise OSError('by the test')
+
+    pool._watch = fails
+    XAsyncUDPDatagram.Create(pool)
+    assert len(turns) == 1
+    link = Link(pool=pool)
+    lines = link.read_lines(1)
+    link.peer.send(b'served\n')
+    link.pump(lambda: lines)
+
+
+def test_data_that_is_sent_in_part_is_taken_whole():
+    """What another thread sends at that moment may fill the queue, but must not tear the stream."""
+    needs_threads()
+    link = Link(slow=True)
+    link.client.SendQueueLimit = 1000
+    done = []
+
+    def send():
+        done.append(link.client.AsyncSendData(pattern(10, MANY)))
+
+    start_new_thread(send, ())
+    wait(lambda: done)
+    assert link.client.AsyncSendData(pattern(MANY)) is True
+    link.peer.resume()
+    link.pump(lambda: link.peer.received_count() >= MANY + 10, limit_sec=20)
+    assert link.peer.received_pattern()
+
+
+def test_a_turn_that_finds_no_descriptor_can_be_repeated():
+    if MICROPYTHON:
+        skip('its pool needs no descriptor')
+    import resource
+    pool = XAsyncSocketsPool()
+    accepted = Recorder()
+    server = serve(pool, accepted.accepted)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    held = []
+    try:
+        while True:
+            held.append(open('/dev/null'))
+    except OSError:
+        held.pop().close()      # one is left: enough to poll, too few to be woken
+    raises(OSError, pool.PollEvents)
+    for file in held:
+        file.close()
+    connect_peer(server.SrvAddr)
+    pump(pool, lambda: accepted.events)
+
+
+def test_a_descriptor_that_the_application_closed_still_gets_on_closed():
+    if MICROPYTHON:
+        skip('has no os.close')
+    import os
+    for link in links():
+        os.close(link.client.GetSocketObj().fileno())
+        assert link.client.Close() is True
+        assert link.pump_closed() == XClosedReason.ClosedByHost
+        assert link.client.SocketID is None
+        assert link.client not in link.pool.GetAllAsyncSockets()
+
+
+def test_the_next_connection_with_the_descriptor_of_a_closed_socket_is_served():
+    if MICROPYTHON:
+        skip('its sockets are no descriptors to the pool')
+    link = Link()
+    old = link.client
+    number = old.GetSocketObj().fileno()
+    old.GetSocketObj().close()      # by the application, which the pool cannot notice
+    peer = connect_peer(link.server.SrvAddr)
+    link.pump(lambda: link.client is not old)
+    assert link.client.GetSocketObj().fileno() == number
+    assert old.Close() is True
+    assert link.pump_closed() == XClosedReason.ClosedByHost
+    assert link.client in link.pool.GetAllAsyncSockets()
+    lines = link.read_lines(1)
+    peer.send(b'served\n')
+    link.pump(lambda: lines)
+
+
+def test_a_datagram_to_an_impossible_address_fails_to_send():
+    if CHIP:
+        skip('has no name server')
+    pool = XAsyncSocketsPool()
+    udp = XAsyncUDPDatagram.Create(pool)
+    events = Recorder()
+    udp.OnFailsToSend = events.not_sent
+    addresses = [('a..b', 9), ('x' * 70 + '.example', 9), ('::1', 9)]
+    for _ in range(2):      # the pool has no owner yet, and then it has
+        for address in addresses:
+            assert udp.AsyncSendDatagram(b'lost', address, events.sent) is True
+        pump(pool, lambda: len(events.events) == 3)
+        assert events.events == [('not_sent', b'lost', address) for address in addresses]
+        del events.events[:]
+
+
+def memory_in_use():
+    gc.collect()
+    if MICROPYTHON:
+        return gc.mem_alloc()
+    import tracemalloc
+    if not tracemalloc.is_tracing():
+        tracemalloc.start()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def test_an_empty_queue_holds_nothing():
+    before = memory_in_use()
+    queues = [XFiFo() for _ in range(8)]
+    for queue in queues:
+        queue.Put(bytes(4000))
+        assert len(queue.Get()) == 4000
+    assert memory_in_use() - before < 16000
+
+
+def test_the_pool_does_not_keep_the_connection_that_ended_last():
+    if MICROPYTHON:
+        skip('has no weak references')
+    import weakref
+    for outgoing in (False, True):
+        link = Link(outgoing)
+        connection = weakref.ref(link.client)
+        link.peer.close()
+        link.pump_closed()
+        link.client = None
+        gc.collect()
+        assert connection() is None
+
+
+def test_no_memory_for_the_workers_ends_the_loop():
+    needs_threads()
+    link = Link()
+
+    def no_memory(pool, count):
+        raise MemoryError('by the test')
+
+    module()._Workers = no_memory
+    link.pool.AsyncWaitEvents(2)
+    wait(lambda: not link.pool.WaitEventsProcessing)
+    assert link.events.events == [('closed', XClosedReason.ClosedByHost)]
+    assert link.pool.GetAllAsyncSockets() == []
+
+
+def test_no_timer_of_a_connection_that_failed_is_left():
+    """The loop may learn of connectTimeout after the connection has failed."""
+    needs_threads()
+    pool = XAsyncSocketsPool()
+    pool.AsyncWaitEvents(1)
+    failed = Recorder()
+    for count in range(1, 11):
+        failed.watch(XAsyncTCPClient.Create(pool, refusing_addr()))
+        wait(lambda: failed.count('closed') == count)
+    assert not pool._timers
+    pool.StopWaitEvents()
