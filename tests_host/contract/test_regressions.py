@@ -320,6 +320,22 @@ def test_a_pool_that_stops_takes_no_further_connection():
         assert not raised.events, raised.events
 
 
+def test_a_connection_that_comes_while_the_pool_stops_is_no_error():
+    """Its accept and the line that stops the pool are events of one turn."""
+    link = Link()
+    raised = Recorder()
+    link.pool.OnException = raised.raised
+    link.client.AsyncRecvLine(lambda client, line, arg: link.pool.StopWaitEvents())
+    server = serve(link.pool, link.events.accepted)     # behind the client, for the pool
+    link.pump_for(20)
+    link.peer.send(b'stop\n')
+    sleep_ms(50)
+    late = connect_peer(server.SrvAddr)
+    link.pool.AsyncWaitEvents()
+    wait(late.ended)
+    assert not raised.events, raised.events
+
+
 def test_an_application_that_reads_slowly_gets_all_that_the_peer_sent():
     """LingerSec counts from the last read, not from the peer's end."""
     XAsyncTCPClient.LingerSec = 0.8
