@@ -29,11 +29,11 @@ A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; th
 ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
 moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
-The short way: a handler that asks for the same receive with the same timeout again costs a few stores. It is open while
-_again holds that timeout; False closes it: with TLS, workers, another's pool, or unread data.
+The short way: a handler that asks for the same receive with the same timeout again skips all checks. It is open while
+_again holds that timeout or None; False closes it: TLS, workers, a foreign pool, unread data, or the end.
 
-Memory: whatever finds none ends the one connection. A small reserve is given up for that, and no socket is added before
-the reserve is back. In the loop's thread, closing needs no memory but for the frames of functions, and is tried again.
+Memory: if an operation finds none, only its connection ends. A small reserve is freed for that, and no socket is added
+until it is allocated again. In the loop's thread, closing needs no memory except for frames, and is tried again.
 
 The file: 1 Portability, 2 Buffers, 3 Timers and the pool, 4 The sockets, 5 TLS.
 
@@ -71,7 +71,7 @@ _EPOLL = not _MICROPYTHON and hasattr(select, 'epoll')
 _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)          # ERR 8 | HUP 16 | NVAL 32
-# What tells of the peer's end while nothing is read: RDHUP on Linux (poll(2)), HUP on ESP32 (ports/esp32/modsocket.c).
+# What reports the peer's end while we do not read: RDHUP on Linux (poll(2)), HUP on ESP32 (ports/esp32/modsocket.c).
 _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or _EPOLL) else 0
 
 # MicroPython looks for a builtin among all names of the module first. The hot path uses these names of the module.
@@ -91,7 +91,7 @@ _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-
 _MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000
 _ACCEPT_PAUSE_SEC = 0.1
 _HANDLER_GRACE_MS = const(200)                # how long a thread may take from Create to setting the handlers
-_AT_ONCE = const(15)                # reads of one socket, and events that events cause, in one turn
+_AT_ONCE = const(15)                # 2^n - 1: about so many reads of one socket, and events of events, in a turn
 _KNOWN_ADDRESSES = const(64)
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 
@@ -124,7 +124,7 @@ try:
     from time import perf_counter  # type: ignore[attr-defined]
 except ImportError:
     def perf_counter():
-        """Seconds of a monotonic clock, which ExpireTimeSec is told in. On MicroPython it wraps with ticks_ms."""
+        """Seconds of a monotonic clock, the unit of ExpireTimeSec. On MicroPython it wraps with ticks_ms."""
         return _ticks_ms() / 1000
 
 try:
@@ -155,7 +155,7 @@ _FLUSHING = const(3)    # closed by the application, with data still to be sent
 
 # What the pending receive wants: its _wants. None: there is none.
 _SOME = const(-1)           # whatever there is
-_NO_MORE = const(-2)        # nothing, ever again or until a receive that is claimed is set up
+_NO_MORE = const(-2)        # nothing: at the end, or while a receive is being set up (_claim)
 # N: that many bytes; a str: a line of that encoding
 
 _ANY_ADDRESS = ('0.0.0.0', 0)
@@ -359,7 +359,8 @@ class XFiFo:
             node = self._first
             if node is not None:
                 self._first = node[1]
-                return node[0]
+                obj, node[0] = node[0], None
+                return obj
         raise XFiFoException('Get: the queue is empty')
 
     def Clear(self):
@@ -519,7 +520,7 @@ class _Scratch:
 
 class XTimer:
     """
-    A call that is still to come, or was: what XAsyncSocketsPool.CallLater returns. XTimer(pool, handler, arg) makes one
+    A call to be made later: what XAsyncSocketsPool.CallLater returns. XTimer(pool, handler, arg) makes one
     that is not started yet; Restart starts it. The pool calls handler(arg). (`socket` is for the pool's own timeouts.)
     """
 
@@ -536,7 +537,7 @@ class XTimer:
         self._due = self._at = 0
 
     def Cancel(self):
-        """Call nothing. True if the call was still to come, False if it was made or cancelled already."""
+        """Cancel the call. True if it was still to come, False if it was made or cancelled already."""
         pool = self._pool
         with pool._lock:
             was_running = self._runs
@@ -546,7 +547,7 @@ class XTimer:
 
     def Restart(self, delaySec):
         """
-        Have the call come `delaySec` seconds from now, 0 or more, also if it was made or cancelled. Allocates
+        Make the call `delaySec` seconds from now, 0 or more, even if it was made or cancelled already. Allocates
         nothing. Raises XAsyncSocketsPoolException for a wrong `delaySec`.
         """
         self._start(_check_seconds('delaySec', delaySec, XAsyncSocketsPoolException) if delaySec != 0 else 0)
@@ -592,7 +593,7 @@ class XTimer:
 
 class XClosedReason:
     """
-    Why a socket was closed, which OnClosed is told.
+    Why a socket was closed: the reason that OnClosed gets.
 
     ClosedByHost: Close() or StopWaitEvents() here. ClosedByPeer: the peer closed, and all that it had sent was
     delivered. Timeout: a receive, a connect or a handshake took too long. Error: anything else; CloseError of a TCP
@@ -614,8 +615,8 @@ class XAsyncSocketsPool:
     """
     The managed pool of XAsyncSocket objects, and the event loop.
 
-    OnException: event f(xAsyncSocket or None, exception), told of every error that has no other place: a handler that
-    raised, a refused connection, why Create returned None. None prints the exception.
+    OnException: event f(xAsyncSocket or None, exception) for each error that nothing else reports: a handler that
+    raised, a refused connection, the reason why Create returned None. If it is not set, the exception is printed.
     WaitEventsProcessing: True while the loop runs.
     """
 
@@ -638,7 +639,7 @@ class XAsyncSocketsPool:
         self._scratches = {}    # by size
         self._workers = None
         self._reserve = None    # memory to go on with when there is no other
-        self._failing = None     # a socket that is to end for want of memory
+        self._failing = None    # a socket that is to end for want of memory
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
         # With more than these and WaitEventsProcessing, MicroPython's dict for 23 names would be almost full, and each
@@ -702,13 +703,14 @@ class XAsyncSocketsPool:
     def StopWaitEvents(self):
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
-        LingerSec at most. Safe from any thread, and from the handler of a signal. Inside a handler it returns at once,
-        and the loop ends after the handler; elsewhere it returns when all is closed. If another thread calls
-        PollEvents, its next turn does it.
+        LingerSec at most. Safe from any thread, and from the handler of a signal if the loop runs in the main thread.
+        Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when all is
+        closed. If another thread calls PollEvents, the next turn of that thread closes everything.
         """
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
         if not self.WaitEventsProcessing:
+            # If another thread makes the turns, its next one shuts down; otherwise this thread does.
             if self._in_turn or self._owner not in (None, me) and not self._lent:
                 self._wake()
             else:
@@ -744,6 +746,8 @@ class XAsyncSocketsPool:
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
             return False
+        if self._stopping:
+            raise XAsyncSocketsPoolException('the pool is stopping')
         asyncSocket._key = asyncSocket._socket
         if not _MICROPYTHON:
             asyncSocket._key = asyncSocket._socket.fileno()
@@ -766,6 +770,9 @@ class XAsyncSocketsPool:
             self._do(asyncSocket, self.RemoveAsyncSocket, asyncSocket)
             return True
         with self._lock:
+            if not _MICROPYTHON and self._sockets.get(asyncSocket._key) is not asyncSocket:
+                asyncSocket._key = None     # the application closed the system socket, whose number is another's now
+                return True
             self._sockets.pop(asyncSocket._key, None)
         if self._poll is not None:
             try:
@@ -792,7 +799,7 @@ class XAsyncSocketsPool:
     # --- the poll set
 
     def _watch(self, s):
-        if self._reserve is None:   # rather no further socket than no reserve
+        if self._reserve is None:   # without a reserve, refuse the socket
             self._fill_reserve()
         if s._key is None:          # another thread has removed it meanwhile
             return
@@ -800,7 +807,7 @@ class XAsyncSocketsPool:
             self._sockets[s._key] = s
         if self._poll is None:
             return
-        try:    # also inside the loop over ipoll(): an event that is read twice, or a turn later, does no harm
+        try:    # may run while _turn iterates over ipoll(): an event read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
         except Exception:   # no `as`: MicroPython takes a larger frame from the heap
             self._register_failed(s)
@@ -871,7 +878,7 @@ class XAsyncSocketsPool:
             if idle:
                 self._owner = me
                 self._lent = True
-            elif _UNGUARDED and not self._threaded:
+            elif _UNGUARDED and not self._threaded:     # another thread's first call: all attributes first
                 self._calls.insert(0, (None, self._set_threaded, ()))
         if not idle:
             self._wake()
@@ -930,7 +937,7 @@ class XAsyncSocketsPool:
         """OnReadyForWriting is over: a foreign pool's."""
 
     def _report(self, s, exception):
-        """Tell of an exception, and end the connection that it befell. Servers and UDP sockets live on."""
+        """Tell of an exception, and end the connection that it concerns. Servers and UDP sockets live on."""
         if s is not None:
             self._failing = s    # if what follows finds no memory, the next turn closes it
         if isinstance(exception, MemoryError):
@@ -958,16 +965,18 @@ class XAsyncSocketsPool:
         """Make this thread the owner, once no other thread is it for the length of a call."""
         while True:
             with self._lock:
-                if not self._lent:
+                if not self._lent or self._owner == _get_ident():
                     self._owner = _get_ident()
+                    self._lent = False
                     break
             time.sleep(0.001)
         if self._poll is not None:
             return
-        self._poll = select.epoll() if _EPOLL else select.poll()  # type: ignore[attr-defined]
+        poll = select.epoll() if _EPOLL else select.poll()  # type: ignore[attr-defined]
         if not _MICROPYTHON:
             self._waker = _Waker()
-            self._poll.register(self._waker.key, _IN)
+            poll.register(self._waker.key, _IN)
+        self._poll = poll
         for s in self.GetAllAsyncSockets():
             try:
                 self._watch(s)
@@ -977,13 +986,13 @@ class XAsyncSocketsPool:
     def _run(self, count):
         """The loop, until all sockets are closed."""
         try:
+            self._owner = _get_ident()
             if count:
                 workers = _Workers(self, count)
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
                         s._again = False
-            self._owner = _get_ident()
             while not self._stopping:
                 self._turn(-1, False)
         finally:
@@ -1017,7 +1026,7 @@ class XAsyncSocketsPool:
                     if n <= 0:
                         n = 0
                         due = now
-                    if not 0 <= ms <= n:
+                    if not 0 <= ms <= n:    # a negative one is longer than any
                         ms = n
                 if not 0 <= ms <= _MAX_WAIT_MS:
                     ms = _MAX_WAIT_MS
@@ -1053,7 +1062,7 @@ class XAsyncSocketsPool:
                             else:
                                 if n == 0:
                                     s._peer_closed()
-                        elif events == _IN == s._interest and not s._busy:
+                        elif events == _IN == s._interest and not s._busy:  # as _dispatch would, without the call
                             if s.OnReadyForReading():
                                 self.RemoveAsyncSocket(s)
                         else:
@@ -1063,7 +1072,7 @@ class XAsyncSocketsPool:
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
-                # What is due now, and a few events that this causes; then the poll set gets its turn.
+                # All that is due by now (up to `last`, then that is None), and up to 15 events that this causes.
                 last = self._due_last
                 n = _AT_ONCE
                 s = self._due_first
@@ -1081,6 +1090,8 @@ class XAsyncSocketsPool:
                         except Exception as ex:
                             self._report(s, ex)
                     s = self._due_first
+                if s is self:
+                    self._due_last = self
                 if due is not None:
                     count += self._fire_timers(due)     # after what had come by then
                 if self._stopping:
@@ -1092,7 +1103,7 @@ class XAsyncSocketsPool:
                         left = wait_ms - _ticks_diff(_ticks_ms(), start)
                         if left <= 0:
                             return 0
-        except MemoryError:     # what was about to be done is still to be done
+        except MemoryError:     # nothing is lost: the next turn does it
             self._reserve = None
         finally:
             self._in_turn = False
@@ -1100,13 +1111,10 @@ class XAsyncSocketsPool:
 
     def _dispatch(self, s, events):
         """Call the hooks for `events`: what has arrived first, so that no error of writing loses it."""
-        if s._busy:     # with a worker: silent until it is back
-            key = s._key
-            if key is None:         # the worker has removed it just now
-                return
-            self._poll.modify(key, 0)
-            if events & _FAULT:     # reported whatever is asked for: _finished puts it in again
-                self._poll.unregister(key)
+        if s._busy:     # with a worker: ask for nothing; _FAULT comes unasked, so leave the set until _go_on
+            self._poll.modify(s._key, 0)
+            if events & _FAULT:
+                self._poll.unregister(s._key)
             return
         wanted = s._interest
         forget = handled = False
@@ -1204,7 +1212,7 @@ class _Workers:
         self._pool = pool
         self._jobs = XFiFo()
         self._lock = _allocate_lock()
-        self._gate = _allocate_lock()   # where workers wait: it opens for one of them at a time
+        self._gate = _allocate_lock()   # where workers wait: who passes opens it for the next one if more jobs wait
         self._gate.acquire()
         self._running = 0
         self._stopped = False
@@ -1219,7 +1227,7 @@ class _Workers:
 
     def give(self, s, handler, args, client=None):
         """Have a worker call handler(*args) for `s`, and for its `client`, too; asked by the loop."""
-        self._jobs.Put((s, handler, args, client))  # first, for it may raise; the end is told in a later turn
+        self._jobs.Put((s, handler, args, client))  # first, as it may raise; _finished comes in a later turn
         self.busy += 1
         s._busy = True
         if client is not None:
@@ -1386,10 +1394,11 @@ def _set_all(s):
     kind = type(s)
     with _state_lock:
         names = _names.setdefault(kind, [])
-        for name in () if names else dir(kind):
-            value = getattr(kind, name)
-            if name[:2] != '__' and not callable(value) and not isinstance(value, property):
-                names.append(name)
+        if not names:
+            for name in dir(kind):
+                value = getattr(kind, name)
+                if name[:2] != '__' and not callable(value) and not isinstance(value, property):
+                    names.append(name)
     for name in names:
         setattr(s, name, getattr(s, name))
 
@@ -1418,7 +1427,7 @@ class XAsyncSocket:
     _busy = False           # with a worker
     _next = None            # in the pool's chain of due sockets; None: it is not there
     _deadline = None        # XTimer of the phase that the socket is in
-    _closing = False        # True: nothing may be asked of it any more; _END_TOLD: nor is anything left to be told
+    _closing = False        # True: no further calls are accepted; _END_TOLD: OnClosed was called, too
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
     _wants = None
@@ -1470,7 +1479,7 @@ class XAsyncSocket:
     def Close(self):
         """
         Close with ClosedByHost; a TCP connection stops reading at once, and first hands over what is queued for sending
-        (a peer that takes nothing of it is waited for LingerSec). True the first time, False afterwards.
+        (it waits LingerSec for a peer that takes nothing). True the first time, False afterwards.
         """
         with _state_lock:
             if self._closing:
@@ -1508,7 +1517,7 @@ class XAsyncSocket:
         if self._deadline is not None:
             self._deadline.Cancel()
             self._deadline = None
-        if seconds is not None:
+        if seconds is not None and self._reason is None:
             self._deadline = XTimer(self._pool, handler, self, self)
             self._deadline._start(int(seconds * 1000))
 
@@ -1547,6 +1556,8 @@ class XAsyncSocket:
             self._socket.close()
         except MemoryError:         # _fire tries again
             self._pool._reserve = None
+        except OSError:             # the application closed the system socket itself
+            pass
         self._pool._post(self)
 
     def _clear(self):
@@ -1725,7 +1736,7 @@ class XAsyncTCPClient(XAsyncSocket):
     True if TLS is in use. SendingBuffer: the connection's own sending buffer, a memoryview. CloseError: the
     exception that ended the connection, or None.
 
-    Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: one of them comes, once, for a connection that was
+    Events f(xAsyncTCPClient): OnConnected, OnFailsToConnect: exactly one of them comes for a connection that was
     started. OnPeerFinished: comes once when the peer has ended its sending and all of it was delivered; if it is not
     set, the peer's end ends the connection. OnLineTooLong: comes once for a line that exceeds the buffer, which is
     skipped to its end while the receive stays pending; if it is not set, such a line ends the connection.
@@ -1771,10 +1782,10 @@ class XAsyncTCPClient(XAsyncSocket):
                sendBufLen=4096):
         """
         Connect to `srvAddr`, (ip or host name, port); a name is looked up here, which blocks. `connectTimeout`:
-        seconds; None for the system's. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes of the two buffers in
-        bytes, allocated when needed. `connectAsync` False: wait here until connected. Returns the client, whose
-        OnConnected or OnFailsToConnect will fire, or None if the connection cannot even be started, of which
-        OnException is told. Raises XAsyncTCPClientException for a wrong argument.
+        seconds; None for the system's own limit. `recvbufLen` (alias recvBufLen), `sendBufLen`: sizes of the two
+        buffers in bytes, allocated when needed. `connectAsync` False: wait here until connected. Returns the client,
+        whose OnConnected or OnFailsToConnect will fire, or None if the connection cannot even be started; then
+        OnException gets the reason. Raises XAsyncTCPClientException for a wrong argument.
         """
         fail = XAsyncTCPClientException
         size = recvbufLen if recvBufLen is None else recvBufLen
@@ -1802,7 +1813,7 @@ class XAsyncTCPClient(XAsyncSocket):
         except Exception as ex:
             if sock is not None:
                 sock.close()
-            if isinstance(asyncSocketsPool, XAsyncSocketsPool):
+            if isinstance(asyncSocketsPool, XAsyncSocketsPool) and not asyncSocketsPool._stopping:
                 asyncSocketsPool._tell(None, _error(
                     fail, 'Create: no connection to "srvAddr" %s:%s' % tuple(srvAddr), ex))
             return None
@@ -1813,13 +1824,16 @@ class XAsyncTCPClient(XAsyncSocket):
         return client
 
     def __init__(self, asyncSocketsPool, cliSocket, srvAddr, cliAddr, recvBufSlot, sendBufSlot=None):
+        # All that XAsyncSocket.__init__ does, without calling it: an accept costs less so.
         self.SrvAddr = srvAddr
         self._address = cliAddr or _ANY_ADDRESS
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
         self._again = False     # the timeout with which the same receive may be asked for again in the short way
-        self._held = 0          # bytes of _memory that are unread; negative while _deliver is at them
+        # Bytes of _memory that are unread. While _deliver calls a handler: minus the bytes behind that handler's data,
+        # so that StartSSLContext refuses them (not 0) and the short way may open (not above 0).
+        self._held = 0
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
@@ -1832,7 +1846,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._interest = 0
             self._outcome = None
             self._write = _not_now
-            if getattr(asyncSocketsPool, '_owner', None) != _get_ident():
+            if getattr(asyncSocketsPool, '_owner', 0) not in (None, _get_ident()):
                 self._made_ms = _ticks_ms()
         cliSocket.setblocking(False)
         _switch_on(cliSocket, _NO_DELAY)      # small messages go at once (RFC 896 delays them)
@@ -1854,7 +1868,7 @@ class XAsyncTCPClient(XAsyncSocket):
         Receive once: f(xAsyncTCPClient, data, onDataRecvArg), with `data` a memoryview that is valid until the handler
         returns. `size` None: whatever has arrived, at least 1 byte; N: exactly N bytes, which may exceed the buffer.
         `timeoutSec`: seconds after which the connection is closed with Timeout. Returns True, or False on a closed
-        connection and behind the peer's end. Raises XAsyncTCPClientException for a wrong argument, if there is no
+        connection and after the peer's end. Raises XAsyncTCPClientException for a wrong argument, if there is no
         memory for N bytes, and while a receive is pending.
         """
         if size is not None:
@@ -1869,16 +1883,16 @@ class XAsyncTCPClient(XAsyncSocket):
             self._argument = onDataRecvArg
             self._wants = _SOME
             return True
-        onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)
+        onDataRecv = (onDataRecv, onDataRecvArg, timeoutSec)    # the same name: one more local enlarges the frame
         return self._receive(size or _SOME, onDataRecv)
 
     def AsyncRecvLine(self, onDataRecv=None, onDataRecvArg=None, timeoutSec=None, lineEncoding='UTF-8',
                       onLineRecv=None, onLineRecvArg=None):
         """
         Receive one line: f(xAsyncTCPClient, line, onDataRecvArg), with `line` a str without its end, LF or CR LF;
-        onLineRecv and onLineRecvArg are aliases. `lineEncoding`: of CPython's codecs; MicroPython has UTF-8. A first
-        positional str is taken for it, as older programs pass it. A line longer than the buffer (see OnLineTooLong), or
-        not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
+        onLineRecv and onLineRecvArg are aliases. `lineEncoding`: a codec of CPython; MicroPython has UTF-8. A str as
+        the first positional argument is the encoding, as older programs pass it. A line longer than the buffer (see
+        OnLineTooLong), or not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
@@ -2103,7 +2117,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if handler is not None:
             arg = self._sent_arg
             self._sent = self._sent_arg = None
-            if self._again is False:     # there may be more to tell
+            if self._again is False:    # there may be more to tell: what else can be due closes the short way
                 self._pool._post(self)
             if self._write is _not_now and self._sending is not None:
                 self._send_waiting()
@@ -2121,6 +2135,8 @@ class XAsyncTCPClient(XAsyncSocket):
             XAsyncSocket._fire(self)
             return
         if self._own_memory is not None or self._held and self._wants is not None:
+            if self._peer_done and self._phase == _OPEN:
+                self._set_deadline(None)    # the application reads: _peer_closed waits anew
             self._deliver(self._memory[:self._held] if self._held else b'')
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
@@ -2131,10 +2147,10 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def AsyncSendData(self, data, onDataSent=None, onDataSentArg=None):
         """
-        Send `data`, any object of the buffer protocol, after all that was given before; it may be changed as soon as
-        this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it. Returns True, or False
-        on a closed connection. Raises XAsyncTCPClientException for a wrong argument, and, with nothing of `data`
-        queued, if more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
+        Send `data`, any object of the buffer protocol, after all that this thread gave before; it may be changed as
+        soon as this returns. f(xAsyncTCPClient, onDataSentArg) is called once the system has all of it. Returns True,
+        or False on a closed connection. Raises XAsyncTCPClientException for a wrong argument, and, with nothing of
+        `data` queued, if more than SendQueueLimit bytes would wait; data that finds the queue empty is always taken.
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
@@ -2166,7 +2182,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _send_later(self, data, n, handler, arg):
         """
-        The system took `n` bytes, -1: none ever, -2: it was not asked, because of another thread or what is queued.
+        `n`: bytes that the system took; -1: the connection broke; -2: not tried (another thread, or older data waits).
         Keep the others safe from what the caller does with its buffer.
         """
         if n == -1:
@@ -2179,7 +2195,7 @@ class XAsyncTCPClient(XAsyncSocket):
         with _state_lock:
             if self._closing:
                 return False
-            if self._queued and self._queued + len(view) > self.SendQueueLimit:
+            if not n and self._queued and self._queued + len(view) > self.SendQueueLimit:
                 raise XAsyncTCPClientException('AsyncSendData: the sending queue is full: %d bytes wait' % self._queued)
             self._queued += len(view)
         try:
@@ -2200,7 +2216,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._queue.Put((view, handler, arg))
             return
         self._sending = (view, handler, arg)
-        if self._write is not _not_now:     # it may go at once, if it is another thread's
+        if self._write is not _not_now:     # data of another thread: nobody has tried to write it yet
             self._write = _not_now
             self._send_waiting()
         elif self._phase != _CONNECTING:
@@ -2314,7 +2330,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._pool._post(self)
         if self._timer is not None and self._timer._ms and self._wants is not None:
             self._timer._put_off()
-        if n == 0:
+        if n == 0:      # _fire tells that after OnConnected
             self._peer_done = True
             return
         self._pool._set_interest(self, _IN, True)
@@ -2351,7 +2367,7 @@ class XAsyncTCPClient(XAsyncSocket):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
             if not _MICROPYTHON:
                 context.check_hostname = False
-            context.verify_mode = cert_reqs  # type: ignore[assignment]
+            context.verify_mode = cert_reqs  # type: ignore[attr-defined]
             if not _MICROPYTHON:
                 context.check_hostname = check_hostname and not server_side and cert_reqs == 2
             if certfile:
@@ -2429,7 +2445,8 @@ class XAsyncTCPClient(XAsyncSocket):
         """TLS has read: go on with what it waits for."""
         tls = self._tls
         tls.more = bool(n) and not tls.blocked  # type: ignore[attr-defined]
-        if tls.more:  # type: ignore[attr-defined]  # what poll() does not see: read on, when the other sockets have had their turn
+        # What poll() does not see: read on when the other sockets have had their turn.
+        if tls.more:  # type: ignore[attr-defined]
             self._pool._post(self)
         self._look_at_handshake()
         if self._sending is not None:   # reading may be what it waited for
@@ -2458,7 +2475,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._busy:
             self._set_deadline(0.02, XAsyncTCPClient._phase_over)
             return
-        if self._phase == _HANDSHAKING:
+        if self._phase == _HANDSHAKING:     # MicroPython learns of its end only with the first data: ask
             if self._tls.is_open():  # type: ignore[attr-defined]
                 self._look_at_handshake()
                 return
@@ -2512,8 +2529,9 @@ class XAsyncTCPClient(XAsyncSocket):
     def _peer_closed(self):
         """
         The peer sends no more; it may still take what is queued, and what it sent may still be read. Called again
-        whenever what it waits for may have come: all is delivered (then OnPeerFinished), or also sent (then the end).
+        whenever that may have changed: all is delivered (then OnPeerFinished), or also sent (then the end).
         """
+        # The common end: nothing unread (the short way is open), nothing unsent, and nobody to be asked.
         if self._again is not False and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
@@ -2522,7 +2540,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
             if self._held and self._wants is not None:
-                self._deliver(self._memory[:self._held] if self._held else b'')
+                self._deliver(self._memory[:self._held])
         if self._busy:      # a worker may want more, or answer
             self._pool._post(self)
             return
@@ -2549,7 +2567,7 @@ class XAsyncTCPClient(XAsyncSocket):
         elif self._reason == XClosedReason.ClosedByHost:
             # With data unread it would be a reset, which can take our last words from the peer (RFC 2525, 2.17).
             try:
-                for _ in range(16):
+                for _ in range(16):     # not for ever: the peer may go on sending
                     if not self._read(self._scratch.view):
                         break
             except Exception:
@@ -2561,8 +2579,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._tls = None
         if self._timer is not None:
             self._timer.Cancel()
-        if self._deadline is not None:
-            self._set_deadline(None)
+        self._set_deadline(None)
         # Only what the object has is stored: see XAsyncSocket.__init__.
         if self._memory is not None:
             self._memory = None
@@ -2578,7 +2595,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     """
     UDP sender and, with a local address, receiver.
 
-    LocalAddr: the bound (ip, port), ('0.0.0.0', 0) without. OnRecv (alias OnDataRecv): event
+    LocalAddr: the bound (ip, port), or ('0.0.0.0', 0). OnRecv (alias OnDataRecv): event
     f(xAsyncUDPDatagram, remoteAddr, datagram), with `datagram` a memoryview that is valid until the handler returns.
     OnFailsToSend: event f(xAsyncUDPDatagram, datagram, remoteAddr). DroppedCount: datagrams that were larger than the
     buffer and not delivered. SendQueueLimit: datagrams that may wait to be sent; a further one fails.
@@ -2648,9 +2665,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         """Receive a datagram."""
         try:    # recvfrom on MicroPython: bytes, address; recvfrom_into on CPython: length, address
             got = self._receive_from(self._into)
-        except OSError:         # nothing is there, or an earlier datagram came to nothing (ICMP)
+        except OSError:         # nothing has come, or ICMP reports that an earlier one was not delivered
             return
-        except MemoryError:     # it would be there again at once
+        except MemoryError:     # left unread, it would be reported again at once
             self.DroppedCount += 1
             self._socket.recvfrom(1)
             raise
@@ -2664,9 +2681,9 @@ class XAsyncUDPDatagram(XAsyncSocket):
         if _len(data) > self._size:
             self.DroppedCount += 1
             return
-        if _ESP32 and not len(data):    # it takes an empty one for the end, until it is bound again (modsocket.c)
+        if _ESP32 and not len(data):    # it takes an empty one for the end; bind undoes that (modsocket.c)
             self._socket.bind(self.LocalAddr)
-        address = self.OnRecv
+        address = self.OnRecv       # the handler: one more local would enlarge the frame
         if address is None or self._reason is not None:
             return
         if self._pool._workers is not None:
@@ -2685,7 +2702,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             known[address] = _resolve(address)[1]
         found = known[address]
         if self._peer_system != found:
-            self._peer, self._peer_system = _readable(found), found     # not by a name, which is believed for a minute
+            self._peer, self._peer_system = _readable(found), found     # no name: those are looked up again
         return found
 
     def AsyncSendDatagram(self, datagram, remoteAddr, onDataSent=None, onDataSentArg=None):
@@ -2711,7 +2728,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
         try:    # here also for another thread, so that the loop need not wait for it
             system_address = self._look_up(remoteAddr) if _get_ident() == self._pool._owner else \
                 _resolve(remoteAddr)[1]
-        except OSError:
+        except (OSError, ValueError):
             system_address = None
         self._pool._do(self, self._send, datagram, remoteAddr, system_address, onDataSent, onDataSentArg)
         return True
@@ -2739,6 +2756,8 @@ class XAsyncUDPDatagram(XAsyncSocket):
                     return self._tell_later(handler, self, arg)
                 # ENOMEM is also what RP2 says of a datagram that its memory can never hold.
                 full = ex.errno in _QUEUE_FULL and not (ex.errno == errno.ENOMEM and len(datagram) > _FRAME)
+            except TypeError:       # an address of IPv6 for a socket of IPv4
+                pass
         if address is None or not full or self._queued >= self.SendQueueLimit:
             return self._tell_later(self.OnFailsToSend, self, datagram, remoteAddr)
         if self._queue is None:
@@ -2827,7 +2846,7 @@ if _MICROPYTHON:
                 n = None
                 try:
                     n = self.socket.readinto(into)
-                except OSError as ex:   # when asked again: an error would take what was read before it with it
+                except OSError as ex:   # when asked again: raised now, it would lose what was read before it
                     self._broken = -ex.errno
                 if n is None:
                     self.blocked = _IN
@@ -2856,7 +2875,7 @@ if _MICROPYTHON:
                 n = self._tls.readinto(into)
                 if n is not None:
                     self.open = True
-                    # Short, and not for the socket's sake: the end. Asked again, TLS would wait for what follows it.
+                    # Fewer than asked for, though the socket has more: close_notify. Asked again, TLS would wait.
                     self._over = n < len(into) and not self.blocked
                 return n
 
@@ -2903,7 +2922,7 @@ else:
                 self.blocked = 0
                 self.open = self.more = self.truncated = False
                 with _state_lock:
-                    # Python has OpenSSL take a cut off stream for one that ended. A connection copies the options.
+                    # Python makes OpenSSL treat a truncated stream as a proper end. A connection copies the options.
                     options = context.options
                     context.options = options & ~getattr(ssl, 'OP_IGNORE_UNEXPECTED_EOF', 0)
                     try:
