@@ -120,10 +120,11 @@ def test_four_addresses_that_reconnect_keep_nobody_out_for_long(board):
                         served = time.monotonic() - start
                     time.sleep(0.2)
         print(f"4 addresses, {attacker.tries} connections: the owner was kept out for at most {served or HOLD_S:.0f} s")
+        serve(board.port, 10)  # a busy computer lets them hold their places for less of the time
         for _ in range(5):  # their time is over, so from now on the owner is served at once
             for address in attacker.addresses:
                 attacker.connect(address)
-            assert serve(board.port, 3) <= 3
+            assert serve(board.port, 5) <= 3
 
 
 def test_clients_that_read_no_answers_keep_nobody_out(board):
