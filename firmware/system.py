@@ -4,6 +4,7 @@ import gc
 
 from firmware import VERSION, borrow
 from firmware.network.interface import guarded
+from firmware.sensors import readers
 
 
 def network_status(bringup):
@@ -42,7 +43,7 @@ class System:
         add("reboot", self._reboot, writes=True)
         add("safe_mode", self._safe_mode, writes=True)
         add("net.status", lambda session: network_status(app.bringup))
-        add("sensor.list", lambda session: app.sensors.list())
+        add("sensor.list", lambda session: readers.list(app.sensors))
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
         add("config.get", lambda session, key="": app.config.get(key or ""), "key?")
@@ -66,7 +67,7 @@ class System:
                 "network": app.bringup.state,
                 "config": {"source": app.config.source, "faults": app.config.faults, "unsaved": app.config.unsaved},
                 "services": app.services.describe(),
-                "sensors": app.sensors.names(),
+                "sensors": readers.names(app.sensors),
                 "clients": getattr(app.services.get("control"), "clients", None),
             }
         )
@@ -85,7 +86,7 @@ class System:
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
     def _read(self, _session, name=None):
-        return self._app.sensors.read(name) if name else self._app.sensors.read_all()
+        return readers.read(self._app.sensors, name) if name else readers.read_all(self._app.sensors)
 
     def _tail(self, _session, count=20):
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= 100:

@@ -10,7 +10,7 @@ class Methods:
     def __init__(self, log):
         self._log = log
         self._methods = {}  # name: (function, usage, text, writes)
-        self._offers = []  # (names with spaces between, what loads them)
+        self._offers = []  # (names with spaces between, what loads them, its arguments)
 
     def add(self, name, function, params="", text="", writes=False):
         """Offer `name`. `params` are names with spaces between, "?" after those that may be left out.
@@ -20,9 +20,9 @@ class Methods:
         """
         self._methods[name] = (function, params, text, writes)
 
-    def offer(self, names, load):
-        """Offer the methods `names`, with spaces between; `load()` adds them when one is called."""
-        self._offers.append((names, load))
+    def offer(self, names, load, *args):
+        """Offer the methods `names`, with spaces between; `load(*args)` adds them when one is called."""
+        self._offers.append((names, load, args))
 
     def _offer(self, name):
         for offer in self._offers:
@@ -52,7 +52,7 @@ class Methods:
                 offer = self._offer(name)
                 if not offer:
                     raise RpcError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; help lists them")
-                offer[1]()  # it stays offered where there is no memory for it now
+                offer[1](*offer[2])  # it stays offered if there is no memory for it now
                 self._offers.remove(offer)
             function, usage, _, writes = self._methods[name]
             session.check_access(writes)

@@ -58,6 +58,13 @@ class Names:
         """There is nobody to ask."""
         self._forget()
 
+    def forget(self, host):
+        """Forget the address of `host`. Returns True if it knows no other."""
+        name = self._known.pop(host, None)
+        if name:
+            name.stop()
+        return not self._known
+
     def _forget(self):
         for name in self._known.values():
             name.stop()

@@ -1,7 +1,8 @@
 """Finds all sensors of a board, once, at its start."""
 
+import gc
+
 from firmware import borrow, make
-from firmware.services import user_classes
 
 FOLDER = "sensors"
 WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
@@ -18,7 +19,7 @@ def _wired(board, kind, settings):
 def load(app):
     """Add all sensors: the board's own, the chip's, the configured ones, and the user's files."""
     settings = app.config["sensors"]
-    for find in (app.board.sensors, lambda: borrow("firmware.sensors.onboard").find(app.board, app.bringup)):
+    for find in (app.board.sensors, lambda: onboard_sensors(app.board, app.bringup)):
         try:
             for sensor in find():
                 _take(app, sensor.name, sensor)
@@ -27,7 +28,9 @@ def load(app):
     for kind in WIRED_KINDS:
         for one in settings[kind]:
             _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
-    for stem, sensor_class in user_classes(app.board, FOLDER, "Sensor", app.log):
+    if not app.board.has_file(FOLDER):
+        return
+    for stem, sensor_class in borrow("firmware.user_files").load_classes(app.board, FOLDER, "Sensor", app.log):
         _make(app, getattr(sensor_class, "name", stem), sensor_class)
 
 
@@ -46,3 +49,35 @@ def _take(app, name, sensor, make=None):
     name = str(name)
     if name not in app.config["sensors"]["off"]:
         app.sensors.add(sensor, name, make)
+
+
+def onboard_sensors(board, bringup):
+    """The sensors without wires that the board has. They keep nothing of this module, so that it leaves memory."""
+    sensors = []
+    onboard = borrow("firmware.sensors.onboard")
+    if hasattr(gc, "mem_free"):
+        sensors.append(onboard.HeapSensor())
+    chip = _chip_temperature(board.machine)
+    if chip:
+        sensors.append(onboard.ChipSensor(*chip))
+    if hasattr(board.network, "WLAN"):
+        sensors.append(onboard.SignalSensor(bringup))
+    return sensors
+
+
+def _chip_temperature(machine):
+    """(what measures the chip's temperature, factor, offset), or None if the chip cannot."""
+    try:
+        import esp32
+
+        if hasattr(esp32, "mcu_temperature"):
+            return esp32.mcu_temperature, 1, 0
+        if hasattr(esp32, "raw_temperature"):
+            return esp32.raw_temperature, 1 / 1.8, -32 / 1.8  # it is in degrees Fahrenheit
+    except ImportError:
+        pass
+    channel = getattr(getattr(machine, "ADC", None), "CORE_TEMP", None)
+    if channel is None:
+        return None
+    # 27 degrees at 0.706 V, and 1.721 mV less for each degree more (RP2040 and RP2350 datasheets).
+    return machine.ADC(channel).read_u16, -3.3 / 65535 / 0.001721, 27 + 0.706 / 0.001721

@@ -68,7 +68,7 @@ def start(tmp_path, collector):
 
     yield start
     for running in apps:
-        running.app._end()
+        running.app.end()
 
 
 def call(running, client, method):
@@ -131,7 +131,7 @@ def test_its_end_closes_everything_and_leaves_the_network(start):
     running = start()
     running.turn_until(lambda: running.control.port)
     XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
-    running.app._end()
+    running.app.end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
 

@@ -47,7 +47,7 @@ class TestImage:
             info = client.result("info")
             assert "the last 3 boots did not last" in info["safe_mode"]
             assert info["services"] == dict.fromkeys(
-                ["announce", "console", "control", "http", "setup", "system", "update"], "running"
+                ["announce", "control", "http", "system"], "running"
             )
             assert client.error("telemetry.get")["code"] == -32601
             assert client.result("net.status")["state"] == "up"

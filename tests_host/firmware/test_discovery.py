@@ -96,7 +96,7 @@ class Home:
         self.turn_until(lambda: discovery._found is None and not discovery._to_do and not mqtt.client._unacked)
 
     def end(self):
-        self.app._end()
+        self.app.end()
 
 
 @pytest.fixture

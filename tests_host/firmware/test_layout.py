@@ -35,14 +35,18 @@ def test_no_imports_go_in_a_circle():
 STARTED = """
 import sys
 from firmware import boot
+from firmware.app import App
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.log import Log
 board = boot.Board(files=".")
-log = boot.Log(boot.Clock())
+log = Log(Clock())
 log.console = False
-config = boot.Config(board, log)
+config = Config(board, log)
 config.set('control.port', 0)  # nobody asks this board anything; it announces that
 config.set('http.enabled', False)
 {configure}
-app = boot._load(board, config, log, boot.Clock(), {safe})
+app = App(board, config, log, Clock(), {safe})
 app.start()
 for _ in range(20):
     app.turn(50)
@@ -88,13 +92,18 @@ ALWAYS = set(
             "",
             "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery",
         ),
-        ("config.set('log.syslog', '127.0.0.1')", None, "", "telemetry telemetry.line_protocol network.watch syslog"),
+        (
+            "config.set('log.syslog', '127.0.0.1')",
+            None,
+            "",
+            "telemetry telemetry.line_protocol network.watch syslog ticks",
+        ),
         ("config.set('log.syslog', '127.0.0.1'); config.set('mqtt.broker', '127.0.0.1')", "'asked for'", "", ""),
         ("", "'asked for'", "", ""),
-        ("", "'asked for'", CALL.format("info"), "system"),
-        ("", "'asked for'", CALL.format("help"), "system"),
-        ("", "'asked for'", CALL.format("config.get"), "system"),
-        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system update"),
+        ("", "'asked for'", CALL.format("info"), "system sensors.readers"),
+        ("", "'asked for'", CALL.format("help"), "system sensors.readers"),
+        ("", "'asked for'", CALL.format("config.get"), "system sensors.readers"),
+        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system sensors.readers update"),
         (
             "",
             "'asked for'",

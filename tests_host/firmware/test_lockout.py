@@ -301,7 +301,7 @@ def test_safe_mode_goes_to_the_default_port_where_the_configured_one_cannot_be_h
         running.app.safe_reason = "a test"
         free.close()
         running.turn_until(lambda: running.control.port == default)
-        running.app._end()
+        running.app.end()
 
 
 def test_the_certificate_is_looked_for_where_the_board_has_its_files(tmp_path, collector):
@@ -314,4 +314,4 @@ def test_the_certificate_is_looked_for_where_the_board_has_its_files(tmp_path, c
     running = RunningApp(tmp_path, collector)
     running.turn_until(lambda: running.control.port)
     assert running.control.secure
-    running.app._end()
+    running.app.end()

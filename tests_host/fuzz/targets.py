@@ -104,7 +104,7 @@ def make_app(**settings):
     for key, value in settings.items():
         config.set('control.' + key, value)
     app = App(board, config, log, clock)
-    app._load()
+    app.load_services()
     app.services.start()
     return app
 
