@@ -42,11 +42,12 @@ def borrow(name, *more):
     """
     if name in sys.modules:
         return sys.modules[name]
+    new = [one for one in (name,) + more if one not in sys.modules]
     module = __import__(name, None, None, (name,))
-    for one in (name,) + more:
-        sys.modules.pop(one, None)
-        package, _, stem = one.rpartition(".")
-        sys.modules[package].__dict__.pop(stem, None)
+    for one in new:
+        if sys.modules.pop(one, None):
+            package, _, stem = one.rpartition(".")
+            sys.modules[package].__dict__.pop(stem, None)
     return module
 
 
@@ -60,10 +61,11 @@ def make(path, *args):
 
 
 class Lean:
-    """Its seldom used methods are functions in the module `SELDOM`, which is borrowed for each call."""
+    """Its seldom used methods are functions in the module `SELDOM`, which is borrowed for each call. More names, with
+    spaces between, are those of modules that leave memory with it."""
 
     SELDOM = ""
 
     def __getattr__(self, name):
-        function = getattr(borrow(self.SELDOM), name)
+        function = getattr(borrow(*self.SELDOM.split()), name)
         return lambda *args, **named: function(self, *args, **named)

@@ -4,8 +4,7 @@ import gc
 import sys
 
 from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
-from firmware.control import ControlServer
-from firmware.control.methods import Methods
+from firmware.control import ControlServer, Methods
 from firmware.network.bringup import Bringup
 from firmware.network.interface import guarded
 from firmware.sensors import SensorHub

@@ -18,7 +18,7 @@ class ConfigError(ValueError):
 class Config(Lean):
     """The settings: `config["telemetry"]["port"]`."""
 
-    SELDOM = "firmware.edit"
+    SELDOM = "firmware.edit firmware.jsontext"
     source = "defaults"
     unsaved = False
     safe = False  # settings that may lock the owner out have their defaults

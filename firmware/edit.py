@@ -7,7 +7,7 @@ from firmware.jsontext import dumps, loads
 
 def load(config):
     """Use the file, or the last good copy if it is bad; never raises."""
-    borrow("firmware.config_file").load(config, config.board, config.log)
+    borrow("firmware.config_file", "firmware.jsontext").load(config, config.board, config.log)
 
 
 def get(config, key=""):
@@ -40,7 +40,7 @@ def reset(config, key="", check=None):
 def save(config):
     """Write the settings to the board's filesystem. True if they are on trial from the next boot on. Raises OSError,
     and ConfigError for settings that would lock the owner out."""
-    module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file")
+    module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file", "firmware.jsontext")
     on_trial = module.save(config, config.given, config.board, config.log)
     config.faults = []
     config.unsaved = False

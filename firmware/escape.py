@@ -11,8 +11,9 @@ def reason(board, config):
     if board.has_file(FILE):
         return f"there is a file {FILE}"
     found = _by_settings(board, config)
-    if found and board.has_file("trial.json") and borrow("firmware.update.trial", "firmware.config_file").fail(board):
-        return None  # run() restores the old ones
+    if found and board.has_file("trial.json"):
+        if borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").fail(board):
+            return None  # run() restores the old ones
     return found
 
 

@@ -321,7 +321,9 @@ class Apart(Kind):
 
     def _values(self):
         sys.modules["firmware.schema"] = _THIS  # it was borrowed
-        return borrow(self._module, "firmware.schema").VALUES
+        values = borrow(self._module).VALUES
+        del sys.modules["firmware.schema"]
+        return values
 
     def collect(self, value, path, faults):
         return {} if self.used and value == {} else self._values().collect(value, path, faults)

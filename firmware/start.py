@@ -112,7 +112,7 @@ def _settings(board, log, safe_reason):
     config.safe = bool(safe_reason)
     fault = None
     if board.has_file(TRIAL_FILE):
-        fault = borrow("firmware.update.trial", "firmware.config_file").begin(board, log)
+        fault = borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").begin(board, log)
     config.load()
     if fault:
         config.faults.append(fault)
@@ -129,7 +129,7 @@ def make_app(this):
     app = App(this.board, this.config, this.log, this.clock, this.safe_reason)
     app.pool.CallLater(this.steady_s, boot.is_steady, (app, this))
     if this.board.settings_on_trial:
-        borrow("firmware.update.trial", "firmware.config_file").watch(app)
+        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").watch(app)
     return app
 
 
@@ -140,7 +140,7 @@ def is_steady(app, this):
         _save(this, 0)
     app.board.keep_image()
     if app.board.last_update == "on trial":
-        borrow("firmware.update.trial", "firmware.config_file").end(app.board, app.log)
+        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").end(app.board, app.log)
     watchdog_s = app.config["boot"]["watchdog_s"]
     if watchdog_s and not app.safe_reason and not app.board.start_watchdog(watchdog_s):
         app.log.warning("boot", "this board has no watchdog")

@@ -49,7 +49,7 @@ class UnclaimButton:
             given.get(section, {}).pop(key, None)
         given.pop("ap", None)  # the board is set up over its access point
         try:
-            borrow("firmware.config_file").replace(app.board, app.log, dumps(given))
+            borrow("firmware.config_file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
         except OSError as error:
             app.log.error("unclaim", f"nothing is removed: {describe(error)}")
             return

@@ -1,4 +1,4 @@
-"""The time from the network: once it is up, and then once a day. What asks for it, sntp.py, is loaded only meanwhile."""
+"""The time from the network, once it is up and then once a day. What asks for it, sntp.py, is loaded only meanwhile."""
 
 from firmware import borrow, const
 from XAsyncSockets import XTimer

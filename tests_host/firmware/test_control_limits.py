@@ -7,9 +7,9 @@ import pytest
 from fakes import Bench
 from image import proof, until
 
-from firmware.control import ControlServer, Session
-from firmware.control.methods import Methods
+from firmware.control import ControlServer, Methods
 from firmware.control.places import find
+from firmware.control.session import Session
 from firmware.system import System
 
 TOKEN = "a token for tests"
@@ -85,10 +85,10 @@ class ControlBench(Bench):
     def connect(self, address="192.0.2.77"):
         client = FakeClient()
         client.CliAddr = (address, 40000)
-        visitor = find(self.server.visitors, address, self.server._sessions, 6, self.clock.uptime_ms())
+        visitor = find(self.server.visitors, address, self.server.sessions, 6, self.clock.uptime_ms())
         client.session = Session(self.server, client, visitor)
         client.end_turn = self.end_turn
-        self.server._sessions.append(client.session)
+        self.server.sessions.append(client.session)
         return client
 
 
@@ -425,6 +425,7 @@ class TestPlaces:
         client.CliAddr = (address, 40000)
         client.end_turn = bench.end_turn
         bench.server._on_client(None, client)
+        bench.end_turn()
         return client
 
     def test_one_address_cannot_keep_the_others_out(self, bench):
@@ -500,6 +501,7 @@ class TestPlaces:
             client.Close = lambda: None
             client.OnExceptionalCondition = lambda client=client: FakeClient.Close(client)
             bench.server._on_client(None, client)
+            bench.end_turn()
         honest = [self.come(bench, f"192.0.2.{number}") for number in (1, 2, 3)]
         assert not any(client.closed for client in honest)
         assert bench.server.clients <= 4 + 1

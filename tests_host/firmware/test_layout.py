@@ -60,8 +60,7 @@ class Session:
 app.methods.call(Session(), {!r}, {{}})
 """
 ALWAYS = set(
-    "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
-    "firmware.control.jsonrpc firmware.control.methods firmware.control.places firmware.jsontext firmware.log "
+    "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control firmware.log "
     "firmware.network firmware.network.announce firmware.network.bringup firmware.network.interface firmware.sensors "
     "firmware.services".split()
 )
@@ -84,13 +83,14 @@ ALWAYS = set(
             "config.set('mqtt.broker', '127.0.0.1:9'); config.set('mqtt.discovery', False)",
             None,
             "",
-            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets jsontext",
         ),
         (
             "config.set('mqtt.broker', '127.0.0.1:9'); config.set('telemetry.enabled', False)",
             None,
             "",
-            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery "
+            "jsontext",
         ),
         (
             "config.set('log.syslog', '127.0.0.1')",
