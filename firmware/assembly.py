@@ -5,13 +5,11 @@ import sys
 
 from firmware import NAME, REBOOT, SAFE_MODE, VERSION, borrow
 from firmware.control import ControlServer, Methods
+from firmware.network import guarded
 from firmware.network.bringup import Bringup
-from firmware.network.interface import guarded
 from firmware.sensors import SensorHub
 from firmware.services import ServiceSet
 from XAsyncSockets import XAsyncSocketsPool
-
-_ANSWER_LEAVES_S = 0.3
 
 
 def assemble(app):
@@ -70,7 +68,7 @@ def forget_name(app, host):
 
 def restart_later(app, safe_mode=False):
     """End the loop once the answer to the caller has been sent. Then the board starts again."""
-    app.pool.CallLater(_ANSWER_LEAVES_S, app.stop, SAFE_MODE if safe_mode else REBOOT)
+    app.pool.CallLater(0.3, app.stop, SAFE_MODE if safe_mode else REBOOT)
 
 
 def end(app):

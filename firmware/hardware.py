@@ -5,7 +5,7 @@ import os
 import sys
 
 from firmware import const
-from firmware.network.interface import guarded
+from firmware.network import guarded
 
 # RP2040 data sheet, sections 4.7.6 and 2.1.2: bits that are written at this distance are cleared.
 _RP2_CONTROL = const(0x40058000 + 0x3000)

@@ -1,9 +1,9 @@
 """The seldom used methods of `ServiceSet`: how services come in, start and end."""
 
-from firmware import borrow, make
+from firmware import borrow, const, make
 from firmware.services import Entry
 
-FOLDER = "services"
+_FOLDER = const("services")
 
 
 def load(services, own, with_user_files):
@@ -19,13 +19,13 @@ def load(services, own, with_user_files):
         found[name] = service
         order.append(name)
     users = ()
-    if with_user_files and app.board.has_file(FOLDER):
-        users = borrow("firmware.user_files").load_classes(app.board, FOLDER, "Service", app.log)
+    if with_user_files and app.board.has_file(_FOLDER):
+        users = borrow("firmware.user_files").load_classes(app.board, _FOLDER, "Service", app.log)
     for name, service_class in users:
         try:
             found[name] = service_class()
         except Exception as error:
-            app.log.error(FOLDER, name, error)
+            app.log.error(_FOLDER, name, error)
             continue
         if name not in order:
             order.append(name)

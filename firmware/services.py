@@ -11,7 +11,7 @@ A service is any object with a `name` and any of these methods, none of which ma
 
 from firmware import Lean, borrow, make
 from firmware.log import describe
-from firmware.network.interface import guarded
+from firmware.network import guarded
 
 
 class Entry:

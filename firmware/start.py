@@ -9,12 +9,12 @@ from firmware.clock import Clock
 from firmware.config import Config
 from firmware.log import Log, describe
 
-RECORD_FILE = "boots.json"
+_RECORD_FILE = const("boots.json")
 _BOOTS_BEFORE_SAFE_MODE = const(3)
 _AFTER_WATCHDOG = const(10)  # times as long until a boot counts as good
 _LOADING_THRESHOLD = const(4096)  # bytes
-TRIAL_FILE = "trial.json"  # something new is or was on trial
-UPDATE_FILE = "update/files"  # an update of which a file is not in its place
+_TRIAL_FILE = const("trial.json")  # something new is or was on trial
+_UPDATE_FILE = const("update/files")  # an update of which a file is not in its place
 
 
 class This:
@@ -43,9 +43,34 @@ def reason_for_repl(board):
     config = Config(board, log)
     log.console = False  # begin() loads it again, and reports what is wrong with it
     config.load()
-    reason = borrow("firmware.escape").reason(board, config)
+    reason = escape(board, config)
     _collect_after(-1)
     return reason
+
+
+def escape(board, config):
+    """Why the REPL has to stay free, or None."""
+    if board.has_file("repl"):
+        return "there is a file repl"
+    found = _by_settings(board, config)
+    if found and board.has_file("trial.json"):
+        if borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").fail(board):
+            return None  # run() restores the old ones
+    return found
+
+
+def _by_settings(board, config):
+    if config["boot"]["repl"]:
+        return "boot.repl is true"
+    button = config["boot"]["button"]
+    if button is not None:
+        try:
+            pin_class = board.machine.Pin
+            if not pin_class(button, pin_class.IN, pin_class.PULL_UP).value():
+                return f"pin {button} is held low"
+        except Exception as error:
+            print(f"boot: boot.button: {describe(error)}")
+    return None
 
 
 def begin(board, clock, failure):
@@ -57,14 +82,14 @@ def begin(board, clock, failure):
     log = this.log = Log(this.clock)
     if failure:
         log.error("boot", boot.USER_MAIN, failure)
-    this.path = board.path(RECORD_FILE)
+    this.path = board.path(_RECORD_FILE)
     this.kept = True
     this.state = unsteady, planned, _ = _read(this.path)
     after_watchdog = board.watchdog_reset() and not planned
     this.safe_reason = _safe_reason(board, log, *this.state)
     _save(this, 0 if this.safe_reason else unsteady + 1)
     this.config = _settings(board, log, this.safe_reason)
-    this.lasts = not board.has_file(UPDATE_FILE)
+    this.lasts = not board.has_file(_UPDATE_FILE)
     if not this.lasts:
         borrow("firmware.staged_files").report(board.files, log, this.safe_reason)
     this.steady_s = this.config["boot"]["steady_s"] * (_AFTER_WATCHDOG if after_watchdog else 1)
@@ -90,7 +115,7 @@ def _save(this, unsteady, planned=False, safe=False):
             json.dump({"unsteady": unsteady, "planned": planned, "safe": safe}, file)
     except OSError as error:
         this.kept = False
-        this.log.warning("boot", f"{RECORD_FILE}: {describe(error)}")
+        this.log.warning("boot", f"{_RECORD_FILE}: {describe(error)}")
 
 
 def _safe_reason(board, log, failed, _planned, wanted):
@@ -111,7 +136,7 @@ def _settings(board, log, safe_reason):
     config = Config(board, log)
     config.safe = bool(safe_reason)
     fault = None
-    if board.has_file(TRIAL_FILE):
+    if board.has_file(_TRIAL_FILE):
         fault = borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").begin(board, log)
     config.load()
     if fault:

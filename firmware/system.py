@@ -3,7 +3,7 @@
 import gc
 
 from firmware import VERSION, borrow
-from firmware.network.interface import guarded
+from firmware.network import guarded
 from firmware.sensors import readers
 
 

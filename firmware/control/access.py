@@ -11,7 +11,7 @@ import os
 
 from firmware import borrow, const
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
-from firmware.control.places import CROWD_WAIT_S, crowded
+from firmware.control.session import CROWD_WAIT_S, crowded
 
 _NONCE_BYTES = const(16)
 _NONCE_LIFE_S = const(30)

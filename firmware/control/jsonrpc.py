@@ -10,16 +10,12 @@ from firmware.log import describe
 _PARSE_ERROR = const(-32700)
 _INVALID_REQUEST = const(-32600)
 METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
+_INVALID_PARAMS = const(-32602)
 INTERNAL_ERROR = -32603
 
 # Our own, in the range that the specification leaves to servers.
-METHOD_FAILED = -32000
+_METHOD_FAILED = const(-32000)
 ACCESS_DENIED = -32001
-TOO_MANY_REQUESTS = -32002
-TOO_MANY_CLIENTS = -32003
-LINE_TOO_LONG = -32004
-IDLE_TOO_LONG = -32005
 
 LONGEST_BATCH = 16
 
@@ -134,10 +130,10 @@ def call(methods, session, name, params):
     except RpcError:
         raise
     except (ValueError, KeyError) as error:
-        raise RpcError(INVALID_PARAMS, _reason(error)) from None
+        raise RpcError(_INVALID_PARAMS, _reason(error)) from None
     except Exception as error:
         methods.log.warning("control", f"{name}: {describe(error)}")
-        raise RpcError(METHOD_FAILED, describe(error)) from None
+        raise RpcError(_METHOD_FAILED, describe(error)) from None
 
 
 def _bind(usage, given):
@@ -155,7 +151,7 @@ def _bind(usage, given):
         if name not in given and not name.endswith("?"):
             problem = problem or f"parameter {name!r} is missing"
     if problem:
-        raise RpcError(INVALID_PARAMS, f"{problem}: it takes {', '.join(usage) or 'none'}")
+        raise RpcError(_INVALID_PARAMS, f"{problem}: it takes {', '.join(usage) or 'none'}")
     values = []
     named = dict(given)
     for name in names:

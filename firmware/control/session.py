@@ -3,21 +3,70 @@
 from firmware import const
 from firmware.control.jsonrpc import (
     ACCESS_DENIED,
-    IDLE_TOO_LONG,
     INTERNAL_ERROR,
-    LINE_TOO_LONG,
-    TOO_MANY_CLIENTS,
-    TOO_MANY_REQUESTS,
     RpcError,
     answer,
     encode_error,
 )
-from firmware.control.places import find, loser
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
+# Further codes of errors, in the range that JSON-RPC leaves to servers.
+_TOO_MANY_REQUESTS = const(-32002)
+_TOO_MANY_CLIENTS = const(-32003)
+_LINE_TOO_LONG = const(-32004)
+_IDLE_TOO_LONG = const(-32005)
 _REFUSALS = const(8)  # in a row, that are answered; then the connection ends
 _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
+CROWD_WAIT_S = 10  # before an answer to a challenge, while too many addresses gave wrong ones
+_ADDRESSES = const(32)  # remembered
+_FORGET_MS = const(3600000)  # after the last connection
+_BURST_MS = const(2000)  # so long's requests may come at once
+_HOLD_MS = const(20000)  # that an address may hold places which others want
+_MOST_HELD_MS = const(120000)  # counted
+_FORGIVEN = const(32)  # ms without a place, for which one of the time held is forgotten
+_LONGEST_DELAY_MS = const(300000)
+
+
+# --- what one address may take, over all its connections, also those that are over: places, requests and wrong answers
+
+
+class Visitor:
+    """One address."""
+
+    def __init__(self, now, held):
+        self.places = 0
+        self.failures = 0  # wrong answers, until a right one
+        self.free_at = 0  # when it may answer again
+        self.held = held  # ms, of all its places together
+        self.seen = now
+        self._credit = _BURST_MS
+
+    def pass_time(self, now):
+        """Count what it held until now, and give it new requests."""
+        passed = now - self.seen
+        self.seen = now
+        held = self.held + (self.places * passed if self.places else -passed // _FORGIVEN)
+        self.held = min(max(held, 0), _MOST_HELD_MS)
+        self._credit = min(self._credit + passed, _BURST_MS)
+
+    def spend(self, now, cost):
+        """True where it may make a request now, of which there is one for each `cost` ms."""
+        self.pass_time(now)
+        if self._credit < cost:
+            return False
+        self._credit -= cost
+        return True
+
+    def failed(self, now):
+        """Note a wrong answer; each makes it wait twice as long as the last. Returns the seconds."""
+        self.failures += 1
+        delay = min(1000 << min(self.failures - 1, 9), _LONGEST_DELAY_MS)
+        self.free_at = now + delay
+        return delay // 1000
+
+
+# --- the clients
 
 
 class Caller:
@@ -55,7 +104,7 @@ class Caller:
 
     def refuse_call(self, *_):
         """In place of `call`: too many requests."""
-        raise RpcError(TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
+        raise RpcError(_TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
 
     def check_access(self, writes):
         """Raise RpcError where this client may not call a method, one that `writes` or one that does not."""
@@ -133,7 +182,7 @@ class Session(Caller):
     def _on_line_too_long(self, _client):
         self._heard = True
         if self._ahead < _ANSWERS_AHEAD:  # nobody is told who takes no answers
-            self._fail(LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
+            self._fail(_LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
 
     def _answer(self, text):
         self._ahead -= 1
@@ -222,7 +271,7 @@ class Session(Caller):
     # --- the limits
 
     def _idle_too_long(self, _):
-        self.refuse(IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
+        self.refuse(_IDLE_TOO_LONG, f"no request for {self._settings['idle_s']} s")
 
 
 def visitor(server, address):
@@ -250,4 +299,47 @@ def admit(server, client):
     session = Session(server, client, newcomer)
     server.sessions.append(session)
     if len(staying) >= most:
-        (goes or session).refuse(TOO_MANY_CLIENTS, f"at most {most} clients at a time")
+        (goes or session).refuse(_TOO_MANY_CLIENTS, f"at most {most} clients at a time")
+
+
+def find(known, address, sessions, most, now):
+    """The Visitor at `address` in `known`, which remembers 32 more than the `most` that can be connected.
+
+    Who comes in there for another takes over the time that it held: many addresses are no better than few.
+    """
+    if address not in known:
+        connected = [session.visitor for session in sessions]
+        gone = sorted([(known[one].free_at, known[one].held, one) for one in known if known[one] not in connected])
+        held = 0
+        for _, _, one in gone:
+            if now - known[one].seen > _FORGET_MS:
+                del known[one]
+            elif len(known) >= most + _ADDRESSES:
+                held = known.pop(one).held
+        known[address] = Visitor(now, held)
+    return known[address]
+
+
+def crowded(known):
+    """True where so many gave wrong answers that the next may not be remembered."""
+    return sum([one.failures > 0 for one in known.values()]) >= _ADDRESSES
+
+
+def loser(visitor, sessions, now):
+    """The session that has to make room for one more of `visitor`, or None. Never one that has logged in.
+
+    An address that holds two places more than the newcomer's gives its oldest. Otherwise one goes that is still in the
+    handshake of TLS, or whose address has held places for long, if that was for as long as the newcomer's.
+    """
+    found = most = None
+    for session in sessions:
+        if session.leaving or session.authenticated:
+            continue
+        other = session.visitor
+        other.pass_time(now)
+        is_due = (session.greeting or other.held >= _HOLD_MS) and other.held >= visitor.held
+        if other.places > visitor.places + 1 or is_due:
+            rank = (other.places, other.held)
+            if not found or rank > most:
+                found, most = session, rank
+    return found

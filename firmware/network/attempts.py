@@ -1,11 +1,9 @@
 """The steps of Bringup until a link is up, and from the moment when it is lost. See bringup.py."""
 
 from firmware import const
+from firmware.network import FAILED, UP, guarded
 from firmware.network.bringup import Connection
-from firmware.network.interface import FAILED, UP, guarded
 
-CONNECTING_POLL_S = 0.2
-JITTER = 0.25  # part of each wait, so that a whole house does not come back in the same second
 _HISTORY = const(20)
 
 
@@ -100,7 +98,7 @@ def _check_attempt(bringup):
         _enter(bringup, "waiting", "somebody is in the board's own network")
         bringup.timer.Restart(_wait_s(bringup))
     else:
-        bringup.timer.Restart(CONNECTING_POLL_S)
+        bringup.timer.Restart(0.2)
 
 
 def _attempt_failed(bringup, reason):
@@ -131,10 +129,11 @@ def _round_failed(bringup):
 
 
 def _wait_s(bringup):
-    """Exponential, bounded, with jitter."""
+    """Exponential, bounded, and up to a quarter more or less, so that a whole house does not come back in the same
+    second."""
     seconds = bringup.settings["backoff_s"] * 2 ** min(max(bringup.rounds - 1, 0), 16)
     seconds = min(seconds, bringup.settings["backoff_most_s"])
-    return seconds * (1 - JITTER + 2 * JITTER * bringup.random())
+    return seconds * (0.75 + bringup.random() / 2)
 
 
 def _raise_fallback(bringup):

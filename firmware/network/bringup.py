@@ -9,7 +9,7 @@ meanwhile. Listeners are told `network_up(connection)` and `network_down(reason)
 """
 
 from firmware import borrow, const
-from firmware.network.interface import UP, broadcast_address, guarded
+from firmware.network import UP, broadcast_address, guarded
 from XAsyncSockets import XTimer
 
 _UP_POLL_S = const(1)

@@ -7,7 +7,7 @@ more. It is used only where the port does not tell who the name server is, on a 
 import os
 
 from firmware import borrow, const
-from firmware.network.interface import is_address
+from firmware.network import is_address
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)

@@ -6,8 +6,8 @@ hosts. Networks are looked for before it opens, as a scan takes the radio off th
 
 from firmware import const
 from firmware.log import describe
+from firmware.network import guarded
 from firmware.network.access_point import AccessPointLink
-from firmware.network.interface import guarded
 from XAsyncSockets import XAsyncUDPDatagram
 
 _PORT = const(53)

@@ -2,10 +2,9 @@
 
 import gc
 
-from firmware import borrow, make
+from firmware import borrow, const, make
 
-FOLDER = "sensors"
-WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
+_FOLDER = const("sensors")
 
 
 def _wired(board, kind, settings):
@@ -25,12 +24,12 @@ def load(app):
                 _take(app, sensor.name, sensor)
         except Exception as error:
             app.log.error("sensors", "of the board", error)
-    for kind in WIRED_KINDS:
+    for kind in ("adc", "ds18b20", "dht22", "bme280"):
         for one in settings[kind]:
             _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
-    if not app.board.has_file(FOLDER):
+    if not app.board.has_file(_FOLDER):
         return
-    for stem, sensor_class in borrow("firmware.user_files").load_classes(app.board, FOLDER, "Sensor", app.log):
+    for stem, sensor_class in borrow("firmware.user_files").load_classes(app.board, _FOLDER, "Sensor", app.log):
         _make(app, getattr(sensor_class, "name", stem), sensor_class)
 
 

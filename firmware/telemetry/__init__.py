@@ -5,7 +5,7 @@ loss) and `uptime` in seconds.
 """
 
 from firmware import const
-from firmware.network.interface import is_address
+from firmware.network import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 

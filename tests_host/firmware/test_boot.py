@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeClock
 from image import until
 
-from firmware import boot, escape
+from firmware import boot, start
 from firmware.board import Board
 from XAsyncSockets import XAsyncSocketsPool
 
@@ -374,7 +374,7 @@ class TestEscape:
 
         bench = Bench(tmp_path, machine=Machine)
         bench.config.set("boot.button", button)
-        return escape.reason(bench.board, bench.config)
+        return start.escape(bench.board, bench.config)
 
     def test_a_button_held_down(self, tmp_path):
         assert "pin 5" in self.reason(tmp_path, 5)

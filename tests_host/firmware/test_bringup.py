@@ -7,9 +7,8 @@ import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
 from fakes import Bench
 
-from firmware.network import radio
+from firmware.network import broadcast_address, radio
 from firmware.network.bringup import Bringup
-from firmware.network.interface import broadcast_address
 from firmware.network.links import make_fallback, make_links
 from firmware.system import network_status
 from tools.emulator.modem import Modem

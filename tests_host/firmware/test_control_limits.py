@@ -8,8 +8,7 @@ from fakes import Bench
 from image import proof, until
 
 from firmware.control import ControlServer, Methods
-from firmware.control.places import find
-from firmware.control.session import Session
+from firmware.control.session import Session, find
 from firmware.system import System
 
 TOKEN = "a token for tests"
@@ -407,7 +406,7 @@ class TestLimits:
         client = bench.connect()
         with monkeypatch.context() as patch:
             patch.setattr("firmware.control.plain._plain", no_memory)
-            patch.setattr("firmware.control.answer", no_memory)
+            patch.setattr("firmware.control.session.answer", no_memory)
             client.receive(line)
         assert json.loads(client.sent[0])["error"]["code"] == -32603
         assert ask(client)["result"] == "pong"

@@ -61,7 +61,7 @@ app.methods.call(Session(), {!r}, {{}})
 """
 ALWAYS = set(
     "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control firmware.log "
-    "firmware.network firmware.network.announce firmware.network.bringup firmware.network.interface firmware.sensors "
+    "firmware.network firmware.network.announce firmware.network.bringup firmware.network firmware.sensors "
     "firmware.services".split()
 )
 

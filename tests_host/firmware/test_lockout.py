@@ -8,7 +8,7 @@ from image import QUIET, merge, until
 from test_update import NEW, OLD, Caller, Chip, archive, read_all, write_all
 
 import firmware.control
-from firmware import escape, staged_files
+from firmware import staged_files, start
 from firmware.board import Board
 from firmware.config import Config, ConfigError
 from firmware.update import trial
@@ -284,7 +284,7 @@ class TestTrial:
         (tmp_path / "config.json").write_text(settings(boot={"button": 5}))
         bench.board.machine = type("Machine", (), {"Pin": Pin})
         bench.config.load()
-        assert escape.reason(bench.board, bench.config) is None
+        assert start.escape(bench.board, bench.config) is None
         assert "nobody logged in" in self.booted(bench) and bench.config["boot"]["button"] is None
 
 

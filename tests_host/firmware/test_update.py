@@ -17,7 +17,7 @@ from firmware import staged_files
 from firmware.control import Methods
 from firmware.control.access import challenge
 from firmware.control.jsonrpc import RpcError, _bind
-from firmware.control.places import find
+from firmware.control.session import find
 from firmware.staged_files import Staging, recover
 from firmware.update import service, trial
 from firmware.update.tar import TarReader

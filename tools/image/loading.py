@@ -41,7 +41,7 @@ def _loaded(config, has_ethernet):
     from firmware.clock import Clock
     from firmware.config import Config
     from firmware.log import Log
-    from firmware.network.interface import is_address
+    from firmware.network import is_address
 
     config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards whose code lies in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
