@@ -67,8 +67,9 @@ def forget_name(app, host):
 
 
 def restart_later(app, safe_mode=False):
-    """End the loop once the answer to the caller has been sent. Then the board starts again."""
+    """End the loop once the answer to the caller has been sent. Then the board starts again. Returns True."""
     app.pool.CallLater(0.3, app.stop, SAFE_MODE if safe_mode else REBOOT)
+    return True
 
 
 def end(app):

@@ -36,12 +36,12 @@ class System:
         self._app = app
         add = app.methods.add
         add("ping", lambda session: "pong")
-        add("help", self._help)
+        add("help", lambda session: borrow("firmware.control.help").lines(app.methods))
         add("info", self._info)
         add("uptime", lambda session: app.clock.uptime())
         add("gc", self._collect)
-        add("reboot", self._reboot, writes=True)
-        add("safe_mode", self._safe_mode, writes=True)
+        add("reboot", lambda session: app.restart_later(), writes=True)
+        add("safe_mode", lambda session: app.restart_later(safe_mode=True), writes=True)
         add("net.status", lambda session: network_status(app.bringup))
         add("sensor.list", lambda session: readers.list(app.sensors))
         add("sensor.read", self._read, "name?")
@@ -50,9 +50,6 @@ class System:
         add("config.set", self._set, "key value proof?", writes=True)
         add("config.save", self._save, writes=True)
         add("config.reset", self._reset, "key? proof?", writes=True)
-
-    def _help(self, _session):
-        return borrow("firmware.control.help").lines(self._app.methods)
 
     def _info(self, _session):
         app = self._app
@@ -117,11 +114,3 @@ class System:
     def _reset(self, session, key="", proof=None):
         self._app.config.reset(key or "", self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
-
-    def _reboot(self, _session):
-        self._app.restart_later()
-        return True
-
-    def _safe_mode(self, _session):
-        self._app.restart_later(safe_mode=True)
-        return True

@@ -5,7 +5,7 @@ Every limit answers with an error that says which, and touches only the address 
 for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
 """
 
-from firmware import Lean, borrow, const
+from firmware import Lean, borrow, const, make
 from firmware.log import describe
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
@@ -40,34 +40,24 @@ class ControlServer:
     """The service that listens, and holds the sessions."""
 
     name = "control"
+    tls = None  # its SSLContext
+    _listener = None
+    _port = None  # in safe mode, if the configured one cannot be used
 
     def __init__(self):
-        self.app = None
-        self._retry = None
-        self._listener = None
-        self._port = None  # in safe mode, where the configured one cannot be used
-        self.tls = None  # its SSLContext
         self.sessions = []
         self.others = []  # Callers that have no connection here
         self.visitors = {}  # address: Visitor
-        self.token = ""
 
     def start(self, app):
         """Offer the methods for access; listening begins when the network is up."""
         self.app = app
         self.token = app.config["control"]["token"]  # until the next boot, whatever is configured meanwhile
         self._retry = XTimer(app.pool, self._listen)
-        app.methods.offer("auth.challenge auth.login", self._load_access)
-
-    def _load_access(self):
-        from firmware.control.access import challenge, login
-
-        self.app.methods.add("auth.challenge", challenge)
-        self.app.methods.add("auth.login", login, "response")
+        app.methods.offer("auth.challenge auth.login", make, "firmware.control.access offer", app)
 
     def stop(self):
         """Close everything."""
-        self._retry.Cancel()
         self.network_down("stopped")
 
     def network_up(self, _connection):
@@ -111,11 +101,6 @@ class ControlServer:
         from firmware.control import session  # which stays
 
         session.admit(self, client)
-
-    @property
-    def secure(self):
-        """True where it speaks TLS."""
-        return self.tls is not None
 
     @property
     def port(self):

@@ -46,6 +46,12 @@ def proof(token, purpose, signed):
     return binascii.hexlify(hmac_sha256(key, signed.encode())).decode()
 
 
+def offer(app):
+    """Add the methods."""
+    app.methods.add("auth.challenge", challenge)
+    app.methods.add("auth.login", login, "response")
+
+
 def challenge(session):
     """A new nonce; the one before is void."""
     _check_delay(session)

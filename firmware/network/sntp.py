@@ -11,7 +11,6 @@ from XAsyncSockets import XAsyncUDPDatagram, XTimer
 _PORT = const(123)
 _FIRST_RETRY_S = const(5)
 _RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
-_NAME_S = 0.5  # until it is asked again whether the server's address is known by now; twice as long each time
 _LONGEST_NAME_S = const(60)
 _LONGEST_RETRY_S = const(3600)
 
@@ -30,7 +29,7 @@ class Query:
 
     _socket = None
     _retry_s = _FIRST_RETRY_S
-    _name_s = _NAME_S
+    _name_s = 0.5  # until it is asked again whether the server's address is known by now; twice as long each time
 
     def __init__(self, app, done):
         self._app = app
@@ -54,7 +53,7 @@ class Query:
             self._timer.Restart(self._name_s)
             self._name_s = min(2 * self._name_s, _LONGEST_NAME_S)
             return
-        self._name_s = _NAME_S
+        self._name_s = 0.5
         self._mark = os.urandom(8)
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
         self._socket.OnRecv = self._on_answer

@@ -313,5 +313,5 @@ def test_the_certificate_is_looked_for_where_the_board_has_its_files(tmp_path, c
     (tmp_path / "key.pem").write_bytes(key)
     running = RunningApp(tmp_path, collector)
     running.turn_until(lambda: running.control.port)
-    assert running.control.secure
+    assert running.control.tls
     running.app.end()
