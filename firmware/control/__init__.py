@@ -98,9 +98,13 @@ class ControlServer:
         self.app.soon.append((self._admit, client))
 
     def _admit(self, client):
-        from firmware.control import session  # which stays
+        try:
+            from firmware.control import session  # which stays
 
-        session.admit(self, client)
+            session.admit(self, client)
+        except Exception as error:  # no memory for it, or for its session
+            self.app.log.warning("control", f"{client.CliAddr[0]}: {describe(error)}")
+            client.Close()
 
     @property
     def port(self):

@@ -12,7 +12,13 @@ def _wired(board, kind, settings):
     for key in ("pin", "scl", "sda"):
         if settings.get(key) in board.reserved_pins:
             raise ValueError(f"pin {settings[key]} belongs to the board itself")
-    return make(f"firmware.sensors.{kind} {kind[0].upper() + kind[1:]}Sensor", board, settings)
+    module = "firmware.sensors." + kind
+    try:
+        return make(f"{module} {kind[0].upper() + kind[1:]}Sensor", board, settings)
+    except ImportError as error:
+        if module in str(error):
+            raise ValueError(f"{module} is not on this board; make deploy installs it, with these settings") from None
+        raise
 
 
 def load(app):

@@ -292,6 +292,14 @@ def test_a_service_whose_files_are_not_on_the_board_is_told(start, monkeypatch):
     assert running.app.services.get("http") is None and running.app.services.get("control")
 
 
+def test_a_sensor_whose_driver_is_not_on_the_board_is_told(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "firmware.sensors.dht22", None)
+    running = start(sensors__dht22=[{}])
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    told = "firmware.sensors.dht22 is not on this board; make deploy installs it, with these settings"
+    assert any(told in text for text in texts), texts
+
+
 def test_a_silent_name_server_holds_up_nothing(start, monkeypatch):
     """If the port knows its name server, as on a chip, nothing ever waits for getaddrinfo()."""
     getaddrinfo = socket.getaddrinfo

@@ -505,6 +505,22 @@ class TestPlaces:
         assert not any(client.closed for client in honest)
         assert bench.server.clients <= 4 + 1
 
+    def test_a_client_for_whom_there_is_no_memory_is_closed_and_told_in_the_log(self, bench, monkeypatch):
+        def no_memory(*_):
+            raise MemoryError("allocating 1024 bytes")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("firmware.control.session.Session", no_memory)
+            client = FakeClient()
+            client.CliAddr = ("192.0.2.1", 40000)
+            ended = []
+            client.Close = lambda: ended.append(client)
+            bench.server._on_client(None, client)
+            bench.end_turn()
+        assert ended and not bench.server.clients
+        assert "192.0.2.1: MemoryError: allocating 1024 bytes" in bench.texts()
+        assert not self.come(bench, "192.0.2.1").closed
+
     def besiege(self, bench, count, seconds):
         """The best that so many addresses can do: one that has held a place for almost as long as it may gives it to
         the one that has held least. Yields each second that another address could come."""

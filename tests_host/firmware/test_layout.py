@@ -122,3 +122,16 @@ def test_what_is_not_used_is_not_loaded(tmp_path, configure, safe, then, more):
     assert done.returncode == 0, done.stdout + done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())
     assert loaded == ALWAYS | {f"firmware.{name}" for name in more.split()}
+
+
+def test_a_borrowed_module_is_forgotten_unless_it_was_loaded_already():
+    import sys
+
+    from firmware import borrow
+
+    sys.modules.pop("firmware.edit", None)
+    assert borrow("firmware.edit").changed({}, "a.b", 1) == {"a": {"b": 1}}
+    assert "firmware.edit" not in sys.modules
+    import firmware.edit
+
+    assert borrow("firmware.edit") is firmware.edit is sys.modules["firmware.edit"]

@@ -26,12 +26,18 @@ from .table import Weight
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "PICO_PPP-stock"
 NOT_IMPORTED = ("firmware.__main__", "firmware.main")
-ALL = {"http": {"enabled": True}, "mqtt": {"broker": "192.0.2.1"}}  # so that all files are deployed
+ALL = {  # so that all files are deployed
+    "http": {"enabled": True},
+    "mqtt": {"broker": "192.0.2.1"},
+    "log": {"syslog": "192.0.2.1"},
+    "boot": {"unclaim_button": 0},
+    "sensors": {"bme280": [{}], "dht22": [{}], "ds18b20": [{}]},
+}
 CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token for tests"}}
 
 CLIENTS = 4
 REQUESTS = 20  # of each
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 # A module's own share of the heap is what its import takes, without what it imports in turn.
 IMPORT_EACH = """
