@@ -406,8 +406,8 @@ def test_a_lost_link_comes_back_once_there_is_memory_for_what_brings_it_back(sta
         for _ in range(3):
             with pytest.raises(MemoryError):
                 bench.advance(5)
-    bench.network.air["home"] = "ok"
     bench.wait_until(lambda: not bench.listener.is_up, 5)
+    bench.network.air["home"] = "ok"
     bench.wait_until(lambda: bench.listener.is_up)
     assert network_status(bench.bringup)["failed_rounds"] == 0
 

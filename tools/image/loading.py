@@ -35,7 +35,7 @@ def _loaded(config, has_ethernet):
     """Load modules as firmware/start.py and app.py do, up to the start of the services."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "firmware"]:
         del sys.modules[name]
-    from firmware import borrow
+    from firmware import boot, borrow  # noqa: F401  # boot stays loaded
     from firmware.app import App
     from firmware.board import Board
     from firmware.clock import Clock
@@ -68,7 +68,7 @@ def _loaded(config, has_ethernet):
     servers = [*servers, mqtt.get("broker"), settings["log"]["syslog"]]
     hosts = [one.partition(":")[0] for one in servers if one]
     if not all(map(is_address, hosts)):
-        app.names  # noqa: B018  # loads what looks names up, as the first datagram does
+        importlib.import_module("firmware.network.names")  # as the first datagram does
     if not borrow("firmware.network.links").make_links(board, settings, clock):
         app.make_fallback()
     return sorted(name for name in sys.modules if name.partition(".")[0] == "firmware")
