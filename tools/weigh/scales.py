@@ -25,6 +25,8 @@ from .table import Weight
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "PICO_PPP-stock"
+IMAGE = ROOT / "build" / "PICO_PPP" / "firmware.bin"  # ours
+TELEMETRY_PORT = 8094
 NOT_IMPORTED = ("firmware.__main__", "firmware.main")
 ALL = {  # so that all files are deployed
     "http": {"enabled": True},
@@ -190,6 +192,33 @@ def _ask(address):
         one.close()
 
 
+def first_datagram(board):
+    """Milliseconds of the board's clock from a reset to the first line of telemetry."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("", TELEMETRY_PORT))
+        receiver.settimeout(PATIENCE_S)
+        before = board.stats()["emulated_s"]
+        board.reset()
+        receiver.recv(2000)
+        return round(1000 * (board.stats()["emulated_s"] - before))
+
+
+def image():
+    """Figures of our own image on the same board: {key of table.HEAP: number}."""
+    board = Board(IMAGE, number=9)
+    board.start()
+    try:
+        board.connect_network()
+        with Connection(board.port) as connection:
+            connection.replace_file("/config.json", json.dumps(CONFIG).encode())
+        board.reset()
+        with Connection(board.port) as connection:
+            found = ast.literal_eval(connection.run(RUN).strip().splitlines()[-1])
+        return {"image_used": found["used"], "image_free": found["free"], "image_first": first_datagram(board)}
+    finally:
+        board.close()
+
+
 class Scales:
     """An emulated board with stock MicroPython and our files."""
 
@@ -271,6 +300,15 @@ class Scales:
         with Connection(self._board.port) as connection:
             connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
         return answer
+
+    def first_datagram(self):
+        """Milliseconds from a reset to the first line of telemetry, when it runs as on any board."""
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/deployed_main.py', '/main.py')")
+        found = first_datagram(self._board)
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
+        return found
 
     def running(self):
         """Bytes of the heap: empty, used and free once the firmware runs, and used when it was asked something."""
