@@ -33,7 +33,7 @@ class Config(Lean):
     def __getitem__(self, section):
         if self._values is None:
             self.use({}, "defaults")
-        return self._values[section]
+        return self._values[section]  # type: ignore[index]
 
     def use(self, given, source, check=None):
         """Use these values from the file `source`. Raises ConfigError, or what check(values) raises."""

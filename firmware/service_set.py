@@ -18,7 +18,7 @@ def load(services, own, with_user_files):
         name = service[0] if isinstance(service, tuple) else service.name
         found[name] = service
         order.append(name)
-    users = ()
+    users = []  # type: list
     if with_user_files and app.board.has_file(_FOLDER):
         users = borrow("firmware.user_files").load_classes(app.board, _FOLDER, "Service", app.log)
     for name, service_class in users:

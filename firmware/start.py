@@ -35,6 +35,10 @@ def _collect_after(size):
         gc.threshold(size)
 
 
+def _new():
+    return This()  # from a function without types, so that mypy lets attributes be set
+
+
 def reason_for_repl(board):
     """Put updates in place. Returns why the REPL has to stay free, or None."""
     _collect_after(_LOADING_THRESHOLD)
@@ -76,7 +80,7 @@ def _by_settings(board, config):
 def begin(board, clock, failure):
     """Count this boot, and choose its settings."""
     _collect_after(_LOADING_THRESHOLD)  # until the app has started
-    this = This()
+    this = _new()
     this.board = board
     this.clock = clock or Clock()
     log = this.log = Log(this.clock)

@@ -66,7 +66,7 @@ class Bringup:
     @property
     def can_restart(self):
         """True while the link in use is one that helps by being started anew."""
-        return self.state == "up" and self.active.restartable
+        return self.state == "up" and self.active.restartable  # type: ignore[attr-defined]
 
     def restart(self, reason):
         """Give the link in use up, and begin with the first again."""
@@ -75,7 +75,7 @@ class Bringup:
 
     def rssi(self):
         """The signal's strength in dBm; None on a network without radio."""
-        return self.active.rssi() if self.state == "up" else None
+        return self.active.rssi() if self.state == "up" else None  # type: ignore[attr-defined]
 
     def _attempt(self, step, *args):
         """Call a function of attempts.py."""
@@ -90,12 +90,12 @@ class Bringup:
             self._attempt("step")
             return
         self.timer.Restart(_UP_POLL_S)
-        state, error = guarded(self.active.poll)
+        state, error = guarded(self.active.poll)  # type: ignore[attr-defined]
         address = None
         if state == UP:
-            address, error = guarded(self.active.address)
+            address, error = guarded(self.active.address)  # type: ignore[attr-defined]
         connection = self.connection
         if not address:
             self._attempt("lost", error or "link lost")
-        elif address != (connection.address, connection.netmask, connection.gateway):
+        elif address != (connection.address, connection.netmask, connection.gateway):  # type: ignore[attr-defined]
             self._attempt("moved", address)
