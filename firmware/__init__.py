@@ -35,22 +35,37 @@ SAFE_MODE = "safe mode"
 
 
 def borrow(name, *more):
-    """Import a module that is rarely needed; only the caller keeps it. On stock MicroPython, code takes heap.
+    """Import a module that is seldom needed. Only the caller keeps it, because code takes heap on stock MicroPython. A
+    module that is loaded already stays.
 
     `more` names modules that it imports and that are forgotten together with it.
     """
+    if name in sys.modules:
+        return sys.modules[name]
+    new = [one for one in (name,) + more if one not in sys.modules]
     module = __import__(name, None, None, (name,))
-    for one in (name,) + more:
-        sys.modules.pop(one, None)
-        package, _, stem = one.rpartition(".")
-        sys.modules[package].__dict__.pop(stem, None)
+    for one in new:
+        if sys.modules.pop(one, None):
+            package, _, stem = one.rpartition(".")
+            sys.modules[package].__dict__.pop(stem, None)
     return module
 
 
 def make(path, *args):
     """An object of the class at `path`, "module Class", which is loaded and stays.
 
-    Unlike an import, a long text leaves nothing in MicroPython's table of names where it is not used.
+    Unlike an import, a long text leaves nothing in MicroPython's table of names if it is not used.
     """
     module, name = path.split()
     return getattr(__import__(module, None, None, (name,)), name)(*args)
+
+
+class Lean:
+    """Its seldom used methods are functions in the module `SELDOM`, which is borrowed for each call. More names, with
+    spaces between, are those of modules that leave memory with it."""
+
+    SELDOM = ""
+
+    def __getattr__(self, name):
+        function = getattr(borrow(*self.SELDOM.split()), name)
+        return lambda *args, **named: function(self, *args, **named)

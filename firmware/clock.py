@@ -21,27 +21,19 @@ class Clock:
 
     def __init__(self):
         self._last = self.ticks()
-        self._milliseconds = 0
-        self._seconds = 0
+        self._ms = 0
 
     def ticks(self):
         """Milliseconds that wrap; compare them only with `ticks_diff`."""
         return ticks_ms()
 
-    def _advance(self):
-        now = self.ticks()
-        self._milliseconds += ticks_diff(now, self._last)
-        self._last = now
-        if self._milliseconds >= 1000:
-            self._seconds += self._milliseconds // 1000
-            self._milliseconds %= 1000
-
     def uptime(self):
         """Whole seconds since the clock was made."""
-        self._advance()
-        return self._seconds
+        return self.uptime_ms() // 1000
 
     def uptime_ms(self):
         """Milliseconds since the clock was made; does not wrap."""
-        self._advance()
-        return self._seconds * 1000 + self._milliseconds
+        now = self.ticks()
+        self._ms += ticks_diff(now, self._last)
+        self._last = now
+        return self._ms

@@ -5,28 +5,18 @@ def tell(app, connection):
     """Print it."""
     if app.http and app.http.url:
         print(f"page       {app.http.url}")
-    _tell_telemetry(app)
-    _tell_control(app, connection)
-
-
-def _tell_telemetry(app):
     telemetry = app.services.get("telemetry")
     settings = app.config["telemetry"]
-    if not hasattr(telemetry, "targets"):
-        return
-    targets = ", ".join(f"{host}:{port}" for host, port in telemetry.targets())
-    if not targets:
-        return
-    print(f"telemetry  UDP to {targets} every {settings['interval_s']} s")
-    if settings["broadcast"]:
-        print("  " + _listen_command(settings["port"]))
-
-
-def _tell_control(app, connection):
+    targets = telemetry.targets() if hasattr(telemetry, "targets") else ()
+    if targets:
+        targets = ", ".join(f"{host}:{port}" for host, port in targets)
+        print(f"telemetry  UDP to {targets} every {settings['interval_s']} s")
+        if settings["broadcast"]:
+            print("  " + _listen_command(settings["port"]))
     control = app.services.get("control")
     if not control or not control.port:
         return
-    if control.secure:
+    if control.tls:
         address = f"{connection.address}:{control.port}"
         print(f"control    TLS {address}\n  tools/board call {address} info --pin CERTIFICATE")
         return

@@ -1,7 +1,50 @@
-"""Changes to a configuration: its values with one key added, changed or removed."""
+"""The seldom used methods of `Config`: to read the file, to show and change single settings, to save them."""
 
+from firmware import borrow
 from firmware.config import ConfigError
 from firmware.jsontext import dumps, loads
+
+
+def load(config):
+    """Use the file, or the last good copy if it is bad; never raises."""
+    borrow("firmware.config_file", "firmware.jsontext").load(config, config.board, config.log)
+
+
+def get(config, key=""):
+    """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
+    schema = borrow("firmware.defaults", "firmware.schema").SCHEMA
+    value = schema.show(schema.fill(config.given))
+    for part in key.split(".") if key else ():
+        try:
+            value = value[int(part) if isinstance(value, list) else part]
+        except (KeyError, ValueError, IndexError, TypeError):
+            raise ConfigError(f"{key[:40]}: there is no such key") from None
+    return value
+
+
+def set(config, key, value, check=None):
+    """Change "section.key" in memory. Raises ConfigError for a bad value, or what check(new values) raises, and then
+    changes nothing."""
+    config.use(changed(config.given, key, value), config.source, check)
+    config.unsaved = True
+
+
+def reset(config, key="", check=None):
+    """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
+    if key:
+        get(config, key)
+    config.use(without(config.given, key) if key else {}, config.source, check)
+    config.unsaved = True
+
+
+def save(config):
+    """Write the settings to the board's filesystem. True if they are on trial from the next boot on. Raises OSError,
+    and ConfigError for settings that would lock the owner out."""
+    module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file", "firmware.jsontext")
+    on_trial = module.save(config, config.given, config.board, config.log)
+    config.faults = []
+    config.unsaved = False
+    return on_trial
 
 
 def changed(given, key, value):

@@ -3,7 +3,6 @@
 import sys
 
 from firmware import const, make
-from firmware.services import Late
 
 # What is loaded when it is first called.
 _SYSTEM = const(
@@ -21,26 +20,26 @@ _PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set")
 
 
 def find(app):
-    """They, in the order in which they start."""
-    own = [Late("system", "firmware.system System", _SYSTEM)]  # type: list
+    """They, in the order in which they start. One that only answers calls is a tuple, see service_set.py."""
+    own = [("system", "firmware.system System", _SYSTEM)]  # type: list
     config = app.config
     if not app.safe_reason:
         pins = " ".join(methods for part, methods in _PINS if hasattr(app.board.machine, part))
-        own.append(Late("pins", "firmware.control.pins Pins", pins))
+        own.append(("pins", "firmware.control.pins Pins", pins))
         if config["log"]["syslog"]:
             _add(app, own, "firmware.syslog Syslog")
         has_broker = config["mqtt"].get("broker")
         if config["telemetry"]["enabled"] or has_broker:
             _add(app, own, "firmware.telemetry Telemetry")
         else:
-            own.append(Late("telemetry", "firmware.telemetry Telemetry", _TELEMETRY))
+            own.append(("telemetry", "firmware.telemetry Telemetry", _TELEMETRY))
         if has_broker:
             _add(app, own, "firmware.mqtt.service Mqtt")
         if config["network"]["ntp"] and not app.board.keeps_time:
             _add(app, own, "firmware.network.ntp NetworkTime")
         if config["network"]["probe_s"]:
             _add(app, own, "firmware.network.watch LinkWatch")
-    own.append(Late("update", "firmware.update.service Update", _UPDATE))
+    own.append(("update", "firmware.update.service Update", _UPDATE))
     if _is_unheard(app):
         _add(app, own, _ANNOUNCER)
     if config["boot"]["unclaim_button"] is not None:
@@ -50,7 +49,7 @@ def find(app):
     if not in_heap if enabled is None else enabled:
         app.http = _add(app, own, "firmware.web WebServer", _PLACES_OF_STOCK if in_heap else _PLACES)
     if app.http:
-        own.append(Late("setup", "firmware.network.setup Setup", "setup.status setup.save"))
+        own.append(("setup", "firmware.network.setup Setup", "setup.status setup.save"))
     return own
 
 

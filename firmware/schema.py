@@ -9,10 +9,12 @@ import sys
 
 from firmware import borrow, const
 from firmware.config import ConfigError
-from firmware.network.interface import is_address
+from firmware.network import is_address
 
 _THIS = sys.modules[__name__]
-HIDDEN = "***"
+_HIDDEN = const("***")
+_NO_TAGS = const("device, time, _field, _measurement")  # the firmware's own, and InfluxDB's
+_NAME = const("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _MOST = const(10)  # the most faults that are reported
 _LONGEST = const(40)  # characters of a key or a value in a report
 
@@ -49,7 +51,7 @@ class Kind:
             return isinstance(value, (int, self.type)) and self.type is not str and self._low <= value <= self._high
         if self.type is not str or self._check and not self._check(value):
             return False
-        if self.secret and (not value or value == HIDDEN):
+        if self.secret and (not value or value == _HIDDEN):
             return not value
         return self._low <= len(value.encode()) <= self._high
 
@@ -94,7 +96,7 @@ class Kind:
 
     def show(self, value):
         """`value` as everybody may see it."""
-        return HIDDEN if self.secret and value else value
+        return _HIDDEN if self.secret and value else value
 
 
 def Flag(default):
@@ -202,9 +204,6 @@ def Tag():
     return Kind(str, "", 3, 64, _is_tag, "a tag, as 'room=kitchen', not " + _NO_TAGS)
 
 
-_NO_TAGS = "device, time, _field, _measurement"  # the firmware's own, and InfluxDB's
-
-
 def _is_tag(value):
     key, _, content = value.partition("=")
     return bool(key and content) and key not in _NO_TAGS.split(", ")
@@ -228,9 +227,6 @@ def _is_host(host):
     if is_of(labels[-1], "0123456789"):
         return _is_ipv4(host)
     return all(0 < len(label) < 64 and is_of(label.lower(), _NAME) for label in labels)
-
-
-_NAME = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def Optional(kind):
@@ -321,7 +317,9 @@ class Apart(Kind):
 
     def _values(self):
         sys.modules["firmware.schema"] = _THIS  # it was borrowed
-        return borrow(self._module, "firmware.schema").VALUES
+        values = borrow(self._module).VALUES
+        del sys.modules["firmware.schema"]
+        return values
 
     def collect(self, value, path, faults):
         return {} if self.used and value == {} else self._values().collect(value, path, faults)

@@ -13,7 +13,7 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
-REPL_FILE = "repl"  # with this file the firmware does not start (escape.py), which cannot be undone over the network
+REPL_FILE = "repl"  # with this file the firmware does not start (start.py), which cannot be undone over the network
 _FOLDER_BIT = 0x4000
 
 

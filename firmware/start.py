@@ -1,28 +1,103 @@
-"""The first part of a boot: reads what the last boots have left, and chooses the settings."""
+"""The steps of a boot before and after the loop: boot.py borrows them. It keeps a record of how boots went."""
 
+import gc
 import json
+import sys
 
-from firmware import borrow, const
+from firmware import REBOOT, SAFE_MODE, boot, borrow, const
+from firmware.clock import Clock
 from firmware.config import Config
+from firmware.log import Log, describe
 
+_RECORD_FILE = const("boots.json")
 _BOOTS_BEFORE_SAFE_MODE = const(3)
 _AFTER_WATCHDOG = const(10)  # times as long until a boot counts as good
-TRIAL_FILE = "trial.json"  # something new is or was on trial
-UPDATE_FILE = "update/files"  # an update of which a file is not in its place
+_LOADING_THRESHOLD = const(4096)  # bytes
+_TRIAL_FILE = const("trial.json")  # something new is or was on trial
+_UPDATE_FILE = const("update/files")  # an update of which a file is not in its place
 
 
-def begin(board, log, record):
-    """Count this boot. Returns (its configuration, why it is in safe mode or None, seconds that it has to last, whether
-    it counts as a good one then)."""
-    record.state = unsteady, planned, _ = _read(record.path)
+class This:
+    """This boot: board, log, clock, config, safe_reason (None, or why it is in safe mode), steady_s (it has to last so
+    long), lasts (it counts as a good one then), and of the record: path, state and kept.
+
+    state   (how many boots in a row did not last, the last run ended on purpose, safe mode is asked for)
+    kept    False if the record cannot be written: then nothing leads to safe mode
+
+    It has no methods. They would keep this module in memory.
+    """
+
+
+def _collect_after(size):
+    """While modules are loaded, garbage is collected often. Otherwise it would fragment a small heap, and an ESP32's
+    heap would grow into the memory that the radio needs."""
+    if hasattr(gc, "threshold"):
+        gc.threshold(size)
+
+
+def _new():
+    return This()  # from a function without types, so that mypy lets attributes be set
+
+
+def reason_for_repl(board):
+    """Put updates in place. Returns why the REPL has to stay free, or None."""
+    _collect_after(_LOADING_THRESHOLD)
+    borrow("firmware.staged_files").recover(board.files)
+    log = Log(Clock())
+    config = Config(board, log)
+    log.console = False  # begin() loads it again, and reports what is wrong with it
+    config.load()
+    reason = escape(board, config)
+    _collect_after(-1)
+    return reason
+
+
+def escape(board, config):
+    """Why the REPL has to stay free, or None."""
+    if board.has_file("repl"):
+        return "there is a file repl"
+    found = _by_settings(board, config)
+    if found and board.has_file("trial.json"):
+        if borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").fail(board):
+            return None  # run() restores the old ones
+    return found
+
+
+def _by_settings(board, config):
+    if config["boot"]["repl"]:
+        return "boot.repl is true"
+    button = config["boot"]["button"]
+    if button is not None:
+        try:
+            pin_class = board.machine.Pin
+            if not pin_class(button, pin_class.IN, pin_class.PULL_UP).value():
+                return f"pin {button} is held low"
+        except Exception as error:
+            print(f"boot: boot.button: {describe(error)}")
+    return None
+
+
+def begin(board, clock, failure):
+    """Count this boot, and choose its settings."""
+    _collect_after(_LOADING_THRESHOLD)  # until the app has started
+    this = _new()
+    this.board = board
+    this.clock = clock or Clock()
+    log = this.log = Log(this.clock)
+    if failure:
+        log.error("boot", boot.USER_MAIN, failure)
+    this.path = board.path(_RECORD_FILE)
+    this.kept = True
+    this.state = unsteady, planned, _ = _read(this.path)
     after_watchdog = board.watchdog_reset() and not planned
-    safe_reason = _safe_reason(board, log, *record.state)
-    record.save(0 if safe_reason else unsteady + 1)
-    config = _settings(board, log, safe_reason)
-    whole = not board.has_file(UPDATE_FILE)
-    if not whole:
-        borrow("firmware.staged_files").report(board.files, log, safe_reason)
-    return config, safe_reason, config["boot"]["steady_s"] * (_AFTER_WATCHDOG if after_watchdog else 1), whole
+    this.safe_reason = _safe_reason(board, log, *this.state)
+    _save(this, 0 if this.safe_reason else unsteady + 1)
+    this.config = _settings(board, log, this.safe_reason)
+    this.lasts = not board.has_file(_UPDATE_FILE)
+    if not this.lasts:
+        borrow("firmware.staged_files").report(board.files, log, this.safe_reason)
+    this.steady_s = this.config["boot"]["steady_s"] * (_AFTER_WATCHDOG if after_watchdog else 1)
+    return this
 
 
 def _read(path):
@@ -32,6 +107,19 @@ def _read(path):
         return int(record["unsteady"]), bool(record["planned"]), bool(record["safe"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0, False, False  # there is none yet, or a power failure has cut it off
+
+
+def _save(this, unsteady, planned=False, safe=False):
+    """Record what the next boot has to know, in a small file, because it has to survive a power failure."""
+    if (unsteady, planned, safe) == this.state:
+        return  # spares the flash a write
+    this.state = unsteady, planned, safe
+    try:
+        with open(this.path, "w") as file:
+            json.dump({"unsteady": unsteady, "planned": planned, "safe": safe}, file)
+    except OSError as error:
+        this.kept = False
+        this.log.warning("boot", f"{_RECORD_FILE}: {describe(error)}")
 
 
 def _safe_reason(board, log, failed, _planned, wanted):
@@ -52,10 +140,59 @@ def _settings(board, log, safe_reason):
     config = Config(board, log)
     config.safe = bool(safe_reason)
     fault = None
-    if board.has_file(TRIAL_FILE):
-        fault = borrow("firmware.update.trial", "firmware.config_file").begin(board, log)
+    if board.has_file(_TRIAL_FILE):
+        fault = borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").begin(board, log)
     config.load()
     if fault:
         config.faults.append(fault)
         log.warning("config", fault)
     return config
+
+
+def make_app(this):
+    """The app, and what watches over this boot. On an ESP32 the radio comes first, so that it finds memory."""
+    if sys.platform == "esp32":
+        borrow("firmware.network.radio").switch_on(this.board, this.config, this.log)
+    from firmware.app import App
+
+    app = App(this.board, this.config, this.log, this.clock, this.safe_reason)
+    app.pool.CallLater(this.steady_s, boot.is_steady, (app, this))
+    if this.board.settings_on_trial:
+        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").watch(app)
+    return app
+
+
+def is_steady(app, this):
+    """Record the good boot, and start the watchdog. An earlier watchdog would leave no time for a person, or for the
+    count of failed boots."""
+    if this.lasts:
+        _save(this, 0)
+    app.board.keep_image()
+    if app.board.last_update == "on trial":
+        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").end(app.board, app.log)
+    watchdog_s = app.config["boot"]["watchdog_s"]
+    if watchdog_s and not app.safe_reason and not app.board.start_watchdog(watchdog_s):
+        app.log.warning("boot", "this board has no watchdog")
+
+
+def failed(this, error):
+    """The outcome of a run that raised."""
+    _collect_after(-1)
+    if isinstance(error, KeyboardInterrupt):
+        this.board.stop_watchdog()
+        _save(this, 0, planned=True)
+        return boot.ENDED
+    if isinstance(error, SystemExit):
+        return REBOOT  # a user's file called sys.exit() or machine.reset()
+    this.log.error("boot", "failed", error)
+    # Start again if that leads to safe mode in the end. Otherwise the REPL is better than an endless loop.
+    if this.kept and not this.safe_reason:
+        return REBOOT
+    this.board.stop_watchdog()
+    return boot.ENDED
+
+
+def ended(this, outcome):
+    """The outcome of a run that ended in order."""
+    _save(this, 0, planned=True, safe=outcome == SAFE_MODE)
+    return REBOOT if outcome in (REBOOT, SAFE_MODE) else boot.ENDED

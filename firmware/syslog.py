@@ -4,7 +4,7 @@ The board's clock may be wrong, so a line has "-" for its time, and the uptime i
 """
 
 from firmware import const
-from firmware.network.interface import is_address
+from firmware.network import is_address
 from XAsyncSockets import XAsyncUDPDatagram
 
 _PORT = const(514)

@@ -3,7 +3,8 @@
 import gc
 
 from firmware import VERSION, borrow
-from firmware.network.interface import guarded
+from firmware.network import guarded
+from firmware.sensors import readers
 
 
 def network_status(bringup):
@@ -35,23 +36,20 @@ class System:
         self._app = app
         add = app.methods.add
         add("ping", lambda session: "pong")
-        add("help", self._help)
+        add("help", lambda session: borrow("firmware.control.help").lines(app.methods))
         add("info", self._info)
         add("uptime", lambda session: app.clock.uptime())
         add("gc", self._collect)
-        add("reboot", self._reboot, writes=True)
-        add("safe_mode", self._safe_mode, writes=True)
+        add("reboot", lambda session: app.restart_later(), writes=True)
+        add("safe_mode", lambda session: app.restart_later(safe_mode=True), writes=True)
         add("net.status", lambda session: network_status(app.bringup))
-        add("sensor.list", lambda session: app.sensors.list())
+        add("sensor.list", lambda session: readers.list(app.sensors))
         add("sensor.read", self._read, "name?")
         add("log.tail", self._tail, "count?")
         add("config.get", lambda session, key="": app.config.get(str(key or "")), "key?")
         add("config.set", self._set, "key value proof?", writes=True)
         add("config.save", self._save, writes=True)
         add("config.reset", self._reset, "key? proof?", writes=True)
-
-    def _help(self, _session):
-        return borrow("firmware.control.help").lines(self._app.methods)
 
     def _info(self, _session):
         app = self._app
@@ -66,7 +64,7 @@ class System:
                 "network": app.bringup.state,
                 "config": {"source": app.config.source, "faults": app.config.faults, "unsaved": app.config.unsaved},
                 "services": app.services.describe(),
-                "sensors": app.sensors.names(),
+                "sensors": readers.names(app.sensors),
                 "clients": getattr(app.services.get("control"), "clients", None),
             }
         )
@@ -85,7 +83,7 @@ class System:
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
     def _read(self, _session, name=None):
-        return self._app.sensors.read(name) if name else self._app.sensors.read_all()
+        return readers.read(self._app.sensors, name) if name else readers.read_all(self._app.sensors)
 
     def _tail(self, _session, count=20):
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= 100:
@@ -116,11 +114,3 @@ class System:
     def _reset(self, session, key="", proof=None):
         self._app.config.reset(str(key or ""), self._checks_token(session, proof))
         return "changed; config.save keeps it, reboot applies it"
-
-    def _reboot(self, _session):
-        self._app.restart_later()
-        return True
-
-    def _safe_mode(self, _session):
-        self._app.restart_later(safe_mode=True)
-        return True

@@ -11,7 +11,7 @@ import os
 
 from firmware import borrow, const
 from firmware.control.jsonrpc import ACCESS_DENIED, RpcError
-from firmware.control.places import CROWD_WAIT_S, crowded
+from firmware.control.session import CROWD_WAIT_S, crowded
 
 _NONCE_BYTES = const(16)
 _NONCE_LIFE_S = const(30)
@@ -44,6 +44,12 @@ def proof(token, purpose, signed):
     """What answers a challenge, as hexadecimal text."""
     key = hmac_sha256(token.encode(), purpose.encode())
     return binascii.hexlify(hmac_sha256(key, signed.encode())).decode()
+
+
+def offer(app):
+    """Add the methods."""
+    app.methods.add("auth.challenge", challenge)
+    app.methods.add("auth.login", login, "response")
 
 
 def challenge(session):
@@ -80,7 +86,7 @@ def login(session, answered):
     app = session.server.app
     app.log.info("login", f"{session.address} has logged in")
     if app.board.settings_on_trial:
-        borrow("firmware.update.trial", "firmware.config_file").keep_settings(app)
+        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").keep_settings(app)
     return True
 
 

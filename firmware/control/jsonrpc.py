@@ -1,21 +1,21 @@
-"""JSON-RPC 2.0 over lines: from the text of a request to the text of its answer. https://www.jsonrpc.org/specification"""
+"""JSON-RPC 2.0 over lines: from the text of a request to the text of its answer. https://www.jsonrpc.org/specification
+
+It has the seldom used methods of `Methods`, too.
+"""
 
 from firmware import const
 from firmware.jsontext import dumps, loads
+from firmware.log import describe
 
 _PARSE_ERROR = const(-32700)
 _INVALID_REQUEST = const(-32600)
 METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
+_INVALID_PARAMS = const(-32602)
 INTERNAL_ERROR = -32603
 
 # Our own, in the range that the specification leaves to servers.
-METHOD_FAILED = -32000
+_METHOD_FAILED = const(-32000)
 ACCESS_DENIED = -32001
-TOO_MANY_REQUESTS = -32002
-TOO_MANY_CLIENTS = -32003
-LINE_TOO_LONG = -32004
-IDLE_TOO_LONG = -32005
 
 LONGEST_BATCH = 16
 
@@ -92,3 +92,78 @@ def answer(text, call):
         if one:
             answers.append(one)
     return "[" + ", ".join(answers) + "]" if answers else None
+
+
+# --- the methods
+
+
+def _offer(methods, name):
+    for offer in methods.offers:
+        if name in offer[0].split():
+            return offer
+    return None
+
+
+def names(methods):
+    """The sorted names of all of them."""
+    found = set(methods.known)
+    for offer in methods.offers:
+        found.update(offer[0].split())
+    return sorted(found)
+
+
+def described(methods, name):
+    """(usage, text, writes) of a method that is loaded, else None."""
+    method = methods.known.get(name)
+    return method and method[1:]
+
+
+def call(methods, session, name, params):
+    """The result of a method, or RpcError."""
+    try:
+        while name not in methods.known:
+            offer = _offer(methods, name)
+            if not offer:
+                raise RpcError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; help lists them")
+            offer[1](*offer[2])  # it stays offered if there is no memory for it now
+            methods.offers.remove(offer)
+        function, usage, _, writes = methods.known[name]
+        session.check_access(writes)
+        values, named = _bind(usage.split(), params)
+        return function(session, *values, **named)
+    except RpcError:
+        raise
+    except (ValueError, KeyError) as error:
+        raise RpcError(_INVALID_PARAMS, _reason(error)) from None
+    except Exception as error:
+        methods.log.warning("control", f"{name}: {describe(error)}")
+        raise RpcError(_METHOD_FAILED, describe(error)) from None
+
+
+def _bind(usage, given):
+    """(the arguments in order, those after one that is left out by name), from an object or an array."""
+    names = [name.rstrip("?") for name in usage]
+    problem = None
+    if isinstance(given, list):
+        if len(given) > len(names):
+            problem = f"at most {len(names)} parameters"
+        given = dict(zip(names, given))
+    for name in given:
+        if name not in names:
+            problem = f"no parameter {name!r}"
+    for name in usage:
+        if name not in given and not name.endswith("?"):
+            problem = problem or f"parameter {name!r} is missing"
+    if problem:
+        raise RpcError(_INVALID_PARAMS, f"{problem}: it takes {', '.join(usage) or 'none'}")
+    values = []
+    named = dict(given)
+    for name in names:
+        if name not in named:
+            break
+        values.append(named.pop(name))
+    return values, named
+
+
+def _reason(error):
+    return f"unknown: {error.args[0]}" if isinstance(error, KeyError) and error.args else str(error)

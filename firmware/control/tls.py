@@ -3,13 +3,14 @@
 import binascii
 import os
 
+from firmware import const
 from XAsyncSockets import XAsyncTCPClient
 
-DEFAULT = "certificate.pem"
+_DEFAULT = const("certificate.pem")
 
 # Where a key (DER) has what is public of it, and what of that is no part of it: P-256, P-384, RSA.
 _PUBLIC = ((b"\x03\x42\x00\x04", 0), (b"\x03\x62\x00\x04", 0), (b"\x02\x01\x00\x02", 3))
-_ENOUGH = 68  # bytes, to know it again
+_ENOUGH = const(68)  # bytes, to know it again
 
 
 def context(path, settings):
@@ -19,7 +20,7 @@ def context(path, settings):
     if not names[0]:
         return None
     missing = [name for name in names if not _exists(path(name))]
-    if len(missing) == 2 and names[0] == DEFAULT:
+    if len(missing) == 2 and names[0] == _DEFAULT:
         return None
     if missing:
         raise ValueError(f"there is no file {missing[0]}")

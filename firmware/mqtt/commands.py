@@ -28,8 +28,9 @@ class Commands:
     def _check_names(self):
         """Check the configured names. This is called once, when all services have added their methods."""
         self._mqtt.when_connected.remove(self._check_names)
+        names = self._app.methods.names()
         for name in self._allowed:
-            if name not in self._app.methods:
+            if name not in names:
                 self._app.log.warning("mqtt", f"mqtt.rpc: there is no method {name}")
 
     def now(self):

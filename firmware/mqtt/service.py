@@ -9,7 +9,7 @@ from firmware import const
 from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.mqtt.client import MqttClient
-from firmware.network.interface import is_address
+from firmware.network import is_address
 from XAsyncSockets import XAsyncTCPClient
 
 _PORT = const(1883)

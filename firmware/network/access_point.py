@@ -1,6 +1,6 @@
-"""A Wi-Fi network of the board's own. interface.py has its shape."""
+"""A Wi-Fi network of the board's own. firmware/network/__init__.py has its shape."""
 
-from firmware.network.interface import Interface
+from firmware.network import Interface
 
 
 class AccessPointLink(Interface):

@@ -1,6 +1,6 @@
 """What comes before a network is joined: the radio is made ready, the address is set, and what to ask the radio for."""
 
-from firmware.network.interface import NO_ADDRESS
+from firmware.network import NO_ADDRESS
 
 # The driver of the Pico W does not join WPA3 unless it is told to, and joins WPA2 less reliably if it is. So each
 # network is tried both ways. "" is what the driver does by itself.

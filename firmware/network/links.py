@@ -4,7 +4,7 @@ Each kind is loaded only where it is used: on stock MicroPython code lies in the
 """
 
 from firmware import make
-from firmware.network.interface import Interface
+from firmware.network import Interface
 
 
 class HostLink(Interface):

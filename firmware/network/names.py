@@ -7,7 +7,7 @@ more. It is used only where the port does not tell who the name server is, on a 
 import os
 
 from firmware import borrow, const
-from firmware.network.interface import is_address
+from firmware.network import is_address
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)
@@ -57,6 +57,13 @@ class Names:
     def network_down(self, _reason):
         """There is nobody to ask."""
         self._forget()
+
+    def forget(self, host):
+        """Forget the address of `host`. Returns True if it knows no other."""
+        name = self._known.pop(host, None)
+        if name:
+            name.stop()
+        return not self._known
 
     def _forget(self):
         for name in self._known.values():

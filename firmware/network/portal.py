@@ -6,8 +6,8 @@ hosts. The board scans for networks before it opens, because a scan takes the ra
 
 from firmware import const
 from firmware.log import describe
+from firmware.network import guarded
 from firmware.network.access_point import AccessPointLink
-from firmware.network.interface import guarded
 from XAsyncSockets import XAsyncUDPDatagram
 
 _PORT = const(53)

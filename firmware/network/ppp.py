@@ -1,7 +1,7 @@
-"""The point-to-point protocol over a UART, to a modem. interface.py has its shape."""
+"""The point-to-point protocol over a UART, to a modem. firmware/network/__init__.py has its shape."""
 
 from firmware import borrow
-from firmware.network.interface import CONNECTING, FAILED, UP, Interface
+from firmware.network import CONNECTING, FAILED, UP, Interface
 
 
 class PppLink(Interface):

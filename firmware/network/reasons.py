@@ -1,6 +1,6 @@
 """Why a Wi-Fi network cannot be joined, in words."""
 
-from firmware.network.interface import guarded
+from firmware.network import guarded
 
 _REASONS = (
     ("STAT_WRONG_PASSWORD", "wrong password"),

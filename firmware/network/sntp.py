@@ -1,10 +1,18 @@
-"""The datagrams of SNTP (RFC 4330), and what a clock makes of them. Loaded for each of them, and gone again."""
+"""Asks a server for the time by SNTP (RFC 4330), and sets the board's clock. Loaded until that is done."""
 
+import os
 import struct
 import sys
 import time
 
 from firmware import const
+from XAsyncSockets import XAsyncUDPDatagram, XTimer
+
+_PORT = const(123)
+_FIRST_RETRY_S = const(5)
+_RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
+_LONGEST_NAME_S = const(60)
+_LONGEST_RETRY_S = const(3600)
 
 _REQUEST = const(0x23)  # version 4, mode client
 _MODE_SERVER = const(4)
@@ -14,6 +22,61 @@ _SECONDS_1970_TO_2000 = const(946684800)
 
 # The image's own date, "2026-11-27": no clock is right that is before it.
 IMAGE_DATE = sys.version.rsplit(" on ", 1)[-1][:10] if " on " in sys.version else ""
+
+
+class Query:
+    """Asks the configured server until it answers. Then it sets the clock and calls `done()`."""
+
+    _socket = None
+    _retry_s = _FIRST_RETRY_S
+    _name_s = 0.5  # until it is asked again whether the server's address is known by now; twice as long each time
+
+    def __init__(self, app, done):
+        self._app = app
+        self._done = done
+        self._mark = b""
+        self._host, _, self._port = app.config["network"]["ntp"].partition(":")
+        self._timer = XTimer(app.pool, self._ask)
+        self._ask()
+
+    def close(self):
+        """Ask no more."""
+        self._timer.Cancel()
+        if self._socket:
+            self._socket.Close()
+            self._socket = None
+
+    def _ask(self, _=None):
+        self.close()
+        address = self._app.names.address(self._host)
+        if not address:
+            self._timer.Restart(self._name_s)
+            self._name_s = min(2 * self._name_s, _LONGEST_NAME_S)
+            return
+        self._name_s = 0.5
+        self._mark = os.urandom(8)
+        self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=128)
+        self._socket.OnRecv = self._on_answer
+        self._socket.OnFailsToSend = self._on_unsent
+        self._socket.AsyncSendDatagram(request(self._mark), (address, int(self._port or _PORT)))
+        self._wait_longer()
+
+    def _wait_longer(self):
+        self._timer.Restart(self._retry_s)
+        self._retry_s = min(self._retry_s * 2, _LONGEST_RETRY_S)
+
+    def _on_unsent(self, *_):
+        self._retry_s = max(self._retry_s, _RETRY_AFTER_LOOKUP_S)
+        self._wait_longer()
+
+    def _on_answer(self, _socket, _address, datagram):
+        seconds = parse(datagram, self._mark)
+        if seconds is None:
+            return
+        self._app.board.set_time(moment(seconds))
+        self._app.log.info("time", stamp(seconds) + " UTC")
+        self._done()
+        self._app.forget_name(self._host)
 
 
 def request(mark):

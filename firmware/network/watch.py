@@ -22,23 +22,12 @@ class LinkWatch:
     name = "watch"
     port = _PORT
 
-    def __init__(self):
-        self._app = None
-        self._timer = None
-        self._socket = None
-        self._gateway = None
-        self._mark = b""
-        self._answered = False  # since the link is up
-        self._misses = 0
+    _socket = None
 
     def start(self, app):
         """Wait for the network."""
         self._app = app
         self._timer = XTimer(app.pool, self._ask)
-
-    def stop(self):
-        """End it."""
-        self.network_down("stopped")
 
     def network_up(self, connection):
         """Begin to ask, where the link is one that can be started anew, and has a gateway."""
@@ -47,19 +36,21 @@ class LinkWatch:
         if connection.gateway == "0.0.0.0":
             return
         self._gateway = connection.gateway
-        self._answered = False
+        self._answered = False  # since the link is up
         self._misses = 0
         self._mark = b""
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=512)
         self._socket.OnRecv = self._on_answer
         self._timer.Restart(0)
 
-    def network_down(self, _reason):
+    def network_down(self, _reason=None):
         """Ask no more until it is back."""
         self._timer.Cancel()
         if self._socket:
             self._socket.Close()
             self._socket = None
+
+    stop = network_down
 
     def _ask(self, _):
         if self._mark:  # the last question is still without an answer
@@ -83,4 +74,4 @@ class LinkWatch:
             self._app.bringup.restart(f"the gateway {self._gateway} no longer answers")
         else:
             self._app.log.info("watch", f"the gateway {self._gateway} answers no questions: the link is not watched")
-            self.network_down("not watched")
+            self.network_down()

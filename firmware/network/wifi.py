@@ -1,7 +1,7 @@
-"""A station in a Wi-Fi network. interface.py has its shape."""
+"""A station in a Wi-Fi network. firmware/network/__init__.py has its shape."""
 
 from firmware import borrow, const
-from firmware.network.interface import CONNECTING, FAILED, UP, Interface
+from firmware.network import CONNECTING, FAILED, UP, Interface
 
 # A status left over from the last attempt is still there when the next begins (ESP32 keeps it until it is
 # connected), and a first "no such network" may be one missed beacon: failures count from here on.

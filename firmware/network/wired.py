@@ -1,7 +1,7 @@
-"""Ethernet. interface.py has its shape."""
+"""Ethernet. firmware/network/__init__.py has its shape."""
 
 from firmware import borrow
-from firmware.network.interface import Interface
+from firmware.network import Interface
 
 
 class LanLink(Interface):

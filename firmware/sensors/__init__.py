@@ -10,100 +10,38 @@ number is the error of that field only. More, where it needs it:
     slow = True       read() takes long: it is called for telemetry only, other readers get the last reading
 """
 
-from firmware import const
+from firmware import Lean, const
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
 _MAKE_AGAIN_MS = const(30000)
 
 
-class _Entry:
+class Entry:
     """A sensor with its last reading and its last error."""
+
+    reading = read_at = tried_at = error = None  # the times are uptimes in milliseconds
+    valid = False  # the reading is an old one
+    errors = 0
+    ready = False
 
     def __init__(self, sensor, name, make):
         self.sensor = sensor  # None while it could not be made
         self.make = make if sensor is None else None
         self.name = name
-        self.reading = None
-        self.valid = False  # the reading is an old one
-        self.read_at = None  # uptime in milliseconds
-        self.tried_at = None
-        self.error = None
-        self.errors = 0
-        self.ready = False
 
 
-class SensorHub:
+class SensorHub(Lean):
     """All sensors. A sensor that fails is reported and does not affect the others."""
 
+    SELDOM = "firmware.sensors.readers"
+
     def __init__(self, clock, pool, log):
-        self._clock = clock
+        self.clock = clock
+        self.entries = []
         self._log = log
-        self._entries = []
         self._waiting = []  # the callers that wait for the current readings
         self._timer = XTimer(pool, self._finish)
-
-    def add(self, sensor, name=None, make=None):
-        """Take a sensor in; a second one of the same name gets a number. Returns the name it has here.
-
-        None for a sensor that could not be made; `make()` is tried again.
-        """
-        name = wanted = str(name or getattr(sensor, "name", "sensor"))
-        number = 2
-        while self._find(name):
-            name = f"{wanted}{number}"
-            number += 1
-        self._entries.append(_Entry(sensor, name, make))
-        return name
-
-    def _find(self, name):
-        for entry in self._entries:
-            if entry.name == name:
-                return entry
-        return None
-
-    def names(self):
-        """The names of all sensors."""
-        return [entry.name for entry in self._entries]
-
-    def units(self, name):
-        """What the sensor of that name says of its units."""
-        entry = self._find(name)
-        return getattr(entry and entry.sensor, "units", {})
-
-    def list(self):
-        """The description of each sensor, with its last reading."""
-        return [
-            {
-                "name": entry.name,
-                "reading": entry.reading,
-                "age_s": None if entry.read_at is None else (self._clock.uptime_ms() - entry.read_at) // 1000,
-                "error": entry.error,
-                "errors": entry.errors,
-            }
-            for entry in self._entries
-        ]
-
-    def read(self, name):
-        """One sensor's reading, a fresh one if that needs no waiting. Raises KeyError, or OSError if it fails."""
-        entry = self._find(name)
-        if not entry:
-            raise KeyError(f"{name}; there are {', '.join(self.names())}")
-        if not hasattr(entry.sensor, "prepare") and not getattr(entry.sensor, "slow", False):
-            self._read(entry)
-        if not entry.valid:
-            raise OSError(entry.error or "no reading yet")
-        return entry.reading
-
-    def read_all(self):
-        """{name: reading} of the sensors that can be read now."""
-        readings = {}
-        for name in self.names():
-            try:
-                readings[name] = self.read(name)
-            except OSError:
-                pass
-        return readings
 
     def sample(self, done):
         """Measure with every sensor, then call `done({name: reading})`, without waiting in between."""
@@ -119,7 +57,7 @@ class SensorHub:
     def _prepare(self):
         """Start the measurements that need it; returns the milliseconds until all of them are done."""
         longest_ms = 0
-        for entry in self._entries:
+        for entry in self.entries:
             try:
                 if entry.sensor is None and self._is_due(entry, _MAKE_AGAIN_MS):
                     entry.sensor = entry.make()
@@ -132,9 +70,9 @@ class SensorHub:
 
     def _finish(self, _=None):
         readings = {}
-        for entry in self._entries:
+        for entry in self.entries:
             if entry.ready:
-                self._read(entry)
+                self.measure(entry)
             entry.ready = False
             if entry.valid and entry.reading:
                 readings[entry.name] = entry.reading
@@ -142,7 +80,8 @@ class SensorHub:
         for done in waiting:
             done(readings)
 
-    def _read(self, entry):
+    def measure(self, entry):
+        """Read one sensor, unless it was read a moment ago."""
         if entry.sensor is None or not self._is_due(entry, getattr(entry.sensor, "min_interval_ms", 0)):
             return
         try:
@@ -162,7 +101,7 @@ class SensorHub:
 
     def _is_due(self, entry, pause_ms):
         """True if `pause_ms` have passed since it was last true; then the next pause begins."""
-        now = self._clock.uptime_ms()
+        now = self.clock.uptime_ms()
         if pause_ms and entry.tried_at is not None and now - entry.tried_at < pause_ms:
             return False
         entry.tried_at = now

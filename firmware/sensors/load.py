@@ -1,10 +1,10 @@
 """Finds all sensors of a board, once, at its start."""
 
-from firmware import borrow, make
-from firmware.services import user_classes
+import gc
 
-FOLDER = "sensors"
-WIRED_KINDS = ("adc", "ds18b20", "dht22", "bme280")
+from firmware import borrow, const, make
+
+_FOLDER = const("sensors")
 
 
 def _wired(board, kind, settings):
@@ -12,22 +12,30 @@ def _wired(board, kind, settings):
     for key in ("pin", "scl", "sda"):
         if settings.get(key) in board.reserved_pins:
             raise ValueError(f"pin {settings[key]} belongs to the board itself")
-    return make(f"firmware.sensors.{kind} {kind[0].upper() + kind[1:]}Sensor", board, settings)
+    module = "firmware.sensors." + kind
+    try:
+        return make(f"{module} {kind[0].upper() + kind[1:]}Sensor", board, settings)
+    except ImportError as error:
+        if module in str(error):
+            raise ValueError(f"{module} is not on this board; make deploy installs it, with these settings") from None
+        raise
 
 
 def load(app):
     """Add all sensors: the board's own, the chip's, the configured ones, and the user's files."""
     settings = app.config["sensors"]
-    for find in (app.board.sensors, lambda: borrow("firmware.sensors.onboard").find(app.board, app.bringup)):
+    for find in (app.board.sensors, lambda: onboard_sensors(app.board, app.bringup)):
         try:
             for sensor in find():
                 _take(app, sensor.name, sensor)
         except Exception as error:
             app.log.error("sensors", "of the board", error)
-    for kind in WIRED_KINDS:
+    for kind in ("adc", "ds18b20", "dht22", "bme280"):
         for one in settings[kind]:
             _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
-    for stem, sensor_class in user_classes(app.board, FOLDER, "Sensor", app.log):
+    if not app.board.has_file(_FOLDER):
+        return
+    for stem, sensor_class in borrow("firmware.user_files").load_classes(app.board, _FOLDER, "Sensor", app.log):
         _make(app, getattr(sensor_class, "name", stem), sensor_class)
 
 
@@ -46,3 +54,35 @@ def _take(app, name, sensor, make=None):
     name = str(name)
     if name not in app.config["sensors"]["off"]:
         app.sensors.add(sensor, name, make)
+
+
+def onboard_sensors(board, bringup):
+    """The sensors without wires that the board has. They keep nothing of this module, so that it leaves memory."""
+    sensors = []
+    onboard = borrow("firmware.sensors.onboard")
+    if hasattr(gc, "mem_free"):
+        sensors.append(onboard.HeapSensor())
+    chip = _chip_temperature(board.machine)
+    if chip:
+        sensors.append(onboard.ChipSensor(*chip))
+    if hasattr(board.network, "WLAN"):
+        sensors.append(onboard.SignalSensor(bringup))
+    return sensors
+
+
+def _chip_temperature(machine):
+    """(what measures the chip's temperature, factor, offset), or None if the chip cannot."""
+    try:
+        import esp32
+
+        if hasattr(esp32, "mcu_temperature"):
+            return esp32.mcu_temperature, 1, 0
+        if hasattr(esp32, "raw_temperature"):
+            return esp32.raw_temperature, 1 / 1.8, -32 / 1.8  # it is in degrees Fahrenheit
+    except ImportError:
+        pass
+    channel = getattr(getattr(machine, "ADC", None), "CORE_TEMP", None)
+    if channel is None:
+        return None
+    # 27 degrees at 0.706 V, and 1.721 mV less for each degree more (RP2040 and RP2350 datasheets).
+    return machine.ADC(channel).read_u16, -3.3 / 65535 / 0.001721, 27 + 0.706 / 0.001721

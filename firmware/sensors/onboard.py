@@ -1,4 +1,4 @@
-"""The sensors that need nothing wired up: the heap, the chip's temperature, the radio's signal."""
+"""The sensors that need nothing wired up: the heap, the chip's temperature, the radio's signal. load.py finds them."""
 
 import gc
 
@@ -21,12 +21,14 @@ class ChipSensor:
     name = "chip"
     limits = {"celsius": (-40, 125)}
 
-    def __init__(self, measure):
+    def __init__(self, measure, factor=1, offset=0):
         self._measure = measure
+        self._factor = factor
+        self._offset = offset
 
     def read(self):
         """{"celsius"}"""
-        return {"celsius": self._measure()}
+        return {"celsius": self._measure() * self._factor + self._offset}
 
 
 class SignalSensor:
@@ -42,37 +44,3 @@ class SignalSensor:
         """{"rssi"}, or nothing on another network."""
         rssi = self._bringup.rssi()
         return {} if rssi is None else {"rssi": rssi}
-
-
-def _rp2_temperature(adc):
-    """27 degrees at 0.706 V, and 1.721 mV less for each degree more (RP2040 and RP2350 datasheets)."""
-    return 27 - (adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
-
-
-def _find_chip_temperature(machine):
-    """A function that measures the chip's temperature, or None if the chip cannot."""
-    try:
-        import esp32
-
-        if hasattr(esp32, "mcu_temperature"):
-            return esp32.mcu_temperature
-        if hasattr(esp32, "raw_temperature"):
-            return lambda: (esp32.raw_temperature() - 32) / 1.8
-    except ImportError:
-        pass
-    channel = getattr(getattr(machine, "ADC", None), "CORE_TEMP", None)
-    if channel is None:
-        return None
-    adc = machine.ADC(channel)
-    return lambda: _rp2_temperature(adc)
-
-
-def find(board, bringup):
-    """Yield those of these sensors that the board has."""
-    if hasattr(gc, "mem_free"):
-        yield HeapSensor()
-    measure = _find_chip_temperature(board.machine)
-    if measure:
-        yield ChipSensor(measure)
-    if hasattr(board.network, "WLAN"):
-        yield SignalSensor(bringup)

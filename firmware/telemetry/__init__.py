@@ -4,8 +4,8 @@ A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (one more with
 loss) and `uptime` in seconds.
 """
 
-from firmware import const
-from firmware.network.interface import is_address
+from firmware import const, make
+from firmware.network import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
@@ -21,19 +21,14 @@ class Telemetry:
 
     name = "telemetry"
 
+    on_line = None  # f(line)
+    seq = unsent = 0
+    _socket = _connection = None
+    _told_too_long = False
+
     def __init__(self):
-        self._app = None
-        self._timer = None
-        self._socket = None
-        self._connection = None
-        self._head = b""
-        self._told_too_long = False
-        self.seq = 0
-        self.unsent = 0
         self._failed = {}  # target: uptime from which it is tried again
         self.listeners = []  # that are notified of the readings
-        self.on_line = None  # f(line)
-        self.settings = {}
 
     # --- the service
 
@@ -42,7 +37,7 @@ class Telemetry:
         self._app = app
         self._timer = XTimer(app.pool, self._measure)
         self.take_settings()
-        app.methods.offer(_METHODS, self._load_methods)
+        app.methods.offer(_METHODS, make, "firmware.telemetry.subscribers Subscribers", app, self)
         self._timer.Restart(0)
 
     def stop(self):
@@ -73,15 +68,12 @@ class Telemetry:
     def take_settings(self):
         """Apply the configuration."""
         self.settings = self._app.config["telemetry"]
-        self._head = encode_head(self.settings["measurement"], self._tags())
-
-    def _tags(self):
         tags = {}
         for tag in self._app.config["device"]["tags"]:
             key, _, value = tag.partition("=")
             tags[key] = value
         tags["device"] = self._app.device
-        return tags
+        self._head = encode_head(self.settings["measurement"], tags)
 
     def targets(self):
         """[(host, port)] of all that get the lines now."""
@@ -95,11 +87,6 @@ class Telemetry:
             host, _, port = collector.partition(":")
             targets.append((host, int(port or _INFLUX_PORT)))
         return targets
-
-    def _load_methods(self):
-        from firmware.telemetry.subscribers import Subscribers
-
-        Subscribers(self._app, self)
 
     # --- measuring
 
@@ -128,7 +115,9 @@ class Telemetry:
             for field in encode_fields(readings[name], name + "_"):
                 size = len(field) + 1  # and a comma
                 if size > room:
-                    self._too_long(name)
+                    if not self._told_too_long:  # once, not with every line
+                        self._told_too_long = True
+                        self._app.log.warning("telemetry", f"{name}: a reading does not fit into a datagram")
                     continue
                 if size > left:
                     self._send_line(line)
@@ -137,11 +126,6 @@ class Telemetry:
                 line.append(field)
                 left -= size
         self._send_line(line)
-
-    def _too_long(self, name):
-        if not self._told_too_long:  # once, not with every line
-            self._told_too_long = True
-            self._app.log.warning("telemetry", f"{name}: a reading does not fit into a datagram")
 
     def _send_line(self, fields):
         uptime = self._app.clock.uptime()

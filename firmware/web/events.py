@@ -6,7 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from firmware import const
 from firmware.control.jsonrpc import RpcError
 from firmware.jsontext import dumps
-from firmware.network.interface import guarded
+from firmware.network import guarded
 from firmware.web.request import HttpError, crowding
 from XAsyncSockets import XTimer
 

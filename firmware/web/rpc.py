@@ -4,8 +4,8 @@ import binascii
 import os
 
 from firmware import const
-from firmware.control import Caller
 from firmware.control.jsonrpc import METHOD_NOT_FOUND, RpcError
+from firmware.control.session import Caller, visitor
 from firmware.web.request import HttpError
 
 _SESSIONS = const(4)  # sessions that have logged in, and as many that have not
@@ -21,7 +21,7 @@ class WebSession(Caller):
     used = 0
 
     def __init__(self, rpc, server, address):
-        super().__init__(server, address, server.visitor(address))
+        super().__init__(server, address, visitor(server, address))
         self._rpc = rpc
 
     def call(self, method, params):

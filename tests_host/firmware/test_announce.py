@@ -29,7 +29,7 @@ def bench(tmp_path):
 
 
 def is_announced(bench):
-    return "announce" in [service.name for service in own_services.find(bench)]
+    return "announce" in [getattr(service, "name", None) for service in own_services.find(bench)]
 
 
 def test_a_board_with_visible_telemetry_is_not_announced(bench):

@@ -68,7 +68,7 @@ def start(tmp_path, collector):
 
     yield start
     for running in apps:
-        running.app._end()
+        running.app.end()
 
 
 def call(running, client, method):
@@ -131,7 +131,7 @@ def test_its_end_closes_all_sockets_and_disconnects(start):
     running = start()
     running.turn_until(lambda: running.control.port)
     XAsyncUDPDatagram.Create(running.app.pool, ("127.0.0.1", 0))  # a user's
-    running.app._end()
+    running.app.end()
     assert running.network.station.ssid is None and not running.is_up
     assert running.control.port is None and not running.app.pool.GetAllAsyncSockets()
 
@@ -290,6 +290,14 @@ def test_a_service_with_missing_files_is_reported(start, monkeypatch):
     texts = [entry["text"] for entry in running.app.log.tail(50)]
     assert "firmware.web is not on this board; make deploy installs it, with these settings" in texts
     assert running.app.services.get("http") is None and running.app.services.get("control")
+
+
+def test_a_sensor_whose_driver_is_not_on_the_board_is_told(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "firmware.sensors.dht22", None)
+    running = start(sensors__dht22=[{}])
+    texts = [entry["text"] for entry in running.app.log.tail(50)]
+    told = "firmware.sensors.dht22 is not on this board; make deploy installs it, with these settings"
+    assert any(told in text for text in texts), texts
 
 
 def test_a_silent_name_server_delays_nothing(start, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeClock
 from image import until
 
-from firmware import boot, escape
+from firmware import boot, start
 from firmware.board import Board
 from XAsyncSockets import XAsyncSocketsPool
 
@@ -47,7 +47,7 @@ class TestImage:
             info = client.result("info")
             assert "the last 3 boots did not last" in info["safe_mode"]
             assert info["services"] == dict.fromkeys(
-                ["announce", "console", "control", "http", "setup", "system", "update"], "running"
+                ["announce", "control", "http", "system"], "running"
             )
             assert client.error("telemetry.get")["code"] == -32601
             assert client.result("net.status")["state"] == "up"
@@ -376,7 +376,7 @@ class TestEscape:
 
         bench = Bench(tmp_path, machine=Machine)
         bench.config.set("boot.button", button)
-        return escape.reason(bench.board, bench.config)
+        return start.escape(bench.board, bench.config)
 
     def test_a_button_held_down(self, tmp_path):
         assert "pin 5" in self.reason(tmp_path, 5)

@@ -8,9 +8,8 @@ import pytest
 from fake_network import Cyw43Codes, Esp32Codes, FakeCable, FakeNetwork, FakePpp
 from fakes import Bench
 
-from firmware.network import radio
+from firmware.network import broadcast_address, radio
 from firmware.network.bringup import Bringup
-from firmware.network.interface import broadcast_address
 from firmware.network.links import make_fallback, make_links
 from firmware.system import network_status
 from tools.emulator.modem import Modem
@@ -390,6 +389,27 @@ def test_a_lost_link_is_noticed_reported_and_restored(station):
     bench.network.air["home"] = "ok"
     bench.wait_until(lambda: bench.listener.is_up)
     assert bench.listener.told == [("up", "192.168.1.20"), ("down", "link lost"), ("up", "192.168.1.20")]
+
+
+def test_a_lost_link_comes_back_once_there_is_memory_for_what_brings_it_back(station, monkeypatch):
+    """The steps of connecting are loaded only while no link is up."""
+    bench = station()
+    bench.network.air["home"] = "ok"
+    bench.start()
+    bench.advance(2)
+    bench.network.air["home"] = "STAT_NO_AP_FOUND"
+
+    def no_memory(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware.network.bringup.borrow", no_memory)
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                bench.advance(5)
+    bench.wait_until(lambda: not bench.listener.is_up, 5)
+    bench.network.air["home"] = "ok"
+    bench.wait_until(lambda: bench.listener.is_up)
     assert network_status(bench.bringup)["failed_rounds"] == 0
 
 

@@ -7,9 +7,8 @@ import pytest
 from fakes import Bench
 from image import proof, until
 
-from firmware.control import ControlServer, Session
-from firmware.control.methods import Methods
-from firmware.control.places import find
+from firmware.control import ControlServer, Methods
+from firmware.control.session import Session, find
 from firmware.system import System
 
 TOKEN = "a token for tests"
@@ -85,10 +84,10 @@ class ControlBench(Bench):
     def connect(self, address="192.0.2.77"):
         client = FakeClient()
         client.CliAddr = (address, 40000)
-        visitor = find(self.server.visitors, address, self.server._sessions, 6, self.clock.uptime_ms())
+        visitor = find(self.server.visitors, address, self.server.sessions, 6, self.clock.uptime_ms())
         client.session = Session(self.server, client, visitor)
         client.end_turn = self.end_turn
-        self.server._sessions.append(client.session)
+        self.server.sessions.append(client.session)
         return client
 
 
@@ -436,7 +435,7 @@ class TestLimits:
         client = bench.connect()
         with monkeypatch.context() as patch:
             patch.setattr("firmware.control.plain._plain", no_memory)
-            patch.setattr("firmware.control.answer", no_memory)
+            patch.setattr("firmware.control.session.answer", no_memory)
             client.receive(line)
         assert json.loads(client.sent[0])["error"]["code"] == -32603
         assert ask(client)["result"] == "pong"
@@ -454,6 +453,7 @@ class TestPlaces:
         client.CliAddr = (address, 40000)
         client.end_turn = bench.end_turn
         bench.server._on_client(None, client)
+        bench.end_turn()
         return client
 
     def test_one_address_cannot_keep_the_others_out(self, bench):
@@ -529,9 +529,26 @@ class TestPlaces:
             client.Close = lambda: None
             client.OnExceptionalCondition = lambda client=client: FakeClient.Close(client)
             bench.server._on_client(None, client)
+            bench.end_turn()
         honest = [self.come(bench, f"192.0.2.{number}") for number in (1, 2, 3)]
         assert not any(client.closed for client in honest)
         assert bench.server.clients <= 4 + 1
+
+    def test_a_client_for_whom_there_is_no_memory_is_closed_and_told_in_the_log(self, bench, monkeypatch):
+        def no_memory(*_):
+            raise MemoryError("allocating 1024 bytes")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("firmware.control.session.Session", no_memory)
+            client = FakeClient()
+            client.CliAddr = ("192.0.2.1", 40000)
+            ended = []
+            client.Close = lambda: ended.append(client)
+            bench.server._on_client(None, client)
+            bench.end_turn()
+        assert ended and not bench.server.clients
+        assert "192.0.2.1: MemoryError: allocating 1024 bytes" in bench.texts()
+        assert not self.come(bench, "192.0.2.1").closed
 
     def besiege(self, bench, count, seconds):
         """Let `count` addresses do their best to hold all places: one that has held a place for almost as long as it

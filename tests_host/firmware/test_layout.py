@@ -37,14 +37,18 @@ def test_no_imports_go_in_a_circle():
 STARTED = """
 import sys
 from firmware import boot
+from firmware.app import App
+from firmware.clock import Clock
+from firmware.config import Config
+from firmware.log import Log
 board = boot.Board(files=".")
-log = boot.Log(boot.Clock())
+log = Log(Clock())
 log.console = False
-config = boot.Config(board, log)
+config = Config(board, log)
 config.set('control.port', 0)  # nobody asks this board anything; it announces that
 config.set('http.enabled', False)
 {configure}
-app = boot._load(board, config, log, boot.Clock(), {safe})
+app = App(board, config, log, Clock(), {safe})
 app.start()
 for _ in range(20):
     app.turn(50)
@@ -58,9 +62,8 @@ class Session:
 app.methods.call(Session(), {!r}, {{}})
 """
 ALWAYS = set(
-    "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control "
-    "firmware.control.jsonrpc firmware.control.methods firmware.control.places firmware.jsontext firmware.log "
-    "firmware.network firmware.network.announce firmware.network.bringup firmware.network.interface firmware.sensors "
+    "firmware firmware.app firmware.board firmware.boot firmware.clock firmware.config firmware.control firmware.log "
+    "firmware.network firmware.network.announce firmware.network.bringup firmware.network firmware.sensors "
     "firmware.services".split()
 )
 
@@ -82,21 +85,27 @@ ALWAYS = set(
             "config.set('mqtt.broker', '127.0.0.1:9'); config.set('mqtt.discovery', False)",
             None,
             "",
-            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets jsontext",
         ),
         (
             "config.set('mqtt.broker', '127.0.0.1:9'); config.set('telemetry.enabled', False)",
             None,
             "",
-            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery",
+            "telemetry telemetry.line_protocol network.watch mqtt mqtt.service mqtt.client mqtt.packets mqtt.discovery "
+            "jsontext",
         ),
-        ("config.set('log.syslog', '127.0.0.1')", None, "", "telemetry telemetry.line_protocol network.watch syslog"),
+        (
+            "config.set('log.syslog', '127.0.0.1')",
+            None,
+            "",
+            "telemetry telemetry.line_protocol network.watch syslog ticks",
+        ),
         ("config.set('log.syslog', '127.0.0.1'); config.set('mqtt.broker', '127.0.0.1')", "'asked for'", "", ""),
         ("", "'asked for'", "", ""),
-        ("", "'asked for'", CALL.format("info"), "system"),
-        ("", "'asked for'", CALL.format("help"), "system"),
-        ("", "'asked for'", CALL.format("config.get"), "system"),
-        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system update"),
+        ("", "'asked for'", CALL.format("info"), "system sensors.readers"),
+        ("", "'asked for'", CALL.format("help"), "system sensors.readers"),
+        ("", "'asked for'", CALL.format("config.get"), "system sensors.readers"),
+        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system sensors.readers update"),
         (
             "",
             "'asked for'",
@@ -115,3 +124,16 @@ def test_unused_modules_are_not_loaded(tmp_path, configure, safe, then, more):
     assert done.returncode == 0, done.stdout + done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())
     assert loaded == ALWAYS | {f"firmware.{name}" for name in more.split()}
+
+
+def test_a_borrowed_module_is_forgotten_unless_it_was_loaded_already():
+    import sys
+
+    from firmware import borrow
+
+    sys.modules.pop("firmware.edit", None)
+    assert borrow("firmware.edit").changed({}, "a.b", 1) == {"a": {"b": 1}}
+    assert "firmware.edit" not in sys.modules
+    import firmware.edit
+
+    assert borrow("firmware.edit") is firmware.edit is sys.modules["firmware.edit"]

@@ -9,7 +9,7 @@ from image import QUIET, merge, until
 from test_update import NEW, OLD, Caller, Chip, archive, read_all, write_all
 
 import firmware.control
-from firmware import escape, staged_files
+from firmware import staged_files, start
 from firmware.board import Board
 from firmware.config import Config, ConfigError
 from firmware.update import trial
@@ -285,7 +285,7 @@ class TestTrial:
         (tmp_path / "config.json").write_text(settings(boot={"button": 5}))
         bench.board.machine = type("Machine", (), {"Pin": Pin})
         bench.config.load()
-        assert escape.reason(bench.board, bench.config) is None
+        assert start.escape(bench.board, bench.config) is None
         assert "nobody logged in" in self.booted(bench) and bench.config["boot"]["button"] is None
 
 
@@ -302,7 +302,7 @@ def test_safe_mode_uses_the_default_port_if_the_configured_one_is_taken(tmp_path
         running.app.safe_reason = "a test"
         free.close()
         running.turn_until(lambda: running.control.port == default)
-        running.app._end()
+        running.app.end()
 
 
 def test_the_certificate_is_read_from_the_boards_folder(tmp_path, collector):
@@ -314,5 +314,5 @@ def test_the_certificate_is_read_from_the_boards_folder(tmp_path, collector):
     (tmp_path / "key.pem").write_bytes(key)
     running = RunningApp(tmp_path, collector)
     running.turn_until(lambda: running.control.port)
-    assert running.control.secure
-    running.app._end()
+    assert running.control.tls
+    running.app.end()

@@ -88,6 +88,7 @@ class Server(Bench):
         self.set = []
         self.board.set_time = self.set.append
         self.names = SimpleNamespace(address=lambda host: host)
+        self.forget_name = lambda host: None
         self.config.set("network.ntp", "127.0.0.1:{}".format(self.socket.getsockname()[1]))
         self.service = NetworkTime()
         self.service.start(self)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import Bench
 
-from firmware.control.methods import Methods
+from firmware.control import Methods
 from firmware.control.pins import Pins
 
 RESERVED = 23

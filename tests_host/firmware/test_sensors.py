@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import Bench
 
-from firmware.sensors import SensorHub, onboard
+from firmware.sensors import SensorHub, load, onboard
 from firmware.sensors.adc import AdcSensor
 from firmware.sensors.bme280 import Bme280Sensor, humidity, humidity_calibration, pressure, temperature
 from firmware.sensors.dht22 import Dht22Sensor
@@ -631,7 +631,8 @@ class TestOnBoard:
         bench.board.machine = SimpleNamespace(**machine)
         bench.board.network = SimpleNamespace(WLAN=None)
         self.rssi = None
-        return {one.name: one.read() for one in onboard.find(bench.board, SimpleNamespace(rssi=lambda: self.rssi))}
+        found = load.onboard_sensors(bench.board, SimpleNamespace(rssi=lambda: self.rssi))
+        return {one.name: one.read() for one in found}
 
     def test_the_rp2_s_temperature_is_that_of_its_data_sheet(self, bench, monkeypatch):
         """RP2040 datasheet, section 4.9.5: 891 of 4096 are 20.1 degrees."""

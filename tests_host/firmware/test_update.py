@@ -14,10 +14,10 @@ from fakes import Bench
 from image import IMAGE, PATIENCE_S, QUIET, image_environment, proof
 
 from firmware import staged_files
+from firmware.control import Methods
 from firmware.control.access import challenge
-from firmware.control.jsonrpc import RpcError
-from firmware.control.methods import Methods, _bind
-from firmware.control.places import find
+from firmware.control.jsonrpc import RpcError, _bind
+from firmware.control.session import find
 from firmware.staged_files import Staging, recover
 from firmware.update import service, trial
 from firmware.update.tar import TarReader
@@ -494,7 +494,7 @@ class Caller(Bench):
 
     def call(self, name, session=None, **params):
         """Call a method; returns its result or raises its error."""
-        function, usage = self.methods._methods["update." + name][:2]
+        function, usage = self.methods.known["update." + name][:2]
         values, named = _bind(usage.split(), params)
         return function(session or self.session, *values, **named)
 

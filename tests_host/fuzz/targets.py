@@ -58,8 +58,8 @@ class Peer:
         for _ in range(1000):
             if server.clients:
                 break
-            self.pool.PollEvents(10)
-        self.session = server._sessions[0]
+            self.app.turn(10)
+        self.session = server.sessions[0]
         self.sent = []
         self.got = b''
         self.ended = False
@@ -104,7 +104,7 @@ def make_app(**settings):
     for key, value in settings.items():
         config.set('control.' + key, value)
     app = App(board, config, log, clock)
-    app._load()
+    app.load_services()
     app.services.start()
     return app
 

@@ -7,7 +7,7 @@ import pytest
 from image import ROOT
 from serial_board import SerialBoard
 
-from tools.flash.deploy import check_heap, deploy
+from tools.flash.deploy import check_heap, deploy, sources
 from tools.flash.ports import BoardProblem, Connection
 from tools.image import heap
 from tools.weigh import table
@@ -47,3 +47,23 @@ def test_a_configuration_that_cannot_run_is_not_copied(board, tmp_path, monkeypa
     with pytest.raises(BoardProblem, match="and the board has .* kB for it"):
         deploy(board.port, even_if_frozen=True, mpy_cross=MPY_CROSS, say=str)
     assert board.files() == before
+
+
+def test_parts_that_are_off_by_default_come_with_the_settings_that_use_them():
+    def modules(settings):
+        return {name for name, _ in sources(None, settings)}
+
+    least = modules({})
+    assert {"/lib/firmware/boot.mpy", "/lib/firmware/network/wifi.mpy", "/lib/firmware/update/service.mpy"} <= least
+    for settings, *parts in (
+        ({"http": {"enabled": True}}, "web/__init__", "network/portal", "network/setup"),
+        ({"mqtt": {"broker": "192.0.2.1"}}, "mqtt/service"),
+        ({"log": {"syslog": "192.0.2.1"}}, "syslog"),
+        ({"boot": {"unclaim_button": 0}}, "unclaim"),
+        ({"sensors": {"bme280": [{}]}}, "sensors/bme280"),
+        ({"sensors": {"dht22": [{}]}}, "sensors/dht22"),
+        ({"sensors": {"ds18b20": [{}]}}, "sensors/ds18b20"),
+    ):
+        more = modules(settings) - least
+        assert {f"/lib/firmware/{part}.mpy" for part in parts} <= more
+        assert len(more) < 15 and least < modules(settings)

@@ -160,14 +160,31 @@ def deploy(port=None, even_if_frozen=False, mpy_cross=None, say=print):
     say(f"{port}: {len(changed)} of {len(files)} files were new or changed; the firmware starts")
 
 
-def _sources(board, settings):
-    """Yield (name on the board, source), with the modules of `board` if one is named. Large folders that are not used
-    by default are included only if `settings` use them."""
+def _wanted(settings):
+    """Return {part that is off by default: True if `settings` use it}. A part is a folder or a module."""
     values = SCHEMA.fill(settings)
-    wanted = {"web": values["http"]["enabled"], "mqtt": values["mqtt"].get("broker")}
+    web = values["http"]["enabled"]
+    wanted = {
+        "web": web,
+        "network/portal": web,
+        "network/setup": web,
+        "mqtt": values["mqtt"].get("broker"),
+        "syslog": values["log"]["syslog"],
+        "unclaim": values["boot"]["unclaim_button"] is not None,
+    }
+    for kind in ("bme280", "dht22", "ds18b20"):
+        wanted[f"sensors/{kind}"] = values["sensors"][kind]
+    return wanted
+
+
+def sources(board, settings):
+    """Yield (name on the board, source), with the modules of `board` if one is named. Parts that are off by default are
+    there if `settings` ask for them."""
+    wanted = _wanted(settings)
     yield "/lib/XAsyncSockets.mpy", ROOT / "lib" / "XAsyncSockets.py"
     for source in sorted((ROOT / "firmware").rglob("*.py")):
-        if wanted.get(source.parent.name, True):
+        part = source.relative_to(ROOT / "firmware").with_suffix("")
+        if wanted.get(part.parts[0], True) and wanted.get(part.as_posix(), True):
             yield f"/lib/{source.relative_to(ROOT).with_suffix('.mpy')}", source
     if wanted["web"]:
         page.write(PAGE)
@@ -181,7 +198,7 @@ def compiled(target, mpy_cross, board=None, settings=None):
     version of its bytecode."""
     folder = CACHE / f"{_text(target.version)}-{target.architecture}"
     compiled = {}
-    for name, source in _sources(board, settings or {}):
+    for name, source in sources(board, settings or {}):
         result = folder / name.lstrip("/")
         result.parent.mkdir(parents=True, exist_ok=True)
         options = ["-O3"]  # no line numbers: they would take heap

@@ -32,25 +32,30 @@ def modules(questions):
 
 
 def _loaded(config, has_ethernet):
-    """Load modules as firmware/boot.py and app.py do, up to the start of the services."""
+    """Load modules as firmware/start.py and app.py do, up to the start of the services."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "firmware"]:
         del sys.modules[name]
-    from firmware import boot, borrow
-    from firmware.network.interface import is_address
+    from firmware import boot, borrow  # noqa: F401  # boot stays loaded
+    from firmware.app import App
+    from firmware.board import Board
+    from firmware.clock import Clock
+    from firmware.config import Config
+    from firmware.log import Log
+    from firmware.network import is_address
 
     config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards with code in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
     support = SimpleNamespace(NAME="", **({"lan": None} if has_ethernet else {}))
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config))
-        board = boot.Board(network, SimpleNamespace(), support, folder)
-        clock = boot.Clock()
-        log = boot.Log(clock)
+        board = Board(network, SimpleNamespace(), support, folder)
+        clock = Clock()
+        log = Log(clock)
         log.console = False
-        settings = boot.Config(board, log)
+        settings = Config(board, log)
         settings.load()
-        app = boot._load(board, settings, log, clock, None)
-        app._load()
+        app = App(board, settings, log, clock)
+        app.load_services()
     telemetry = settings["telemetry"]
     mqtt = settings["mqtt"]
     if mqtt.get("broker"):  # which loads its parts when it starts
@@ -62,10 +67,10 @@ def _loaded(config, has_ethernet):
     servers = telemetry["collectors"] if telemetry["enabled"] else []
     servers = [*servers, mqtt.get("broker"), settings["log"]["syslog"]]
     hosts = [one.partition(":")[0] for one in servers if one]
-    if app.services.get("time") or not all(map(is_address, hosts)):
-        app.names  # noqa: B018  # loads what looks names up, as the first datagram does
+    if not all(map(is_address, hosts)):
+        importlib.import_module("firmware.network.names")  # as the first datagram does
     if not borrow("firmware.network.links").make_links(board, settings, clock):
-        app._make_fallback()
+        app.make_fallback()
     return sorted(name for name in sys.modules if name.partition(".")[0] == "firmware")
 
 

@@ -20,17 +20,26 @@ from tools.emulator.board import Board
 from tools.flash.deploy import deploy
 from tools.flash.ports import Connection
 
+from .servers import Servers
 from .table import Weight
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "PICO_PPP-stock"
+IMAGE = ROOT / "build" / "PICO_PPP" / "firmware.bin"  # ours
+TELEMETRY_PORT = 8094
 NOT_IMPORTED = ("firmware.__main__", "firmware.main")
-ALL = {"http": {"enabled": True}, "mqtt": {"broker": "192.0.2.1"}}  # so that all files are deployed
+ALL = {  # so that all files are deployed
+    "http": {"enabled": True},
+    "mqtt": {"broker": "192.0.2.1"},
+    "log": {"syslog": "192.0.2.1"},
+    "boot": {"unclaim_button": 0},
+    "sensors": {"bme280": [{}], "dht22": [{}], "ds18b20": [{}]},
+}
 CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token for tests"}}
 
 CLIENTS = 4
 REQUESTS = 20  # from each client
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 # A module's own share of the heap is the growth during its import, without that of the modules that it imports.
 IMPORT_EACH = """
@@ -69,7 +78,7 @@ builtins.__import__ = load
 print(found)
 """
 
-# As boot's main() does it. `peak` is the most that was in use at the end of any import.
+# As a boot does it. `peak` is the most that was in use at the end of any import.
 RUN = """
 import builtins, gc, sys, time
 gc.collect()
@@ -78,66 +87,72 @@ load = builtins.__import__
 def watched(*args):
     module = load(*args)
     found['peak'] = max(found['peak'], gc.mem_alloc())
+    if args[0] == 'firmware.app':
+        module.App.run = run
     return module
+def wait(seconds, is_so):
+    end = time.ticks_add(time.ticks_ms(), seconds * 1000)
+    while not is_so() and time.ticks_diff(end, time.ticks_ms()) > 0:
+        app.turn(200)
+def run(self):
+    global app
+    app = self
+    app.log.console = False
+    app.start()
+    builtins.__import__ = load
+    wait(15, lambda: app.services.get('telemetry').seq)
+    wait(15, lambda: 'time' in [entry['source'] for entry in app.log.tail()])
+    wait(3, lambda: False)
+    gc.collect()
+    found['used'] = gc.mem_alloc()
+    found['free'] = gc.mem_free()
+    found['state'] = app.bringup.state
+    found['sent'] = app.services.get('telemetry').seq
+    found['modules'] = sorted(name for name in sys.modules if name.startswith('firmware'))
+    measure()
+    return 'ended'
 builtins.__import__ = watched
+__import__('network').ipconfig(dns='10.64.9.1')  # over PPP nobody tells it
 gc.threshold(4096)
 from firmware import boot
 gc.threshold(-1)
-board = boot.Board()
-boot.borrow('firmware.staged_files').recover(board.files)
-clock = boot.Clock()
-log = boot.Log(clock)
-log.console = False
-config = boot.Config(board, log)
-config.load()
-app = boot._load(board, config, log, clock, None)
-app.start()
-builtins.__import__ = load
-end = time.ticks_add(time.ticks_ms(), 15000)
-while not app.services.get('telemetry').seq and time.ticks_diff(end, time.ticks_ms()) > 0:
-    app.turn()
-for _ in range(20):
-    app.turn(50)
-gc.collect()
-found['used'] = gc.mem_alloc()
-found['free'] = gc.mem_free()
-found['state'] = app.bringup.state
-found['sent'] = app.services.get('telemetry').seq
-found['modules'] = sorted(name for name in sys.modules if name.startswith('firmware'))
 class Session:
     authenticated = False
     def check_access(self, writes):
         pass
-session = Session()
-for name, params in (('ping', {}), ('info', {}), ('sensor.read', {}), ('net.status', {}), ('help', {})):
-    app.methods.call(session, name, params)
-gc.collect()
-found['asked'] = gc.mem_alloc()
+def measure():
+    from firmware.control import session  # as the first client does it
+    for name, params in (('ping', {}), ('info', {}), ('sensor.read', {}), ('net.status', {}), ('help', {})):
+        app.methods.call(Session(), name, params)
+    gc.collect()
+    found['asked'] = gc.mem_alloc()
+boot.main()
 print(found)
 """
 
 # ... and serves clients until none is left. `serving` is the most that was in use meanwhile, `floor` the least.
 SERVE = RUN.replace(
-    "print(found)",
+    "boot.main()",
     """
-app.config.set('telemetry.interval_s', 1)
-app.services.get('telemetry').take_settings()
-found['serving'] = found['floor'] = 0
-print('serving')
-begun = False
-end = time.ticks_add(time.ticks_ms(), 120000)
-while time.ticks_diff(end, time.ticks_ms()) > 0:
-    app.turn(200)
-    clients = app.services.get('control').clients
-    gc.collect()
-    used = gc.mem_alloc()
-    if clients == {clients}:
-        begun = True
-        found['serving'] = max(found['serving'], used)
-        found['floor'] = min(found['floor'] or used, used)
-    elif begun and not clients:
-        break
-print(found)
+def measure():
+    app.config.set('telemetry.interval_s', 1)
+    app.services.get('telemetry').take_settings()
+    found['serving'] = found['floor'] = 0
+    print('serving')
+    begun = False
+    end = time.ticks_add(time.ticks_ms(), 120000)
+    while time.ticks_diff(end, time.ticks_ms()) > 0:
+        app.turn(200)
+        clients = app.services.get('control').clients
+        gc.collect()
+        used = gc.mem_alloc()
+        if clients == {clients}:
+            begun = True
+            found['serving'] = max(found['serving'], used)
+            found['floor'] = min(found['floor'] or used, used)
+        elif begun and not clients:
+            break
+boot.main()
 """.replace("{clients}", str(CLIENTS)),
 )
 
@@ -177,6 +192,33 @@ def _ask(address):
         one.close()
 
 
+def first_datagram(board):
+    """Milliseconds of the board's clock from a reset to the first line of telemetry."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("", TELEMETRY_PORT))
+        receiver.settimeout(PATIENCE_S)
+        before = board.stats()["emulated_s"]
+        board.reset()
+        receiver.recv(2000)
+        return round(1000 * (board.stats()["emulated_s"] - before))
+
+
+def image():
+    """Figures of our own image on the same board: {key of table.HEAP: number}."""
+    board = Board(IMAGE, number=9)
+    board.start()
+    try:
+        board.connect_network()
+        with Connection(board.port) as connection:
+            connection.replace_file("/config.json", json.dumps(CONFIG).encode())
+        board.reset()
+        with Connection(board.port) as connection:
+            found = ast.literal_eval(connection.run(RUN).strip().splitlines()[-1])
+        return {"image_used": found["used"], "image_free": found["free"], "image_first": first_datagram(board)}
+    finally:
+        board.close()
+
+
 class Scales:
     """An emulated board with stock MicroPython and our files."""
 
@@ -191,6 +233,7 @@ class Scales:
             connection.replace_file("/config.json", json.dumps(ALL).encode())
         deploy(self._board.port, mpy_cross=BUILT / "mpy-cross" / "mpy-cross", say=lambda text: None)
         self._board.connect_network(self._interface)
+        Servers(self._board.local_address)
         with Connection(self._board.port) as connection:
             connection.replace_file("/config.json", json.dumps(CONFIG).encode())
             connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
@@ -257,6 +300,15 @@ class Scales:
         with Connection(self._board.port) as connection:
             connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
         return answer
+
+    def first_datagram(self):
+        """Milliseconds from a reset to the first line of telemetry, when it runs as on any board."""
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/deployed_main.py', '/main.py')")
+        found = first_datagram(self._board)
+        with Connection(self._board.port) as connection:
+            connection.run("import os; os.rename('/main.py', '/deployed_main.py')")
+        return found
 
     def running(self):
         """Return bytes of the heap: while empty, used and free when the firmware runs, and used after some requests."""

@@ -16,6 +16,12 @@ HEAP = {
     "asked": "in use after `help`, `info`, `sensor.read` and `net.status`",
     "serving": "in use while 4 clients send requests and receive every measurement, one per second",
 }
+SHOWN = {  # nothing is computed from these
+    "first": "milliseconds from reset to the first datagram",
+    "image_used": "with our image: in use once the firmware runs",
+    "image_free": "with our image: free then",
+    "image_first": "with our image: milliseconds from reset to the first datagram",
+}
 
 Weight = namedtuple("Weight", "name file heap by_default")
 Table = namedtuple("Table", "heap modules")  # {key of HEAP: bytes}, {name: Weight}
@@ -26,8 +32,9 @@ def read(page=None):
     page = page or PAGE
     try:
         text = page.read_text()
-        heap = dict(_cells(_between(text, "heap")[1]))
-        heap = {key: _number(heap[name]) for key, name in HEAP.items()}
+        cells = dict(_cells(_between(text, "heap")[1]))
+        heap = {key: _number(cells[name]) for key, name in HEAP.items()}
+        heap.update({key: _number(cells[name]) for key, name in SHOWN.items() if name in cells})
         modules = [
             Weight(name.strip("`"), _number(file), _number(taken), default == "yes")
             for name, file, taken, default in _cells(_between(text, "modules")[1])
@@ -69,7 +76,8 @@ def _number(text):
 
 
 def _heap_rows(heap):
-    return "\n".join(["| heap | bytes |", "|---|---|"] + [f"| {name} | {heap[key]:,} |" for key, name in HEAP.items()])
+    rows = [f"| {name} | {heap[key]:,} |" for key, name in {**HEAP, **SHOWN}.items() if key in heap]
+    return "\n".join(["| what | bytes |", "|---|---|"] + rows)
 
 
 def _module_rows(weights):

@@ -1,0 +1,73 @@
+"""The seldom used methods of `SensorHub`: to add sensors, and to show them and their readings."""
+
+from firmware.sensors import Entry
+
+
+def add(hub, sensor, name=None, make=None):
+    """Take a sensor in; a second one of the same name gets a number. Returns the name it has here.
+
+    None for a sensor that could not be made; `make()` is tried again.
+    """
+    name = wanted = str(name or getattr(sensor, "name", "sensor"))
+    number = 2
+    while _find(hub, name):
+        name = f"{wanted}{number}"
+        number += 1
+    hub.entries.append(Entry(sensor, name, make))
+    return name
+
+
+def _find(hub, name):
+    for entry in hub.entries:
+        if entry.name == name:
+            return entry
+    return None
+
+
+def names(hub):
+    """The names of all sensors."""
+    return [entry.name for entry in hub.entries]
+
+
+def units(hub, name):
+    """What the sensor of that name says of its units."""
+    entry = _find(hub, name)
+    return getattr(entry and entry.sensor, "units", {})
+
+
+def list(hub):
+    """The description of each sensor, with its last reading."""
+    now = hub.clock.uptime_ms()
+    return [
+        {
+            "name": entry.name,
+            "reading": entry.reading,
+            "age_s": None if entry.read_at is None else (now - entry.read_at) // 1000,
+            "error": entry.error,
+            "errors": entry.errors,
+        }
+        for entry in hub.entries
+    ]
+
+
+def read(hub, name):
+    """One sensor's reading, a fresh one if that needs no waiting. Raises KeyError, or OSError if it fails."""
+    entry = _find(hub, name)
+    if not entry:
+        raise KeyError(f"{name}; there are {', '.join(names(hub))}")
+    if not hasattr(entry.sensor, "prepare") and not getattr(entry.sensor, "slow", False):
+        hub.measure(entry)
+    if not entry.valid:
+        raise OSError(entry.error or "no reading yet")
+    return entry.reading
+
+
+def read_all(hub):
+    """{name: reading} of the sensors that can be read now."""
+    readings = {}
+    for name in names(hub):
+        try:
+            readings[name] = read(hub, name)
+        except OSError:
+            pass
+    return readings
