@@ -50,13 +50,14 @@ class App(Lean):
     def turn(self, longest_ms=_LONGEST_TURN_MS):
         """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
+        self.board.feed_watchdog()
         while self.soon:
             try:
                 function, argument = self.soon.pop(0)
                 function(argument)
             except Exception as error:
                 self.report(None, error)
-        self.board.feed_watchdog()
+            self.board.feed_watchdog()
 
     def run(self):
         """Start, turn until `stop`, and end in order. Returns the outcome."""

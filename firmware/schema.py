@@ -141,7 +141,7 @@ def HostName():
 def _is_host_name(value):
     if value.startswith("-") or value.endswith("-"):
         return False
-    return all(("a" <= c.lower() <= "z") or ("0" <= c <= "9") or c == "-" for c in value)
+    return "_" not in value and is_of(value.lower(), _NAME)
 
 
 def WifiKey():
@@ -158,7 +158,8 @@ def _is_key(value):
 
 
 def is_of(text, special):
-    return all(c in special for c in text)
+    special = special.encode()
+    return all(one in special for one in text.encode())  # as bytes: MicroPython never forgets a text of one character
 
 
 def Address(default=""):
