@@ -703,9 +703,9 @@ class XAsyncSocketsPool:
     def StopWaitEvents(self):
         """
         Stop the loop and close every socket with ClosedByHost; data queued for sending is still handed over, for
-        LingerSec at most. Safe from any thread, and from the handler of a signal if the loop runs in the main thread.
-        Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when all is
-        closed. If another thread calls PollEvents, the next turn of that thread closes everything.
+        LingerSec at most. Safe from any thread, and from the handler of a signal while AsyncWaitEvents(0) runs in the
+        main thread. Inside a handler it returns at once, and the loop ends after the handler; elsewhere it returns when
+        all is closed. If another thread calls PollEvents, the next turn of that thread closes everything.
         """
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
@@ -741,7 +741,10 @@ class XAsyncSocketsPool:
     # --- the extension point: XAsyncSocket and its subclasses rely on these four
 
     def AddAsyncSocket(self, asyncSocket):
-        """Manage a socket, and watch it for failure. False if it is managed already."""
+        """
+        Manage a socket, and watch it for failure. False if it is managed already. Raises XAsyncSocketsPoolException
+        while the pool stops.
+        """
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
@@ -828,21 +831,24 @@ class XAsyncSocketsPool:
         if _MICROPYTHON:
             self._reserve = None
             for lender in self._sockets.values():
-                if not lender._busy:
+                try:
                     self._poll.unregister(lender._key)
                     break
+                except _UNKNOWN:    # busy, and out of it already: see _dispatch
+                    pass
             else:
                 lender = None
-            self._register_at_last(s._key, 0)
-            self._poll.unregister(s._key)
+            if self._register_at_last(s._key, 0):
+                self._poll.unregister(s._key)
             if lender is not None:
-                self._register_at_last(lender._key, lender._interest)
+                self._register_at_last(lender._key, 0 if lender._busy else lender._interest)
         s._key = None
 
     def _register_at_last(self, key, interest):
         for _ in range(1000):   # other threads may take the memory
             try:
-                return self._poll.register(key, interest)
+                self._poll.register(key, interest)
+                return True
             except MemoryError:
                 time.sleep(0.001)
 
@@ -1258,33 +1264,35 @@ class _Workers:
 
     def stop(self):
         self._stopped = True
-        self._open_gate()
         while self._running:
+            self._open_gate()
             time.sleep(0.001)
 
     def _run(self):
         with self._lock:
             self.idents.append(_get_ident())
+        woken = False       # it has passed the gate, and no job of that is done yet
         job = None
-        while True:
+        while not self._stopped:
             try:
-                if job is None:
+                if not woken:
                     self._gate.acquire()
-                    if self._stopped:
-                        break
+                    woken = True
+                    continue
+                if job is None:
                     job = self._jobs.Get()
                     if not self._jobs.Empty:
                         self._open_gate()
                 self._work(job)
                 job = None
+                woken = False
             except XFiFoException:  # another worker was quicker
-                pass
-            except MemoryError:     # the handler was not called: keep the job
+                woken = False
+            except MemoryError:     # nothing is done yet: try again
                 self._pool._reserve = None
                 time.sleep(0.01)
         with self._lock:
             self._running -= 1
-        self._open_gate()           # for the next one to stop
 
     def _work(self, job):
         s, handler, args, client = job
@@ -1393,12 +1401,14 @@ def _set_all(s):
     """
     kind = type(s)
     with _state_lock:
-        names = _names.setdefault(kind, [])
-        if not names:
+        names = _names.get(kind)
+        if names is None:
+            names = []
             for name in dir(kind):
                 value = getattr(kind, name)
                 if name[:2] != '__' and not callable(value) and not isinstance(value, property):
                     names.append(name)
+            _names[kind] = names
     for name in names:
         setattr(s, name, getattr(s, name))
 
@@ -1647,6 +1657,9 @@ class XAsyncTCPServer(XAsyncSocket):
     def _accept(self):
         try:
             return self._socket.accept()
+        except MemoryError:
+            self._pause()
+            raise
         except Exception:       # see _try_write
             return self._accept_again()
 
@@ -1656,9 +1669,6 @@ class XAsyncTCPServer(XAsyncSocket):
         except OSError as ex:
             if ex.errno not in _WOULD_BLOCK and ex.errno != errno.ECONNABORTED:
                 self._pause()
-        except MemoryError:
-            self._pause()
-            raise
 
     def _take_in(self, accepted):
         sock, address = accepted
@@ -1684,6 +1694,8 @@ class XAsyncTCPServer(XAsyncSocket):
                 sock.close()
                 if slot is not None:
                     slot._give_back()
+                if self._pool._stopping:
+                    return
                 if isinstance(ex, MemoryError):
                     self._pause()
             self._pool._report(self, ex)
@@ -1742,8 +1754,8 @@ class XAsyncTCPClient(XAsyncSocket):
     skipped to its end while the receive stays pending; if it is not set, such a line ends the connection.
 
     Bounds, to be set on the class or on one connection. SendQueueLimit: bytes that may wait to be sent. LingerSec:
-    seconds that an end waits for a peer that takes nothing, or for an application that reads nothing. HandshakeSec:
-    seconds that a TLS handshake may take.
+    seconds that an end waits for a peer that takes nothing, or, from its last read on, for an application that reads
+    nothing. HandshakeSec: seconds that a TLS handshake may take.
     """
 
     SendQueueLimit = _SEND_QUEUE_LIMIT
@@ -1924,7 +1936,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._argument = asked[1]
         pool = self._pool
         self._again = False
-        if self._held <= 0 and not self.IsSSL and pool._workers is None and pool.public is pool:
+        if self._held <= 0 and not self._peer_done and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
         self._wants = wants
         if ms or self._timer is not None:
@@ -2694,7 +2706,8 @@ class XAsyncUDPDatagram(XAsyncSocket):
 
     def _look_up(self, address):
         known = self._known
-        if len(known) >= _KNOWN_ADDRESSES or _ticks_diff(_ticks_ms(), self._known_since) > _NAME_LIFE_MS:
+        if address not in known and len(known) >= _KNOWN_ADDRESSES \
+                or _ticks_diff(_ticks_ms(), self._known_since) > _NAME_LIFE_MS:
             known.clear()
         if not known:
             self._known_since = _ticks_ms()

@@ -128,7 +128,7 @@ def test_the_timeout_still_counts():
             link.pump_for(20)
         assert link.events.reason() == XClosedReason.Timeout
         assert 290 <= elapsed_ms(start) < 2000, elapsed_ms(start)
-        assert link.events.count('received') == 0 and link.events.count('called') > 1
+        assert link.events.count('received') == 0 and link.events.count('called')
 
 
 def test_data_is_not_skipped():
