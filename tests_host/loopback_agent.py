@@ -164,6 +164,11 @@ class Agent:
         self._lock = allocate_lock()
         self._things = []
         self._port = FIRST_PORT + time.ticks_us() % 10000
+        first = socket.socket()
+        try:
+            first.connect(self._next_addr())
+        except OSError:     # refused, or ENOBUFS where lwIP begins with local port 0: the next one gets another
+            first.close()
         start_new_thread(self._serve, ())
 
     def _serve(self):
