@@ -317,9 +317,11 @@ class Apart(Kind):
         self._module = module
 
     def _values(self):
-        sys.modules["firmware.schema"] = _THIS  # it was borrowed
+        was_loaded = "firmware.schema" in sys.modules
+        sys.modules["firmware.schema"] = _THIS  # it may be borrowed
         values = borrow(self._module).VALUES
-        del sys.modules["firmware.schema"]
+        if not was_loaded:
+            del sys.modules["firmware.schema"]
         return values
 
     def collect(self, value, path, faults):

@@ -1,4 +1,4 @@
-"""A board in the process of the test, at a real broker: its radio is a fake, its clock the test's own."""
+"""A board in the process of the test, at a real broker, with a fake radio and a clock of the test."""
 
 import time
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from firmware.log import Log
 
 
 class Sensor:
-    """A sensor of the test's own."""
+    """A sensor for these tests."""
 
     def __init__(self, name, units=None, **reading):
         self.name = name
@@ -44,7 +44,7 @@ def some_sensors():
 
 
 class Home:
-    """An app at the broker, whose loop turns while the test waits."""
+    """An app at the broker. Its loop runs while the test waits."""
 
     def __init__(self, folder, port, sensors, **settings):
         self.clock = FakeClock()
@@ -84,4 +84,4 @@ class Home:
         self.turn_until(lambda: discovery._found is None and not discovery._to_do and not mqtt.client._unacked)
 
     def end(self):
-        self.app._end()
+        self.app.end()

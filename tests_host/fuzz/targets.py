@@ -175,9 +175,9 @@ def config(data):
         loaded.load()
         promise(loaded.source in (FILE, 'defaults'), 'a source', loaded.source)
         promise((loaded.source == FILE) == (not loaded.faults), 'it is used, or named', loaded.faults)
-        values = json.loads(json.dumps(loaded._values_now()))
-        promise(SCHEMA.fill(values) == SCHEMA.fill(loaded._values_now()), 'all values are there and allowed')
-        promise('***' not in json.dumps(loaded._values_now()), 'what hides a secret is none')
+        filled = SCHEMA.fill(loaded.given)
+        promise(SCHEMA.fill(json.loads(json.dumps(filled))) == filled, 'all values are there and allowed')
+        promise('***' not in json.dumps(filled), 'what hides a secret is none')
         loaded.get()
         return loaded.source
     finally:
