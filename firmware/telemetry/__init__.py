@@ -33,7 +33,7 @@ class Telemetry:
     # --- the service
 
     def start(self, app):
-        """Take the settings and begin the rhythm."""
+        """Take the settings, and begin to measure."""
         self._app = app
         self._timer = XTimer(app.pool, self._measure)
         self.take_settings()
@@ -52,6 +52,7 @@ class Telemetry:
         self._failed = {}
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, recvbufLen=16, broadcast=True)
         self._socket.OnFailsToSend = self._count_unsent
+        self.measure_soon()
 
     def network_down(self, _reason):
         """Measuring goes on, for the subscribers."""
