@@ -30,7 +30,7 @@ ends in four steps: _closing (nothing may be asked any more), _reason (closed), 
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
 moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
 The short way: a handler that asks for the same receive with the same timeout again skips all checks. It is open while
-_again holds that timeout or None; False closes it: TLS, workers, a foreign pool, unread data, or the end.
+_again holds that timeout or None; `...` closes it: TLS, workers, a foreign pool, unread data, or the end.
 
 Memory: if an operation finds none, only its connection ends. A small reserve is freed for that, and no socket is added
 until it is allocated again. In the loop's thread, closing needs no memory except for frames, and is tried again.
@@ -620,13 +620,13 @@ class XAsyncSocketsPool:
     WaitEventsProcessing: True while the loop runs.
     """
 
+    OnException = None
     WaitEventsProcessing = False
 
     _waker = None           # CPython's, while a loop runs
     _threaded = False       # other threads use the sockets, and nothing guards their dicts: see _set_all
 
     def __init__(self):
-        self.OnException = None
         self._lock = _allocate_lock()
         self._calls = []        # the mailbox: (socket, function, args); under the lock
         self._owner = None      # the thread that owns all that follows; set under the lock
@@ -979,7 +979,9 @@ class XAsyncSocketsPool:
         if self._poll is not None:
             return
         poll = select.epoll() if _EPOLL else select.poll()  # type: ignore[attr-defined]
-        if not _MICROPYTHON:
+        if _MICROPYTHON:
+            self._wait = poll.ipoll  # type: ignore[attr-defined,method-assign]
+        else:
             self._waker = _Waker()
             poll.register(self._waker.key, _IN)
         self._poll = poll
@@ -998,7 +1000,7 @@ class XAsyncSocketsPool:
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
-                        s._again = False
+                        s._again = ...
             while not self._stopping:
                 self._turn(-1, False)
         finally:
@@ -1011,7 +1013,7 @@ class XAsyncSocketsPool:
         """
         count = 0
         start = _ticks_ms()
-        left = wait_ms
+        left = wait_ms if 0 <= wait_ms < _MAX_WAIT_MS else _MAX_WAIT_MS
         sockets = self._sockets
         workers = self._workers
         self._in_turn = True
@@ -1032,11 +1034,11 @@ class XAsyncSocketsPool:
                     if n <= 0:
                         n = 0
                         due = now
-                    if not 0 <= ms <= n:    # a negative one is longer than any
+                    if n < ms:
                         ms = n
-                if not 0 <= ms <= _MAX_WAIT_MS:
-                    ms = _MAX_WAIT_MS
-                for key, events in self._poll.ipoll(ms) if _MICROPYTHON else self._wait(ms):  # type: ignore[attr-defined]
+                if _MICROPYTHON and workers is not None and workers.busy and ms > 1:
+                    ms = 1      # nothing wakes the loop when they are done
+                for key, events in self._wait(ms):
                     try:
                         s = sockets[key]
                     except KeyError:    # closed by a handler of this turn, or the waker
@@ -1046,7 +1048,7 @@ class XAsyncSocketsPool:
                     count += 1
                     n = 0   # None while a read is under way: tells a failed read from a failed handler
                     try:
-                        if events == _IN and s._again is not False:    # the short way
+                        if events == _IN and s._again is not ...:    # the short way
                             scratch = s._scratch
                             read = s._read      # a local first: cheaper than a call in one step, which expects a method
                             n = None
@@ -1060,7 +1062,7 @@ class XAsyncSocketsPool:
                                 s._wants = None
                                 handler = s._handler
                                 handler(s, scratch.cut, s._argument)
-                                if n != scratch.size or s._wants != _SOME or s._again is False or not count & _AT_ONCE:
+                                if n != scratch.size or s._wants != _SOME or s._again is ... or not count & _AT_ONCE:
                                     break
                                 count += 1      # the buffer was full: more may have come
                                 n = None
@@ -1109,6 +1111,7 @@ class XAsyncSocketsPool:
                         left = wait_ms - _ticks_diff(_ticks_ms(), start)
                         if left <= 0:
                             return 0
+                        left = min(left, _MAX_WAIT_MS)
         except MemoryError:     # nothing is lost: the next turn does it
             self._reserve = None
         finally:
@@ -1204,6 +1207,8 @@ class XAsyncSocketsPool:
                 self._waker = None
                 if _EPOLL:
                     self._poll.close()
+            if _MICROPYTHON:
+                self._wait = None  # type: ignore[method-assign,assignment]
             self._poll = self._owner = self._reserve = None
             self._stopping = False
         self.WaitEventsProcessing = False
@@ -1441,7 +1446,7 @@ class XAsyncSocket:
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
     _wants = None
-    _again = False
+    _again = ...
     _recv_slot = None
     _send_slot = None
 
@@ -1459,7 +1464,7 @@ class XAsyncSocket:
         self._closing = False
         self._next = self._reason = None
         self.SocketID = _next_id()
-        self._again = False     # found at once by each turn
+        self._again = ...     # found at once by each turn
         self._pool = asyncSocketsPool
         if not isinstance(asyncSocketsPool, XAsyncSocketsPool):
             self._pool = _ForeignPool(asyncSocketsPool)
@@ -1842,7 +1847,7 @@ class XAsyncTCPClient(XAsyncSocket):
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
-        self._again = False     # the timeout with which the same receive may be asked for again in the short way
+        self._again = ...     # the timeout with which the same receive may be asked for again in the short way
         # Bytes of _memory that are unread. While _deliver calls a handler: minus the bytes behind that handler's data,
         # so that StartSSLContext refuses them (not 0) and the short way may open (not above 0).
         self._held = 0
@@ -1887,7 +1892,7 @@ class XAsyncTCPClient(XAsyncSocket):
             _check_size('size', size, XAsyncTCPClientException)
         elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and _get_ident() == self._pool._owner:
-            if timeoutSec:
+            if timeoutSec is not None:
                 timer = self._timer     # as _put_off, without a call
                 timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
                 if not timer._runs:  # type: ignore[attr-defined]
@@ -1908,7 +1913,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
                 and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
-            if timeoutSec:
+            if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
             self._wants = 'utf-8'
@@ -1935,7 +1940,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = asked[0] or _ignore
         self._argument = asked[1]
         pool = self._pool
-        self._again = False
+        self._again = ...
         if self._held <= 0 and not self._peer_done and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
         self._wants = wants
@@ -2103,7 +2108,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if held and move:
             memory[:held] = view[start:]    # may overlap: both interpreters use memmove
         if memory is not None:
-            self._again = False
+            self._again = ...
         if memory is not self._memory:
             self._memory = memory
         self._pause(held >= self._room())
@@ -2129,7 +2134,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if handler is not None:
             arg = self._sent_arg
             self._sent = self._sent_arg = None
-            if self._again is False:    # there may be more to tell: what else can be due closes the short way
+            if self._again is ...:    # there may be more to tell: what else can be due closes the short way
                 self._pool._post(self)
             if self._write is _not_now and self._sending is not None:
                 self._send_waiting()
@@ -2447,7 +2452,7 @@ class XAsyncTCPClient(XAsyncSocket):
         self._tls = tls
         self._read = tls.receive
         self._write = _not_now
-        self._again = False
+        self._again = ...
         self._phase = _HANDSHAKING
         self._set_deadline(self.HandshakeSec, XAsyncTCPClient._phase_over)
         tls.more = True     # a client speaks first
@@ -2503,7 +2508,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _start_close(self):
         self._wants = _NO_MORE
         self._write = _not_now
-        self._again = False
+        self._again = ...
         unsent = self._sending is not None or self._queued      # of another thread, and still in the mailbox
         if self._reason is not None or self._phase == _HANDSHAKING and unsent:
             return
@@ -2544,10 +2549,10 @@ class XAsyncTCPClient(XAsyncSocket):
         whenever that may have changed: all is delivered (then OnPeerFinished), or also sent (then the end).
         """
         # The common end: nothing unread (the short way is open), nothing unsent, and nobody to be asked.
-        if self._again is not False and self._write is not _not_now and self.OnPeerFinished is None:
+        if self._again is not ... and self._write is not _not_now and self.OnPeerFinished is None:
             self._close(XClosedReason.ClosedByPeer)
             return
-        self._again = False
+        self._again = ...
         if not self._peer_done:
             self._peer_done = True
             self._pool._set_interest(self, _IN, False)
@@ -2572,7 +2577,7 @@ class XAsyncTCPClient(XAsyncSocket):
     def _clear(self):
         self._wants = _NO_MORE
         self._write = _not_now
-        self._again = False
+        self._again = ...
         if self._phase == _CONNECTING:
             self._phase = _OPEN         # once: this may be repeated
             self._outcome = 'OnFailsToConnect'
