@@ -167,6 +167,7 @@ class Session:
     def __init__(self, ip):
         self.ip = ip
         self.things = {}
+        self.given = set()  # ports
         self.upgrades = []
 
     def _keep(self, thing):
@@ -184,9 +185,13 @@ class Session:
     # Ports and addresses
 
     async def do_free(self, kind):
-        """A port that was free a moment ago; not one that the system may give to the next connection."""
+        """A port that was free a moment ago, each only once: the board, which is another machine, may not have closed it.
+        It is not one that the system may give to the next connection."""
         while True:
             port = random.randrange(*FREE_PORTS)
+            if port in self.given:
+                continue
+            self.given.add(port)
             with socket.socket(type=socket.SOCK_DGRAM if kind == 'udp' else socket.SOCK_STREAM) as sock:
                 try:
                     sock.bind(('', port))
