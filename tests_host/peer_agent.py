@@ -164,10 +164,11 @@ class HeldSockets:
 class Session:
     """The commands of one control connection, and the peers that it has requested."""
 
+    given = set()  # ports, of all connections
+
     def __init__(self, ip):
         self.ip = ip
         self.things = {}
-        self.given = set()  # ports
         self.upgrades = []
 
     def _keep(self, thing):
@@ -185,8 +186,8 @@ class Session:
     # Ports and addresses
 
     async def do_free(self, kind):
-        """A port that was free a moment ago, each only once: the board, which is another machine, may not have closed it.
-        It is not one that the system may give to the next connection."""
+        """A port that was free a moment ago, and not one that the system may give to the next connection. Each is given
+        only once: a board, which is another machine, may still use it."""
         while True:
             port = random.randrange(*FREE_PORTS)
             if port in self.given:
