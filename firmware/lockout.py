@@ -12,7 +12,7 @@ _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 
 
 def check(board, given, path=None):
-    """True where the settings `given` have to be tried. Raises ConfigError where they are wrong, or cut off for good.
+    """True if the settings `given` have to be tried. Raises ConfigError if they are wrong, or lock the owner out.
     `path(name)` is where a file of the board will be."""
     values = borrow("firmware.defaults", "firmware.schema").fill(given)
     before = _in_use(board)

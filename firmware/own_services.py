@@ -20,7 +20,7 @@ _PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set")
 
 
 def find(app):
-    """They, in the order in which they start. One that only answers calls is a tuple, see service_set.py."""
+    """The services, in the order of their start. One that only answers calls is a tuple: see service_set.py."""
     own = [("system", "firmware.system System", _SYSTEM)]  # type: list
     config = app.config
     if not app.safe_reason:
@@ -72,7 +72,7 @@ def announce(app):
 
 
 def _is_unheard(app):
-    """True where nobody who looks for boards finds this one, or its control server, by the telemetry."""
+    """True if the telemetry does not show this board, or its control server, to those that look for boards."""
     port = app.config["network"]["announce"]
     telemetry = app.config["telemetry"]
     is_sent = telemetry["enabled"] and telemetry["broadcast"] and not app.safe_reason

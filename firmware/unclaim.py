@@ -1,6 +1,6 @@
 """A button that makes the board new: it forgets the token, the networks and the other secrets, and can be set up again.
 
-For who has the board in hand and lost the token. Loaded where `boot.unclaim_button` is set.
+For the owner of a board whose token is lost. Loaded if `boot.unclaim_button` is set.
 """
 
 from firmware import borrow, const

@@ -27,7 +27,7 @@ def test_fast():
     "path, tests",
     [
         ("lib/XAsyncSockets.py", ["contract", "test_surface.py", "test_reference.py", "test_docs_library.py"]),
-        ("firmware/control/places.py", ["firmware"]),
+        ("firmware/control/session.py", ["firmware"]),
         ("tools/board/watch.py", ["tools"]),
         ("tools/emulator/board.py", ["emulator"]),
         ("tests_host/firmware/test_log.py", ["firmware/test_log.py"]),

@@ -1,8 +1,8 @@
 """The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
 
 A line that begins with a letter is plain: `gpio.write pin=2 value=1` is answered with text. All others are JSON.
-Every limit answers with an error that says which, and touches only the address that hit it. Nobody keeps a place
-for ever that others want, unless logged in: see places.py. With a certificate on the board it is all TLS.
+A request beyond a limit gets an error that names the limit, and affects only its own address. A client that is not
+logged in must give up its place if others want it: see session.py. With a certificate on the board, everything is TLS.
 """
 
 from firmware import Lean, borrow, const, make

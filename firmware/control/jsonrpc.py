@@ -74,7 +74,7 @@ def _check(request):
 
 
 def answer(text, call):
-    """The text that answers a request or a batch; None where nothing is to be answered.
+    """The text that answers a request or a batch; None if there is nothing to answer.
 
     `call(method, params)` returns the result or raises RpcError.
     """
@@ -105,7 +105,7 @@ def _offer(methods, name):
 
 
 def names(methods):
-    """The sorted names of all of them."""
+    """The sorted names of all methods."""
     found = set(methods.known)
     for offer in methods.offers:
         found.update(offer[0].split())

@@ -22,10 +22,10 @@ _ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from i
 CROWD_WAIT_S = 10  # before an answer to a challenge, while too many addresses gave wrong ones
 _ADDRESSES = const(32)  # remembered
 _FORGET_MS = const(3600000)  # after the last connection
-_BURST_MS = const(2000)  # so long's requests may come at once
+_BURST_MS = const(2000)  # the requests of this time may come at once
 _HOLD_MS = const(20000)  # that an address may hold places which others want
 _MOST_HELD_MS = const(120000)  # counted
-_FORGIVEN = const(32)  # ms without a place, for which one of the time held is forgotten
+_FORGIVEN = const(32)  # after so many ms without a place, one ms of the time held is forgotten
 _LONGEST_DELAY_MS = const(300000)
 
 
@@ -187,7 +187,7 @@ class Session(Caller):
 
     def _on_line_too_long(self, _client):
         self._heard = True
-        if self._ahead < _ANSWERS_AHEAD:  # nobody is told who takes no answers
+        if self._ahead < _ANSWERS_AHEAD:  # a client that takes no answers gets no errors either
             self._fail(_LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
 
     def _answer(self, text):
@@ -266,7 +266,7 @@ class Session(Caller):
     def _on_closed(self, client, _reason):
         self.closed = True
         error = client.CloseError
-        # In the handshake, or a line that is no UTF-8: the only one whom it can be told is the log.
+        # In the handshake, or at a line that is not UTF-8, only the log can report it.
         if error and (not self._heard or isinstance(error, ValueError)):
             self._app.log.warning("control", f"{self.address}: {error}")
         self._idle.Cancel()
@@ -311,7 +311,7 @@ def admit(server, client):
 def find(known, address, sessions, most, now):
     """The Visitor at `address` in `known`, which remembers 32 more than the `most` that can be connected.
 
-    Who comes in there for another takes over the time that it held: many addresses are no better than few.
+    A newcomer that replaces another takes over the time that it held, so that many addresses are no better than few.
     """
     if address not in known:
         connected = [session.visitor for session in sessions]

@@ -48,7 +48,7 @@ def _der(path, label):
 
 
 def _is_pair(certificate, key):
-    """False where what is public of the key is not in the certificate: MicroPython's TLS would not look."""
+    """False if the certificate does not hold the public half of the key. MicroPython's TLS does not check this."""
     for mark, skip in _PUBLIC:
         start = key.find(mark) + skip
         if start >= skip:

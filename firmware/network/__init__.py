@@ -62,7 +62,7 @@ class Interface:
             self.interface.active(False)
 
     def rssi(self):
-        """The signal's strength in dBm; None where there is no radio."""
+        """The signal's strength in dBm; None if there is no radio."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Tells the network where the board is. Loaded where the telemetry does not, or not often enough."""
+"""Announces the board on the network. Loaded if the telemetry does not do that, or not often enough."""
 
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 

@@ -112,7 +112,7 @@ class _Name:
         self._ask()
 
     def stop(self):
-        """Ask no more."""
+        """Stop asking."""
         self._timer.Cancel()
         self._dns = None
         if self._socket:

@@ -40,7 +40,7 @@ class Query:
         self._ask()
 
     def close(self):
-        """Ask no more."""
+        """Stop asking."""
         self._timer.Cancel()
         if self._socket:
             self._socket.Close()

@@ -44,7 +44,7 @@ class LinkWatch:
         self._timer.Restart(0)
 
     def network_down(self, _reason=None):
-        """Ask no more until it is back."""
+        """Stop asking until the network is back."""
         self._timer.Cancel()
         if self._socket:
             self._socket.Close()

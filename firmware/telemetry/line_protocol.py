@@ -7,7 +7,7 @@ All numbers are sent as floats: a field whose type changes is refused, with its 
 
 from firmware import number_text
 
-_LARGEST = float("1e300")  # in single precision infinite: then all finite numbers are smaller
+_LARGEST = float("1e300")  # infinite in single precision, so all finite numbers are smaller
 
 
 def _escape(text, special):

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: firmware/control/jsonrpc.py and methods.py. The examples are those of the specification."""
+"""JSON-RPC 2.0: firmware/control/jsonrpc.py. The examples are those of the specification."""
 
 import json
 
