@@ -102,5 +102,8 @@ class WifiLink:
         self._wait(lambda: not self._is_up or self.joined > before, LEAVES_SEC)
 
     def close(self):
-        """Remove the board from the air when it is switched off."""
-        self._board.air.lan.loop.call(lambda: self._board.air.detach(self.radio))
+        """Remove the board from the air when it is switched off. Return when it is gone: its descriptor is used again."""
+        air = self._board.air
+        gone = threading.Event()
+        air.lan.loop.call(lambda: (air.detach(self.radio), gone.set()))
+        gone.wait(LEAVES_SEC)
