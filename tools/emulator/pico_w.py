@@ -102,7 +102,7 @@ class WifiLink:
         self._wait(lambda: not self._is_up or self.joined > before, LEAVES_SEC)
 
     def close(self):
-        """Remove the board from the air when it is switched off. Return when it is gone: its descriptor is used again."""
+        """Remove the board from the air when it is switched off. Its descriptor may be used again afterwards."""
         air = self._board.air
         gone = threading.Event()
         air.lan.loop.call(lambda: (air.detach(self.radio), gone.set()))
