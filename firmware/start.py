@@ -17,7 +17,7 @@ _TRIAL_FILE = const("trial.json")  # something new is or was on trial
 _UPDATE_FILE = const("update/files")  # an update of which a file is not in its place
 
 
-class This:
+class ThisBoot:
     """This boot: board, log, clock, config, safe_reason (None, or why it is in safe mode), steady_s (it has to last so
     long), lasts (it counts as a good one then), and of the record: path, state and kept.
 
@@ -36,7 +36,7 @@ def _collect_after(size):
 
 
 def _new():
-    return This()  # from a function without types, so that mypy lets attributes be set
+    return ThisBoot()  # from a function without types, so that mypy lets attributes be set
 
 
 def reason_for_repl(board):

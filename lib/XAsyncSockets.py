@@ -91,7 +91,7 @@ _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-
 _MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000
 _ACCEPT_PAUSE_SEC = 0.1
 _HANDLER_GRACE_MS = const(200)                # how long a thread may take from Create to setting the handlers
-_AT_ONCE = const(15)                # 2^n - 1: about so many reads of one socket, and events of events, in a turn
+_AT_ONCE = const(15)                # 2^n - 1: the most reads of one socket in a row, and events that events cause
 _KNOWN_ADDRESSES = const(64)
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 
@@ -642,8 +642,8 @@ class XAsyncSocketsPool:
         self._failing = None    # a socket that is to end for want of memory
         self._stopping = self._in_turn = False
         self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # With more than these and WaitEventsProcessing, MicroPython's dict for 23 names would be almost full, and each
-        # look-up of a method would search all of it: 5 % of a connection.
+        # With more than these, _wait and WaitEventsProcessing, MicroPython's dict for 23 names would be almost full,
+        # and each look-up of a method would search all of it: 5 % of a connection.
 
     # --- for applications
 
@@ -710,7 +710,7 @@ class XAsyncSocketsPool:
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
         if not self.WaitEventsProcessing:
-            # If another thread makes the turns, its next one shuts down; otherwise this thread does.
+            # If another thread calls PollEvents, its next turn shuts the pool down. Otherwise this thread does it now.
             if self._in_turn or self._owner not in (None, me) and not self._lent:
                 self._wake()
             else:
@@ -834,7 +834,7 @@ class XAsyncSocketsPool:
                 try:
                     self._poll.unregister(lender._key)
                     break
-                except _UNKNOWN:    # busy, and out of it already: see _dispatch
+                except _UNKNOWN:    # _dispatch has taken a busy one out already
                     pass
             else:
                 lender = None
@@ -1080,7 +1080,8 @@ class XAsyncSocketsPool:
                             s._read_failed(ex)
                         else:
                             self._report(s, ex)
-                # All that is due by now (up to `last`, then that is None), and up to 15 events that this causes.
+                # Handle all that is due by now, up to `last`, which is None from then on. Then handle up to 15 events
+                # that this has caused.
                 last = self._due_last
                 n = _AT_ONCE
                 s = self._due_first
@@ -1120,7 +1121,7 @@ class XAsyncSocketsPool:
 
     def _dispatch(self, s, events):
         """Call the hooks for `events`: what has arrived first, so that no error of writing loses it."""
-        if s._busy:     # with a worker: ask for nothing; _FAULT comes unasked, so leave the set until _go_on
+        if s._busy:     # a worker has it: watch nothing. _FAULT is reported all the same: take it out until _go_on
             self._poll.modify(s._key, 0)
             if events & _FAULT:
                 self._poll.unregister(s._key)
@@ -1205,7 +1206,7 @@ class XAsyncSocketsPool:
             if not _MICROPYTHON and self._waker is not None:
                 self._waker.close()
                 self._waker = None
-                if _EPOLL:
+                if _EPOLL and self._poll is not None:
                     self._poll.close()
             if _MICROPYTHON:
                 self._wait = None  # type: ignore[method-assign,assignment]
@@ -1223,7 +1224,7 @@ class _Workers:
         self._pool = pool
         self._jobs = XFiFo()
         self._lock = _allocate_lock()
-        self._gate = _allocate_lock()   # where workers wait: who passes opens it for the next one if more jobs wait
+        self._gate = _allocate_lock()   # where workers wait; a worker that passes opens it again if more jobs wait
         self._gate.acquire()
         self._running = 0
         self._stopped = False
@@ -1276,7 +1277,7 @@ class _Workers:
     def _run(self):
         with self._lock:
             self.idents.append(_get_ident())
-        woken = False       # it has passed the gate, and no job of that is done yet
+        woken = False       # True from passing the gate until its job is done
         job = None
         while not self._stopped:
             try:
@@ -1464,7 +1465,7 @@ class XAsyncSocket:
         self._closing = False
         self._next = self._reason = None
         self.SocketID = _next_id()
-        self._again = ...     # found at once by each turn
+        self._again = ...   # here, because each turn looks it up
         self._pool = asyncSocketsPool
         if not isinstance(asyncSocketsPool, XAsyncSocketsPool):
             self._pool = _ForeignPool(asyncSocketsPool)
@@ -1741,7 +1742,7 @@ def _encoding(name):
                 'a'.encode(name)
             except (LookupError, ValueError):
                 known = False
-    _require(known, XAsyncTCPClientException, 'lineEncoding', 'UTF-8, ASCII or another codec of CPython', name)
+    _require(known, XAsyncTCPClientException, 'lineEncoding', 'UTF-8 or ASCII, or on CPython another codec', name)
     return name
 
 
@@ -1847,7 +1848,7 @@ class XAsyncTCPClient(XAsyncSocket):
         # What each message looks up, and what closing stores: see XAsyncSocket.__init__. (With 18 names; 17 would fill
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
-        self._again = ...     # the timeout with which the same receive may be asked for again in the short way
+        self._again = ...       # the timeout with which the same receive may be asked for again in the short way
         # Bytes of _memory that are unread. While _deliver calls a handler: minus the bytes behind that handler's data,
         # so that StartSSLContext refuses them (not 0) and the short way may open (not above 0).
         self._held = 0
@@ -2134,7 +2135,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if handler is not None:
             arg = self._sent_arg
             self._sent = self._sent_arg = None
-            if self._again is ...:    # there may be more to tell: what else can be due closes the short way
+            if self._again is ...:    # there may be more to tell, which there is not while the short way is open
                 self._pool._post(self)
             if self._write is _not_now and self._sending is not None:
                 self._send_waiting()
@@ -2720,7 +2721,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             known[address] = _resolve(address)[1]
         found = known[address]
         if self._peer_system != found:
-            self._peer, self._peer_system = _readable(found), found     # no name: those are looked up again
+            self._peer, self._peer_system = _readable(found), found     # a name is looked up again
         return found
 
     def AsyncSendDatagram(self, datagram, remoteAddr, onDataSent=None, onDataSentArg=None):

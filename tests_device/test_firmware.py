@@ -5,15 +5,14 @@ import hmac
 import itertools
 import json
 import re
-import select
 import socket
-import struct
 import threading
 import time
 
 import pytest
 
 from tests_device.conftest import KIND
+from tools.weigh.servers import Servers
 
 CONTROL_PORT = 8095
 START_SEC = 40  # boot, network, services; an emulator on a busy computer takes its time
@@ -248,40 +247,23 @@ def test_the_link_is_lost_and_comes_back(firmware, control):
     again.close()
 
 
-class NameServer(threading.Thread):
-    """A name server for one name, silent at first, and an NTP server at the same address."""
+class SilentServers(Servers):
+    """The name server knows one name, and is silent at first."""
 
     def __init__(self, address):
-        super().__init__(daemon=True)
         self.asked = threading.Event()
         self.answers = threading.Event()
-        self.address = address
-        self.names = self._socket(53)
-        self.times = self._socket(123)
+        super().__init__(address)
 
-    def _socket(self, port):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind((self.address, port))
-        return sock
-
-    def run(self):
-        while True:
-            for sock in select.select([self.names, self.times], [], [])[0]:
-                datagram, sender = sock.recvfrom(1000)
-                if sock is self.times:
-                    stamp = struct.pack(">I", int(time.time()) + 2208988800)
-                    sock.sendto(b"\x24\x02" + bytes(22) + datagram[40:48] + bytes(8) + stamp + bytes(4), sender)
-                elif b"\x04time\x07example\x00" in datagram:
-                    self.asked.set()
-                    if self.answers.is_set():
-                        record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04" + socket.inet_aton(self.address)
-                        head = datagram[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
-                        sock.sendto(head + datagram[12:] + record, sender)
+    def answer_name(self, question):
+        if b"\x04time\x07example\x00" not in question:
+            return None
+        self.asked.set()
+        return super().answer_name(question) if self.answers.is_set() else None
 
 
 def test_a_silent_name_server_delays_nothing_and_the_time_is_set_later(firmware, device):
-    server = NameServer(firmware.local_address)
-    server.start()
+    server = SilentServers(firmware.local_address)
     settings = {"network": {"ntp": "time.example"}}
     device.write_file("/config.json", json.dumps(settings).encode())
     start = f"import network\nnetwork.ipconfig(dns={firmware.local_address!r})\nfrom firmware import boot\nboot.run()\n"

@@ -29,10 +29,12 @@ class Servers(threading.Thread):
         while True:
             for one in select.select([self._name_socket, self._time_socket], [], [])[0]:
                 datagram, sender = one.recvfrom(512)
-                one.sendto((self._answer_time if one is self._time_socket else self._answer_name)(datagram), sender)
+                answer = (self._answer_time if one is self._time_socket else self.answer_name)(datagram)
+                if answer:
+                    one.sendto(answer, sender)
 
-    def _answer_name(self, question):
-        """RFC 1035: one record, whose name is the question's."""
+    def answer_name(self, question):
+        """RFC 1035: one record, whose name is that of the question."""
         head = question[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
         record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04"
         return head + question[12:] + record + socket.inet_aton(self._address)
