@@ -65,9 +65,6 @@ class App(Lean):
             self.start()
             while not self.outcome:
                 self.turn()
-        except KeyboardInterrupt:
-            self.board.stop_watchdog()  # now, because the end may take longer than its limit
-            raise
         finally:
             self.end()
         return self.outcome

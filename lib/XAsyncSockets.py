@@ -1497,13 +1497,13 @@ class XAsyncSocket:
         Close with ClosedByHost; a TCP connection stops reading at once, and first hands over what is queued for sending
         (it waits LingerSec for a peer that takes nothing). True the first time, False afterwards.
         """
-        with _state_lock:
-            if self._closing:
-                return False
-            self._closing = True
         try:
+            with _state_lock:
+                if self._closing:
+                    return False
+                self._closing = True
             self._pool._do(self, self._start_close)
-        except MemoryError:     # of another thread, which may try again
+        except BaseException:   # another thread has no memory, or Ctrl-C: Close may be tried again
             self._closing = False
             raise
         return True
@@ -1556,12 +1556,12 @@ class XAsyncSocket:
 
     def _close(self, closedReason=XClosedReason.Error):
         """Close at once, by the owner; OnClosed fires when no handler runs. Can be repeated, also if it failed."""
-        if self._reason is None:
-            self._reason = closedReason
-            self._closing = True
-        elif self.SocketID is None:
+        if self._reason is not None and self.SocketID is None:
             return
         try:
+            if self._reason is None:
+                self._reason = closedReason
+                self._closing = True
             self._clear()
             self._pool.RemoveAsyncSocket(self)
             if self._recv_slot is not None:
@@ -1570,11 +1570,12 @@ class XAsyncSocket:
                 self._send_slot._give_back()
             self.SocketID = None
             self._socket.close()
-        except MemoryError:         # _fire tries again
+        except MemoryError:
             self._pool._reserve = None
         except OSError:             # the application closed the system socket itself
             pass
-        self._pool._post(self)
+        finally:                    # if something interrupted this, Ctrl-C perhaps, _fire does it again
+            self._pool._post(self)
 
     def _clear(self):
         """Let go of what the subclass holds."""

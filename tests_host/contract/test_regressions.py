@@ -387,6 +387,27 @@ def test_ctrl_c_in_a_call_does_not_block_the_pool():
     link.pump(lambda: lines)
 
 
+def test_a_close_that_ctrl_c_interrupts_is_completed():
+    """By the next turn, or by StopWaitEvents, which does not wait LingerSec for it."""
+    for by_stop in (False, True):
+        link = Link()
+        pool = link.pool
+        remove = pool.RemoveAsyncSocket
+
+        def interrupted(socket):
+            pool.RemoveAsyncSocket = remove
+            raise KeyboardInterrupt
+
+        pool.RemoveAsyncSocket = interrupted
+        raises(KeyboardInterrupt, link.client.Close)
+        if by_stop:
+            start = now_ms()
+            pool.StopWaitEvents()
+            assert elapsed_ms(start) < 1000 * XAsyncTCPClient.LingerSec / 2
+        assert link.pump_closed() == XClosedReason.ClosedByHost
+        assert link.events.count('closed') == 1
+
+
 def test_on_exception_may_make_a_turn():
     """It is told of an error outside of all turns."""
     pool = XAsyncSocketsPool()
