@@ -47,7 +47,7 @@ def load_services(app):
     """Load what the configuration uses."""
     if not app.safe_reason:
         borrow("firmware.sensors.load").load(app)
-    own = borrow("firmware.own_services").find(app) + [ControlServer()]
+    own = borrow("firmware.services.own").find(app) + [ControlServer()]
     app.services.load(own, with_user_files=not app.safe_reason)
 
 

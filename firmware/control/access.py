@@ -86,7 +86,7 @@ def login(session, answered):
     app = session.server.app
     app.log.info("login", f"{session.address} has logged in")
     if app.board.settings_on_trial:
-        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").keep_settings(app)
+        borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").keep_settings(app)
     return True
 
 

@@ -97,7 +97,7 @@ class Setup:
         config.use(given, config.source)
         try:
             if config["ap"]["enabled"] and hasattr(app.board.network, "WLAN"):
-                borrow("firmware.config_file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
+                borrow("firmware.config.file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
             else:
                 config.save()
         except Exception:

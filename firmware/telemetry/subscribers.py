@@ -30,7 +30,7 @@ class Subscribers:
     def _set(self, session, key, value):
         self._app.config.set(f"telemetry.{key}", value)
         self._telemetry.take_settings()
-        borrow("firmware.own_services").announce(self._app)
+        borrow("firmware.services.own").announce(self._app)
         self._telemetry.measure_soon()
         return self._get(session)
 

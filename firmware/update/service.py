@@ -24,7 +24,7 @@ _APP_MAGIC_AT = const(32)
 
 
 def _trial():
-    return borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext")
+    return borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext")
 
 
 class ImageTarget:
@@ -205,7 +205,9 @@ class Update:
         if transfer.kind == IMAGE:
             self._announce(transfer.target.into)
         else:
-            lockout = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file", "firmware.jsontext")
+            lockout = borrow(
+                "firmware.config.lockout", "firmware.update.trial", "firmware.config.file", "firmware.jsontext"
+            )
             self._guarded(lockout.check_files, self._app, transfer.target.staging)
         self._guarded(transfer.target.commit)
         self._transfer = None

@@ -3,8 +3,8 @@ in with them. Otherwise the old ones come back. A small file says what is on tri
 
 import os
 
-from firmware.config_file import FILE as SETTINGS_FILE
-from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, read_text, write_whole
+from firmware.config.file import FILE as SETTINGS_FILE
+from firmware.config.file import LAST_GOOD_FILE, keep_good_copy, read_text, write_whole
 from firmware.jsontext import dumps, loads
 from firmware.log import describe
 

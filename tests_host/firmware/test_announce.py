@@ -7,9 +7,9 @@ import pytest
 from fakes import Bench
 from image import until
 
-from firmware import own_services
 from firmware.network.announce import Announcer
 from firmware.network.bringup import Connection
+from firmware.services import own
 
 
 class Link:
@@ -29,7 +29,7 @@ def bench(tmp_path):
 
 
 def is_announced(bench):
-    return "announce" in [getattr(service, "name", None) for service in own_services.find(bench)]
+    return "announce" in [getattr(service, "name", None) for service in own.find(bench)]
 
 
 def test_a_board_with_visible_telemetry_is_not_announced(bench):
@@ -59,13 +59,13 @@ def test_a_board_in_safe_mode_is_announced(bench):
 
 
 def test_a_setting_changed_at_run_time_starts_the_announcement(bench):
-    own_services.announce(bench)
+    own.announce(bench)
     assert not bench.services.get("announce")
     bench.config.set("telemetry.enabled", False)
-    own_services.announce(bench)
+    own.announce(bench)
     announcer = bench.services.get("announce")
     assert announcer
-    own_services.announce(bench)
+    own.announce(bench)
     assert bench.services.get("announce") is announcer
 
 

@@ -1,4 +1,4 @@
-"""The boot from reset to the main loop, with escape, safe mode, reboot and watchdog: firmware/boot.py."""
+"""The boot from reset to the main loop, with escape, safe mode, reboot and watchdog: firmware/boot/."""
 
 import json
 
@@ -6,8 +6,9 @@ import pytest
 from fakes import FakeClock
 from image import until
 
-from firmware import boot, start
+from firmware import boot
 from firmware.board import Board
+from firmware.boot import start
 from XAsyncSockets import XAsyncSocketsPool
 
 SLOW = {"steady_s": 3600}

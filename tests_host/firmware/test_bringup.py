@@ -11,7 +11,7 @@ from fakes import Bench
 from firmware.network import broadcast_address, radio
 from firmware.network.bringup import Bringup
 from firmware.network.links import make_fallback, make_links
-from firmware.system import network_status
+from firmware.services.system import network_status
 from tools.emulator.modem import Modem
 
 

@@ -1,4 +1,4 @@
-"""The configuration: firmware/config.py, schema.py and defaults.py."""
+"""The configuration: firmware/config/."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from fakes import Bench
 from image import IMAGE, image_environment
 
 from firmware.config import Config, ConfigError
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
 
 
 @pytest.fixture

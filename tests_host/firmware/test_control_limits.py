@@ -9,7 +9,7 @@ from image import proof, until
 
 from firmware.control import ControlServer, Methods
 from firmware.control.session import Session, find
-from firmware.system import System
+from firmware.services.system import System
 
 TOKEN = "a token for tests"
 

@@ -7,7 +7,7 @@ import sys
 
 from image import PATIENCE_S, ROOT
 
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
 
 DOCS = ROOT / "docs"
 

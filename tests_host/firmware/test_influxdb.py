@@ -19,7 +19,7 @@ from image import PATIENCE_S, ROOT
 from influx import encode
 
 from firmware.config import ConfigError
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
 
 UNPACKED = ROOT / "build" / "src" / "influxdb" / "bin" / "influxd"
 INFLUXD = os.environ.get("INFLUXD") or (str(UNPACKED) if UNPACKED.exists() else shutil.which("influxd"))

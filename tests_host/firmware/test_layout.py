@@ -98,14 +98,14 @@ ALWAYS = set(
             "config.set('log.syslog', '127.0.0.1')",
             None,
             "",
-            "telemetry telemetry.line_protocol network.watch syslog ticks",
+            "telemetry telemetry.line_protocol network.watch services.syslog services.ticks",
         ),
         ("config.set('log.syslog', '127.0.0.1'); config.set('mqtt.broker', '127.0.0.1')", "'asked for'", "", ""),
         ("", "'asked for'", "", ""),
-        ("", "'asked for'", CALL.format("info"), "system sensors.readers"),
-        ("", "'asked for'", CALL.format("help"), "system sensors.readers"),
-        ("", "'asked for'", CALL.format("config.get"), "system sensors.readers"),
-        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "system sensors.readers update"),
+        ("", "'asked for'", CALL.format("info"), "services.system sensors.readers"),
+        ("", "'asked for'", CALL.format("help"), "services.system sensors.readers"),
+        ("", "'asked for'", CALL.format("config.get"), "services.system sensors.readers"),
+        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "services.system sensors.readers update"),
         (
             "",
             "'asked for'",
@@ -131,9 +131,9 @@ def test_a_borrowed_module_is_forgotten_unless_it_was_loaded_already():
 
     from firmware import borrow
 
-    sys.modules.pop("firmware.edit", None)
-    assert borrow("firmware.edit").changed({}, "a.b", 1) == {"a": {"b": 1}}
-    assert "firmware.edit" not in sys.modules
-    import firmware.edit
+    sys.modules.pop("firmware.config.edit", None)
+    assert borrow("firmware.config.edit").changed({}, "a.b", 1) == {"a": {"b": 1}}
+    assert "firmware.config.edit" not in sys.modules
+    import firmware.config.edit
 
-    assert borrow("firmware.edit") is firmware.edit is sys.modules["firmware.edit"]
+    assert borrow("firmware.config.edit") is firmware.config.edit is sys.modules["firmware.config.edit"]

@@ -1,4 +1,4 @@
-"""No change of the settings over the network locks the owner out for good: firmware/lockout.py, update/trial.py."""
+"""No change of the settings over the network locks the owner out for good: config/lockout.py, update/trial.py."""
 
 import json
 import socket
@@ -9,8 +9,9 @@ from image import QUIET, merge, until
 from test_update import NEW, OLD, Caller, Chip, archive, read_all, write_all
 
 import firmware.control
-from firmware import staged_files, start
+from firmware import staged_files
 from firmware.board import Board
+from firmware.boot import start
 from firmware.config import Config, ConfigError
 from firmware.update import trial
 from tools.board.certificate import make

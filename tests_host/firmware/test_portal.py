@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from image import proof
 
+from firmware.boot.unclaim import UnclaimButton
 from firmware.config import ConfigError
+from firmware.config.defaults import SCHEMA
+from firmware.config.schema import Apart, ListOf
 from firmware.control.jsonrpc import RpcError
-from firmware.defaults import SCHEMA
 from firmware.network.portal import Portal, answer
 from firmware.network.setup import Setup
-from firmware.schema import Apart, ListOf
-from firmware.unclaim import UnclaimButton
 
 OWN = bytes((192, 168, 4, 1))
 A, AAAA, ANY, HTTPS = 1, 28, 255, 65

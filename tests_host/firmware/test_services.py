@@ -1,4 +1,4 @@
-"""Services on a clock that the test sets: firmware/services.py. test_user_files.py tests services in files."""
+"""Services on a clock that the test sets: firmware/services/. test_user_files.py tests services in files."""
 
 from types import SimpleNamespace
 

@@ -17,7 +17,7 @@ from free_ports import free_port
 from image import PATIENCE_S, ROOT, until
 from test_influxdb import INFLUXD, Database
 
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
 from tools.fleet import brokers
 
 if sys.version_info >= (3, 11):

@@ -1,4 +1,4 @@
-"""The log on another machine: Debian's rsyslogd parses every line correctly. firmware/syslog.py"""
+"""The log on another machine: Debian's rsyslogd parses every line correctly. firmware/services/syslog.py"""
 
 import os
 import re
@@ -12,7 +12,7 @@ from fakes import Bench
 from free_ports import free_port
 from image import PATIENCE_S, until
 
-from firmware.syslog import Syslog
+from firmware.services.syslog import Syslog
 
 RSYSLOGD = shutil.which("rsyslogd", path=os.environ["PATH"] + ":/usr/sbin")
 CONFIGURATION = """

@@ -13,8 +13,8 @@ from firmware.app import App
 from firmware.board import Board
 from firmware.clock import Clock
 from firmware.config import Config
-from firmware.config_file import FILE, LAST_GOOD_FILE
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
+from firmware.config.file import FILE, LAST_GOOD_FILE
 from firmware.jsontext import dumps, loads, sound
 from firmware.log import Log
 from firmware.telemetry.line_protocol import encode_fields, encode_head

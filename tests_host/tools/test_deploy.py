@@ -54,12 +54,12 @@ def test_parts_that_are_off_by_default_come_with_the_settings_that_use_them():
         return {name for name, _ in sources(None, settings)}
 
     least = modules({})
-    assert {"/lib/firmware/boot.mpy", "/lib/firmware/network/wifi.mpy", "/lib/firmware/update/service.mpy"} <= least
+    assert {"/lib/firmware/boot/__init__.mpy", "/lib/firmware/network/wifi.mpy", "/lib/firmware/update/service.mpy"} <= least
     for settings, *parts in (
         ({"http": {"enabled": True}}, "web/__init__", "network/portal", "network/setup"),
         ({"mqtt": {"broker": "192.0.2.1"}}, "mqtt/service"),
-        ({"log": {"syslog": "192.0.2.1"}}, "syslog"),
-        ({"boot": {"unclaim_button": 0}}, "unclaim"),
+        ({"log": {"syslog": "192.0.2.1"}}, "services/syslog"),
+        ({"boot": {"unclaim_button": 0}}, "boot/unclaim"),
         ({"sensors": {"bme280": [{}]}}, "sensors/bme280"),
         ({"sensors": {"dht22": [{}]}}, "sensors/dht22"),
         ({"sensors": {"ds18b20": [{}]}}, "sensors/ds18b20"),

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from firmware.defaults import SCHEMA
+from firmware.config.defaults import SCHEMA
 from tools.board.errors import ToolError, UsageError
 
 _ON_BOARD = SCHEMA.fill({})["control"]

@@ -1,6 +1,6 @@
 """`provision`: checks a config.json with the firmware's own code, and writes it to a board over its serial port."""
 
-from firmware.config_file import FILE
+from firmware.config.file import FILE
 from tools.board.errors import ToolError, Unreachable, UsageError
 from tools.flash.config import read_settings
 from tools.flash.problem import BoardProblem

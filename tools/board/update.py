@@ -9,8 +9,8 @@ import tarfile
 import time
 from pathlib import Path
 
-from firmware.config_file import FILE as SETTINGS
-from firmware.config_file import decoded
+from firmware.config.file import FILE as SETTINGS
+from firmware.config.file import decoded
 from tools.board.errors import BoardError, StrangeAnswer, ToolError, Unreachable, UsageError
 from tools.board.gate import visible
 from tools.board.verdict import never_loaded, troubles, watch_start

@@ -9,8 +9,8 @@ from .problem import BoardProblem
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from firmware.config_file import FILE, LONGEST_FILE, decoded  # noqa: E402
-from firmware.defaults import SCHEMA  # noqa: E402
+from firmware.config.defaults import SCHEMA  # noqa: E402
+from firmware.config.file import FILE, LONGEST_FILE, decoded  # noqa: E402
 
 PATH = "/" + FILE
 

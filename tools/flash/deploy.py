@@ -169,8 +169,8 @@ def _wanted(settings):
         "network/portal": web,
         "network/setup": web,
         "mqtt": values["mqtt"].get("broker"),
-        "syslog": values["log"]["syslog"],
-        "unclaim": values["boot"]["unclaim_button"] is not None,
+        "services/syslog": values["log"]["syslog"],
+        "boot/unclaim": values["boot"]["unclaim_button"] is not None,
     }
     for kind in ("bme280", "dht22", "ds18b20"):
         wanted[f"sensors/{kind}"] = values["sensors"][kind]

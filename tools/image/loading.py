@@ -32,7 +32,7 @@ def modules(questions):
 
 
 def _loaded(config, has_ethernet):
-    """Load modules as firmware/start.py and app.py do, up to the start of the services."""
+    """Load modules as firmware/boot/start.py and app.py do, up to the start of the services."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "firmware"]:
         del sys.modules[name]
     from firmware import boot, borrow  # noqa: F401  # boot stays loaded

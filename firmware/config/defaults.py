@@ -3,7 +3,7 @@
 docs/configuration.md explains them; a test keeps the two in step.
 """
 
-from firmware.schema import (
+from firmware.config.schema import (
     Address,
     Apart,
     Choice,
@@ -106,7 +106,7 @@ SCHEMA = Record(
         collectors=ListOf(Server("", "a collector", shortest=1), 4),
         measurement=Measurement("board"),
     ),
-    mqtt=Apart("firmware.mqtt_keys"),
+    mqtt=Apart("firmware.config.mqtt_keys"),
     log=Record(syslog=Server("", "a syslog server")),  # empty: none
     sensors=Record(
         off=ListOf(Text(shortest=1, longest=32), 16),  # names of sensors not to use

@@ -21,13 +21,13 @@ _PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set")
 
 def find(app):
     """The services, in the order of their start. One that only answers calls is a tuple: see service_set.py."""
-    own = [("system", "firmware.system System", _SYSTEM)]  # type: list
+    own = [("system", "firmware.services.system System", _SYSTEM)]  # type: list
     config = app.config
     if not app.safe_reason:
         pins = " ".join(methods for part, methods in _PINS if hasattr(app.board.machine, part))
         own.append(("pins", "firmware.control.pins Pins", pins))
         if config["log"]["syslog"]:
-            _add(app, own, "firmware.syslog Syslog")
+            _add(app, own, "firmware.services.syslog Syslog")
         has_broker = config["mqtt"].get("broker")
         if config["telemetry"]["enabled"] or has_broker:
             _add(app, own, "firmware.telemetry Telemetry")
@@ -43,7 +43,7 @@ def find(app):
     if _is_unheard(app):
         _add(app, own, _ANNOUNCER)
     if config["boot"]["unclaim_button"] is not None:
-        _add(app, own, "firmware.unclaim UnclaimButton")
+        _add(app, own, "firmware.boot.unclaim UnclaimButton")
     enabled = config["http"]["enabled"]
     in_heap = sys.platform not in ("linux", "darwin", "win32") and __file__.startswith("/")
     if not in_heap if enabled is None else enabled:

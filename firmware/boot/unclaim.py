@@ -52,7 +52,7 @@ class UnclaimButton:
         if "http" in given:
             given["http"]["enabled"] = True  # the page sets it up
         try:
-            borrow("firmware.config_file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
+            borrow("firmware.config.file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
         except OSError as error:
             app.log.error("unclaim", f"nothing is removed: {describe(error)}")
             return

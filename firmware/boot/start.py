@@ -58,7 +58,7 @@ def escape(board, config):
         return "there is a file repl"
     found = _by_settings(board, config)
     if found and board.has_file("trial.json"):
-        if borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").fail(board):
+        if borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").fail(board):
             return None  # run() restores the old ones
     return found
 
@@ -127,7 +127,7 @@ def _safe_reason(board, log, failed, _planned, wanted):
         return "asked for"
     if not failed:
         return None
-    failed_boots = borrow("firmware.failed_boots")
+    failed_boots = borrow("firmware.boot.failed_boots")
     if failed < _BOOTS_BEFORE_SAFE_MODE:
         failed_boots.keep(board, log)
         return None
@@ -141,7 +141,7 @@ def _settings(board, log, safe_reason):
     config.safe = bool(safe_reason)
     fault = None
     if board.has_file(_TRIAL_FILE):
-        fault = borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").begin(board, log)
+        fault = borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").begin(board, log)
     config.load()
     if fault:
         config.faults.append(fault)
@@ -158,7 +158,7 @@ def make_app(this):
     app = App(this.board, this.config, this.log, this.clock, this.safe_reason)
     app.pool.CallLater(this.steady_s, boot.is_steady, (app, this))
     if this.board.settings_on_trial:
-        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").watch(app)
+        borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").watch(app)
     return app
 
 
@@ -169,7 +169,7 @@ def is_steady(app, this):
         _save(this, 0)
     app.board.keep_image()
     if app.board.last_update == "on trial":
-        borrow("firmware.update.trial", "firmware.config_file", "firmware.jsontext").end(app.board, app.log)
+        borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").end(app.board, app.log)
     watchdog_s = app.config["boot"]["watchdog_s"]
     if watchdog_s and not app.safe_reason and not app.board.start_watchdog(watchdog_s):
         app.log.warning("boot", "this board has no watchdog")

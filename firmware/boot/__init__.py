@@ -22,23 +22,23 @@ ENDED = "ended"  # beside the other outcomes: the REPL is free
 def run(board=None, clock=None, failure=None):
     """Run the firmware's services until they end. Returns REBOOT if the board has to start again. `failure` is the
     exception of the user's program."""
-    this = borrow("firmware.start").begin(board or Board(), clock, failure)
+    this = borrow("firmware.boot.start").begin(board or Board(), clock, failure)
     try:
-        outcome = borrow("firmware.start").make_app(this).run()
+        outcome = borrow("firmware.boot.start").make_app(this).run()
     except BaseException as error:
-        return borrow("firmware.start").failed(this, error)
-    return borrow("firmware.start").ended(this, outcome)
+        return borrow("firmware.boot.start").failed(this, error)
+    return borrow("firmware.boot.start").ended(this, outcome)
 
 
 def is_steady(what):
     """The loop has run for long enough."""
-    borrow("firmware.start").is_steady(*what)
+    borrow("firmware.boot.start").is_steady(*what)
 
 
 def _boot():
     """One start. Returns REBOOT or ENDED."""
     board = Board()
-    reason = borrow("firmware.start").reason_for_repl(board)
+    reason = borrow("firmware.boot.start").reason_for_repl(board)
     if reason:
         print(f"boot: {reason}: the firmware does not start")
         return ENDED

@@ -44,7 +44,7 @@ class Entry:
 class ServiceSet(Lean):
     """All services of an app, in the order of their start."""
 
-    SELDOM = "firmware.service_set"
+    SELDOM = "firmware.services.service_set"
 
     def __init__(self, app):
         self.app = app
@@ -65,7 +65,7 @@ class ServiceSet(Lean):
         """Tell those that run, and a person at the console."""
         self._tell("network_up", connection)
         if not self.get("console"):
-            guarded(borrow("firmware.console").tell, self.app, connection)
+            guarded(borrow("firmware.services.console").tell, self.app, connection)
 
     def network_down(self, reason):
         """Tell those that run."""

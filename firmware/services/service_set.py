@@ -47,7 +47,7 @@ def _start(entry):
     """Start it. A service that cannot start is not called again."""
     entry.state = "running"
     if entry.call("start", entry.app) and hasattr(entry.service, "tick"):
-        entry.ticks = make("firmware.ticks Ticks", entry, entry.app)
+        entry.ticks = make("firmware.services.ticks Ticks", entry, entry.app)
 
 
 def replace(services, name, service):

@@ -7,12 +7,12 @@ from firmware.jsontext import dumps, loads
 
 def load(config):
     """Use the file, or the last good copy if it is bad; never raises."""
-    borrow("firmware.config_file", "firmware.jsontext").load(config, config.board, config.log)
+    borrow("firmware.config.file", "firmware.jsontext").load(config, config.board, config.log)
 
 
 def get(config, key=""):
     """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
-    schema = borrow("firmware.defaults", "firmware.schema").SCHEMA
+    schema = borrow("firmware.config.defaults", "firmware.config.schema").SCHEMA
     value = schema.show(schema.fill(config.given))
     for part in key.split(".") if key else ():
         try:
@@ -40,7 +40,7 @@ def reset(config, key="", check=None):
 def save(config):
     """Write the settings to the board's filesystem. True if they are on trial from the next boot on. Raises OSError,
     and ConfigError for settings that would lock the owner out."""
-    module = borrow("firmware.lockout", "firmware.update.trial", "firmware.config_file", "firmware.jsontext")
+    module = borrow("firmware.config.lockout", "firmware.update.trial", "firmware.config.file", "firmware.jsontext")
     on_trial = module.save(config, config.given, config.board, config.log)
     config.faults = []
     config.unsaved = False

@@ -2,7 +2,7 @@
 
 from firmware import boot, borrow
 from firmware.config import ConfigError
-from firmware.config_file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
+from firmware.config.file import FILE, LAST_GOOD_FILE, keep_good_copy, parsed, read_text, write_whole
 from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.update.trial import announce
@@ -14,7 +14,7 @@ _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 def check(board, given, path=None):
     """True if the settings `given` have to be tried. Raises ConfigError if they are wrong, or lock the owner out.
     `path(name)` is where a file of the board will be."""
-    values = borrow("firmware.defaults", "firmware.schema").fill(given)
+    values = borrow("firmware.config.defaults", "firmware.config.schema").fill(given)
     before = _in_use(board)
     faults = []
     if values["boot"]["repl"]:

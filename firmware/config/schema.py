@@ -191,7 +191,7 @@ def _is_netmask(value):
 
 def check_static(values, start):
     """The faults of a static address; it has to be in one subnet with its gateway."""
-    return borrow("firmware.subnet").faults(values, start, _number) if values["address"] else []
+    return borrow("firmware.config.subnet").faults(values, start, _number) if values["address"] else []
 
 
 def Measurement(default):
@@ -317,11 +317,11 @@ class Apart(Kind):
         self._module = module
 
     def _values(self):
-        was_loaded = "firmware.schema" in sys.modules
-        sys.modules["firmware.schema"] = _THIS  # it may be borrowed
+        was_loaded = "firmware.config.schema" in sys.modules
+        sys.modules["firmware.config.schema"] = _THIS  # it may be borrowed
         values = borrow(self._module).VALUES
         if not was_loaded:
-            del sys.modules["firmware.schema"]
+            del sys.modules["firmware.config.schema"]
         return values
 
     def collect(self, value, path, faults):

@@ -1,6 +1,6 @@
 """The keys of `mqtt` in the configuration, loaded where one of them is given. docs/configuration.md explains them."""
 
-from firmware.schema import Choice, Flag, Integer, Kind, ListOf, Optional, Record, Secret, Server, Text, is_of
+from firmware.config.schema import Choice, Flag, Integer, Kind, ListOf, Optional, Record, Secret, Server, Text, is_of
 
 _WORD = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 

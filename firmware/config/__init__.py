@@ -18,7 +18,7 @@ class ConfigError(ValueError):
 class Config(Lean):
     """The settings: `config["telemetry"]["port"]`."""
 
-    SELDOM = "firmware.edit firmware.jsontext"
+    SELDOM = "firmware.config.edit firmware.jsontext"
     source = "defaults"
     unsaved = False
     safe = False  # settings that may lock the owner out have their defaults
@@ -37,7 +37,7 @@ class Config(Lean):
 
     def use(self, given, source, check=None):
         """Use these values from the file `source`. Raises ConfigError, or what check(values) raises."""
-        defaults = borrow("firmware.defaults", "firmware.schema")
+        defaults = borrow("firmware.config.defaults", "firmware.config.schema")
         values = defaults.fill(given)
         if check:
             check(values)
