@@ -105,7 +105,12 @@ ALWAYS = set(
         ("", "'asked for'", CALL.format("info"), "services.system sensors.readers"),
         ("", "'asked for'", CALL.format("help"), "services.system sensors.readers"),
         ("", "'asked for'", CALL.format("config.get"), "services.system sensors.readers"),
-        ("config.set('ap.channel', 1)", "'asked for'", CALL.format("config.save"), "services.system sensors.readers update"),
+        (
+            "config.set('ap.channel', 1)",
+            "'asked for'",
+            CALL.format("config.save"),
+            "services.system sensors.readers update",
+        ),
         (
             "",
             "'asked for'",

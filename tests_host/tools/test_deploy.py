@@ -54,7 +54,8 @@ def test_parts_that_are_off_by_default_come_with_the_settings_that_use_them():
         return {name for name, _ in sources(None, settings)}
 
     least = modules({})
-    assert {"/lib/firmware/boot/__init__.mpy", "/lib/firmware/network/wifi.mpy", "/lib/firmware/update/service.mpy"} <= least
+    always = ("boot/__init__", "network/wifi", "update/service")
+    assert {f"/lib/firmware/{part}.mpy" for part in always} <= least
     for settings, *parts in (
         ({"http": {"enabled": True}}, "web/__init__", "network/portal", "network/setup"),
         ({"mqtt": {"broker": "192.0.2.1"}}, "mqtt/service"),
