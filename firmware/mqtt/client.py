@@ -19,7 +19,7 @@ try:
 except ImportError:
 
     def const(value):
-        """Do the same as `micropython.const`."""
+        """Replace `micropython.const`."""
         return value
 
 

@@ -1,4 +1,5 @@
-"""MQTT: the board's status, readings, log, commands and pins at a broker. docs/mqtt.md has the topics.
+"""MQTT: publishes the board's status, readings, log and pins at a broker, and receives commands. docs/mqtt.md has the
+topics.
 
 The parts that only some configurations use are separate modules: loglines.py, commands.py, pins.py, discovery.py.
 """
@@ -105,7 +106,7 @@ class Mqtt:
         self.client.stop()
 
     def stop(self):
-        """End the service. The network went down before."""
+        """End the service. network_down was called before."""
         self.client.stop()
 
     def _locate(self):

@@ -1,4 +1,4 @@
-"""Why a Wi-Fi network cannot be joined, in words."""
+"""Texts that say why a Wi-Fi network cannot be joined."""
 
 from firmware.network import guarded
 
@@ -18,7 +18,7 @@ _LONGEST_SCAN_S = 5
 
 
 def reason(status, constant, board, wlan, settings):
-    """What the radio's `status` means; `constant(name)` is the value of the port's constant, or None."""
+    """Return the meaning of the radio's `status`. `constant(name)` is the value of the port's constant, or None."""
     for name, text in _REASONS:
         if constant(name) != status:
             continue
@@ -31,9 +31,9 @@ def reason(status, constant, board, wlan, settings):
 
 
 def _of_a_scan(board, wlan, settings):
-    """The Pico W says "no such network" of one with another security, too. A scan tells them apart.
+    """Return what a scan tells, as the Pico W reports a network with another security as "no such network", too.
 
-    It takes some seconds, in which nothing else is done. There is no network at this time whose sockets could wait.
+    It blocks for some seconds, but no sockets are in use at this time.
     """
     if 0 < board.watchdog_s < _LONGEST_SCAN_S:
         return None
