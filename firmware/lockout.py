@@ -60,7 +60,7 @@ def check_files(app, staging):
     if "/" + FILE in staging.names:
         raise ConfigError(f"{FILE}: the board would have no token any more")
     if boot.USER_MAIN != _STARTER and _STARTER in changed:
-        raise ConfigError(f"{_STARTER} starts the firmware on this board; call a program of your own {boot.USER_MAIN}")
+        raise ConfigError(f"{_STARTER} starts the firmware on this board; name your own program {boot.USER_MAIN}")
     if FILE in changed:
         if check(app.board, parsed(read_text(staging.path(FILE))), staging.path):
             announce(app.board, "settings", False)

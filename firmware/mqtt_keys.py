@@ -13,7 +13,7 @@ def Word(shortest=1, longest=32):
 
 def Topic(default=""):
     """The first levels of MQTT topics. Empty: no default."""
-    words = "a topic of 1 to 64 bytes, as 'home/attic', without '+', '#' and empty levels"
+    words = "a topic of 1 to 64 bytes like 'home/attic', without '+', '#' and empty levels"
     return Kind(str, default, 0, 64, lambda value: _is_topic(value) or not value and not default, words)
 
 
@@ -23,7 +23,7 @@ def _is_topic(value):
 
 def Method():
     """The name of a method that may be called over MQTT."""
-    words = "the name of a method, as 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
+    words = "the name of a method like 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
     return Kind(str, "", 1, 40, _is_method, words)
 
 
@@ -37,7 +37,7 @@ def PinName():
     kind = Integer("", 0, 255)
     is_number = kind.accepts
     kind.accepts = lambda value: is_number(value) or isinstance(value, str) and 0 < len(value) <= 16
-    kind.expected = lambda: "a pin: a number from 0 to 255, or a name, as 'LED'"
+    kind.expected = lambda: "a pin: a number from 0 to 255, or a name like 'LED'"
     return kind
 
 
@@ -47,9 +47,9 @@ def check_mqtt(values, start):
     names = [pin["name"] for pin in values["pins"]]
     for index, name in enumerate(names):
         if name in names[:index]:
-            faults.append(f"{start}pins.{index}.name: {name!r} is there twice")
+            faults.append(f"{start}pins.{index}.name: {name!r} is used twice")
     if values["password"] and not values["user"]:
-        faults.append(f"{start}user: a password needs a user, too")
+        faults.append(f"{start}user: a password needs a user")
     return faults
 
 

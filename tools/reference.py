@@ -34,7 +34,7 @@ COMMON = {
     "server_side, serverSide": "True for the side that accepted the connection",
 }
 FIRST = ["XAsyncSocketsPool", "XTimer", "XAsyncTCPServer", "XAsyncTCPClient", "XAsyncUDPDatagram", "XClosedReason"]
-WITHOUT_TEXT = ["XClosedReason"]  # its names explain it
+WITHOUT_TEXT = ["XClosedReason"]  # the names are self-explanatory
 NOT_SHOWN = ["self"]
 WORDS = {"_Address": "(ip, port)", "_Pool": "XAsyncSocketsPool", "_Socket": "socket.socket", "_T": "any",
          "Any": "any", "Buffer": "bytes-like", "Self": "XAsyncSocket"}  # fmt: skip
@@ -106,7 +106,7 @@ def describe_function(title, function, typed, text):
 
 
 class Page:
-    """The page, generated from the two files, class by class."""
+    """Return the page, generated from the two files, class by class."""
 
     def __init__(self):
         self.classes = read_classes(LIBRARY)

@@ -100,7 +100,7 @@ def prove(session, purpose, asked, answered):
     nonce = session.nonce
     age = now - session.nonce_at
     if nonce and age < session.wait_s * 1000:
-        _deny(f"many wrong answers from many addresses: answer {session.wait_s} s after the challenge")
+        _deny(f"wrong answers from many addresses: answer {session.wait_s} s after the challenge")
     session.nonce = None
     if not nonce or age > _NONCE_LIFE_S * 1000:
         _deny("no challenge is open: call auth.challenge first")

@@ -63,7 +63,7 @@ def _answer_one(request, call):
 def _check(request):
     """Return the method and the params of a request object."""
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
-        raise RpcError(_INVALID_REQUEST, 'not a request: {"jsonrpc": "2.0", "id": 1, "method": "ping"} is one')
+        raise RpcError(_INVALID_REQUEST, 'not a request like {"jsonrpc": "2.0", "id": 1, "method": "ping"}')
     if not isinstance(request.get("method"), str):
         raise RpcError(_INVALID_REQUEST, "method must be text")
     if not _is_identity(request.get("id")):
@@ -82,7 +82,7 @@ def answer(text, call):
     try:
         request = loads(text)
     except (ValueError, MemoryError):
-        return encode_error(None, _PARSE_ERROR, "not JSON; type help for what there is")
+        return encode_error(None, _PARSE_ERROR, "not JSON; type help for a list of methods")
     if not isinstance(request, list):
         return _answer_one(request, call)
     if not 0 < len(request) <= LONGEST_BATCH:

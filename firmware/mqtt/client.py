@@ -308,7 +308,7 @@ class MqttClient:
                 return self._on_publish(kind & 15, body)
             if kind == _PUBACK and len(body) == 2:
                 return self._on_puback(int.from_bytes(body, "big"))
-        return "a packet that is wrong here: kind 0x%02x, %d bytes" % (kind, len(body))
+        return "an unexpected packet: kind 0x%02x, %d bytes" % (kind, len(body))
 
     def _on_connack(self, code):
         if code:
@@ -331,7 +331,7 @@ class MqttClient:
 
     def _on_suback(self, body):
         if int.from_bytes(body[:2], "big") != self._asked_as:
-            return "an answer to a subscription that was not asked for"
+            return "an answer to an unknown subscription"
         self._asked = [topic for topic, code in zip(self._asked, body[2:]) if code > 1]
         self._await(0, _SUBSCRIBE_AGAIN_S)
         if not self.connected:

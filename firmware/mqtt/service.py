@@ -114,7 +114,7 @@ class Mqtt:
         settings = self.settings
         if settings["tls"] and time.gmtime()[0] < _CLOCK_IS_RIGHT:
             if self.app.clock.uptime() >= self._clock_due:
-                self._tell("the clock is not set, and no certificate can be checked without: network.ntp sets it")
+                self._tell("the clock is not set, and certificates cannot be checked: network.ntp sets it")
             return None
         host, _, port = settings["broker"].partition(":")
         self._turn += 1

@@ -96,7 +96,7 @@ def _check_attempt(bringup):
         _attempt_failed(bringup, bringup.active.late or "no answer in time")
     elif _has_guests(bringup):
         _give_up_link(bringup)
-        _enter(bringup, "waiting", "somebody is in the board's own network")
+        _enter(bringup, "waiting", "the board's own network is in use")
         bringup.timer.Restart(_wait_s(bringup))
     else:
         bringup.timer.Restart(0.2)
@@ -130,7 +130,7 @@ def _round_failed(bringup):
 
 
 def _wait_s(bringup):
-    """Wait longer after each round, varied at random by up to a quarter, so that boards do not all return at once."""
+    """Return a growing pause. It varies at random by up to a quarter, so that boards do not all act at once."""
     seconds = bringup.settings["backoff_s"] * 2 ** min(max(bringup.rounds - 1, 0), 16)
     seconds = min(seconds, bringup.settings["backoff_most_s"])
     return seconds * (0.75 + bringup.random() / 2)

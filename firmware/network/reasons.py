@@ -7,7 +7,7 @@ _REASONS = (
     ("STAT_NO_AP_FOUND", "no such network in reach"),
     ("STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD", "the network's signal is too weak"),
     ("STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security is too weak for a password"),
-    ("STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no security that both sides know"),
+    ("STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no common security"),
     ("STAT_HANDSHAKE_TIMEOUT", "no handshake: wrong password?"),
     ("STAT_BEACON_TIMEOUT", "the network is no longer heard"),
     ("STAT_ASSOC_FAIL", "the network refused"),
@@ -47,4 +47,4 @@ def _of_a_scan(board, wlan, settings):
         return _NEEDS_PASSWORD
     if not any(found):
         return "the network is open: it takes no password"
-    return "no security that both sides know"
+    return "no common security"

@@ -108,7 +108,7 @@ class Request:
                 self._on_head(client)
                 return
             elif not colon or name in headers or not name or " " in name or "\t" in name:
-                self.refuse(400, "not a header, or one that is there twice")
+                self.refuse(400, "an invalid or repeated header")
                 return
             if self._count > _HEADERS:
                 self.refuse(431, f"at most {_HEADERS} headers")

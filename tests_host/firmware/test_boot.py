@@ -75,7 +75,7 @@ class TestImage:
             until(lambda: "SAFE MODE" in board.text or board.ended)
         start = [index for index, line in enumerate(board.output) if "SAFE MODE" in line][0]
         with self.client_of(board, start) as client:
-            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; what began last: {last}"
+            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; last step: {last}"
             log = [entry["text"] for entry in client.result("log.tail", count=100)]
             assert any("boot: XAsyncSockets firmware" in text for text in log), log
 
@@ -113,7 +113,7 @@ class TestImage:
             assert client.result("safe_mode") is True
             assert client.line() == ""
         with self.client_of(board, start) as client:
-            assert client.result("info")["safe_mode"] == "asked for"
+            assert client.result("info")["safe_mode"] == "requested"
             client.login()
             start = len(board.output)
             assert client.result("reboot") is True
@@ -255,7 +255,7 @@ class TestRun:
     def test_outcomes(self):
         assert self.run(lambda app: "reboot") == boot.REBOOT
         assert self.run(lambda app: "safe mode") == boot.REBOOT
-        assert self.reasons(1, lambda app: "done") == ["asked for"]
+        assert self.reasons(1, lambda app: "done") == ["requested"]
         assert self.run(lambda app: "done") == boot.ENDED
 
     def test_the_watchdog_starts_after_a_good_boot_and_is_fed(self):

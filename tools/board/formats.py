@@ -72,7 +72,7 @@ class Plain:
 
 
 class Json:
-    """One object per line."""
+    """JSON: one object per line."""
 
     def __init__(self, columns=None):
         self._columns = columns

@@ -10,10 +10,10 @@ import re
 import unicodedata
 
 LONGEST_DATAGRAM = 8192  # bytes; the firmware's have at most 1,400
-MOST_READINGS = 256  # in one datagram
+MOST_READINGS = 256  # readings in one datagram
 LONGEST_NAME = 128
 LONGEST_TEXT = 1024
-LONGEST_MESSAGE = 500  # of an error's text
+LONGEST_MESSAGE = 500  # characters of an error's text
 _LONGEST_NUMBER = 40  # digits
 _DEEPEST = 32
 _INT64 = 1 << 63

@@ -16,7 +16,7 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 	@cd tools/emulator && npm ci --no-audit --no-fund --loglevel=http
 	@touch $@
 
-# The image's own rules know what it depends on.
+# The image's own rules define its dependencies.
 $(EMULATED): FORCE
 	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP build/PICO_PPP/SHA256SUMS
 
