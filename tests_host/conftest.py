@@ -35,7 +35,7 @@ from fixtures import board, collector, own_time, serial_board, terminal, tool  #
 # Tests import this module by a name of its own, because other folders have a conftest, too.
 sys.modules['host_conftest'] = sys.modules[__name__]
 
-TIME_LIMIT_SEC = 30     # of one test; a module may set its own TIME_LIMIT_SEC and its INTERPRETERS
+TIME_LIMIT_SEC = 30     # per test; a module may set its own TIME_LIMIT_SEC and its INTERPRETERS
 
 EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 

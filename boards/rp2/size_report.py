@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the flash and RAM that an image takes: in all, and our part.
+"""Prints the flash and RAM that an image takes: in total, and our part.
 
     size_report.py firmware.elf
 
@@ -16,7 +16,7 @@ FROZEN = re.compile(
     r"^(?:fun_data|children|proto_fun|raw_code|const_(?:obj|qstr)_table_data|const_obj|frozen_module)_(\w+)$")
 OURS = {"the library": ("XAsyncSockets",), "the firmware": ("firmware_", "main", "board_support")}
 LWIP_POOL = re.compile(r"^(?:memp_memory_\w+_base|ram_heap)$")
-FULL = 0.95  # of the flash for firmware: warn above this
+FULL = 0.95  # share of the firmware's flash; warn above this
 
 
 def tool(name, *arguments):

@@ -17,7 +17,7 @@ from harness import (
 import XAsyncSockets
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XClosedReason
 
-BUFFER_SIZE = 256       # of the slots of `Link`; small, so that tests fill it
+BUFFER_SIZE = 256       # size of the slots of `Link`; small, so that tests fill it
 
 
 class Recorder:

@@ -47,7 +47,7 @@ def wrap_counter(library):
         library.perf_counter = lambda: ticks_ms() / 1000
 
 
-# The timers: each starts its operation, and returns a condition that is true after it has fired.
+# Timers: each function starts an operation, and returns a condition that becomes true when its timer has fired.
 
 def of_a_receive(library, scenes, pool):
     link = scenes.Link(pool=pool)

@@ -67,7 +67,7 @@ class Home:
         self.app.start()
 
     def turn_until(self, condition):
-        """Let the board live, at ten times the speed of the broker, until `condition()` holds."""
+        """Run the board, at ten times the speed of the broker, until `condition()` is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, self.log.tail(50)
@@ -76,7 +76,7 @@ class Home:
             time.sleep(0.001)
 
     def settle(self):
-        """Until everything is announced, and what is gone removed."""
+        """Run the board until everything is announced, and outdated entities are removed."""
         mqtt = self.app.services.get("mqtt")
         self.turn_until(lambda: mqtt.client.connected)
         discovery = mqtt.when_read[-1].__self__

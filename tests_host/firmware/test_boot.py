@@ -182,7 +182,7 @@ class FakeApp:
     def run(self):
         try:
             return FakeApp.during(self)
-        except AssertionError as error:  # an error of the test, which run() would take for one of the firmware
+        except AssertionError as error:  # an error of the test, which run() would report as an error of the firmware
             FakeApp.failure = error
             return "failed"
 

@@ -342,7 +342,7 @@ class TestLimits:
         batch = [{"jsonrpc": "2.0", "id": number, "method": "slow"} for number in range(16)]
 
         def served(client):
-            """How many of them."""
+            """Return how many of the batch are served."""
             client.sent.clear()
             client.receive(json.dumps(batch).encode() + b"\n")
             return sum("result" in one for one in json.loads(client.sent[0]))
@@ -551,8 +551,8 @@ class TestPlaces:
         assert not self.come(bench, "192.0.2.1").closed
 
     def besiege(self, bench, count, seconds):
-        """Let `count` addresses do their best to hold all places: one that has held a place for almost as long as it
-        may gives it to the one that has held one least. Yields each second in which another address could connect."""
+        """Let `count` addresses try to hold all places. One that has held a place for almost the allowed time passes
+        it to the one that has held one least. Yield each second in which another address could connect."""
         addresses = [f"10.0.0.{number}" for number in range(count)]
         held = {}
 
@@ -600,7 +600,7 @@ class TestPlaces:
                 break
         assert second <= 270
         kept_out = longest = 0
-        for _ in range(300):  # it is served again and again, although a later client can displace it
+        for _ in range(300):  # it is served repeatedly, although a later client can replace it
             kept_out = kept_out + 1 if self.come(bench, "192.0.2.99").closed else 0
             longest = max(longest, kept_out)
             bench.advance(1)

@@ -146,7 +146,7 @@ def test_the_board_s_page_is_linked(start, broker):
 
 def test_tls_waits_for_the_clock_and_reports_it(tmp_path, broker, monkeypatch):
     """Without the time, no certificate can be checked."""
-    year = 2021  # where an RP2040 starts
+    year = 2021  # the clock of an RP2040 starts there
     monkeypatch.setattr("firmware.mqtt.service.time", SimpleNamespace(gmtime=lambda: (year,)))
     (tmp_path / "broker.pem").write_bytes((ROOT / "tests_host" / "tls" / "server.crt").read_bytes())
     home = Home(tmp_path, broker.port, [], tls=True)
@@ -159,5 +159,5 @@ def test_tls_waits_for_the_clock_and_reports_it(tmp_path, broker, monkeypatch):
     home.turn_until(told)
     assert "the clock is not set" in told()[0] and home.clock.uptime() >= 60
     year = 2026
-    home.turn_until(lambda: len(told()) == 2)  # this broker speaks no TLS, but there was an attempt
+    home.turn_until(lambda: len(told()) == 2)  # this broker has no TLS, but the board has tried to connect
     home.end()

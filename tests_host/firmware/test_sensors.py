@@ -1,4 +1,4 @@
-"""The sensors' hub and the drivers of the parts, on simulated buses: firmware/sensors/."""
+"""The hub and the drivers of sensors, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace

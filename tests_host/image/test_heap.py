@@ -59,7 +59,7 @@ def test_only_what_a_configuration_uses_counts(measured):
     for kind in SENSORS:
         assert used({"sensors": {kind: [{}]}}) - used({}) == heap_of(measured, f"sensors.{kind}")
     no_requests = {**least, "network": {"ntp": "", "probe_s": 0}}
-    parts = ("network.ntp", "network.watch")  # what looks names up leaves with the answer
+    parts = ("network.ntp", "network.watch")  # the look-up module is unloaded after the answer
     assert used(least) - used(no_requests) == heap_of(measured, *parts)
     assert used({**least, "telemetry": {"enabled": False}}) < used(least)
 
