@@ -27,7 +27,7 @@ class Config(Lean):
     def __init__(self, board, log):
         self.board = board
         self.log = log
-        self.given = {}  # only what differs from the defaults
+        self.given = {}  # only the values that differ from the defaults
         self.faults = []
 
     def __getitem__(self, section):

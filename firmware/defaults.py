@@ -142,7 +142,7 @@ SCHEMA = Record(
 
 
 def fill(given):
-    """Return the checked values of a configuration. Sections of their own module that are not given are {}."""
+    """Return the checked values of a configuration. Sections with a separate module that are not given are {}."""
     Apart.used = True
     try:
         return SCHEMA.fill(given)

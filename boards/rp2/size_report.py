@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Frozen modules are C data; its names are made of what it is, and the module's and the function's names (mpy-tool.py).
+# Frozen modules are C data; their names consist of a kind and the names of the module and the function (mpy-tool.py).
 FROZEN = re.compile(
     r"^(?:fun_data|children|proto_fun|raw_code|const_(?:obj|qstr)_table_data|const_obj|frozen_module)_(\w+)$")
 OURS = {"the library": ("XAsyncSockets",), "the firmware": ("firmware_", "main", "board_support")}

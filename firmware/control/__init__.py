@@ -14,7 +14,7 @@ _RETRY_S = const(5)  # pause until a port that was in use is tried again
 
 
 class Methods(Lean):
-    """All methods by name. Of a part that is not loaded yet, only the names are known until one is called."""
+    """All methods by name. A part that is not loaded yet is known by its methods' names, until one is called."""
 
     SELDOM = "firmware.control.jsonrpc firmware.jsontext"
 
@@ -52,7 +52,7 @@ class ControlServer:
     def start(self, app):
         """Offer the methods for logging in. Listening begins when the network is up."""
         self.app = app
-        self.token = app.config["control"]["token"]  # until the next boot, even if it is configured anew
+        self.token = app.config["control"]["token"]  # until the next boot, even if the configuration changes
         self._retry = XTimer(app.pool, self._listen)
         app.methods.offer("auth.challenge auth.login", make, "firmware.control.access offer", app)
 

@@ -164,7 +164,7 @@ class Session(Caller):
         self._receive()
 
     @property
-    def greeting(self):
+    def in_handshake(self):
         """True until the first line, while the TLS handshake may be in progress."""
         return self.server.tls and not self._heard
 
@@ -247,7 +247,7 @@ class Session(Caller):
             self._client.Close()
 
     @property
-    def lingers(self):
+    def is_closing(self):
         """True after `close`, while data is still to be sent."""
         return self.leaving and self._client.SocketID is not None
 
@@ -296,12 +296,12 @@ def admit(server, client):
         return  # it has disconnected
     most = server.app.config["control"]["clients"]
     staying = [session for session in server.sessions if not session.leaving]
-    lingering = [session for session in server.sessions if session.lingers]
-    if lingering and len(staying) + len(lingering) > most:  # the next one needs its buffer
-        lingering[0].drop()
+    closing = [session for session in server.sessions if session.is_closing]
+    if closing and len(staying) + len(closing) > most:  # the next one needs its buffer
+        closing[0].drop()
     now = server.app.clock.uptime_ms()
     newcomer = visitor(server, client.CliAddr[0])
-    goes = loser(newcomer, staying, now) if len(staying) >= most else None
+    goes = displaced(newcomer, staying, now) if len(staying) >= most else None
     if server.tls:
         client.StartSSLContext(server.tls, serverSide=True)
     session = Session(server, client, newcomer)
@@ -333,7 +333,7 @@ def crowded(known):
     return sum([one.failures > 0 for one in known.values()]) >= _ADDRESSES
 
 
-def loser(visitor, sessions, now):
+def displaced(visitor, sessions, now):
     """Return the session that has to make room for a new one of `visitor`, or None. One that has logged in never has
     to.
 
@@ -347,7 +347,7 @@ def loser(visitor, sessions, now):
             continue
         other = session.visitor
         other.pass_time(now)
-        is_due = (session.greeting or other.held >= _HOLD_MS) and other.held >= visitor.held
+        is_due = (session.in_handshake or other.held >= _HOLD_MS) and other.held >= visitor.held
         if other.places > visitor.places + 1 or is_due:
             rank = (other.places, other.held)
             if not found or rank > most:

@@ -110,7 +110,7 @@ class MqttClient:
         self._identifier = self._asked_as = 0
         self._asked = ()  # the subscriptions that the broker has not accepted yet
         self._unacked = []  # type: list[_Message]
-        self._kind = self._size = self._shift = 0  # of the packet that is being received
+        self._kind = self._size = self._shift = 0  # the topic of the packet that is being received
 
     def start(self, locate):
         """Connect. locate(): (address, port), or None if it is not known yet; then it is called again each second."""
@@ -227,7 +227,7 @@ class MqttClient:
         self._timer.Restart(pause_s * self.second)
         self.on_lost(reason)
 
-    # --- what is sent
+    # --- sending
 
     def _send(self, data):
         """Return False if the connection is closed, or too much waits to be sent."""
@@ -257,7 +257,7 @@ class MqttClient:
             if not [message for message in self._unacked if message.identifier == self._identifier]:
                 return self._identifier
 
-    # --- what is received: the kind and the first byte of the length, the others one by one, and what follows
+    # --- receiving: the kind and the first byte of the length, then its other bytes one by one, then the rest
 
     def _on_head(self, tcp, data, _):
         if len(data) == 2:

@@ -101,7 +101,7 @@ class Mqtt:
         self.client.start(self._locate)
 
     def network_down(self, _reason):
-        """Disconnect. If nothing arrives at the broker any more, it publishes the will."""
+        """Disconnect. If the connection is dead, the broker publishes the will."""
         self.publish("status", "offline", 1, True)
         self.client.stop()
 

@@ -78,7 +78,7 @@ class _Name:
         self.addresses = ()
         self._names = names
         self._host = host
-        self._believed_until = 0  # uptime
+        self._valid_until = 0  # uptime
         self._server = None
         self._socket = None
         self._dns = None  # the module, while it is needed
@@ -90,7 +90,7 @@ class _Name:
 
     def look_up(self):
         """Begin to ask, unless the last answer is still valid or a question is open."""
-        if self._socket or self._believed_until > self._names.clock.uptime():
+        if self._socket or self._valid_until > self._names.clock.uptime():
             return
         host = self._host.rstrip(".").lower()
         if host.split(".")[-1].isdigit():
@@ -141,16 +141,16 @@ class _Name:
         self.addresses = addresses
         self._pause_s = _PAUSE_S
         self._reason = None
-        self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
+        self._keep_for(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
 
     def _fail(self, reason):
         """Keep the known addresses, if there are any, because a name server may be silent for a while."""
-        self._believe(self._pause_s)
+        self._keep_for(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if reason != self._reason:  # reported once; last, because syslog may ask for this name
             self._reason = reason
             self._names.log.warning("names", f"{self._host}: {reason}")
 
-    def _believe(self, seconds):
+    def _keep_for(self, seconds):
         self.stop()
-        self._believed_until = self._names.clock.uptime() + seconds
+        self._valid_until = self._names.clock.uptime() + seconds

@@ -31,7 +31,7 @@ def reason(status, constant, board, wlan, settings):
 
 
 def _of_a_scan(board, wlan, settings):
-    """Return what a scan tells, as the Pico W reports a network with another security as "no such network", too.
+    """Return the result of a scan. The Pico W reports "no such network" also for one with another security.
 
     It blocks for some seconds, but no sockets are in use at this time.
     """

@@ -19,7 +19,7 @@ FILES = "files"
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
 _REQUEST_BYTES = const(128)  # the line of update.write without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # of ESP-IDF's esp_app_desc_t; other images do not have it here
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # of ESP-IDF's esp_app_desc_t, which only its images have here
 _APP_MAGIC_AT = const(32)
 
 

@@ -88,7 +88,7 @@ def of_a_half_closed_connection(library, scenes, pool):
     return lambda: link.events.values('closed') == [library.XClosedReason.ClosedByPeer]
 
 
-def of_a_socket_of_the_programs_own(library, scenes, pool):
+def of_an_own_socket(library, scenes, pool):
     class OwnSocket(library.XAsyncSocket):
         ExpireTimeSec = None
 
@@ -114,7 +114,7 @@ def of_a_call_that_is_put_off(library, scenes, pool):
 
 
 TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_after_a_full_buffer,
-          of_a_half_closed_connection, of_a_socket_of_the_programs_own, of_a_call, of_a_call_that_is_put_off)
+          of_a_half_closed_connection, of_an_own_socket, of_a_call, of_a_call_that_is_put_off)
 
 
 def fire_in_time(disturb):

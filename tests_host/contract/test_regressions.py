@@ -429,7 +429,7 @@ def test_on_exception_may_make_a_turn():
 
 
 def test_data_that_is_sent_in_part_is_taken_whole():
-    """What another thread sends at that moment may fill the queue, but must not tear the stream."""
+    """Data that another thread sends at that moment may fill the queue, but must not break the order of the stream."""
     needs_threads()
     link = Link(slow=True)
     link.client.SendQueueLimit = 1000

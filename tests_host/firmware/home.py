@@ -29,14 +29,14 @@ class Sensor:
         return self.reading
 
 
-def weather():
+def weather_sensor():
     return Sensor("bme280", celsius=21.5, humidity=40.25, pascal=101325.5)
 
 
 def some_sensors():
     return [
         Sensor("heap", free=100000, used=50000),
-        weather(),
+        weather_sensor(),
         Sensor("roof", **{"celsius_28ff00000001": 3.5, "celsius_28ff00000002": -1.5}),
         Sensor("my \"own\" {sensor}'s", {"flow": ("volume_flow_rate", "L/min")}, flow=2.5, open=True, word="wet"),
         Sensor("light", value=12.5),

@@ -300,12 +300,12 @@ class TestRun:
         """The count is not cleared after 30 s if the watchdog caused the last reset."""
         self.configure(watchdog_s=8, steady_s=30)
 
-        def bitten(app):
+        def reset_by_watchdog(app):
             app.live(60)
             raise KeyError("stands for the reset") from None
 
         Machine.cause = 3
-        assert self.reasons(5, bitten)[3] is not None
+        assert self.reasons(5, reset_by_watchdog)[3] is not None
 
     def test_a_planned_reboot_is_not_taken_for_a_watchdog_reset(self):
         """On RP2 the watchdog does machine.reset(), and reset_cause() reports the watchdog."""

@@ -550,7 +550,7 @@ class TestPlaces:
         assert "192.0.2.1: MemoryError: allocating 1024 bytes" in bench.texts()
         assert not self.come(bench, "192.0.2.1").closed
 
-    def besiege(self, bench, count, seconds):
+    def attack(self, bench, count, seconds):
         """Let `count` addresses try to hold all places. One that has held a place for almost the allowed time passes
         it to the one that has held one least. Yield each second in which another address could connect."""
         addresses = [f"10.0.0.{number}" for number in range(count)]
@@ -574,7 +574,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("count", [1, 4, 8, 32])
     def test_how_long_so_many_addresses_can_keep_another_out(self, bench, count):
-        for second in self.besiege(bench, count, 1000):
+        for second in self.attack(bench, count, 1000):
             honest = self.come(bench, "192.0.2.99")
             if not honest.closed:
                 print(f"{count} addresses: {second} s")
@@ -591,7 +591,7 @@ class TestPlaces:
         owner = self.come(bench, "192.0.2.1")
         ask(owner, "auth.login", response=answer_challenge(owner))
         bench.config.set("control.clients", 5)
-        for second in self.besiege(bench, 250, 600):
+        for second in self.attack(bench, 250, 600):
             honest = self.come(bench, "192.0.2.99")
             assert ask(owner)["result"] == "pong"
             assert len(bench.server.visitors) <= 32 + 5 + 2

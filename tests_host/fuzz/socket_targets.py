@@ -164,7 +164,7 @@ class Reader:
             return False, 0, 0
 
     def check(self, reason):
-        """After everything has arrived, check that whatever is pending has a reason."""
+        """After everything has arrived, check that a pending receive has a reason."""
         ask = self.pending
         if reason is not None:
             promise(reason == XClosedReason.Error and ask is not None and ask['want'] == 'line'

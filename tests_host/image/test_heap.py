@@ -115,7 +115,7 @@ def test_switching_off_the_named_parts_is_enough(measured):
 
 
 def test_if_switching_off_is_not_enough_an_image_is_recommended():
-    with pytest.raises(BoardProblem, match=r"build an image of ours \(make firmware\)"):
+    with pytest.raises(BoardProblem, match=r"build our image \(make firmware\)"):
         heap.check(C3._replace(most=40 * 1024), EVERYTHING, str)
 
 

@@ -91,7 +91,7 @@ def test_a_broker_that_pauses(drive, broker):
     one.wait('connected')
     start = time.monotonic()
     with broker.paused():
-        one.order('fill', 'open/e', 10000)      # the end does not wait until this is sent
+        one.order('fill', 'open/e', 10000)      # this is not sent before the end
         assert one.publish('open/d', 'kept', 1)
         assert one.wait('lost') == ['the broker has not answered within its time']
         assert 0.9 < time.monotonic() - start < 5     # 1.5 times 10, in tenths of a second

@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 
 PATIENCE_SEC = 60
-LINE_BYTES = 1024       # of served.SLOT_BYTES
+LINE_BYTES = 1024       # limited by served.SLOT_BYTES
 FOREIGN_THREADS = 3
 
 

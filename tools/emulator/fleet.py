@@ -22,7 +22,7 @@ from .passt import Passt, loopback
 from .pico_w import KEY, SSID, PicoW
 
 FOLDER = Path("build/emulator/pico-w")
-CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
+CONTROL_PORT = 8095  # the firmware's default port (docs/configuration.md)
 LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time

@@ -124,7 +124,7 @@ def check(room, config, say, table=None):
 
 def _advice(excess, found):
     if sum(taken for taken, _ in found) < excess:
-        return "Nothing to switch off is enough: build an image of ours (make firmware), which keeps the code in flash."
+        return "Switching parts off is not enough: build our image (make firmware), which keeps the code in flash."
     switches = ", ".join(f"{setting} ({taken / 1024:.1f} kB)" for taken, setting in found)
     return f"Switch off {_kb_up(excess)} kB or more of these: {switches}."
 
