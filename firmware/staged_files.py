@@ -12,7 +12,7 @@ import os
 
 FOLDER = "update"
 RECORD = "files"
-REPL_FILE = "repl"  # with this file the firmware does not start (start.py), and nobody can remove it remotely
+REPL_FILE = "repl"  # with this file the firmware does not start (start.py), so it cannot be removed remotely
 _FOLDER_BIT = 0x4000
 
 

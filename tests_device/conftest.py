@@ -114,7 +114,7 @@ def give_settings(board):
 
 
 def let_pass(board, seconds):
-    """Wait for so many seconds of the board's time: on a busy computer it is slower than ours."""
+    """Wait for this many seconds of the board's time, which runs slower than real time on a busy computer."""
     end = board.stats()["emulated_s"] + seconds
     while board.stats()["emulated_s"] < end:
         time.sleep(0.1)
@@ -147,7 +147,7 @@ def board(request):
 
 @pytest.fixture
 def new_board(tmp_path, make_board):
-    """Makes further emulated boards, each with a flash of its own."""
+    """Makes further emulated boards, each with its own flash."""
     if PORT:
         pytest.skip(NEEDS_EMULATOR)
     boards = []

@@ -1,4 +1,4 @@
-"""A board under test. It is controlled over its serial port with mpremote's transport, as users do it."""
+"""A board under test. Tests control it like a user, over its serial port with mpremote's transport."""
 
 import ast
 import os

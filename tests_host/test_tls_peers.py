@@ -269,7 +269,7 @@ def test_openssl_s_client(server, start):
 
 
 def test_openssl_asks_for_renegotiation(server, start):
-    """It is refused. OpenSSL's client takes that for the end, and the server goes on serving others."""
+    """It is refused. OpenSSL's client treats that as the end, and the server continues to serve others."""
     client = start('openssl', 's_client', '-connect', '127.0.0.1:%d' % server.port, '-CAfile', CERTIFICATE, '-tls1_2')
     client.say('before\n')
     client.line('BEFORE')

@@ -91,14 +91,14 @@ class Caller:
         return self._app.config["control"]
 
     def now(self):
-        """The uptime in milliseconds."""
+        """Return the uptime in milliseconds."""
         return self._app.clock.uptime_ms()
 
     def give_place(self):
-        """Its place is no longer one that others may want."""
+        """Free its place for others."""
 
     def within_rate(self):
-        """True if one more request is allowed now."""
+        """Return True if one more request is allowed now."""
         if self.unlimited:
             return True
         return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
@@ -260,7 +260,7 @@ class Session(Caller):
         self.visitor.places += places
 
     def give_place(self):
-        """Its place is no longer one that others may want."""
+        """Free its place for others."""
         if self._has_place:
             self._has_place = False
             self._take_place(-1)

@@ -35,7 +35,7 @@ _ANSWER_S = const(10)  # the broker has to answer within this time
 _TRIES = const(5)  # attempts to send a message with QoS 1 in one connection
 _FIRST_PAUSE_S = const(1)  # pause before the next connection; it doubles each time
 _LONGEST_PAUSE_S = const(60)
-_REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
+_REFUSED_PAUSE_S = const(300)  # repeating a wrong password is useless, and may lock the user out
 _SUBSCRIBE_AGAIN_S = const(20)  # after a refusal: a cluster may be electing its leader
 _WAITING_BYTES = const(4096)  # bytes that may wait to be sent; further states are dropped
 

@@ -11,7 +11,7 @@ _RETRY_S = const(1)
 _SETTLED_S = const(3)  # time after the last entity in which the broker's retained messages arrive
 _LONGEST_DELAY_S = const(10)  # delay after a start of Home Assistant, so that not all boards send at once
 _MOST_FOUND = const(64)  # retained topics that are checked; the others are checked after the next start
-_LONGEST_FOUND = const(256)  # bytes of such a topic, so that a stranger's cannot fill the heap
+_LONGEST_FOUND = const(256)  # bytes of such a topic; a stranger's topics must not fill the heap
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 

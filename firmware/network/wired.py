@@ -43,4 +43,4 @@ class LanLink(Interface):
         borrow("firmware.network.joining").set_address(self.interface, self._settings)
 
     def stop(self):
-        """Leave it on, so that the next attempt notices a cable that was plugged in at once."""
+        """Leave it on. The next attempt then notices at once if a cable was plugged in."""

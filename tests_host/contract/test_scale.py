@@ -96,7 +96,8 @@ def test_hundreds_of_outgoing_connections_at_once():
 
 
 def serve_many(pool, longest_echo):
-    """Return (server, its connections, bytes received by SocketID). There are so many that the busy ones come first."""
+    """Return (server, its connections, bytes received by SocketID). With this many, the busy ones are handled
+    first."""
     silent = 200
     accepted = []
     received = {}

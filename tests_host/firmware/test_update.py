@@ -228,7 +228,7 @@ class TestPowerCuts:
         return old_or_new(read_all(folder), (number, where))
 
     def test_at_every_operation_of_the_flash(self):
-        """On littlefs, as on boards, the power fails in the middle of each operation, and again in each of the next
+        """On littlefs, which boards use, the power fails in the middle of each operation, and again during the next
         boot.
         """
         first = Flash()

@@ -22,7 +22,7 @@ TOKEN = QUIET["control"]["token"]
 OTHER_TOKEN = "a token of the attacker"
 DENIED, TOO_MANY_REQUESTS, TOO_MANY_CLIENTS, NOT_JSON = -32001, -32002, -32003, -32700
 PLACES = 4
-HOLD_S = 20  # an address may hold a place for so long if others want it
+HOLD_S = 20  # time for which an address may hold a place that others want
 ATTACK_S = 4
 
 

@@ -36,7 +36,7 @@ def _escaped(character):
 
 
 def visible(text, longest=None):
-    """Return `text` with escapes in place of characters that control a terminal, or hide or reverse text.
+    """Return `text` with escapes for characters that control a terminal, or hide or reverse text.
     their escapes. What is longer than `longest` is cut off."""
     cut = longest is not None and len(text) > longest
     text = text[:longest] + "…" if cut else text

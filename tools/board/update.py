@@ -20,7 +20,7 @@ RESTART_S = 60
 POLL_S = 1
 TRIAL_S = 4000  # boot.steady_s is at most an hour
 LARGEST_CHUNK = 65536
-# Modules that the firmware imports: a program of this name would be found in the place of MicroPython's own.
+# Modules that the firmware imports: a program of this name would be loaded instead of MicroPython's own.
 HIDEABLE = frozenset(
     """binascii errno gc hashlib io json machine micropython network os random re select socket ssl struct sys _thread
     time tls""".split()

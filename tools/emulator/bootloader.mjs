@@ -30,7 +30,7 @@ export class Bootloader {
     fs.mkdirSync(this.folder, { recursive: true });
     fs.writeFileSync(path.join(this.folder, 'INFO_UF2.TXT'), INFO);
     fs.writeFileSync(path.join(this.folder, 'INDEX.HTM'), '');
-    this.offsets = new Map(); // file: bytes taken
+    this.offsets = new Map(); // {file: number of bytes that are programmed}
     this.blocks = new Set();
     this.timer = setInterval(() => this.#look(), LOOK_EVERY);
   }

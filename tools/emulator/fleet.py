@@ -1,4 +1,5 @@
-"""`make fleet N=20` and `make emulate BOARD=PICO_W`: emulated Pico Ws in one Wi-Fi, and a console for their air."""
+"""`make fleet N=20` and `make emulate BOARD=PICO_W`: emulated Pico Ws in one Wi-Fi network, and a console that
+controls the network."""
 
 import argparse
 import json
