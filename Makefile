@@ -36,7 +36,7 @@ AXE := tests_host/web/node_modules/.package-lock.json
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
 
-# Bytecode beside the sources would change their folders, and so cause everything to be frozen again.
+# Bytecode beside the sources would change their folders, so make would freeze everything again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/cache/python
 # Without stored bytecode, each of the tests' thousands of Python processes would compile all its imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,7 +44,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test test-host check tools venv hashes unix unix-esp32-sockets bench soak fuzz lint screenshots reference release clean FORCE
 .NOTPARALLEL:
 
-# Each target has its group and its text in a comment: ## group: text.
+# The comment of each target contains its group and its help text: ## group: text.
 help: ## work: show this list
 	@group() { printf '%s\n' "$$2"; sed -n "s/^\([a-z0-9-]*\):.*## $$1: \(.*\)/\1|\2/p" $(MAKEFILE_LIST) | \
 	        while IFS='|' read -r target text; do printf '  make %-18s  %s\n' "$$target" "$$text"; done; echo; }; \
@@ -145,7 +145,7 @@ $(VARIANTS:%=build/%/micropython): build/%/micropython: build/%/frozen.stamp $(F
 	$(MPY_MAKE) -C $(MPY)/ports/unix BUILD=$(CURDIR)/build/$* VARIANT_DIR=$(CURDIR)/boards/$(VARIANT) LWIP_DIR=$(LWIP)
 	@touch $@
 
-# MicroPython's makefiles notice changed files, but not a changed manifest or a removed file ...
+# MicroPython's makefiles detect changed files, but not a changed manifest or a removed file ...
 $(VARIANTS:%=build/%/frozen.stamp): build/%/frozen.stamp: build/%/config.stamp manifest.py boards/UNIX/manifest.py \
         $(FROZEN_FOLDERS)
 	@rm -rf build/$*/frozen_mpy build/$*/frozen_content.c

@@ -1,4 +1,4 @@
-"""A chat server: everybody reads what everybody writes. Talk to it with `nc 127.0.0.1 7777`.
+"""A chat server: it sends each line to all clients. Talk to it with `nc 127.0.0.1 7777`.
 
     chat_server.py [PORT]
 """

@@ -8,7 +8,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason, XTi
 
 FIRST_DELAY_SEC = 0.5
 LONGEST_DELAY_SEC = 60
-SILENCE_SEC = 30        # if no line arrives for so long, the connection counts as lost
+SILENCE_SEC = 30        # seconds without a line after which the connection counts as lost
 
 delay_sec = FIRST_DELAY_SEC
 

@@ -1,4 +1,4 @@
-"""A proxy for TCP: it forwards what arrives at its port to another host, and returns the answers.
+"""A proxy for TCP: it forwards data from its port to another host, and returns the answers.
 
     tcp_proxy.py HOST PORT [LISTENING_PORT]
 """
@@ -16,7 +16,7 @@ class Link:
         self.client = client
         self.upstream = upstream
         self.idle = pool.CallLater(IDLE_SEC, self.close)
-        client.OnPeerFinished = lambda client: None     # it may still wait for its answer
+        client.OnPeerFinished = lambda client: None     # it may still be waiting for its answer
         upstream.OnPeerFinished = self.close            # everything that it sent was passed on
         upstream.OnConnected = self.on_connected
         client.OnClosed = upstream.OnClosed = lambda reason: self.close()

@@ -1,4 +1,5 @@
-"""Programs find each other on a network by UDP broadcast. One answers with its name, the other one asks who is there.
+"""Programs find each other on a network by UDP broadcast. One program answers with its name, and the other one asks
+for names.
 
     udp_discovery.py answer NAME [PORT]
     udp_discovery.py ask [PORT [BROADCAST_ADDRESS]]

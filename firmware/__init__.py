@@ -1,7 +1,7 @@
-"""The firmware: boot, network bring-up, configuration, sensors, telemetry, control, and services of your own.
+"""The firmware: boot, network, configuration, sensors, telemetry, control, and your own services.
 
-Everything runs in one thread on one `XAsyncSocketsPool`. `firmware.app.App` puts the parts together,
-`firmware.boot.main()` is what a board runs after reset, `python -m firmware` what a computer runs.
+Everything runs in one thread on one `XAsyncSocketsPool`. `firmware.app.App` connects the parts. A board runs
+`firmware.boot.main()` after reset, and a computer runs `python -m firmware`.
 """
 
 import sys
@@ -11,15 +11,16 @@ try:
 except ImportError:
 
     def const(value):
-        """Replaces `micropython.const`, with which private constants cost a board nothing."""
+        """Replace `micropython.const`, which makes private constants free on a board."""
         return value
 
 
-_ALL_DIGITS = "%.15g" if float("1e300") < float("inf") else "%.7g"  # doubles, or single precision
+_ALL_DIGITS = "%.15g" if float("1e300") < float("inf") else "%.7g"  # double or single precision
 
 
 def number_text(value):
-    """A finite number with its significant digits: 8.03, while MicroPython's `str` may give 8.029999999999999."""
+    """Return a finite number with its significant digits: 8.03, where MicroPython's `str` may give
+    8.029999999999999."""
     if not isinstance(value, float):
         return str(value)
     short = "%.6g" % value  # the seventh digit of a single-precision number may be wrong
@@ -29,16 +30,16 @@ def number_text(value):
 NAME = "XAsyncSockets firmware"
 VERSION = "0.1.0"
 
-# Outcomes of a run, after which the board starts again.
+# Outcomes of a run after which the board restarts.
 REBOOT = "reboot"
 SAFE_MODE = "safe mode"
 
 
 def borrow(name, *more):
-    """Import a module that is seldom needed. Only the caller keeps it, because code takes heap on stock MicroPython. A
-    module that is loaded already stays.
+    """Import a rarely used module, which only the caller keeps: on stock MicroPython, code takes heap. A module that
+    was already loaded stays loaded.
 
-    `more` names modules that it imports and that are forgotten together with it.
+    `more` names modules that it imports; they are unloaded together with it.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -52,17 +53,17 @@ def borrow(name, *more):
 
 
 def make(path, *args):
-    """An object of the class at `path`, "module Class", which is loaded and stays.
+    """Load the class at `path`, "module Class", for good, and return an object of it.
 
-    Unlike an import, a long text leaves nothing in MicroPython's table of names if it is not used.
+    Unlike an import statement, a long string adds nothing to MicroPython's table of names until it is used.
     """
     module, name = path.split()
     return getattr(__import__(module, None, None, (name,)), name)(*args)
 
 
 class Lean:
-    """Its seldom used methods are functions in the module `SELDOM`, which is borrowed for each call. More names, with
-    spaces between, are those of modules that leave memory with it."""
+    """A class whose rarely used methods are functions in the module `SELDOM`, which is borrowed for each call.
+    `SELDOM` may name more modules, separated by spaces, to unload together with it."""
 
     SELDOM = ""
 

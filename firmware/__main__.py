@@ -5,7 +5,7 @@ from firmware.boot import main
 try:
     from micropython import kbd_intr
 
-    kbd_intr(3)  # with -m the unix port leaves SIGINT to the system, which would kill the process
+    kbd_intr(3)  # with -m the unix port does not handle SIGINT, so it would kill the process
 except ImportError:
     pass  # CPython
 

@@ -1,4 +1,4 @@
-"""The firmware put together: one clock, one pool, one loop, and everything that lives on them."""
+"""The application: one clock, one pool, one loop, and everything that uses them."""
 
 import random
 
@@ -8,12 +8,12 @@ _LONGEST_TURN_MS = const(500)  # half of the shortest watchdog
 
 
 class App(Lean):
-    """Everything a service may need:
+    """Everything that a service may need:
 
     board, config, log, clock, pool, sensors (the hub), methods (of the control server), bringup (the
-    network), http (the web server, or None), portal (None, or the own access point while it leads every name to the
-    page), names (their addresses), services, device (its name), random (a function: 0 to 1), safe_reason (None, or why
-    safe mode)
+    network), http (the web server, or None), portal (None, or the board's own access point while it resolves every
+    name to the page), names (the addresses of host names), services, device (its name), random (a function: 0 to 1),
+    safe_reason (None, or the reason for safe mode)
     """
 
     SELDOM = "firmware.assembly"
@@ -28,18 +28,18 @@ class App(Lean):
         self.clock = clock
         self.safe_reason = safe_reason
         self.random = random
-        self.soon = []  # (function, argument) for the end of a turn: deeper, a chip's stack is too short for methods
+        self.soon = []  # (function, argument), called at the end of a turn, where a chip's stack has enough room left
         self.assemble()
 
     @property
     def names(self):
-        """Host names to addresses; loaded when first used."""
+        """The addresses of host names; loaded at the first use."""
         if not self.known_names:
             self.load_names()
         return self.known_names
 
     def make_fallback(self):
-        """The link for when no other comes up, or None."""
+        """Return the link to use when no other comes up, or None."""
         make = borrow("firmware.network.links").make_fallback
         return make(self.board, self.config, self.device, self.http and self)
 
@@ -48,7 +48,7 @@ class App(Lean):
         self.log.error("socket" if socket else "loop", type(socket).__name__ if socket else "failed", error)
 
     def turn(self, longest_ms=_LONGEST_TURN_MS):
-        """One turn: handle the sockets' events for up to `longest_ms`, and what is due."""
+        """Run one turn: handle the sockets' events for up to `longest_ms`, and what is due."""
         self.pool.PollEvents(longest_ms)
         self.board.feed_watchdog()
         while self.soon:
@@ -60,7 +60,7 @@ class App(Lean):
             self.board.feed_watchdog()
 
     def run(self):
-        """Start, turn until `stop`, and end in order. Returns the outcome."""
+        """Start, run turns until `stop`, and shut down in order. Return the outcome."""
         try:
             self.start()
             while not self.outcome:

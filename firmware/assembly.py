@@ -1,4 +1,4 @@
-"""The seldom used methods of `App`: how it is put together, starts and ends."""
+"""The rarely used methods of `App`: it is built, started and ended here."""
 
 import gc
 import sys
@@ -13,7 +13,7 @@ from XAsyncSockets import XAsyncSocketsPool
 
 
 def assemble(app):
-    """Make its parts."""
+    """Make the app's parts."""
     board = app.board
     config = app.config
     app.device = config["device"]["name"] or board.default_device()
@@ -27,7 +27,7 @@ def assemble(app):
 
 
 def start(app):
-    """Start everything; after that the loop does the work."""
+    """Start everything, before the loop runs."""
     app.log.info("boot", f"{NAME} {VERSION}, {app.device}" + (", SAFE MODE" if app.safe_reason else ""))
     if app.safe_reason:
         app.log.warning("boot", f"safe mode: {app.safe_reason}")
@@ -39,12 +39,12 @@ def start(app):
     guarded(getattr(app.board.network, "hostname", str), app.device)
     app.bringup.start()
     if hasattr(gc, "threshold"):
-        gc.threshold(-1)  # boot has set a threshold for the loading
+        gc.threshold(-1)  # boot set a threshold while modules were loaded
     gc.collect()
 
 
 def load_services(app):
-    """Load what the configuration uses."""
+    """Load the sensors and services that the configuration uses."""
     if not app.safe_reason:
         borrow("firmware.sensors.load").load(app)
     own = borrow("firmware.services.own").find(app) + [ControlServer()]
@@ -52,14 +52,14 @@ def load_services(app):
 
 
 def load_names(app):
-    """Load what finds the addresses of host names."""
+    """Load the module that looks up host names."""
     names = borrow("firmware.network.names")
     app.known_names = names.Names(app.board.network, app.pool, app.clock, app.log)
     app.bringup.listen(app.known_names)
 
 
 def forget_name(app, host):
-    """Its address is needed no more for long. If it was the only one, what finds addresses leaves memory."""
+    """Forget the address of `host`, which is not needed soon. If it was the only one, unload the look-up module."""
     names = app.known_names
     if names and names.forget(host):
         app.bringup.listeners.remove(names)
@@ -67,7 +67,7 @@ def forget_name(app, host):
 
 
 def restart_later(app, safe_mode=False):
-    """End the loop once the answer to the caller has been sent. Then the board starts again. Returns True."""
+    """Restart the board once the answer to the caller has been sent. Return True."""
     app.pool.CallLater(0.3, app.stop, SAFE_MODE if safe_mode else REBOOT)
     return True
 

@@ -1,4 +1,4 @@
-"""The board's hardware: its modules `network` and `machine`, its identity, its files, its watchdog.
+"""The board's hardware: its modules `network` and `machine`, and its identity, files and watchdog.
 
 A board describes itself in a frozen module `board_support` (boards/<NAME>/modules/board_support.py).
 Everything in it is optional:
@@ -27,13 +27,13 @@ def _module(name):
 
 
 class Board(Lean):
-    """One board. Tests use the arguments to replace what it would find by itself."""
+    """One board. Tests use the arguments to replace the detected hardware."""
 
     SELDOM = "firmware.hardware"
-    last_update = None  # of the image: "on trial", "kept" or "went back"
+    last_update = None  # state of the image: "on trial", "kept" or "went back"
     settings_on_trial = False
     watchdog = None
-    watchdog_s = 0  # the time limit of the watchdog; 0: it does not run
+    watchdog_s = 0  # the watchdog's time limit; 0: it is off
 
     def __init__(self, network=None, machine=None, support=None, files=None):
         self.network = network or _module("network")
@@ -45,11 +45,11 @@ class Board(Lean):
         self.keeps_time = getattr(self.support, "KEEPS_TIME", False)
 
     def path(self, name):
-        """The path of the file `name` on the board."""
+        """Return the path of the file `name` on the board."""
         return self.files.rstrip("/") + "/" + name
 
     def has_file(self, name):
-        """True if there is such a file or folder."""
+        """Return True if the file or folder exists."""
         try:
             os.stat(self.path(name))
             return True
@@ -57,10 +57,10 @@ class Board(Lean):
             return False
 
     def feed_watchdog(self):
-        """Tell the watchdog, if it runs, that the loop runs."""
+        """Feed the watchdog if it runs."""
         if self.watchdog:
             self.watchdog.feed()
 
     def reset(self):
-        """Reset the board, as if it had been switched off and on."""
+        """Reset the board, like switching it off and on."""
         self.machine.reset()

@@ -1,4 +1,4 @@
-"""The board's uptime, which never wraps. For later calls there are the library's `pool.CallLater` and `XTimer`."""
+"""The board's uptime, which never wraps. To call something later, use the library's `pool.CallLater` or `XTimer`."""
 
 try:
     from time import ticks_diff, ticks_ms
@@ -12,12 +12,12 @@ except ImportError:  # CPython
         return monotonic_ns() // 1000000
 
     def ticks_diff(end, start):
-        """Signed milliseconds from `start` to `end`; correct if they are less than 6 days apart."""
+        """Return the signed milliseconds from `start` to `end`. They must be less than 6 days apart."""
         return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
 
 class Clock:
-    """The board's milliseconds. It must be asked at least once a day, or it misses a wrap of the counter."""
+    """The board's milliseconds. Read it at least once a day; otherwise it misses a wrap of the counter."""
 
     def __init__(self):
         self._last = self.ticks()

@@ -1,4 +1,4 @@
-"""The seldom used methods of `Board`: what it asks the chip for, the board's own parts, and the watchdog."""
+"""The rarely used methods of `Board`: facts about the chip, the board's own parts, and the watchdog."""
 
 import binascii
 import os
@@ -7,15 +7,15 @@ import sys
 from firmware import const
 from firmware.network import guarded
 
-# RP2040 data sheet, sections 4.7.6 and 2.1.2: bits that are written at this distance are cleared.
+# RP2040 data sheet, sections 4.7.6 and 2.1.2: writing bits at this offset clears them.
 _RP2_CONTROL = const(0x40058000 + 0x3000)
 _RP2350_CONTROL = const(0x400D8000 + 0x3000)
 _RP2_ENABLE = const(1 << 30)
-_ESP32_LONGEST_MS = const(1 << 29)  # six days; its driver counts in quarters of a millisecond
+_ESP32_LONGEST_MS = const(1 << 29)  # six days; the driver counts in quarters of a millisecond
 
 
 def folder(board, name):
-    """The sorted names in a folder; empty if there is no such folder."""
+    """Return the sorted names in a folder; empty if the folder does not exist."""
     try:
         return sorted(os.listdir(board.path(name)))
     except OSError:
@@ -23,7 +23,7 @@ def folder(board, name):
 
 
 def unique_id(board):
-    """The chip's own number as hexadecimal text."""
+    """Return the chip's serial number as hexadecimal text."""
     try:
         return binascii.hexlify(board.machine.unique_id()).decode()
     except (AttributeError, OSError):
@@ -31,12 +31,12 @@ def unique_id(board):
 
 
 def default_device(board):
-    """A device name that differs between boards of the same kind: "unix-3fa2c1"."""
+    """Return a device name that differs between boards of the same kind, such as "unix-3fa2c1"."""
     return f"{board.name.lower().replace('_', '-')}-{unique_id(board)[-6:]}"
 
 
 def facts(board):
-    """What `info` reports about the board."""
+    """Return what `info` reports about the board."""
     version = ".".join(str(part) for part in sys.implementation.version[:3])
     return {
         "board": board.name,
@@ -50,17 +50,17 @@ def facts(board):
 
 
 def sensors(board):
-    """The board's own sensors."""
+    """Return the board's own sensors."""
     return getattr(board.support, "sensors", list)()
 
 
 def lan(board):
-    """The board's wired interface, or None."""
+    """Return the board's wired interface, or None."""
     return getattr(board.support, "lan", lambda: None)()
 
 
 def uart(board, baud):
-    """The UART of the board's modem, or None."""
+    """Return the UART of the board's modem, or None."""
     return getattr(board.support, "uart", lambda baud: None)(baud)
 
 
@@ -71,17 +71,17 @@ def set_time(board, moment):
         clock().datetime(moment)
 
 
-# --- the watchdog. What a port cannot switch off again is made to wait for very long.
+# --- the watchdog. If a port cannot stop it, its time limit is made very long.
 
 
 def watchdog_reset(board):
-    """True if the watchdog caused the last reset."""
+    """Return True if the watchdog caused the last reset."""
     cause = getattr(board.machine, "reset_cause", None)
     return bool(cause) and cause() == getattr(board.machine, "WDT_RESET", None)
 
 
 def start_watchdog(board, seconds):
-    """Start the watchdog; False if the board has none."""
+    """Start the watchdog. Return False if the board has none."""
     watchdog = getattr(board.machine, "WDT", None)
     if not watchdog:
         return False
@@ -91,7 +91,7 @@ def start_watchdog(board, seconds):
 
 
 def stop_watchdog(board):
-    """Stop the watchdog, or let it wait for very long: the loop has ended, and a person or mpremote has the REPL."""
+    """Stop the watchdog, or set a very long limit, because the loop has ended and the REPL is in use."""
     if not board.watchdog_s:
         return
     if sys.platform == "esp32":
@@ -106,7 +106,7 @@ def stop_watchdog(board):
 
 
 def _esp32(name):
-    """What the module `esp32` calls so, or None elsewhere."""
+    """Return `name` of the module `esp32`, or None on other chips."""
     try:
         return getattr(__import__("esp32"), name, None)
     except ImportError:
@@ -114,31 +114,32 @@ def _esp32(name):
 
 
 def _partition(find):
-    """find(esp32.Partition, the running partition), or None if there are no partitions."""
+    """Return find(esp32.Partition, the running partition), or None if there are no partitions."""
     partition = _esp32("Partition")
     try:
         return find(partition, partition(partition.RUNNING)) if partition else None
     except OSError:
-        return None  # the flash has one partition for images
+        return None  # the flash has only one partition for images
 
 
 def running_partition(_board):
-    """The name of the partition that the image runs from, or None."""
+    """Return the name of the partition that the image runs from, or None."""
     return _partition(lambda _, running: running.info()[4])
 
 
 def other_partition(_board):
-    """The partition for a new image, or None."""
+    """Return the partition for a new image, or None."""
     return _partition(lambda _, running: running.get_next_update())
 
 
 def keep_image(_board):
-    """Tell the bootloader that the running image is good. Otherwise a new image runs only once."""
+    """Mark the running image as good for the bootloader. Otherwise a new image runs only once."""
     _partition(lambda partition, _: partition.mark_app_valid_cancel_rollback())
 
 
 def system_heap(_board):
-    """The free memory of an ESP32's system in bytes: now, its largest piece, the least so far. None elsewhere."""
+    """Return the free memory of an ESP32's system in bytes: now, the largest block, and the minimum so far. None
+    elsewhere."""
     info = _esp32("idf_heap_info")
     if not info:
         return None

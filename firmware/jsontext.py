@@ -1,7 +1,7 @@
 """Reads and writes the firmware's JSON strictly by RFC 8259.
 
-MicroPython's own reader takes what breaks off or lacks commas, and makes two characters that do not exist of a
-surrogate pair; its writer says `nan` and `<object>`.
+MicroPython's own reader accepts truncated text and missing commas, and decodes a surrogate pair as two invalid
+characters. Its writer writes `nan` and `<object>`.
 """
 
 import json
@@ -10,13 +10,13 @@ import re
 from firmware import const, number_text
 
 _DEEPEST = const(32)
-_LONGEST_NUMBER = const(24)  # characters; a match takes C stack for each of them
+_LONGEST_NUMBER = const(24)  # characters; matching takes C stack for each of them
 _is_scalar = re.compile(r"(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$").match
 _is_escape = re.compile(rb'["\\/bfnrt]|u' + rb"[0-9A-Fa-f]" * 4).match
 
-# Looked for in bytes: MicroPython never forgets a text of one character, as `for one in text` and chr() make it, and a
-# stranger may send a million different ones. Compiled when used, which spares the heap. The first is what UTF-8 does
-# not have: forms that are too long, halves of surrogate pairs, and what is beyond U+10FFFF.
+# These search in bytes, because MicroPython never frees a string of one character, such as `for one in text` and chr()
+# make, and a stranger may send a million different ones. They are compiled when used, to save heap. The first matches
+# invalid UTF-8: overlong forms, surrogates, and characters beyond U+10FFFF.
 _UNSOUND = const(
     b"[\xc0\xc1].|\xe0[\x80-\x9f].|\xed[\xa0-\xbf].|\xf0[\x80-\x8f]..|\xf4[\x90-\xbf]..|[\xf5-\xf7]..."
 )
@@ -24,7 +24,7 @@ _PAIR = const(b"\xed[\xa0-\xaf].\xed[\xb0-\xbf].")
 
 
 def sound(text):
-    """`text` with "?" for characters that UTF-8 does not have; MicroPython's text can hold any."""
+    """Return `text` with "?" for characters that UTF-8 cannot encode. A MicroPython string may contain them."""
     data = text.encode()
     return text if len(data) == len(text) else re.sub(_UNSOUND, b"?", data).decode()
 
@@ -35,14 +35,14 @@ def _require(right):
 
 
 def _joined(match):
-    """The character of a surrogate pair."""
+    """Return the character of a surrogate pair."""
     pair = match.group(0)
     top = (pair[1] & 15) + 1 << 4 | pair[2] >> 2 & 15
     return bytes((0xF0 | top >> 6, 0x80 | top & 63, 0x80 | (pair[2] & 3) << 4 | pair[4] & 15, pair[5]))
 
 
 def _text(data, start):
-    """The text after the quote at `start`, and the place of its end."""
+    """Return the text after the quote at `start`, and the position of its end."""
     at = start + 1
     while True:
         end = data.find(b'"', at)
@@ -73,7 +73,7 @@ def _read(data):
     around = []
     key = None
     value_next = True
-    marks = b""  # other tokens that may come here
+    marks = b""  # other tokens that may follow here
     at = 0
     while at < len(data):
         byte = data[at]
@@ -122,18 +122,19 @@ def _read(data):
 
 
 def loads(text):
-    """The value of a JSON text. Raises ValueError."""
+    """Return the value of a JSON text. Raises ValueError."""
     _require(sound(text) == text)
     return _read(text.encode())
 
 
 def dumps(value):
-    """`value` as JSON. Infinite numbers become null, and values that JSON cannot express become text."""
+    """Return `value` as JSON. Infinite numbers become null, and values that JSON cannot express become text."""
     return sound(json.dumps(_plain(value)))
 
 
 class _Number(float):
-    """A number with its significant digits: MicroPython writes what `__repr__` gives, CPython what a float has."""
+    """A number with its significant digits. MicroPython writes the result of `__repr__`, CPython the float's own
+    digits."""
 
     text = ""
 

@@ -1,19 +1,19 @@
-"""The log: the last lines stay in memory for `log.tail`, and every line goes to the console."""
+"""The log: every line goes to the console, and the last ones stay in memory for `log.tail`."""
 
 import re
 import sys
 
 from firmware import const
 
-_LONGEST_TEXT = const(160)  # characters kept of one entry: an exception may carry a whole payload
-_CONTROLS = const(b"[^ -~\x80-\xff]|\xc2[\x80-\x9f]")  # in UTF-8: see jsontext.py
+_LONGEST_TEXT = const(160)  # characters kept of one entry, because an exception may contain a whole payload
+_CONTROLS = const(b"[^ -~\x80-\xff]|\xc2[\x80-\x9f]")  # control characters, as UTF-8: see jsontext.py
 
-# Prints where an exception was raised, on the console. CPython has it elsewhere.
+# Print an exception with its traceback on the console. CPython has this in another module.
 print_traceback = getattr(sys, "print_exception", None) or __import__("traceback").print_exception
 
 
 def describe(error):
-    """An exception in one line: its class and its text."""
+    """Return an exception in one line: its class and its text."""
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
@@ -26,11 +26,11 @@ class Log:
         self._size = size
         self._entries = []  # (seconds, level, source, text, times)
         self.console = console
-        self.also = None  # f(line): stores the lines of a boot that may fail
-        self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
+        self.also = None  # f(line): stores a line of a boot that may fail
+        self.listeners = []  # f(entry), called with an entry as `tail` returns it; they must not raise
 
     def _add(self, level, source, text):
-        # A stranger's text must not steer a terminal, or look like a line of its own.
+        # A stranger's text must not control a terminal, or look like a separate line.
         text = re.sub(_CONTROLS, b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
         seconds = self._clock.uptime()
         entries = self._entries
@@ -55,26 +55,26 @@ class Log:
             listener(self.tail(1)[0])
 
     def mark(self, source, text):
-        """Note what begins now; only a boot that may fail stores it."""
+        """Note what is started next. Only a boot that may fail stores it."""
         if self.also:
             self.also(f"- {source}: {text}")
 
     def info(self, source, text):
-        """Something that a reader of the console wants to know."""
+        """Log something that a reader of the console wants to know."""
         self._add("info", source, text)
 
     def warning(self, source, text):
-        """Something is not as configured; the firmware goes on."""
+        """Log that something is not as configured, but the firmware continues."""
         self._add("warning", source, text)
 
     def error(self, source, text, error=None):
-        """Something failed. With `error`, its traceback goes to the console as well."""
+        """Log a failure. With `error`, its traceback goes to the console as well."""
         self._add("error", source, f"{text}: {describe(error)}" if error else text)
         if error and self.console:
             print_traceback(error)
 
     def tail(self, count=20):
-        """The last `count` entries, oldest first, as dictionaries; `times` if an entry was repeated."""
+        """Return the last `count` entries, oldest first, as dictionaries. A repeated entry has `times`."""
         found = []
         for seconds, level, source, text, times in self._entries[-count:]:
             found.append({"uptime": seconds, "level": level, "source": source, "text": text})

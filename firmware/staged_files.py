@@ -1,19 +1,18 @@
-"""Files that replace others all together: staged in a folder, made valid by one rename, placed by the next boot.
+"""An update of several files, which are staged in a folder until the next boot moves all of them into place.
 
     update/0, 1, ...     the contents of the new files
-    update/files         their names, a line each; "/" before a name means that the file is to be deleted.
-                         That it is there is the decision: it gets this name by a rename.
+    update/files         their names, a line each; "/" before a name means that the file is to be deleted
 
-Whatever is cut off by a loss of power, the next boot finds the old files, or finishes what was decided. This module
-imports nothing of the firmware's: it replaces the firmware's own files before one of them is imported. A later release
-has to understand the record of an earlier one.
+A rename creates `update/files`, and from then on the update is valid. After a power failure, the next boot finds the
+old files, or completes the update. This module imports nothing from the firmware, because it replaces the firmware's
+files before they are imported. A later release has to understand the record of an earlier one.
 """
 
 import os
 
 FOLDER = "update"
 RECORD = "files"
-REPL_FILE = "repl"  # with this file the firmware does not start (start.py), which cannot be undone over the network
+REPL_FILE = "repl"  # with this file the firmware does not start (start.py), so it cannot be removed remotely
 _FOLDER_BIT = 0x4000
 
 
@@ -30,7 +29,7 @@ def _sync():
 
 
 def _mode(path):
-    """The mode of what is there, from os.stat(); 0 if there is nothing."""
+    """Return the mode from os.stat(); 0 if there is nothing."""
     try:
         return os.stat(path)[0]
     except OSError:
@@ -38,7 +37,7 @@ def _mode(path):
 
 
 def _obstacle(root, name):
-    """What on the board is in the way of the file `name`, or None."""
+    """Return a text that says what prevents a file `name` on the board, or None."""
     if _mode(root + name) & _FOLDER_BIT:
         return f"{name} is a folder on the board"
     while "/" in name:
@@ -51,7 +50,7 @@ def _obstacle(root, name):
 
 
 def _make_folders(path):
-    """The folders that the file `path` lies in."""
+    """Make the folders of the file `path`."""
     end = path.find("/", 1)
     while end > 0:
         try:
@@ -66,13 +65,13 @@ def _move(old, new):
     try:
         os.rename(old, new)
     except OSError:
-        # FAT does not rename over a file. After a power failure between these two lines the next boot completes it.
+        # FAT does not rename over a file. After a power failure between these two lines, the next boot completes this.
         os.remove(new)
         os.rename(old, new)
 
 
 class Staging:
-    """The files of one update, below the folder `root`. The remains of an earlier update are removed."""
+    """The files of an update, below the folder `root`. Remains of an earlier update are removed."""
 
     def __init__(self, root):
         self._root = root.rstrip("/") + "/"
@@ -83,7 +82,7 @@ class Staging:
         return f"{self._root}{FOLDER}/{name}"
 
     def clear(self):
-        """Remove everything, the decision first."""
+        """Remove everything, and `update/files` first."""
         self.names = []
         _remove(self._path(RECORD))
         try:
@@ -94,18 +93,19 @@ class Staging:
             pass  # there is none
 
     def create(self, name):
-        """A binary file for the new content of `name`; close it. Raises ValueError for an impossible name."""
+        """Return a binary file for the new content of `name`, which the caller closes. Raises ValueError for an
+        invalid name."""
         self._add(name, name)
         return open(self._path(str(len(self.names) - 1)), "wb")
 
     def delete(self, name):
-        """Delete the file `name`, too. Raises ValueError if there is none."""
+        """Delete the file `name` with this update. Raises ValueError if there is none."""
         self._add(name, "/" + name)
         if not _mode(self._root + name):
             raise ValueError(f"{name}: there is no such file on the board")
 
     def path(self, name):
-        """The path of the file `name`'s content until the next boot; None for a file that is to be deleted."""
+        """Return the path of the content of `name` until the next boot; None if the file is to be deleted."""
         if name in self.names:
             return self._path(str(self.names.index(name)))
         return None if "/" + name in self.names else self._root + name
@@ -113,7 +113,7 @@ class Staging:
     def _add(self, name, line):
         parts = name.split("/")
         if "" in parts or "." in parts or ".." in parts or parts[0] in (FOLDER, REPL_FILE) or "\n" in name:
-            raise ValueError(f"{name!r} is no name for a file of an update")
+            raise ValueError(f"{name!r} is not a valid name in an update")
         obstacle = _obstacle(self._root, name)
         for other in self.names:
             other = other.lstrip("/")
@@ -126,7 +126,7 @@ class Staging:
         self.names.append(line)
 
     def commit(self):
-        """Decide: the next boot puts the files into their places. Raises OSError."""
+        """Make the update valid: the next boot moves the files into place. Raises OSError."""
         with open(self._path("new"), "w") as file:
             file.write("\n".join(self.names) + "\n")
         _sync()
@@ -135,7 +135,7 @@ class Staging:
 
 
 def _decided(folder):
-    """The lines of the record in `folder`; none if nothing is decided."""
+    """Return the lines of the record in `folder`, or none if no update is valid."""
     try:
         with open(folder + RECORD) as file:
             return file.read().split("\n")[:-1]
@@ -144,17 +144,17 @@ def _decided(folder):
 
 
 def recover(root="/"):
-    """Put in place what was decided; called by every boot. Returns the names. What cannot be placed stays for the next
-    boot; `left` tells it."""
+    """Move the files of a valid update into place. Every boot calls this. Return the names. Files that cannot be
+    placed stay for the next boot; `left` returns them."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
     if not _mode(root + FOLDER):
         return []
     try:
-        # After an interrupted rename littlefs 2.11 does not show the neighbouring file. Any write brings it back.
+        # After an interrupted rename, littlefs 2.11 does not show the neighbouring file until the next write.
         open(folder + "new", "w").close()
     except OSError:
-        pass  # it is full, but littlefs has repaired itself
+        pass  # the filesystem is full, but littlefs has repaired itself
     names = _decided(folder)
     for number, name in enumerate(names):
         _place(folder + str(number), root, name)
@@ -171,7 +171,7 @@ def _place(staged, root, name):
         elif _mode(staged):
             _move(staged, root + name)
     except OSError:
-        pass  # a folder has this name, or the flash has a fault; the other files are placed all the same
+        pass  # a folder has this name, or the flash is faulty; the other files are placed anyway
 
 
 def report(root, log, give_up):
@@ -183,7 +183,7 @@ def report(root, log, give_up):
 
 
 def left(root="/"):
-    """The reason for each decided file that is not in its place."""
+    """Return the reason for each file that is not in its place."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
     return [

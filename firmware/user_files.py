@@ -1,13 +1,13 @@
-"""The user's own files on the board: programs, and classes that are picked up from a folder."""
+"""The user's files on the board: programs, and classes that are loaded from a folder."""
 
 import sys
 
 
 def run_file(path, name):
-    """Run a Python file as module `name`; returns what it defined. Raises what it raises."""
+    """Run a Python file as module `name`. Return its global variables; raise what it raises."""
     with open(path) as file:
         source = file.read()
-    if source[:1] == "\ufeff":  # with which some editors begin a file
+    if source[:1] == "\ufeff":  # some editors put this at the beginning of a file
         source = source[1:]
     names = {"__name__": name, "__file__": path}
     exec(compile(source, path, "exec"), names)
@@ -15,9 +15,9 @@ def run_file(path, name):
 
 
 def load_classes(board, folder, class_name, log):
-    """[(file's name without its end, class)] of the .py and .mpy files in `folder`.
+    """Return [(file name without extension, class)] of the .py and .mpy files in `folder`.
 
-    One that fails is reported and left out. Of two files with the same name, the .py counts.
+    A file that fails is reported and left out. If two files have the same name, the .py file is used.
     """
     classes = []
     files = board.folder(folder)
@@ -41,7 +41,7 @@ def load_classes(board, folder, class_name, log):
 
 
 def _import_compiled(board, folder, stem):
-    """The module of a .mpy file, which only an import can load: as one of a package, so that no other is meant."""
+    """Return the module of a .mpy file. Only an import can load it: as part of a package, to avoid name clashes."""
     sys.path.insert(0, board.files)
     try:
         return __import__(f"{folder}.{stem}", None, None, (stem,))

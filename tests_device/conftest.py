@@ -35,7 +35,7 @@ BUILT = ROOT / "build" / KIND
 IMAGE = Path(os.environ.get("IMAGE") or BUILT / "firmware.bin")
 if KIND == "PICO_W":
     IMAGE = Path(os.environ.get("PICO_W_UF2") or BUILT / "firmware.uf2")
-MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"  # of the image's release
+MPY_CROSS = os.environ.get("MPY_CROSS") or BUILT / "mpy-cross" / "mpy-cross"  # the compiler of the image's release
 NO_PICO_W = (
     f"There is no image {IMAGE} of a Pico W, whose driver Debian does not have: make firmware BOARD=PICO_W MPY_DIR=…, "
     "or PICO_W_UF2=/path/to/firmware.uf2"
@@ -114,7 +114,7 @@ def give_settings(board):
 
 
 def let_pass(board, seconds):
-    """Wait for so many seconds of the board's time: on a busy computer it is slower than ours."""
+    """Wait for this many seconds of the board's time, which runs slower than real time on a busy computer."""
     end = board.stats()["emulated_s"] + seconds
     while board.stats()["emulated_s"] < end:
         time.sleep(0.1)
@@ -147,7 +147,7 @@ def board(request):
 
 @pytest.fixture
 def new_board(tmp_path, make_board):
-    """Makes further emulated boards, each with a flash of its own."""
+    """Makes further emulated boards, each with its own flash."""
     if PORT:
         pytest.skip(NEEDS_EMULATOR)
     boards = []
@@ -226,7 +226,7 @@ def find_compiler(target):
     try:
         return compiler(target, print)
     except BoardProblem as problem:
-        pytest.fail(f"{problem} MPY_CROSS= may name one.", pytrace=False)
+        pytest.fail(f"{problem} Set MPY_CROSS= to use another one.", pytrace=False)
 
 
 @pytest.fixture(scope="session")

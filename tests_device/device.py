@@ -1,4 +1,4 @@
-"""A board under test. It is controlled over its serial port with mpremote's transport, as users do it."""
+"""A board under test. Tests control it like a user, over its serial port with mpremote's transport."""
 
 import ast
 import os
@@ -10,7 +10,7 @@ from mpremote.transport_serial import SerialTransport
 
 from tools.flash import repl
 
-PORT_TIMEOUT_SEC = 5  # of one read; the transport's own time limits are longer
+PORT_TIMEOUT_SEC = 5  # the timeout of one read; the transport's own timeouts are longer
 BOOT_SEC = 30
 
 
@@ -39,7 +39,7 @@ class Device:
                     raise
 
     def close(self):
-        """Close the port; the board's program goes on."""
+        """Close the port. The board's program continues."""
         if self._transport:
             self._transport.close()
             self._transport = None
@@ -51,7 +51,7 @@ class Device:
         self._transport.enter_raw_repl(soft_reset=True, timeout_overall=BOOT_SEC)
 
     def run_firmware(self):
-        """Close the port after a soft reset, after which the board runs its firmware."""
+        """Make a soft reset, so that the board runs its firmware, and close the port."""
         self.soft_reset()
         self._transport.exit_raw_repl()
         self._transport.serial.write(b"\x04")

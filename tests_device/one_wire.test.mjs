@@ -6,8 +6,8 @@ import test from 'node:test';
 import { Pins } from '../tools/emulator/pins.mjs';
 import { Ds18b20 } from '../tools/emulator/sensors/ds18b20.mjs';
 
-const LOW = 0; // as rp2040js numbers what a pin may be
-const INPUT = 3; // with its pull-up
+const LOW = 0; // rp2040js' numbers for the states of a pin
+const INPUT = 3; // input with pull-up
 const SEARCH_ROM = 0xf0;
 const MATCH_ROM = 0x55;
 const SKIP_ROM = 0xcc;

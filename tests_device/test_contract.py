@@ -9,7 +9,7 @@ from tests_device.device import DeviceError
 
 HERE = Path(__file__).resolve().parent
 HOST = HERE.parent / "tests_host"
-FOLDERS = (HERE / "on_device", HOST, HOST / "contract")  # of portable modules
+FOLDERS = (HERE / "on_device", HOST, HOST / "contract")  # the folders of the portable modules
 LIMIT_SEC = 120  # an emulator on a busy computer is many times slower than a chip
 
 # The tests that run only on the computer, and the reasons.
@@ -18,7 +18,7 @@ LEFT_OUT = {
     "test_esp32": "it is about another chip",
     "test_threads": "the second core cannot use lwIP, and the emulator has one core",
     "test_tls": OVER_TLS,
-    "test_timers_while_the_counter_wraps": OVER_TLS,  # one of its timers is that of a handshake
+    "test_timers_while_the_counter_wraps": OVER_TLS,  # it includes the timer of a handshake
 }
 
 
@@ -43,7 +43,7 @@ def left_out(module, name, source):
 
 
 def needed_modules(path):
-    """Return a module and all modules of ours that it imports anywhere."""
+    """Return a module and all modules of this project that it imports anywhere."""
     needed, new = set(), {path}
     while new:
         module = new.pop()
@@ -66,7 +66,7 @@ class Chip:
         self.device = device
         self.agent = agent
         self.provide = provide
-        self.module = None  # the module that it is ready for
+        self.module = None  # the module that is loaded
 
     def run(self, path, name):
         self.provide(*sorted(needed_modules(HERE / "on_device" / "testing_contract.py") | needed_modules(path)))

@@ -14,10 +14,10 @@ import pytest
 from tests_device.conftest import KIND
 
 HERE = Path(__file__).resolve().parent
-ECHOES = 50  # of one round
+ECHOES = 50  # messages in one round
 ROUNDS = 4
-# The limits: how many times the cost of the bare loop, and of asyncio's streams. With PPP the UART causes nearly all of
-# the cost, and its share grows with the size of the messages.
+# The limits, as multiples of the cost of the bare loop and of asyncio's streams. With PPP the UART causes nearly all
+# of the cost, and its share grows with the size of the messages.
 MOST = {
     "PICO_PPP": {64: (1.4, 0.95), 1000: (1.1, 1.05)},
     "PICO_W": {64: (2.6, 0.6), 1000: (2.6, 0.8)},

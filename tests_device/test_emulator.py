@@ -123,7 +123,7 @@ def test_an_idle_board_uses_little_processor_time(board, device):
 
 
 def test_it_starts_without_a_network_and_says_why():
-    """A user without rights gets a clear sentence and no traceback."""
+    """A user without the required rights gets a clear error and no traceback."""
     code = (
         "from tools.emulator import network\n"
         "network.TUN_DEVICE = '/dev/net/no-such-device'\n"

@@ -15,7 +15,7 @@ from tests_device.conftest import KIND
 from tools.weigh.servers import Servers
 
 CONTROL_PORT = 8095
-START_SEC = 40  # boot, network, services; an emulator on a busy computer takes its time
+START_SEC = 40  # for boot, network and services; an emulator on a busy computer is slow
 ANSWER_SEC = 20
 TOKEN = "opensesame"
 OUTPUT = 16

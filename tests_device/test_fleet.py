@@ -16,7 +16,7 @@ from tools.emulator.fleet import FOLDER, SETTINGS
 
 COUNT = 6
 LIMIT_SEC = 180  # a busy emulator on a busy computer takes its time
-WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_admin")  # to make a network interface, even as root
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_admin")  # even root needs this to make a network interface
 
 pytestmark = [
     pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W"),
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 class Fleet:
-    """The program `make fleet` runs, in a folder of its own. `way` is the command that starts it."""
+    """The program of `make fleet`, running in its own folder. `way` is the command that starts it."""
 
     def __init__(self, folder, way, count=COUNT):
         command = [*way, sys.executable, "-m", "tools.emulator.fleet", "--image", IMAGE, "--count", str(count)]

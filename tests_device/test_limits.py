@@ -10,9 +10,9 @@ import pytest
 
 PORT = 7001
 LIMIT_SEC = 60
-TOO_MANY = 26  # connections; RP2's lwIP has 20, an ESP32 16 sockets, of which some serve others
+TOO_MANY = 26  # connections; an RP2 has 20, and an ESP32 has 16 sockets in total
 SERVED_AT_ONCE = {"rp2": 15, "esp32": 10}
-SERVERS = 8  # as many as lwIP has
+SERVERS = 8  # all that lwIP has
 ROUNDS = 2
 
 # Runs on the board.

@@ -17,7 +17,7 @@ from brokers import Mosquitto  # noqa: E402
 
 PATIENCE_S = 60  # an emulator on a busy computer takes its time
 MOST_OF_HEAP = 7 * 1024  # the service with discovery; 4.1 kB of it is the client: test_mqtt.py
-# With one state every 2 s, a second has at most so many more instructions (of 125 million) than without MQTT.
+# The instructions that MQTT may add to each second (of 125 million), with one state every 2 s.
 MOST_OF_SECOND = 0.015 * 125e6
 
 
@@ -96,7 +96,7 @@ def test_mqtt_on_the_board(firmware, device, broker, watcher):  # noqa: F811
     state = json.loads(watcher.wait("here/state"))
     assert state["heap"]["free"] > 0
     watcher.wait("heap--free/config")
-    used_then, cost_then = heap_and_cost(firmware, used + MOST_OF_HEAP)  # the code that announces is freed again
+    used_then, cost_then = heap_and_cost(firmware, used + MOST_OF_HEAP)  # the code for announcements is unloaded again
     print(f"\nMQTT takes {used_then - used} bytes of the heap, and {cost_then - cost:,.0f} instructions of a second")
     assert used_then - used <= MOST_OF_HEAP
     assert cost_then - cost <= MOST_OF_SECOND

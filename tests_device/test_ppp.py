@@ -12,7 +12,7 @@ LCP, IPCP = struct.pack(">H", ppp.LCP), struct.pack(">H", ppp.IPCP)
 
 
 class Line:
-    """A peer. The test is at the other end of its serial line."""
+    """A peer. The test is at the other end of the serial line."""
 
     def __init__(self):
         self.written = []

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 CONNECTIONS = 1000
 ROUNDS = 10  # rounds of connections; the heap is checked after each
 AT_A_TIME = 10
-CROWD = {"clients": AT_A_TIME + 1, "requests_per_s": 1000}  # all from one address
+CROWD = {"clients": AT_A_TIME + 1, "requests_per_s": 1000}  # all connections come from one address
 CUTS = 8
 SETTINGS = {"device": {"name": "before"}}
 NEW_SETTINGS = {"device": {"name": "after", "tags": ["room=" + "x" * 50] * 4}}

@@ -19,7 +19,7 @@ from tests_device.test_wifi import LIMIT_SEC, ask, wait_joined, wait_until
 from tests_host.firmware.image import proof
 from tools.emulator.pico_w import KEY, SSID
 
-TO_THE_PAGE_SEC = 15  # from the phone's join until it has the page
+TO_THE_PAGE_SEC = 15  # time from the phone's join until it has the page
 TOKEN = "made by the page"
 OWN = "192.168.4.1"
 BUTTON = 15
@@ -185,7 +185,7 @@ def test_a_browser_on_the_phone_is_redirected_to_the_page(new, phone, tmp_path):
 
 
 def test_the_page_is_found_by_dns_sd(board, networked, device):
-    """Zeroconf finds it, as any program that looks for web servers does."""
+    """Zeroconf finds the page, like any program that looks for web servers."""
     zeroconf = pytest.importorskip("zeroconf")
     device.soft_reset()
     device.close()

@@ -29,8 +29,7 @@ connection.close()
 print(late)
 """
 
-# Makes a link that nobody answers and drops it, then puts other objects in its place and gives lwIP's timers time to
-# run.
+# Makes a link without a peer, drops it, allocates other objects in its place, and gives lwIP's timers time to run.
 FORGET = """
 import board_support, gc, network, time
 ppp = network.PPP(board_support.uart(3000000))

@@ -17,7 +17,7 @@ MOST_HEAP = 5000
 MOST_OF_EVENTS = 1300
 # Instructions for the page, and those for a call divided by those for the same call over TCP. Each has its own
 # connection.
-MOST_PAGE, MOST_CALL = (4000000, 1.3) if KIND == "PICO_W" else (7500000, 1.5)  # with PPP each byte costs
+MOST_PAGE, MOST_CALL = (4000000, 1.3) if KIND == "PICO_W" else (7500000, 1.5)  # with PPP, each byte costs instructions
 PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
 CALL = (
     "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
@@ -89,7 +89,7 @@ def read_until(connection, text):
 
 
 def connected(address, port, data):
-    """Send one request on a connection of its own."""
+    """Send one request on its own connection."""
     with socket.create_connection((address, port), ANSWER_SEC) as connection:
         connection.sendall(data)
         read_until(connection, b"pong")
@@ -153,7 +153,7 @@ def test_the_cost_of_the_web_server(start, board):
         streams.append(socket.create_connection((board.address, 80), START_SEC))
         streams[-1].sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
         read_until(streams[-1], b"retry")
-        let_pass(board, 0.5)  # what has served the request is left to the collector
+        let_pass(board, 0.5)  # the objects of the request are garbage until the next collection
         taken.append(used(control))
     per_stream = max(taken[1] - taken[0], taken[2] - taken[1])
     for one in streams:

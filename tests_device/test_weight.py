@@ -52,7 +52,7 @@ def test_the_files(scales, running):
 
 @pytest.fixture(scope="module")
 def serving(scales):
-    """The heap while four clients send requests and get every measurement."""
+    """Measure the heap while four clients send requests and get every measurement."""
     return scales.serving()
 
 

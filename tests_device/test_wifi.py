@@ -17,8 +17,8 @@ from tools.emulator.pico_w import KEY, SSID
 
 LIMIT_SEC = 120  # a busy emulator on a busy computer takes its time
 INTERVAL_S = 1
-FAULTS_S = int(os.environ.get("FAULTS_S") or 3600)  # of the board's time
-SPEED = 60  # times real time, if this computer is fast enough
+FAULTS_S = int(os.environ.get("FAULTS_S") or 3600)  # seconds of the board's time
+SPEED = 60  # as a multiple of real time, if this computer is fast enough
 
 pytestmark = pytest.mark.skipif(KIND != "PICO_W", reason="needs an emulated Pico W: make test-device BOARD=PICO_W")
 
@@ -276,7 +276,7 @@ def test_an_address_that_changes(air, firmware):
 
 
 def test_readings_are_sent_while_the_name_server_is_silent(air, firmware):
-    """The time server's name cannot be looked up. Readings that this delays are not lost, and it does not delay all."""
+    """The time server's name cannot be looked up. This delays some readings, but loses none."""
     with Collector() as collector:
         firmware(ntp="pool.ntp.org")
         lines = collector.lines(20)
@@ -373,7 +373,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
             faults.append((began - offset - 2, now() - offset + SETTLES_S, fault.__name__))
         until(now() + SETTLES_S)
         board.set_speed(1)
-        last = ask(board, "telemetry.get")["seq"]  # the number that it will use next
+        last = ask(board, "telemetry.get")["seq"]  # the number of the next line
         lines.extend(collector.waiting())
         while lines[-1][0] < last - 1:
             lines.append(collector.line())

@@ -6,9 +6,9 @@ import test from 'node:test';
 import { Board } from '../tools/emulator/board.mjs';
 import { Flash } from '../tools/emulator/flash.mjs';
 
-const TIMER = 0x40054; // as rp2040js numbers its peripherals
+const TIMER = 0x40054; // the numbers of rp2040js' peripherals
 const ALARM_NANOS = 100e6;
-const SPEED = 1000; // of its time: so it lags behind by seconds when the loop is done
+const SPEED = 1000; // times real time, so it is seconds behind when the loop is done
 
 // Counts down from 350,000, sets an alarm of 100 ms, says "?" over the UART, and waits.
 const PROGRAM = Uint16Array.from([

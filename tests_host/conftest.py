@@ -1,4 +1,4 @@
-"""Collects each contract test once per interpreter, and runs it in a process of its own.
+"""Collects each contract test once per interpreter, and runs it in a separate process.
 
     cpython         the Python that runs pytest
     micropython     the program in the environment variable MICROPYTHON, by default build/unix/micropython
@@ -32,10 +32,10 @@ for folder in ('lib', '', 'boards/UNIX/modules', 'tests_host/firmware', 'tests_h
 import networks  # noqa: E402
 from fixtures import board, collector, own_time, serial_board, terminal, tool  # noqa: E402, F401
 
-# Tests import this module by a name of its own, because other folders have a conftest, too.
+# Tests import this module by another name, because other folders have a conftest, too.
 sys.modules['host_conftest'] = sys.modules[__name__]
 
-TIME_LIMIT_SEC = 30     # of one test; a module may set its own TIME_LIMIT_SEC and its INTERPRETERS
+TIME_LIMIT_SEC = 30     # per test; a module may set its own TIME_LIMIT_SEC and its INTERPRETERS
 
 EXPECT_FROZEN = os.environ.get('XAS_EXPECT_FROZEN')
 

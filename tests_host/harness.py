@@ -81,7 +81,7 @@ def needs_sockets(count):
         skip('needs %d sockets, there are %d' % (count, SOCKETS))
 
 
-def needs_memory_of_its_own():
+def needs_own_memory():
     """Skip if the peers share the memory that the test measures."""
     if _setting('XAS_AGENT') == 'loopback':
         skip('the peers are in the same process')

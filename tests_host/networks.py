@@ -31,7 +31,7 @@ class Host:
     _agent = None
 
     def environment(self):
-        """The environment variables with which the harness finds its peers."""
+        """Return the environment variables with which the harness finds its peers."""
         return {'XAS_AGENT': self._agent_address()}
 
     def _agent_address(self):

@@ -186,8 +186,8 @@ class Session:
     # Ports and addresses
 
     async def do_free(self, kind):
-        """A port that was free a moment ago, and not one that the system may give to the next connection. Each is given
-        only once: a board, which is another machine, may still use it."""
+        """Return a port that was just free, outside of the range for connections. Each is returned only once, because
+        a board may still use it."""
         while True:
             port = random.randrange(*FREE_PORTS)
             if port in self.given:
@@ -201,14 +201,14 @@ class Session:
                     continue
 
     async def do_refusing(self):
-        """A port that refuses connections: it is bound, so that it stays reserved, but not listening."""
+        """Return a port that refuses connections. It is bound, so that it stays reserved, but does not listen."""
         sock = socket.socket()
         sock.bind((self.ip, 0))
         self._keep(HeldSockets(sock))
         return sock.getsockname()[1]
 
     async def do_deaf(self):
-        """A port that does not answer: a listener that never accepts, its queue already full."""
+        """Return a port that does not answer: its listener never accepts, and its queue is already full."""
         listener = socket.socket()
         listener.bind((self.ip, 0))
         listener.listen(0)
@@ -235,7 +235,7 @@ class Session:
         return self._keep(listener), sock.getsockname()[1]
 
     async def do_accept(self, number):
-        """The next connection of a listener and its remote port, or 0 where none has come yet."""
+        """Return the next connection of a listener and its remote port, or 0 if there is none yet."""
         accepted = self._thing(number).accepted
         if not accepted:
             return 0
@@ -276,7 +276,7 @@ class Session:
         self._thing(number).transport.resume_reading()
 
     async def do_state(self, number):
-        """Bytes received so far, and open, eof, reset or closed."""
+        """Return the number of bytes received so far, and "open", "eof", "reset" or "closed"."""
         peer = self._thing(number)
         return len(peer.data), peer.state
 
@@ -285,7 +285,7 @@ class Session:
         return bytes(self._thing(number).data[start:start + int(size)]).hex() or '-'
 
     async def do_matches(self, number, start):
-        """True where all that was received is the test pattern from `start` on."""
+        """Return True if all received data is the test pattern from `start` on."""
         data = self._thing(number).data
         return data == pattern(len(data), int(start))
 
@@ -355,7 +355,7 @@ class Session:
         self._thing(number).sock.sendto(b'' if data == '-' else bytes.fromhex(data), (ip, int(port)))
 
     async def do_datagram(self, number):
-        """The next datagram received, with its sender, or `none`."""
+        """Return the next datagram received, with its sender, or `none`."""
         datagrams = self._thing(number).datagrams
         if not datagrams:
             return 'none'

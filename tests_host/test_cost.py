@@ -51,7 +51,7 @@ def bare_message(bench):
 
 @pytest.mark.parametrize('work', LIMITS)
 def test_instructions(bare_message, work):
-    for _ in range(3):      # a busy computer may spread what comes together over more turns of the loop
+    for _ in range(3):      # a busy computer may spread data that is sent at once over more turns of the loop
         spent = cost(work, 'ours', 200) / bare_message
         if spent <= LIMITS[work]:
             break

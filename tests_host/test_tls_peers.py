@@ -1,4 +1,4 @@
-"""TLS with peers of others: OpenSSL's s_client and s_server, curl, CPython's ssl, MicroPython's asyncio.
+"""TLS with other implementations: OpenSSL's s_client and s_server, curl, CPython's ssl, MicroPython's asyncio.
 
 A small program with the library runs under each interpreter. The peers are separate processes, or threads of this one.
 """
@@ -20,7 +20,7 @@ CERTIFICATE, KEY = TLS_DIR / 'server.crt', TLS_DIR / 'server.key'
 PATIENCE_SEC = 20
 BULK = bytes(range(256)) * 4000
 
-# Answers each line with the same in capitals, `bulk N` with the digest of the next N bytes, and HTTP with HTTP.
+# Answers a line with the line in capitals, `bulk N` with the digest of the next N bytes, and HTTP with HTTP.
 SERVER = """
 import hashlib
 from binascii import hexlify
@@ -269,7 +269,7 @@ def test_openssl_s_client(server, start):
 
 
 def test_openssl_asks_for_renegotiation(server, start):
-    """It is refused. OpenSSL's client takes that for the end, and the server goes on serving others."""
+    """It is refused. OpenSSL's client treats that as the end, and the server continues to serve others."""
     client = start('openssl', 's_client', '-connect', '127.0.0.1:%d' % server.port, '-CAfile', CERTIFICATE, '-tls1_2')
     client.say('before\n')
     client.line('BEFORE')

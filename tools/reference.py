@@ -34,7 +34,7 @@ COMMON = {
     "server_side, serverSide": "True for the side that accepted the connection",
 }
 FIRST = ["XAsyncSocketsPool", "XTimer", "XAsyncTCPServer", "XAsyncTCPClient", "XAsyncUDPDatagram", "XClosedReason"]
-WITHOUT_TEXT = ["XClosedReason"]  # its names explain it
+WITHOUT_TEXT = ["XClosedReason"]  # the names are self-explanatory
 NOT_SHOWN = ["self"]
 WORDS = {"_Address": "(ip, port)", "_Pool": "XAsyncSocketsPool", "_Socket": "socket.socket", "_T": "any",
          "Any": "any", "Buffer": "bytes-like", "Self": "XAsyncSocket"}  # fmt: skip
@@ -106,7 +106,7 @@ def describe_function(title, function, typed, text):
 
 
 class Page:
-    """The page, generated from the two files, class by class."""
+    """Return the page, generated from the two files, class by class."""
 
     def __init__(self):
         self.classes = read_classes(LIBRARY)
@@ -136,7 +136,7 @@ class Page:
         attributes = self.attributes(name, own, text)
         for paragraph in paragraphs(text):
             yield from items(paragraph, attributes)
-        if unsaid(attributes, text):
+        if undescribed(attributes, text):
             yield table(["attribute", "type, value"], [[f"`{each}`", attributes[each]] for each in attributes])
         properties = [member for member in own if member in types and kind_of(own[member]) == "property"]
         for member in properties:
@@ -173,8 +173,8 @@ class Page:
                 found[part.target.id] = self.kind(part.annotation, values.get(part.target.id))
             elif kind_of(part) == "property" and part.name not in own:
                 found[part.name] = self.kind(part.returns, None)
-        if unsaid(found, text) and name not in WITHOUT_TEXT:
-            raise Undocumented(f"the docstring of {name} says nothing of {', '.join(unsaid(found, text))}")
+        if undescribed(found, text) and name not in WITHOUT_TEXT:
+            raise Undocumented(f"the docstring of {name} says nothing of {', '.join(undescribed(found, text))}")
         return found if name not in WITHOUT_TEXT else {each: found[each].replace("default ", "") for each in found}
 
     def kind(self, annotation, value):
@@ -192,7 +192,7 @@ def assigned(node):
     return {target.id: part.value for part in found for target in part.targets if isinstance(target, ast.Name)}
 
 
-def unsaid(names, text):
+def undescribed(names, text):
     return [name for name in names if not re.search(rf"\b{name}\b", text)]
 
 

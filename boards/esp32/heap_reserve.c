@@ -1,5 +1,5 @@
-// Python's heap grows into the system's heap, and at last takes its largest free block. This file reserves some of it for
-// the system, because Wi-Fi, lwIP and TLS allocate memory when they need it.
+// Python's heap grows into the system's heap, and finally takes its largest free block. This file reserves some of it
+// for the system, because Wi-Fi, lwIP and TLS allocate memory when they need it.
 //
 // gc_get_max_new_split() tells the collector how large a new part of Python's heap may be (MicroPython's py/gc.c). The
 // linker puts this function in its place: board.cmake.

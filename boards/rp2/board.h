@@ -1,4 +1,4 @@
-// What all RP2 boards of this project have in common. Included by their mpconfigboard.h.
+// The common settings of all RP2 boards of this project. Included by their mpconfigboard.h.
 
 #ifdef FIRMWARE_VERSION
 #define MICROPY_BANNER_NAME_AND_VERSION \

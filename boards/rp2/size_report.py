@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the flash and RAM that an image takes: in all, and our part.
+"""Prints the flash and RAM that an image takes: in total, and our part.
 
     size_report.py firmware.elf
 
@@ -11,12 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Frozen modules are C data; its names are made of what it is, and the module's and the function's names (mpy-tool.py).
+# Frozen modules are C data; their names consist of a kind and the names of the module and the function (mpy-tool.py).
 FROZEN = re.compile(
     r"^(?:fun_data|children|proto_fun|raw_code|const_(?:obj|qstr)_table_data|const_obj|frozen_module)_(\w+)$")
 OURS = {"the library": ("XAsyncSockets",), "the firmware": ("firmware_", "main", "board_support")}
 LWIP_POOL = re.compile(r"^(?:memp_memory_\w+_base|ram_heap)$")
-FULL = 0.95  # of the flash for firmware: warn above this
+FULL = 0.95  # share of the firmware's flash; warn above this
 
 
 def tool(name, *arguments):

@@ -1,5 +1,6 @@
-// The stack of our RP2040 boards reaches below the two scratch banks, where the port has it (board.cmake). The port's linker
-// script does not know this: Python's heap has to end where the stack does. The linker inserts this function (--wrap).
+// The stack of our RP2040 boards reaches below the two scratch banks, where the port puts it (board.cmake). The port's
+// linker script does not know this, so this file makes Python's heap end where the stack begins. The linker inserts
+// this function (--wrap).
 
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
-"""From reset to the main loop. It never raises, and it always leaves a way in.
+"""The boot, from reset to the main loop. It never raises, and it always leaves a way to reach the board.
 
-update      files that came over the network are put into their places, all together
-escape      a file `repl`, "boot": {"repl": true} or a held button ends the boot here: the REPL is free
-main.py     the user's own program, if there is one, runs instead of the firmware, which it can start (run()). If it
-            fails, the firmware runs
-safe mode   after three boots in a row that did not last, only the network and the control server run
+update      Files that were received over the network are moved into place, all together.
+escape      A file `repl`, "boot": {"repl": true} or a held button ends the boot here and leaves the REPL free.
+main.py     If the user has a program of this name, it runs instead of the firmware. It may call run() to start the
+            firmware. If it fails, the firmware runs.
+safe mode   After three boots in a row that did not last, only the network and the control server run.
 
-The steps before and after the loop are in start.py, which leaves memory while the loop runs.
+The steps before and after the loop are in start.py, which is unloaded while the loop runs.
 """
 
 import time
@@ -16,11 +16,11 @@ from firmware.board import Board
 from firmware.log import print_traceback
 
 USER_MAIN = "main.py"
-ENDED = "ended"  # beside the other outcomes: the REPL is free
+ENDED = "ended"  # another outcome: the REPL is free
 
 
 def run(board=None, clock=None, failure=None):
-    """Run the firmware's services until they end. Returns REBOOT if the board has to start again. `failure` is the
+    """Run the firmware's services until they end. Return REBOOT if the board has to restart. `failure` is the
     exception of the user's program."""
     this = borrow("firmware.boot.start").begin(board or Board(), clock, failure)
     try:
@@ -31,7 +31,7 @@ def run(board=None, clock=None, failure=None):
 
 
 def is_steady(what):
-    """The loop has run for long enough."""
+    """Record that the loop has run for long enough."""
     borrow("firmware.boot.start").is_steady(*what)
 
 
@@ -48,24 +48,24 @@ def _boot():
             borrow("firmware.user_files").run_file(board.path(USER_MAIN), "__main__")
             return ENDED
         except Exception as error:
-            failure = error  # it may have come over the network, and so may a better one
+            failure = error  # it may have come over the network; a better one can come the same way
     return run(board, failure=failure)
 
 
 def main():
-    """Boot, and boot again if that is requested. Returns to the REPL; never raises."""
+    """Boot, and boot again on request. It returns to the REPL, and never raises."""
     try:
         while _boot() == REBOOT:
             _reset()
     except (KeyboardInterrupt, SystemExit):
-        pass  # in the user's main.py, or while waiting for the reset
+        pass  # raised in the user's main.py, or while waiting for the reset
     except Exception as error:
         print_traceback(error)
 
 
 def _reset():
-    """Reset the board. The UNIX board's reset ends the program, and main()'s loop starts it again."""
-    time.sleep(0.5)  # for the last bytes on the console and on the network
+    """Reset the board. On the UNIX board this ends the program, and main()'s loop starts it again."""
+    time.sleep(0.5)  # so that the last bytes reach the console and the network
     try:
         Board().reset()
     except SystemExit:

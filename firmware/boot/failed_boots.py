@@ -1,12 +1,12 @@
-"""A file about a boot that did not last: its log, and what began last. Only a boot after a failed one writes it."""
+"""A file that stores the log of a boot, in case it fails. Only a boot after a failed one writes it."""
 
 FILE = "boots.log"
 _LONGEST = 3000  # bytes
-_BEGINS = "- "  # begins a line about a start
+_BEGINS = "- "  # the beginning of a line about a start
 
 
 def keep(board, log):
-    """From now on each line is also written to the file, before its step can fail."""
+    """Write each further line to the file too, before its step can fail."""
     path = board.path(FILE)
     lines = []
 
@@ -15,10 +15,10 @@ def keep(board, log):
             with open(path, mode) as file:
                 file.write("".join(line + "\n" for line in new))
         except OSError:
-            log.also = None  # there is no room
+            log.also = None  # the filesystem is full
 
     def also(line):
-        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; they are written at the end
+        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; the others come at the end
             return
         lines.append(line)
         if sum(len(line) for line in lines) > _LONGEST:
@@ -32,7 +32,7 @@ def keep(board, log):
 
 
 def tell(board, log):
-    """Put the lines of the file into the log. Returns what began last, or None."""
+    """Copy the lines of the file into the log. Return what was started last, or None."""
     last = None
     try:
         with open(board.path(FILE)) as file:

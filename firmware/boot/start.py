@@ -1,4 +1,4 @@
-"""The steps of a boot before and after the loop: boot.py borrows them. It keeps a record of how boots went."""
+"""The steps of a boot before and after the loop, which boot.py borrows. It records whether boots succeed."""
 
 import gc
 import json
@@ -11,41 +11,41 @@ from firmware.log import Log, describe
 
 _RECORD_FILE = const("boots.json")
 _BOOTS_BEFORE_SAFE_MODE = const(3)
-_AFTER_WATCHDOG = const(10)  # times as long until a boot counts as good
+_AFTER_WATCHDOG = const(10)  # after a reset by the watchdog, a boot has to last this many times as long
 _LOADING_THRESHOLD = const(4096)  # bytes
-_TRIAL_FILE = const("trial.json")  # something new is or was on trial
-_UPDATE_FILE = const("update/files")  # an update of which a file is not in its place
+_TRIAL_FILE = const("trial.json")  # exists if an image or settings are or were on trial
+_UPDATE_FILE = const("update/files")  # exists if a file of an update is not in its place
 
 
 class ThisBoot:
-    """This boot: board, log, clock, config, safe_reason (None, or why it is in safe mode), steady_s (it has to last so
-    long), lasts (it counts as a good one then), and of the record: path, state and kept.
+    """This boot: board, log, clock, config, safe_reason (None, or the reason for safe mode), steady_s (the time that
+    it has to last), lasts (whether it counts as good then), and the record's path, state and kept.
 
-    state   (how many boots in a row did not last, the last run ended on purpose, safe mode is asked for)
-    kept    False if the record cannot be written: then nothing leads to safe mode
+    state   (number of boots in a row that did not last, True after a planned end, True to request safe mode)
+    kept    False if the record cannot be written: then failed boots cannot lead to safe mode
 
-    It has no methods. They would keep this module in memory.
+    It has no methods, because they would keep this module in memory.
     """
 
 
 def _collect_after(size):
-    """While modules are loaded, garbage is collected often. Otherwise it would fragment a small heap, and an ESP32's
-    heap would grow into the memory that the radio needs."""
+    """Collect garbage often while modules are loaded. Otherwise it would fragment a small heap, and an ESP32's heap
+    would take memory that the radio needs."""
     if hasattr(gc, "threshold"):
         gc.threshold(size)
 
 
 def _new():
-    return ThisBoot()  # from a function without types, so that mypy lets attributes be set
+    return ThisBoot()  # made in a function without types, so that mypy allows setting attributes
 
 
 def reason_for_repl(board):
-    """Put updates in place. Returns why the REPL has to stay free, or None."""
+    """Move the files of an update into place. Return the reason to leave the REPL free, or None."""
     _collect_after(_LOADING_THRESHOLD)
     borrow("firmware.staged_files").recover(board.files)
     log = Log(Clock())
     config = Config(board, log)
-    log.console = False  # begin() loads it again, and reports what is wrong with it
+    log.console = False  # begin() loads it again, and reports its faults
     config.load()
     reason = escape(board, config)
     _collect_after(-1)
@@ -53,13 +53,13 @@ def reason_for_repl(board):
 
 
 def escape(board, config):
-    """Why the REPL has to stay free, or None."""
+    """Return the reason to leave the REPL free, or None."""
     if board.has_file("repl"):
         return "there is a file repl"
     found = _by_settings(board, config)
     if found and board.has_file("trial.json"):
         if borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").fail(board):
-            return None  # run() restores the old ones
+            return None  # run() restores the old settings
     return found
 
 
@@ -106,11 +106,11 @@ def _read(path):
             record = json.load(file)
         return int(record["unsteady"]), bool(record["planned"]), bool(record["safe"])
     except (OSError, ValueError, KeyError, TypeError):
-        return 0, False, False  # there is none yet, or a power failure has cut it off
+        return 0, False, False  # there is no record yet, or a power failure has truncated it
 
 
 def _save(this, unsteady, planned=False, safe=False):
-    """Record what the next boot has to know, in a small file, because it has to survive a power failure."""
+    """Record the state for the next boot in a small file, which survives a power failure."""
     if (unsteady, planned, safe) == this.state:
         return  # spares the flash a write
     this.state = unsteady, planned, safe
@@ -124,7 +124,7 @@ def _save(this, unsteady, planned=False, safe=False):
 
 def _safe_reason(board, log, failed, _planned, wanted):
     if wanted:
-        return "asked for"
+        return "requested"
     if not failed:
         return None
     failed_boots = borrow("firmware.boot.failed_boots")
@@ -132,11 +132,11 @@ def _safe_reason(board, log, failed, _planned, wanted):
         failed_boots.keep(board, log)
         return None
     last = failed_boots.tell(board, log)
-    return f"the last {failed} boots did not last" + (f"; what began last: {last}" if last else "")
+    return f"the last {failed} boots did not last" + (f"; last step: {last}" if last else "")
 
 
 def _settings(board, log, safe_reason):
-    """The configuration. Settings on trial that nobody has confirmed are taken back first."""
+    """Return the configuration. Unconfirmed settings on trial are reverted first."""
     config = Config(board, log)
     config.safe = bool(safe_reason)
     fault = None
@@ -150,7 +150,8 @@ def _settings(board, log, safe_reason):
 
 
 def make_app(this):
-    """The app, and what watches over this boot. On an ESP32 the radio comes first, so that it finds memory."""
+    """Make the app, and the timers that supervise this boot. On an ESP32 the radio comes first, so that it gets
+    memory."""
     if sys.platform == "esp32":
         borrow("firmware.network.radio").switch_on(this.board, this.config, this.log)
     from firmware.app import App
@@ -163,8 +164,8 @@ def make_app(this):
 
 
 def is_steady(app, this):
-    """Record the good boot, and start the watchdog. An earlier watchdog would leave no time for a person, or for the
-    count of failed boots."""
+    """Record the good boot, and start the watchdog. If the watchdog ran earlier, failed boots could not be counted,
+    and a person would have no time to act."""
     if this.lasts:
         _save(this, 0)
     app.board.keep_image()
@@ -176,7 +177,7 @@ def is_steady(app, this):
 
 
 def failed(this, error):
-    """The outcome of a run that raised."""
+    """Return the outcome of a run that raised."""
     _collect_after(-1)
     if isinstance(error, KeyboardInterrupt):
         this.board.stop_watchdog()
@@ -185,7 +186,7 @@ def failed(this, error):
     if isinstance(error, SystemExit):
         return REBOOT  # a user's file called sys.exit() or machine.reset()
     this.log.error("boot", "failed", error)
-    # Start again if that leads to safe mode in the end. Otherwise the REPL is better than an endless loop.
+    # Restart if that finally leads to safe mode. Otherwise the REPL is better than an endless loop.
     if this.kept and not this.safe_reason:
         return REBOOT
     this.board.stop_watchdog()
@@ -193,6 +194,6 @@ def failed(this, error):
 
 
 def ended(this, outcome):
-    """The outcome of a run that ended in order."""
+    """Return the outcome of a run that ended normally."""
     _save(this, 0, planned=True, safe=outcome == SAFE_MODE)
     return REBOOT if outcome in (REBOOT, SAFE_MODE) else boot.ENDED

@@ -1,6 +1,6 @@
-"""A button that makes the board new: it forgets the token, the networks and the other secrets, and can be set up again.
+"""A button that removes the token, the networks and the other secrets, so that the board can be set up again.
 
-For the owner of a board whose token is lost. Loaded if `boot.unclaim_button` is set.
+It is for the owner of a board whose token is lost. Loaded if `boot.unclaim_button` is set.
 """
 
 from firmware import borrow, const
@@ -12,7 +12,7 @@ _REMOVED = const((("control", "token"), ("wifi", "networks"), ("ppp", "password"
 
 
 class UnclaimButton:
-    """The service that watches it."""
+    """The service that watches the button."""
 
     name = "unclaim"
     tick_s = 0.2
@@ -20,7 +20,7 @@ class UnclaimButton:
     def __init__(self):
         self._app = None
         self._pin = None
-        self._released = False  # a wire that is low from the start is no button
+        self._released = False  # a pin that is low from the start is not a button
         self._since_ms = None
 
     def start(self, app):
@@ -30,7 +30,7 @@ class UnclaimButton:
         self._pin = pin_class(app.config["boot"]["unclaim_button"], pin_class.IN, pin_class.PULL_UP)
 
     def tick(self):
-        """Look whether it is held long enough."""
+        """Check whether it is held long enough."""
         if self._pin.value():
             self._released = True
             self._since_ms = None
@@ -47,10 +47,10 @@ class UnclaimButton:
         given = loads(dumps(app.config.given))
         for section, key in _REMOVED:
             given.get(section, {}).pop(key, None)
-        for section in ("ap", "mqtt"):  # it is set up over its access point; the broker is the former owner's
+        for section in ("ap", "mqtt"):  # needed for the set-up; the broker belongs to the former owner
             given.pop(section, None)
         if "http" in given:
-            given["http"]["enabled"] = True  # the page sets it up
+            given["http"]["enabled"] = True  # the page is needed for the set-up
         try:
             borrow("firmware.config.file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
         except OSError as error:

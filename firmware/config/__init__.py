@@ -1,15 +1,15 @@
-"""The configuration: config.json on the board's filesystem over the frozen defaults.
+"""The configuration: the frozen defaults, overridden by config.json on the board's filesystem.
 
-Only what differs from the defaults is in the file. A bad file is not used. The last good copy
-is used instead, or else the defaults, and `faults` lists what was wrong. A new file is written beside the old one
-and renamed over it, so that there is always a whole one.
+The file holds only the settings that differ. A bad file is not used. The last good copy is used instead, or else the
+defaults, and `faults` lists what was wrong. A new file is written beside the old one and then renamed over it, so a
+complete file always exists.
 """
 
 from firmware import Lean, borrow
 
 
 class ConfigError(ValueError):
-    """The faults of a configuration: its `args`, one text each."""
+    """A wrong configuration. Each of its `args` describes one fault."""
 
     def __str__(self):
         return "; ".join(self.args)
@@ -21,13 +21,13 @@ class Config(Lean):
     SELDOM = "firmware.config.edit firmware.jsontext"
     source = "defaults"
     unsaved = False
-    safe = False  # settings that may lock the owner out have their defaults
+    safe = False  # True: settings that may lock the owner out have their defaults
     _values = None  # filled when first needed
 
     def __init__(self, board, log):
         self.board = board
         self.log = log
-        self.given = {}  # only what differs from the defaults
+        self.given = {}  # only the values that differ from the defaults
         self.faults = []
 
     def __getitem__(self, section):
@@ -36,7 +36,7 @@ class Config(Lean):
         return self._values[section]  # type: ignore[index]
 
     def use(self, given, source, check=None):
-        """Use these values from the file `source`. Raises ConfigError, or what check(values) raises."""
+        """Use these values from the file `source`. Raises ConfigError, and whatever check(values) raises."""
         defaults = borrow("firmware.config.defaults", "firmware.config.schema")
         values = defaults.fill(given)
         if check:

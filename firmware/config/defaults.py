@@ -1,6 +1,6 @@
-"""The configuration: every key there is, what it may be, and its default.
+"""The configuration: all keys, with their allowed values and defaults.
 
-docs/configuration.md explains them; a test keeps the two in step.
+docs/configuration.md explains them, and a test checks that it is complete.
 """
 
 from firmware.config.schema import (
@@ -24,7 +24,7 @@ from firmware.config.schema import (
     check_static,
 )
 
-# One object for all keys of a kind: each takes 50 bytes of a chip's heap, on every board.
+# One object serves all keys of a kind, because each object takes 50 bytes of every board's heap.
 ON = Flag(True)
 OFF = Flag(False)
 PIN_OR_NONE = Optional(Integer(0, 0, 255))
@@ -36,7 +36,7 @@ WIFI_NETWORK = Record(
     ssid=Text(shortest=1, longest=32),
     password=WifiKey(),  # empty: the network is open
     security=Choice("any", "any", "wpa2", "wpa3"),
-    address=ADDRESS,  # static; empty is DHCP
+    address=ADDRESS,  # static; empty: DHCP
     netmask=NETMASK,
     gateway=ADDRESS,
     dns=ADDRESS,
@@ -44,12 +44,12 @@ WIFI_NETWORK = Record(
 
 SCHEMA = Record(
     device=Record(
-        name=HostName(),  # empty: the board's kind and the end of its number
-        tags=ListOf(Tag(), 8),  # more tags for each line, as "room=kitchen"
+        name=HostName(),  # empty: the kind of board and the end of its number
+        tags=ListOf(Tag(), 8),  # more tags for each line, such as "room=kitchen"
     ),
     boot=Record(
         repl=OFF,
-        button=PIN_OR_NONE,  # held low at start: escape to the REPL
+        button=PIN_OR_NONE,  # held low at the start: escape to the REPL
         unclaim_button=PIN_OR_NONE,  # held for 5 s: token and networks are removed
         watchdog_s=Integer(0, 0, 300),  # 0: none
         steady_s=Integer(30, 1, 3600),
@@ -61,7 +61,7 @@ SCHEMA = Record(
         backoff_most_s=Number(300, 0.1, 86400),
         probe_s=Integer(30, 0, 3600),  # 0: never
         ntp=Server("pool.ntp.org", "a time server"),
-        announce=Integer(8094, 0, 65535),  # UDP port where boards are looked for; 0: never
+        announce=Integer(8094, 0, 65535),  # UDP port on which tools look for boards; 0: no announcements
     ),
     wifi=Record(
         networks=ListOf(WIFI_NETWORK, 8),
@@ -77,7 +77,7 @@ SCHEMA = Record(
     lan=Record(
         fit=check_static,
         enabled=ON,
-        phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, as "LAN8720"
+        phy=Optional(Text("", 1, 16)),  # ESP32: the chip's name, such as "LAN8720"
         phy_address=Integer(0, 0, 31),
         mdc=PIN_OR_NONE,
         mdio=PIN_OR_NONE,
@@ -89,18 +89,18 @@ SCHEMA = Record(
     ),
     ppp=Record(
         enabled=ON,
-        uart=Optional(Integer(0, 0, 9)),  # null: the board's own, where it has one
+        uart=Optional(Integer(0, 0, 9)),  # null: the board's own, if it has one
         tx=PIN_OR_NONE,
         rx=PIN_OR_NONE,
         baud=Integer(921600, 1200, 5000000),
-        chat=ListOf(Secret(1, 100), 12),  # lines for the modem before PPP; secret, as one may hold the PIN
+        chat=ListOf(Secret(1, 100), 12),  # lines for the modem before PPP; secret, because one may contain the PIN
         user=Text("", 0, 64),
         password=Secret(1, 64),
     ),
     telemetry=Record(
         enabled=ON,
         interval_s=Number(5, 0.1, 86400),
-        jitter=Number(0.1, 0, 0.5),  # part of the interval
+        jitter=Number(0.1, 0, 0.5),  # as a part of the interval
         broadcast=ON,
         port=Integer(8094, 1, 65535),
         collectors=ListOf(Server("", "a collector", shortest=1), 4),
@@ -125,13 +125,13 @@ SCHEMA = Record(
         ),
     ),
     http=Record(
-        enabled=Optional(Flag(None)),  # null: on, but off where the firmware lies in files on a chip
-        port=Optional(Integer(0, 0, 65535)),  # null: 80, on a computer 8080; 0: one that the system chooses
+        enabled=Optional(Flag(None)),  # null: on, but off on a chip with the firmware in files
+        port=Optional(Integer(0, 0, 65535)),  # null: 80, on a computer 8080; 0: chosen by the system
     ),
     control=Record(
-        port=Integer(8095, 0, 65535),  # 0: one that the system chooses
+        port=Integer(8095, 0, 65535),  # 0: chosen by the system
         token=Secret(8, 64),
-        certificate=Text("certificate.pem", 0, 64),  # TLS where this file is; empty: never
+        certificate=Text("certificate.pem", 0, 64),  # TLS if this file exists; empty: never
         key=Text("key.pem", 0, 64),
         clients=Integer(4, 1, 64),
         line_bytes=Integer(1024, 128, 16384),
@@ -142,7 +142,7 @@ SCHEMA = Record(
 
 
 def fill(given):
-    """The checked values of what is given; {} for what stands apart and is not."""
+    """Return the checked values of a configuration. Sections with a separate module that are not given are {}."""
     Apart.used = True
     try:
         return SCHEMA.fill(given)
@@ -151,7 +151,8 @@ def fill(given):
 
 
 def safe(values):
-    """`values` for safe mode: what may lock out has its default. Who gets in, and that TLS is meant, stays."""
+    """Return `values` for safe mode: settings that may lock the owner out have their defaults. The token and TLS
+    stay."""
     start = SCHEMA.fill({})
     control = start["control"]
     for key in ("port", "token", "certificate", "key"):

@@ -1,4 +1,4 @@
-"""The seldom used methods of `Config`: to read the file, to show and change single settings, to save them."""
+"""The rarely used methods of `Config`: to read the file, to show and change single settings, and to save them."""
 
 from firmware import borrow
 from firmware.config import ConfigError
@@ -11,7 +11,7 @@ def load(config):
 
 
 def get(config, key=""):
-    """The value of "section.key" (all of them for ""), its secrets hidden. Raises ConfigError."""
+    """Return the value of "section.key" (all values for "") with secrets hidden. Raises ConfigError."""
     schema = borrow("firmware.config.defaults", "firmware.config.schema").SCHEMA
     value = schema.show(schema.fill(config.given))
     for part in key.split(".") if key else ():
@@ -23,14 +23,14 @@ def get(config, key=""):
 
 
 def set(config, key, value, check=None):
-    """Change "section.key" in memory. Raises ConfigError for a bad value, or what check(new values) raises, and then
-    changes nothing."""
+    """Change "section.key" in memory. Raises ConfigError for a bad value, or what check(new values) raises; then
+    nothing changes."""
     config.use(changed(config.given, key, value), config.source, check)
     config.unsaved = True
 
 
 def reset(config, key="", check=None):
-    """Back to the default of "section" or "section.key", or of all, in memory. Raises as `set` does."""
+    """Reset "section" or "section.key", or everything, to the defaults in memory. Raises like `set`."""
     if key:
         get(config, key)
     config.use(without(config.given, key) if key else {}, config.source, check)
@@ -38,8 +38,8 @@ def reset(config, key="", check=None):
 
 
 def save(config):
-    """Write the settings to the board's filesystem. True if they are on trial from the next boot on. Raises OSError,
-    and ConfigError for settings that would lock the owner out."""
+    """Write the settings to the board's filesystem. Return True if they are on trial from the next boot on. Raises
+    OSError, and ConfigError for settings that would lock the owner out."""
     module = borrow("firmware.config.lockout", "firmware.update.trial", "firmware.config.file", "firmware.jsontext")
     on_trial = module.save(config, config.given, config.board, config.log)
     config.faults = []
@@ -48,7 +48,8 @@ def save(config):
 
 
 def changed(given, key, value):
-    """A copy of `given` in which "section.key" is `value`. In a list, the number after the last one adds an item."""
+    """Return a copy of `given` in which "section.key" is `value`. In a list, the index after the last one adds an
+    item."""
     given = loads(dumps(given))
     place, last = _place(given, key, 1)
     if isinstance(place, list) and last == len(place):
@@ -58,7 +59,7 @@ def changed(given, key, value):
 
 
 def without(given, key):
-    """A copy of `given` without "section.key", or without that item of a list."""
+    """Return a copy of `given` without "section.key", or without that item of a list."""
     given = loads(dumps(given))
     place, last = _place(given, key, 0)
     if isinstance(place, list) or last in place:
@@ -67,8 +68,8 @@ def without(given, key):
 
 
 def _place(values, key, more):
-    """The place of "section.key" in `values`: the object or list that holds it, and its key or index in it. With
-    `more` = 1 the index may be the one after the last."""
+    """Return the place of "section.key" in `values`: the object or list that contains it, and its key or index there.
+    With `more` = 1 the index may be the one after the last."""
     parts = key.split(".")
     for part, inner in zip(parts, parts[1:]):
         if isinstance(values, dict):

@@ -1,4 +1,4 @@
-"""The files that keep a configuration: config.json, and the last one that was good."""
+"""The files that store a configuration: config.json, and a copy of the last good one."""
 
 import os
 
@@ -7,23 +7,23 @@ from firmware.log import describe
 
 FILE = "config.json"
 LAST_GOOD_FILE = "config.last.json"
-LONGEST_FILE = 16384  # bytes; more than this is no configuration, and might not fit into the heap
+LONGEST_FILE = 16384  # bytes; a larger file is no configuration, and might not fit into the heap
 
 
 def read_text(path):
-    """The text of a file; None if there is none."""
+    """Return the text of a file, or None if there is no file."""
     try:
         size = os.stat(path)[6]
     except OSError:
         return None
     if size > LONGEST_FILE:
-        raise ValueError(f"{size} bytes are more than the {LONGEST_FILE} of a configuration")
+        raise ValueError(f"{size} bytes: a configuration has at most {LONGEST_FILE}")
     with open(path, "rb") as file:
         return decoded(file.read())
 
 
 def decoded(data):
-    """The text of a configuration, without a byte order mark. Raises ValueError if it is not UTF-8."""
+    """Return the text of a configuration without a byte order mark. Raises ValueError if it is not UTF-8."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise ValueError("this is UTF-16; save it as UTF-8")
     try:
@@ -33,7 +33,7 @@ def decoded(data):
 
 
 def write_whole(path, text):
-    """Replace a file; after a power failure there is either the old one or the new one, whole."""
+    """Replace a file. After a power failure, either the old or the new one is there, complete."""
     new_path = path + ".new"
     with open(new_path, "w") as file:
         file.write(text)
@@ -44,7 +44,7 @@ def write_whole(path, text):
 
 
 def replace(board, log, text):
-    """Keep `text` as the configuration, and as the one to go back to."""
+    """Save `text` as the configuration and as the last good copy."""
     write_whole(board.path(FILE), text)
     keep_good_copy(board, log, text)
 
@@ -63,7 +63,7 @@ def load(config, board, log):
 
 
 def parsed(text):
-    """The values in the text of a configuration. Raises ValueError."""
+    """Return the values in the text of a configuration. Raises ValueError."""
     try:
         return loads(text)
     except ValueError:
@@ -71,7 +71,7 @@ def parsed(text):
 
 
 def _load_file(config, board, name):
-    """The text of the file if it is now in use, else None."""
+    """Return the text of the file if it is now in use, else None."""
     try:
         text = read_text(board.path(name))
         if text is None:
@@ -86,7 +86,7 @@ def _load_file(config, board, name):
 
 
 def keep_good_copy(board, log, text):
-    """Keep these settings as the last good ones."""
+    """Save these settings as the last good ones."""
     copy = board.path(LAST_GOOD_FILE)
     try:
         if read_text(copy) != text:

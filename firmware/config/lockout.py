@@ -1,4 +1,5 @@
-"""Settings from the network. Those that would lock the owner out are refused; those that might are on trial."""
+"""Settings from the network. Those that would lock the owner out are refused, and those that might are put on
+trial."""
 
 from firmware import boot, borrow
 from firmware.config import ConfigError
@@ -7,13 +8,13 @@ from firmware.jsontext import dumps
 from firmware.log import describe
 from firmware.update.trial import announce
 
-_STARTER = "main.py"  # on a board with stock MicroPython
+_STARTER = "main.py"  # starts the firmware on stock MicroPython
 _MAY_LOCK_OUT = ("boot", "network", "wifi", "ap", "lan", "ppp", "control")
 
 
 def check(board, given, path=None):
-    """True if the settings `given` have to be tried. Raises ConfigError if they are wrong, or lock the owner out.
-    `path(name)` is where a file of the board will be."""
+    """Return True if the settings `given` need a trial. Raises ConfigError if they are wrong, or lock the owner out.
+    `path(name)` is the future path of a file on the board."""
     values = borrow("firmware.config.defaults", "firmware.config.schema").fill(given)
     before = _in_use(board)
     faults = []
@@ -31,7 +32,7 @@ def check(board, given, path=None):
 
 
 def _in_use(board):
-    """The values of the settings that this boot has used, or of the last good ones."""
+    """Return the values of the settings that this boot uses, or of the last good ones."""
     try:
         return parsed(read_text(board.path(LAST_GOOD_FILE)) or "{}")
     except (OSError, ValueError):
@@ -39,7 +40,7 @@ def _in_use(board):
 
 
 def save(config, given, board, log):
-    """Write `given` to the board's filesystem. True if they are on trial. Raises OSError, or ConfigError."""
+    """Write `given` to the board's filesystem. Return True if they are on trial. Raises OSError or ConfigError."""
     on_trial = check(board, given)
     fault = announce(board, "settings", False) if on_trial else None
     if fault:
@@ -53,13 +54,13 @@ def save(config, given, board, log):
 
 
 def check_files(app, staging):
-    """The same for the files of an update. Raises ConfigError, ValueError or OSError."""
+    """Do the same for the files of an update. Raises ConfigError, ValueError or OSError."""
     control = app.config["control"]
     changed = [name.lstrip("/") for name in staging.names]
     if "/" + FILE in staging.names:
         raise ConfigError(f"{FILE}: the board would have no token any more")
     if boot.USER_MAIN != _STARTER and _STARTER in changed:
-        raise ConfigError(f"{_STARTER} starts the firmware on this board; call a program of your own {boot.USER_MAIN}")
+        raise ConfigError(f"{_STARTER} starts the firmware on this board; name your own program {boot.USER_MAIN}")
     if FILE in changed:
         if check(app.board, parsed(read_text(staging.path(FILE))), staging.path):
             announce(app.board, "settings", False)

@@ -1,4 +1,4 @@
-"""The keys of `mqtt` in the configuration, loaded where one of them is given. docs/configuration.md explains them."""
+"""The keys of `mqtt` in the configuration, loaded if one of them is given. docs/configuration.md explains them."""
 
 from firmware.config.schema import Choice, Flag, Integer, Kind, ListOf, Optional, Record, Secret, Server, Text, is_of
 
@@ -6,14 +6,14 @@ _WORD = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def Word(shortest=1, longest=32):
-    """A name of letters, digits, "-" and "_"."""
+    """A name with letters, digits, "-" and "_"."""
     words = f"{shortest} to {longest} letters, digits, '-' or '_'"
     return Kind(str, "", shortest, longest, lambda value: is_of(value.lower(), _WORD), words)
 
 
 def Topic(default=""):
-    """The first levels of MQTT topics; empty where there is no default."""
-    words = "a topic of 1 to 64 bytes, as 'home/attic', without '+', '#' and empty levels"
+    """The first levels of MQTT topics. Empty: no default."""
+    words = "a topic of 1 to 64 bytes like 'home/attic', without '+', '#' and empty levels"
     return Kind(str, default, 0, 64, lambda value: _is_topic(value) or not value and not default, words)
 
 
@@ -22,8 +22,8 @@ def _is_topic(value):
 
 
 def Method():
-    """The name of a method that may be called without a connection of one's own."""
-    words = "the name of a method, as 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
+    """The name of a method that may be called over MQTT."""
+    words = "the name of a method like 'gpio.write'; not auth..., update..., telemetry.subscribe or unsubscribe"
     return Kind(str, "", 1, 40, _is_method, words)
 
 
@@ -33,23 +33,23 @@ def _is_method(value):
 
 
 def PinName():
-    """A pin by its number or its name."""
+    """A pin, given by its number or name."""
     kind = Integer("", 0, 255)
     is_number = kind.accepts
     kind.accepts = lambda value: is_number(value) or isinstance(value, str) and 0 < len(value) <= 16
-    kind.expected = lambda: "a pin: a number from 0 to 255, or a name, as 'LED'"
+    kind.expected = lambda: "a pin: a number from 0 to 255, or a name like 'LED'"
     return kind
 
 
 def check_mqtt(values, start):
-    """The faults of values that do not fit each other."""
+    """Return the faults of values that contradict each other."""
     faults = []
     names = [pin["name"] for pin in values["pins"]]
     for index, name in enumerate(names):
         if name in names[:index]:
-            faults.append(f"{start}pins.{index}.name: {name!r} is there twice")
+            faults.append(f"{start}pins.{index}.name: {name!r} is used twice")
     if values["password"] and not values["user"]:
-        faults.append(f"{start}user: a password needs a user, too")
+        faults.append(f"{start}user: a password needs a user")
     return faults
 
 
@@ -60,14 +60,14 @@ VALUES = Record(
     broker=Server("", "a broker"),  # empty: no MQTT
     user=Text("", 0, 128),
     password=Secret(1, 256),
-    client_id=Word(0, 64),  # empty: from the board's number
+    client_id=Word(0, 64),  # empty: made from the board's serial number
     tls=OFF,
-    certificate=Text("broker.pem", 1, 64),  # a file: the broker's, or that of who signed it
+    certificate=Text("broker.pem", 1, 64),  # a file: the broker's certificate, or its issuer's
     base=Topic(),  # empty: boards/<the device's name>
     state=ON,
     telemetry=OFF,
     log=Choice("off", "off", "error", "warning", "info"),
-    rpc=ListOf(Method(), 32),  # what may be called
+    rpc=ListOf(Method(), 32),  # methods that may be called
     pins=ListOf(
         Record(
             name=Word(),

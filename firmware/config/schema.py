@@ -1,8 +1,8 @@
 """The kinds of values in a configuration. Each checks a given value and knows its default.
 
 `fill(value)` returns the checked value, completed with defaults, or raises `ConfigError` with all faults: the key, the
-value and what was expected. A fault shows the value only if the key is known, holds no secret and takes a single value,
-because a secret may stand in any wrong place. `show(value)` is the value with every secret replaced.
+value and what was expected. A fault shows the value only if the key is known, is no secret and takes a single value,
+because a secret may have been entered in the wrong place. `show(value)` is the value with every secret replaced.
 """
 
 import sys
@@ -13,9 +13,9 @@ from firmware.network import is_address
 
 _THIS = sys.modules[__name__]
 _HIDDEN = const("***")
-_NO_TAGS = const("device, time, _field, _measurement")  # the firmware's own, and InfluxDB's
+_NO_TAGS = const("device, time, _field, _measurement")  # the firmware's own, and names that InfluxDB reserves
 _NAME = const("abcdefghijklmnopqrstuvwxyz0123456789-_")
-_MOST = const(10)  # the most faults that are reported
+_MOST = const(10)  # faults that are reported
 _LONGEST = const(40)  # characters of a key or a value in a report
 
 
@@ -30,7 +30,7 @@ def _kind_of(value):
 
 class Kind:
     """A value of a type with a default. Numbers have a range, and text has a length in bytes, as the radio counts it.
-    `check(value)` decides about further conditions, and `words` describe them."""
+    `check(value)` tests further conditions, and `words` describe them."""
 
     secret = False  # its value is never shown
     plain = True  # it is a single value, not a list or an object
@@ -44,7 +44,7 @@ class Kind:
         self._words = words
 
     def accepts(self, value):
-        """True if the value is allowed."""
+        """Return True if the value is allowed."""
         if self.type is bool or isinstance(value, bool):
             return self.type is bool and isinstance(value, bool)
         if not isinstance(value, str):
@@ -56,7 +56,7 @@ class Kind:
         return self._low <= len(value.encode()) <= self._high
 
     def expected(self):
-        """The allowed values, in words."""
+        """Return a text that describes the allowed values."""
         if self._words:
             return self._words
         if self.type is bool:
@@ -78,7 +78,7 @@ class Kind:
         return value
 
     def collect(self, value, path, faults):
-        """`value`; its faults are added to the list `faults`."""
+        """Return `value`. Faults are added to the list `faults`."""
         if value is None and self.default is None:
             return value
         if not self.accepts(value):
@@ -87,7 +87,7 @@ class Kind:
         return value
 
     def _told(self, value):
-        """What a report may show of a wrong value."""
+        """Return the part of a wrong value that a report may show."""
         kind = _kind_of(value)
         if self.secret and kind == "text":
             return "the value"
@@ -95,45 +95,45 @@ class Kind:
         return told + ", without quotes," if kind == "a number" and self.type is str else told
 
     def show(self, value):
-        """`value` as everybody may see it."""
+        """Return `value` with secrets replaced."""
         return _HIDDEN if self.secret and value else value
 
 
 def Flag(default):
-    """true or false."""
+    """Return a kind: true or false."""
     return Kind(bool, default)
 
 
 def Integer(default, low, high):
-    """A whole number in a range."""
+    """Return a kind: a whole number in a range."""
     return Kind(int, default, low, high)
 
 
 def Number(default, low, high):
-    """A number in a range."""
+    """Return a kind: a number in a range."""
     return Kind(float, default, low, high)
 
 
 def Text(default="", shortest=0, longest=64):
-    """Text of a length in bytes."""
+    """Return a kind: text with a length in bytes."""
     return Kind(str, default, shortest, longest)
 
 
 def Choice(default, *choices):
-    """One of some texts."""
+    """Return a kind: one of several texts."""
     words = "one of " + ", ".join(repr(choice) for choice in choices)
     return Kind(str, default, 0, 99, lambda value: value in choices, words)
 
 
 def Secret(shortest=1, longest=64):
-    """Text that is never shown: empty, or of a length in bytes."""
+    """Return a kind: text that is never shown, empty or with a length in bytes."""
     kind = Kind(str, "", shortest, longest)
     kind.secret = True
     return kind
 
 
 def HostName():
-    """A name for one machine: letters, digits and hyphens, none at the ends; or empty."""
+    """Return a kind: a host name of letters, digits and inner hyphens, or empty."""
     words = "a host name: at most 32 letters, digits and inner hyphens"
     return Kind(str, "", 0, 32, _is_host_name, words)
 
@@ -145,7 +145,7 @@ def _is_host_name(value):
 
 
 def WifiKey():
-    """The secret of a Wi-Fi network: empty, a password, or the network's key itself."""
+    """Return a kind: the secret of a Wi-Fi network, which is empty, a password, or the key itself."""
     kind = Secret(8, 63)
     is_password = kind.accepts
     kind.accepts = lambda value: is_password(value) or _is_key(value)
@@ -159,12 +159,12 @@ def _is_key(value):
 
 def is_of(text, special):
     special = special.encode()
-    return all(one in special for one in text.encode())  # as bytes: MicroPython never forgets a text of one character
+    return all(one in special for one in text.encode())  # bytes: MicroPython never frees a string of one character
 
 
 def Address(default=""):
-    """An IPv4 address, or empty."""
-    words = "an IPv4 address, as '192.168.1.20', or empty"
+    """Return a kind: an IPv4 address, or empty."""
+    words = "an IPv4 address like '192.168.1.20', or empty"
     return Kind(str, default, 0, 15, lambda value: value == "" or _is_ipv4(value), words)
 
 
@@ -173,12 +173,12 @@ def _is_ipv4(value):
 
 
 def Netmask():
-    """The mask for the network's part of an address."""
-    return Kind(str, "255.255.255.0", 7, 15, _is_netmask, "a netmask, as '255.255.255.0'")
+    """Return a kind: a netmask."""
+    return Kind(str, "255.255.255.0", 7, 15, _is_netmask, "a netmask like '255.255.255.0'")
 
 
 def _number(address):
-    """An IPv4 address as one number."""
+    """Return an IPv4 address as a number."""
     return int.from_bytes(bytes(int(part) for part in address.split(".")), "big")
 
 
@@ -190,19 +190,19 @@ def _is_netmask(value):
 
 
 def check_static(values, start):
-    """The faults of a static address; it has to be in one subnet with its gateway."""
+    """Return the faults of a static address. It has to be in the same subnet as its gateway."""
     return borrow("firmware.config.subnet").faults(values, start, _number) if values["address"] else []
 
 
 def Measurement(default):
-    """The name under which InfluxDB stores the lines. To InfluxDB a line that begins with # is a comment."""
+    """Return a kind: the name under which InfluxDB stores the lines. A line that begins with # would be a comment."""
     words = "text of 1 to 32 bytes that does not begin with '#'"
     return Kind(str, default, 1, 32, lambda value: value[:1] != "#", words)
 
 
 def Tag():
-    """A further tag for each line: "key=value". InfluxDB refuses a line with a wrong tag."""
-    return Kind(str, "", 3, 64, _is_tag, "a tag, as 'room=kitchen', not " + _NO_TAGS)
+    """Return a kind: a tag for each line, "key=value". InfluxDB refuses a line with a wrong tag."""
+    return Kind(str, "", 3, 64, _is_tag, "a tag like 'room=kitchen', not " + _NO_TAGS)
 
 
 def _is_tag(value):
@@ -211,8 +211,9 @@ def _is_tag(value):
 
 
 def Server(default, kind, shortest=0):
-    """Another machine, as "host" or "host:port"; `kind` names it in words. Empty: none, unless `shortest` is 1."""
-    words = f"{kind}: a name or an IPv4 address, and :port if it is another; IPv6 is not supported"
+    """Return a kind: another machine, "host" or "host:port". `kind` describes it. It may be empty, unless `shortest`
+    is 1."""
+    words = f"{kind}: a name or an IPv4 address, with :port if needed; no IPv6"
     return Kind(str, default, shortest, 80, lambda value: value == "" or _is_server(value), words)
 
 
@@ -223,7 +224,7 @@ def _is_server(value):
 
 
 def _is_host(host):
-    """True for an address, or a name whose last part is not a number."""
+    """Return True for an address, or a name whose last part is not a number."""
     labels = (host[:-1] if host.endswith(".") else host).split(".")
     if is_of(labels[-1], "0123456789"):
         return _is_ipv4(host)
@@ -237,7 +238,7 @@ def Optional(kind):
 
 
 class ListOf(Kind):
-    """`least` to `most` values of one kind."""
+    """A list of `least` to `most` values of one kind."""
 
     plain = False
 
@@ -256,7 +257,7 @@ class ListOf(Kind):
         super().collect(value, path, faults)
         if len(faults) > known:
             return value
-        filled = []  # by loops, here and below: a comprehension is one more call, and a chip's stack is short
+        filled = []  # loops here and below, because a comprehension is one more call, and a chip's stack is small
         for index, item in enumerate(value):
             filled.append(self._kind.collect(item, f"{path}.{index}", faults))
         return filled
@@ -266,7 +267,7 @@ class ListOf(Kind):
 
 
 class Record(Kind):
-    """Named values. Missing ones have their defaults, and unknown ones are errors.
+    """Named values. Missing keys get their defaults, and unknown keys are errors.
 
     `fit(values, start)` checks values that depend on each other; `start` is the text before their keys.
     """
@@ -307,10 +308,10 @@ class Record(Kind):
 
 
 class Apart(Kind):
-    """A section that most boards do not use: its keys are in `VALUES` of a module of its own, loaded when needed."""
+    """A section that most boards do not use. Its keys are in `VALUES` of a separate module, loaded when needed."""
 
     plain = False
-    used = False  # what is not given is {}, and its keys are not loaded
+    used = False  # a missing section is {}, and its keys are not loaded
 
     def __init__(self, module):
         super().__init__(dict, {})
@@ -318,7 +319,7 @@ class Apart(Kind):
 
     def _values(self):
         was_loaded = "firmware.config.schema" in sys.modules
-        sys.modules["firmware.config.schema"] = _THIS  # it may be borrowed
+        sys.modules["firmware.config.schema"] = _THIS  # the module may be unloaded
         values = borrow(self._module).VALUES
         if not was_loaded:
             del sys.modules["firmware.config.schema"]

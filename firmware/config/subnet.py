@@ -2,9 +2,9 @@
 
 
 def faults(values, start, number):
-    """The faults, one text each: the address and the gateway have to be two different addresses of one subnet.
+    """Return the faults as texts. The address and the gateway have to be two different addresses of one subnet.
 
-    `number(address)` is schema.py's, which is not to be loaded a second time.
+    `number(address)` is passed from schema.py, so that it is not loaded twice.
     """
     mask = number(values["netmask"])
     own = number(values["address"])

@@ -1,8 +1,8 @@
-"""The control server: JSON-RPC 2.0, one request or batch per line of TCP, and plain words for a person.
+"""The control server: JSON-RPC 2.0 over TCP, one request or batch per line, and plain words for people.
 
 A line that begins with a letter is plain: `gpio.write pin=2 value=1` is answered with text. All others are JSON.
-A request beyond a limit gets an error that names the limit, and affects only its own address. A client that is not
-logged in must give up its place if others want it: see session.py. With a certificate on the board, everything is TLS.
+A request beyond a limit gets an error that names the limit. Only the sender's address is affected. A client that is
+not logged in may lose its place to another: see session.py. If the board has a certificate, all connections use TLS.
 """
 
 from firmware import Lean, borrow, const, make
@@ -10,49 +10,49 @@ from firmware.log import describe
 from XAsyncSockets import XAsyncTCPServer, XBufferSlots, XTimer
 
 _DEFAULT_PORT = const(8095)
-_RETRY_S = const(5)  # until a port that was in use is tried again
+_RETRY_S = const(5)  # pause until a port that was in use is tried again
 
 
 class Methods(Lean):
-    """All methods by name. Those of a part that is not loaded are known by name only, until one is called."""
+    """All methods by name. A part that is not loaded yet is known by its methods' names, until one is called."""
 
     SELDOM = "firmware.control.jsonrpc firmware.jsontext"
 
     def __init__(self, log):
         self.log = log
         self.known = {}  # name: (function, usage, text, writes)
-        self.offers = []  # (names with spaces between, what loads them, its arguments)
+        self.offers = []  # (names separated by spaces, the function that loads them, its arguments)
 
     def add(self, name, function, params="", text="", writes=False):
-        """Offer `name`. `params` are names with spaces between, "?" after those that may be left out.
+        """Offer `name`. `params` are names separated by spaces, with "?" after those that are optional.
 
-        `function(session, *params)` returns what JSON can say; ValueError and KeyError mean a wrong parameter. What is
-        left out is left out: the function has a default for it.
+        `function(session, *params)` returns a value for JSON; ValueError and KeyError mean a wrong parameter. Omitted
+        parameters are not passed, so the function needs defaults for them.
         """
         self.known[name] = (function, params, text, writes)
 
     def offer(self, names, load, *args):
-        """Offer the methods `names`, with spaces between; `load(*args)` adds them when one is called."""
+        """Offer the methods `names`, separated by spaces; `load(*args)` adds them when one is called."""
         self.offers.append((names, load, args))
 
 
 class ControlServer:
-    """The service that listens, and holds the sessions."""
+    """The service that listens and keeps the sessions."""
 
     name = "control"
     tls = None  # its SSLContext
     _listener = None
-    _port = None  # in safe mode, if the configured one cannot be used
+    _port = None  # used in safe mode if the configured one cannot be
 
     def __init__(self):
         self.sessions = []
-        self.others = []  # Callers that have no connection here
+        self.others = []  # callers without a connection to this server
         self.visitors = {}  # address: Visitor
 
     def start(self, app):
-        """Offer the methods for access; listening begins when the network is up."""
+        """Offer the methods for logging in. Listening begins when the network is up."""
         self.app = app
-        self.token = app.config["control"]["token"]  # until the next boot, whatever is configured meanwhile
+        self.token = app.config["control"]["token"]  # until the next boot, even if the configuration changes
         self._retry = XTimer(app.pool, self._listen)
         app.methods.offer("auth.challenge auth.login", make, "firmware.control.access offer", app)
 
@@ -61,11 +61,11 @@ class ControlServer:
         self.network_down("stopped")
 
     def network_up(self, _connection):
-        """Listen on all addresses of the network that is there now."""
+        """Listen on all addresses of the current network."""
         self._listen()
 
     def network_down(self, _reason):
-        """The connections are dead, whether the system knows it or not."""
+        """Close the connections. They are dead, even if the system does not know it yet."""
         self._retry.Cancel()
         if self._listener:
             self._listener.Close()
@@ -75,8 +75,8 @@ class ControlServer:
 
     def _listen(self, _=None):
         settings = self.app.config["control"]
-        # Two more than `clients`: one for a newcomer, and one for a client that is told that all places are taken.
-        # They may all connect while the board is busy. An RP2 resets a connection that finds the backlog full
+        # Two more than `clients`: one for a newcomer, and one for a client that gets the error that all places are
+        # taken. They may all connect while the board is busy. An RP2 resets a connection if the backlog is full
         # (extmod/modlwip.c).
         places = settings["clients"] + 2
         port = self._port or settings["port"]
@@ -102,7 +102,7 @@ class ControlServer:
             from firmware.control import session  # which stays
 
             session.admit(self, client)
-        except Exception as error:  # no memory for it, or for its session
+        except Exception as error:  # no memory for it or for its session
             self.app.log.warning("control", f"{client.CliAddr[0]}: {describe(error)}")
             client.Close()
 
@@ -113,5 +113,5 @@ class ControlServer:
 
     @property
     def clients(self):
-        """How many are connected."""
+        """The number of connected clients."""
         return len(self.sessions)

@@ -1,8 +1,8 @@
-"""auth.challenge, auth.login, and what else only the owner of the token may do: each has a key of its own.
+"""auth.challenge, auth.login, and the other actions that need the token. Each purpose has its own key.
 
-The client asks for a nonce and answers with HMAC-SHA256(key, what is signed), in hexadecimal. The key is
-HMAC-SHA256(token, purpose), where the purpose is "login", "update" or "token"; signed are the board's id, the nonce and
-what is asked for, with spaces between. A nonce is good for one answer, on one connection, for a short time.
+The client requests a nonce and answers with HMAC-SHA256(key, signed text) in hexadecimal. The key is
+HMAC-SHA256(token, purpose), where the purpose is "login", "update" or "token". The signed text is the board's id, the
+nonce and what is requested, separated by spaces. A nonce is valid for one answer, on one connection, for a short time.
 """
 
 import binascii
@@ -31,7 +31,7 @@ def hmac_sha256(key, message):
 
 
 def equal(left, right):
-    """True if two byte strings are the same, in a time that does not tell where they differ."""
+    """Return True if two byte strings are equal, in a time that does not depend on where they differ."""
     if len(left) != len(right):
         return False
     difference = 0
@@ -41,7 +41,7 @@ def equal(left, right):
 
 
 def proof(token, purpose, signed):
-    """What answers a challenge, as hexadecimal text."""
+    """Return the answer to a challenge as hexadecimal text."""
     key = hmac_sha256(token.encode(), purpose.encode())
     return binascii.hexlify(hmac_sha256(key, signed.encode())).decode()
 
@@ -53,7 +53,7 @@ def offer(app):
 
 
 def challenge(session):
-    """A new nonce; the one before is void."""
+    """Return a new nonce. The previous one becomes invalid."""
     _check_delay(session)
     waits = crowded(session.server.visitors) and not session.authenticated
     session.nonce = binascii.hexlify(os.urandom(_NONCE_BYTES)).decode()
@@ -79,7 +79,7 @@ def _deny(message):
 
 
 def login(session, answered):
-    """Open the methods that change something, for this connection."""
+    """Allow this connection to call the methods that change something."""
     prove(session, "login", "", answered)
     session.authenticated = True
     session.give_place()
@@ -91,7 +91,7 @@ def login(session, answered):
 
 
 def prove(session, purpose, asked, answered):
-    """Raise RpcError unless `answered` proves that the client knows the token, and means `asked`."""
+    """Raise RpcError unless `answered` proves that the client knows the token and requests `asked`."""
     _check_delay(session)
     server = session.server
     if not server.token:
@@ -100,7 +100,7 @@ def prove(session, purpose, asked, answered):
     nonce = session.nonce
     age = now - session.nonce_at
     if nonce and age < session.wait_s * 1000:
-        _deny(f"many wrong answers from many addresses: answer {session.wait_s} s after the challenge")
+        _deny(f"wrong answers from many addresses: answer {session.wait_s} s after the challenge")
     session.nonce = None
     if not nonce or age > _NONCE_LIFE_S * 1000:
         _deny("no challenge is open: call auth.challenge first")

@@ -1,4 +1,4 @@
-"""What `help` says of the firmware's own methods: a line each, loaded only to be shown."""
+"""The texts of `help` for the firmware's own methods, one line each. They are loaded only to be shown."""
 
 _OWN = """\
 adc.read pin: 0 to 1 of full scale; gpio.mode makes it analog
@@ -38,7 +38,8 @@ uptime: seconds since the boot"""
 
 
 def lines(methods):
-    """A line for each method that there is: its name, its parameters, whether it needs the token, what it does."""
+    """Return a line for each available method: its name, its parameters, whether it needs the token, and what it
+    does."""
     own = {line.split(":", 1)[0].split(" ", 1)[0]: line for line in _OWN.split("\n")}
     found = []
     for name in methods.names():

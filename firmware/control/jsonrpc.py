@@ -1,6 +1,7 @@
-"""JSON-RPC 2.0 over lines: from the text of a request to the text of its answer. https://www.jsonrpc.org/specification
+"""JSON-RPC 2.0 over lines: turns the text of a request into the text of its answer.
+https://www.jsonrpc.org/specification
 
-It has the seldom used methods of `Methods`, too.
+The rarely used methods of `Methods` are here, too.
 """
 
 from firmware import const
@@ -13,7 +14,7 @@ METHOD_NOT_FOUND = -32601
 _INVALID_PARAMS = const(-32602)
 INTERNAL_ERROR = -32603
 
-# Our own, in the range that the specification leaves to servers.
+# Our own codes, in the range that the specification reserves for servers.
 _METHOD_FAILED = const(-32000)
 ACCESS_DENIED = -32001
 
@@ -21,7 +22,7 @@ LONGEST_BATCH = 16
 
 
 class RpcError(Exception):
-    """An error for the caller: a code, and what was wrong."""
+    """An error for the caller: a code, and a text that says what was wrong."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -30,12 +31,12 @@ class RpcError(Exception):
 
 
 def encode_error(identity, code, message):
-    """The text of an error's answer."""
+    """Return the text of an error's answer."""
     return dumps({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
 
 
 def encode_notification(method, params):
-    """The text of a notification."""
+    """Return the text of a notification."""
     return dumps({"jsonrpc": "2.0", "method": method, "params": params})
 
 
@@ -44,7 +45,7 @@ def _is_identity(value):
 
 
 def _answer_one(request, call):
-    """The text of one request's answer; None for a notification, which gets none, not even an error."""
+    """Return the text of one request's answer. A notification gets no answer, not even an error: None."""
     identity = request.get("id") if isinstance(request, dict) else None
     if not _is_identity(identity):
         identity = None
@@ -60,9 +61,9 @@ def _answer_one(request, call):
 
 
 def _check(request):
-    """The method and the params of a request object."""
+    """Return the method and the params of a request object."""
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
-        raise RpcError(_INVALID_REQUEST, 'not a request: {"jsonrpc": "2.0", "id": 1, "method": "ping"} is one')
+        raise RpcError(_INVALID_REQUEST, 'not a request like {"jsonrpc": "2.0", "id": 1, "method": "ping"}')
     if not isinstance(request.get("method"), str):
         raise RpcError(_INVALID_REQUEST, "method must be text")
     if not _is_identity(request.get("id")):
@@ -74,14 +75,14 @@ def _check(request):
 
 
 def answer(text, call):
-    """The text that answers a request or a batch; None if there is nothing to answer.
+    """Return the answer to a request or a batch as text; None if there is nothing to answer.
 
     `call(method, params)` returns the result or raises RpcError.
     """
     try:
         request = loads(text)
     except (ValueError, MemoryError):
-        return encode_error(None, _PARSE_ERROR, "not JSON; type help for what there is")
+        return encode_error(None, _PARSE_ERROR, "not JSON; type help for a list of methods")
     if not isinstance(request, list):
         return _answer_one(request, call)
     if not 0 < len(request) <= LONGEST_BATCH:
@@ -105,7 +106,7 @@ def _offer(methods, name):
 
 
 def names(methods):
-    """The sorted names of all methods."""
+    """Return the sorted names of all methods."""
     found = set(methods.known)
     for offer in methods.offers:
         found.update(offer[0].split())
@@ -113,19 +114,19 @@ def names(methods):
 
 
 def described(methods, name):
-    """(usage, text, writes) of a method that is loaded, else None."""
+    """Return (usage, text, writes) of a method if it is loaded, else None."""
     method = methods.known.get(name)
     return method and method[1:]
 
 
 def call(methods, session, name, params):
-    """The result of a method, or RpcError."""
+    """Return the result of a method, or raise RpcError."""
     try:
         while name not in methods.known:
             offer = _offer(methods, name)
             if not offer:
                 raise RpcError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; help lists them")
-            offer[1](*offer[2])  # it stays offered if there is no memory for it now
+            offer[1](*offer[2])  # if there is no memory to load it now, it stays offered
             methods.offers.remove(offer)
         function, usage, _, writes = methods.known[name]
         session.check_access(writes)
@@ -141,7 +142,7 @@ def call(methods, session, name, params):
 
 
 def _bind(usage, given):
-    """(the arguments in order, those after one that is left out by name), from an object or an array."""
+    """Return (the arguments in order, by name those after an omitted one), from an object or an array."""
     names = [name.rstrip("?") for name in usage]
     problem = None
     if isinstance(given, list):

@@ -1,10 +1,10 @@
-"""The pins, through the control server: gpio.pins, gpio.mode, gpio.read, gpio.write, pwm.set, adc.read."""
+"""The control server's methods for pins: gpio.pins, gpio.mode, gpio.read, gpio.write, pwm.set, adc.read."""
 
 from firmware import const
 from firmware.sensors.adc import analogue_input
 
 _ANALOG = const("analog")
-_MODES = ("in", "open_drain", "out")  # as `machine.Pin` has them, in capitals
+_MODES = ("in", "open_drain", "out")  # `machine.Pin` has them in capitals
 _MOST_NUMBERS = const(64)
 
 
@@ -19,11 +19,11 @@ class Pins:
         self._uses = []  # (pin, its PWM or ADC)
 
     def start(self, app):
-        """Offer what this board's `machine` has."""
+        """Offer the methods that this board's `machine` supports."""
         self._machine = app.board.machine
         add = app.methods.add
         if hasattr(self._machine, "Pin"):
-            # Pins are compared, not their names: 23, "GP23" and "GPIO23" are the same one.
+            # Pin objects are compared, not names: 23, "GP23" and "GPIO23" are the same pin.
             self._reserved = [self._find(pin) for pin in app.board.reserved_pins]
             add("gpio.pins", lambda session: self._usable())
             add("gpio.mode", self._mode, "pin mode pull?", writes=True)
@@ -35,19 +35,19 @@ class Pins:
             add("adc.read", self._adc, "pin")
 
     def stop(self):
-        """Stop all pulses."""
+        """Stop all PWM."""
         for pin, _ in self._uses:
             self._free(pin)
 
     def _find(self, pin):
-        """The pin of a number or a name, or None; this changes nothing on it."""
+        """Return the pin with a number or a name, or None. The pin does not change."""
         try:
             return self._machine.Pin(pin)
         except (ValueError, TypeError):
             return None
 
     def _usable(self):
-        """The numbers of all pins that are not the board's own, and the names of those without a number."""
+        """Return the numbers of all pins that are not reserved, and the names of those without a number."""
         names = []
         seen = self._reserved + [None]
         for name in list(range(_MOST_NUMBERS)) + sorted(dir(getattr(self._machine.Pin, "board", None))):
@@ -58,7 +58,7 @@ class Pins:
         return names
 
     def _check(self, pin):
-        """The pin that is meant."""
+        """Return the pin, or raise ValueError if it must not be used."""
         if isinstance(pin, bool) or not isinstance(pin, (int, str)):
             raise ValueError("pin: a number or a name")
         found = self._find(pin)
@@ -69,14 +69,14 @@ class Pins:
         return found
 
     def _use(self, pin, method):
-        """The PWM or ADC of a pin, the one with that method; or None."""
+        """Return the pin's PWM or ADC that has this method, or None."""
         for one, use in self._uses:
             if one == pin and hasattr(use, method):
                 return use
         return None
 
     def _free(self, pin):
-        """End what the pin was used for."""
+        """End the pin's PWM or ADC."""
         pulses = self._use(pin, "duty_u16")
         if pulses:
             pulses.deinit()
@@ -125,6 +125,6 @@ class Pins:
 
     def _adc(self, _session, pin):
         adc = self._use(self._check(pin), "read_u16")
-        if not adc:  # to make it one would switch off what it is now, and anybody may read
+        if not adc:  # switching it here would end its current use, and reading needs no login
             raise ValueError(f"pin {pin} is not an analogue input: gpio.mode pin={pin} mode=analog makes it one")
         return adc.read_u16() / 65535

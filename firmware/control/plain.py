@@ -1,11 +1,11 @@
-"""Plain words instead of JSON: `gpio.write pin=2 value=1` is answered with text, for a person."""
+"""Plain words instead of JSON, for people: `gpio.write pin=2 value=1` is answered with text."""
 
 from firmware.control.jsonrpc import RpcError
 from firmware.jsontext import dumps, loads, sound
 
 
 def reply(method, rest, call):
-    """The text that answers `method` with the words `rest`."""
+    """Return the answer to `method` with the words `rest` as text."""
     try:
         return sound(_plain(call(method, _plain_params(sound(rest)))))
     except RpcError as error:
@@ -13,7 +13,7 @@ def reply(method, rest, call):
 
 
 def _plain_params(text):
-    """`pin=2 value=1` as an object, `2 1` as an array; what is no JSON is text."""
+    """Return `pin=2 value=1` as an object and `2 1` as an array. A value that is not JSON is text."""
     words = text.split()
     if words and all("=" in word for word in words):
         return {word.split("=", 1)[0]: _plain_value(word.split("=", 1)[1]) for word in words}
@@ -28,7 +28,7 @@ def _plain_value(word):
 
 
 def _plain(result):
-    """A result as a person reads it: a line for each key or item."""
+    """Return a result for people: a line for each key or item."""
     if isinstance(result, str):
         return result
     if isinstance(result, dict):

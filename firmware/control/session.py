@@ -11,25 +11,25 @@ from firmware.control.jsonrpc import (
 from firmware.log import describe
 from XAsyncSockets import XTimer
 
-# Further codes of errors, in the range that JSON-RPC leaves to servers.
+# More error codes, in the range that JSON-RPC reserves for servers.
 _TOO_MANY_REQUESTS = const(-32002)
 _TOO_MANY_CLIENTS = const(-32003)
 _LINE_TOO_LONG = const(-32004)
 _IDLE_TOO_LONG = const(-32005)
-_DEAR = const(3)  # times as long as the request of a stranger has taken, its address may ask for nothing
-_REFUSALS = const(8)  # in a row, that are answered; then the connection ends
-_ANSWERS_AHEAD = const(8)  # not yet taken by the client: no more is read from it before they are
-CROWD_WAIT_S = 10  # before an answer to a challenge, while too many addresses gave wrong ones
-_ADDRESSES = const(32)  # remembered
-_FORGET_MS = const(3600000)  # after the last connection
-_BURST_MS = const(2000)  # the requests of this time may come at once
-_HOLD_MS = const(20000)  # that an address may hold places which others want
-_MOST_HELD_MS = const(120000)  # counted
-_FORGIVEN = const(32)  # after so many ms without a place, one ms of the time held is forgotten
+_DEAR = const(3)  # after a stranger's request, its address must wait for this many times as long as the request took
+_REFUSALS = const(8)  # refusals in a row, after which the connection ends
+_ANSWERS_AHEAD = const(8)  # answers that the client has not received yet, after which no more of its requests are read
+CROWD_WAIT_S = 10  # delay before an answer to a challenge, while too many addresses have given wrong ones
+_ADDRESSES = const(32)  # addresses that are remembered
+_FORGET_MS = const(3600000)  # time since an address's last connection
+_BURST_MS = const(2000)  # requests for this time may come at once
+_HOLD_MS = const(20000)  # time for which an address may hold places that others want
+_MOST_HELD_MS = const(120000)  # the most that is counted
+_FORGIVEN = const(32)  # ms without a place for which one ms of the time held is forgotten
 _LONGEST_DELAY_MS = const(300000)
 
 
-# --- what one address may take, over all its connections, also those that are over: places, requests and wrong answers
+# --- the limits of one address over all its connections, past and present: places, requests and wrong answers
 
 
 class Visitor:
@@ -37,14 +37,14 @@ class Visitor:
 
     def __init__(self, now, held):
         self.places = 0
-        self.failures = 0  # wrong answers, until a right one
-        self.free_at = 0  # when it may answer again
-        self.held = held  # ms, of all its places together
+        self.failures = 0  # wrong answers since the last right one
+        self.free_at = 0  # uptime in ms from which it may answer again
+        self.held = held  # ms, for all its places together
         self.seen = now
-        self.credit = _BURST_MS  # ms, for requests
+        self.credit = _BURST_MS  # ms that it may spend on requests
 
     def pass_time(self, now):
-        """Count what it held until now, and give it new requests."""
+        """Add the time that its places were held until now, and allow it new requests."""
         passed = now - self.seen
         self.seen = now
         held = self.held + (self.places * passed if self.places else -passed // _FORGIVEN)
@@ -52,7 +52,7 @@ class Visitor:
         self.credit = min(self.credit + passed, _BURST_MS)
 
     def spend(self, now, cost):
-        """True if it may make a request now, of which there is one for each `cost` ms."""
+        """Return True if it may make a request now. It may make one for each `cost` ms."""
         self.pass_time(now)
         if self.credit < cost:
             return False
@@ -60,7 +60,7 @@ class Visitor:
         return True
 
     def failed(self, now):
-        """Note a wrong answer; each makes it wait twice as long as the last. Returns the seconds."""
+        """Count a wrong answer. Each doubles the wait. Return the wait in seconds."""
         self.failures += 1
         delay = min(1000 << min(self.failures - 1, 9), _LONGEST_DELAY_MS)
         self.free_at = now + delay
@@ -71,44 +71,44 @@ class Visitor:
 
 
 class Caller:
-    """A client that calls methods, by TCP or by HTTP: what it may call, and how often."""
+    """A client that calls methods over TCP or HTTP: what it may call, and how often."""
 
-    nonce = None  # that an answer is expected to: see access.py
+    nonce = None  # the nonce of the open challenge: see access.py
     nonce_at = wait_s = 0
     authenticated = False
-    unlimited = False  # in its rate: it brings an update
-    words = False  # instead of JSON, for a person
+    unlimited = False  # its rate is not limited while it sends an update
+    words = False  # plain words instead of JSON, for people
 
     def __init__(self, server, address, visitor):
         self.server = server
         self.address = address
         self.visitor = visitor
         self._app = server.app
-        self._calls = 0  # for the text at hand
+        self._calls = 0  # calls in the current text
 
     @property
     def _settings(self):
         return self._app.config["control"]
 
     def now(self):
-        """The uptime in milliseconds."""
+        """Return the uptime in milliseconds."""
         return self._app.clock.uptime_ms()
 
     def give_place(self):
-        """Its place is no longer one that others may want."""
+        """Free its place for others."""
 
     def within_rate(self):
-        """True if one more request is allowed now."""
+        """Return True if one more request is allowed now."""
         if self.unlimited:
             return True
         return self.visitor.spend(self.now(), 1000 / self._settings["requests_per_s"])
 
     def refuse_call(self, *_):
-        """In place of `call`: too many requests."""
+        """Raise RpcError. Used instead of `call` if there are too many requests."""
         raise RpcError(_TOO_MANY_REQUESTS, f"at most {self._settings['requests_per_s']} requests per second")
 
     def check_access(self, writes):
-        """Raise RpcError if this client may not call a method, one that `writes` or one that does not."""
+        """Raise RpcError if this client may not call a method. `writes`: the method changes something."""
         if not writes or self.authenticated:
             return
         if self.server.token:
@@ -116,7 +116,8 @@ class Caller:
         raise RpcError(ACCESS_DENIED, "only reading works: no control.token is configured on this board")
 
     def call(self, method, params):
-        """The result of a method, or RpcError. Each request of a batch counts, and a long one as several."""
+        """Return the result of a method, or raise RpcError. Each request of a batch counts, and a slow one counts as
+        several."""
         self._calls += 1
         if self._calls > 1 and not self.within_rate():
             self.refuse_call(method, params)
@@ -128,7 +129,7 @@ class Caller:
                 self.visitor.credit -= _DEAR * (self.now() - start)
 
     def reply(self, text, call):
-        """The text that answers `text`, by `call` or `refuse_call`; None if there is nothing to answer."""
+        """Return the answer to `text`, made by `call` or `refuse_call`; None if there is nothing to answer."""
         self._calls = 0
         try:
             word = text.split(None, 1)[0] if self.words else ""
@@ -137,17 +138,17 @@ class Caller:
 
                 return plain.reply(word, text[len(word) :], call)
             return answer(text, call)
-        except Exception as error:  # no memory for the answer, or for what was asked
+        except Exception as error:  # no memory for the request or its answer
             self._app.log.warning("control", f"{self.address}: {describe(error)}")
             return encode_error(None, INTERNAL_ERROR, describe(error))
 
 
 class Session(Caller):
-    """One client by TCP."""
+    """One client over TCP."""
 
     words = True
     closed = leaving = _heard = _receiving = False
-    _ahead = 0  # lines without their answer, and answers that the client has not taken
+    _ahead = 0  # lines that are not answered yet, and answers that the client has not received
     _refusals = 0
 
     def __init__(self, server, client, visitor):
@@ -163,8 +164,8 @@ class Session(Caller):
         self._receive()
 
     @property
-    def greeting(self):
-        """True while TLS may still be in its handshake: until the first line."""
+    def in_handshake(self):
+        """True until the first line, while the TLS handshake may be in progress."""
         return self.server.tls and not self._heard
 
     # --- the connection
@@ -183,11 +184,11 @@ class Session(Caller):
         self._receive()
 
     def _on_peer_finished(self, _client):
-        self._app.soon.append((Session.close, self))  # behind the answers to its last lines
+        self._app.soon.append((Session.close, self))  # after the answers to its last lines
 
     def _on_line_too_long(self, _client):
         self._heard = True
-        if self._ahead < _ANSWERS_AHEAD:  # a client that takes no answers gets no errors either
+        if self._ahead < _ANSWERS_AHEAD:  # a client that reads no answers gets no errors either
             self._fail(_LINE_TOO_LONG, f"a line has at most {self._settings['line_bytes']} bytes")
 
     def _answer(self, text):
@@ -209,7 +210,8 @@ class Session(Caller):
         self._idle.Restart(self._settings["idle_s"])
 
     def _send(self, text):
-        """Queue a line for the client. One that never reads its answers is closed by the library's own limit."""
+        """Queue a line for the client. If it never reads its answers, the library's own limit closes the
+        connection."""
         if text is None or self.closed:
             return
         self._ahead += 1
@@ -224,7 +226,7 @@ class Session(Caller):
         self._receive()
 
     def notify(self, text):
-        """Queue a notification, or leave it out while the client is slow in reading."""
+        """Queue a notification, or drop it while the client reads slowly."""
         if self._ahead < _ANSWERS_AHEAD:
             self._is_alive()
             self._send(text)
@@ -238,19 +240,19 @@ class Session(Caller):
         self.close()
 
     def close(self):
-        """End the connection; what was queued still goes out."""
+        """End the connection. Queued data is still sent."""
         if not self.closed:
             self.leaving = True
             self.give_place()
             self._client.Close()
 
     @property
-    def lingers(self):
-        """True while it is over, but still has something to send."""
+    def is_closing(self):
+        """True after `close`, while data is still to be sent."""
         return self.leaving and self._client.SocketID is not None
 
     def drop(self):
-        """End the connection at once, whatever is queued: by the library's hook for one that is broken."""
+        """End the connection at once, even with queued data. This uses the library's hook for a broken connection."""
         self._client.OnExceptionalCondition()
 
     def _take_place(self, places):
@@ -258,7 +260,7 @@ class Session(Caller):
         self.visitor.places += places
 
     def give_place(self):
-        """Its place is no longer one that others may want."""
+        """Free its place for others."""
         if self._has_place:
             self._has_place = False
             self._take_place(-1)
@@ -266,7 +268,7 @@ class Session(Caller):
     def _on_closed(self, client, _reason):
         self.closed = True
         error = client.CloseError
-        # In the handshake, or at a line that is not UTF-8, only the log can report it.
+        # An error in the handshake, or a line that is not UTF-8, can be reported only in the log.
         if error and (not self._heard or isinstance(error, ValueError)):
             self._app.log.warning("control", f"{self.address}: {error}")
         self._idle.Cancel()
@@ -281,7 +283,7 @@ class Session(Caller):
 
 
 def visitor(server, address):
-    """The Visitor at `address`."""
+    """Return the Visitor at `address`."""
     if address in server.visitors:
         return server.visitors[address]
     most = server.app.config["control"]["clients"] + 2 + len(server.others)
@@ -289,17 +291,17 @@ def visitor(server, address):
 
 
 def admit(server, client):
-    """Begin a session with a new client, or tell one that there are too many."""
+    """Begin a session with a new client. If there are too many, tell one of them, and end it."""
     if client.SocketID is None:
-        return  # it has gone
+        return  # it has disconnected
     most = server.app.config["control"]["clients"]
     staying = [session for session in server.sessions if not session.leaving]
-    lingering = [session for session in server.sessions if session.lingers]
-    if lingering and len(staying) + len(lingering) > most:  # its buffer is for the next one
-        lingering[0].drop()
+    closing = [session for session in server.sessions if session.is_closing]
+    if closing and len(staying) + len(closing) > most:  # the next one needs its buffer
+        closing[0].drop()
     now = server.app.clock.uptime_ms()
     newcomer = visitor(server, client.CliAddr[0])
-    goes = loser(newcomer, staying, now) if len(staying) >= most else None
+    goes = displaced(newcomer, staying, now) if len(staying) >= most else None
     if server.tls:
         client.StartSSLContext(server.tls, serverSide=True)
     session = Session(server, client, newcomer)
@@ -309,9 +311,9 @@ def admit(server, client):
 
 
 def find(known, address, sessions, most, now):
-    """The Visitor at `address` in `known`, which remembers 32 more than the `most` that can be connected.
+    """Return the Visitor at `address` in `known`, which keeps 32 more than the `most` that can be connected.
 
-    A newcomer that replaces another takes over the time that it held, so that many addresses are no better than few.
+    A newcomer that replaces another inherits the time that it held, so using many addresses brings no advantage.
     """
     if address not in known:
         connected = [session.visitor for session in sessions]
@@ -327,15 +329,17 @@ def find(known, address, sessions, most, now):
 
 
 def crowded(known):
-    """True if so many gave wrong answers that the next may not be remembered."""
+    """Return True if so many addresses gave wrong answers that the next may not be remembered."""
     return sum([one.failures > 0 for one in known.values()]) >= _ADDRESSES
 
 
-def loser(visitor, sessions, now):
-    """The session that has to make room for one more of `visitor`, or None. Never one that has logged in.
+def displaced(visitor, sessions, now):
+    """Return the session that has to make room for a new one of `visitor`, or None. One that has logged in never has
+    to.
 
-    An address that holds two places more than the newcomer's gives its oldest. Otherwise one goes that is still in the
-    handshake of TLS, or whose address has held places for long, if that was for as long as the newcomer's.
+    If an address holds at least two places more than the newcomer's, its oldest session is chosen. Otherwise it is a
+    session that may still be in the TLS handshake, or whose address has held places for a long time, provided that its
+    address has held them for at least as long as the newcomer's.
     """
     found = most = None
     for session in sessions:
@@ -343,7 +347,7 @@ def loser(visitor, sessions, now):
             continue
         other = session.visitor
         other.pass_time(now)
-        is_due = (session.greeting or other.held >= _HOLD_MS) and other.held >= visitor.held
+        is_due = (session.in_handshake or other.held >= _HOLD_MS) and other.held >= visitor.held
         if other.places > visitor.places + 1 or is_due:
             rank = (other.places, other.held)
             if not found or rank > most:

@@ -1,4 +1,4 @@
-"""What the control server needs for TLS: the certificate and its key. Loaded when it begins to listen, then dropped."""
+"""Prepares TLS for the control server: the certificate and its key. Loaded when it begins to listen, then unloaded."""
 
 import binascii
 import os
@@ -8,14 +8,15 @@ from XAsyncSockets import XAsyncTCPClient
 
 _DEFAULT = const("certificate.pem")
 
-# Where a key (DER) has what is public of it, and what of that is no part of it: P-256, P-384, RSA.
+# The bytes before the public half in a key (DER), and how many of them to skip: P-256, P-384, RSA.
 _PUBLIC = ((b"\x03\x42\x00\x04", 0), (b"\x03\x62\x00\x04", 0), (b"\x02\x01\x00\x02", 3))
-_ENOUGH = const(68)  # bytes, to know it again
+_ENOUGH = const(68)  # bytes, which are enough to recognise it
 
 
 def context(path, settings):
-    """The SSLContext, or None on a board that was never meant to have one: then it speaks plainly. Raises ValueError or
-    OSError where one was meant and cannot be used. `path(name)` is where a file of the board is, or None."""
+    """Return the SSLContext, or None if no certificate is configured: then the server does not use TLS. Raises
+    ValueError or OSError if the configured one cannot be used. `path(name)` is the path of a file on the board, or
+    None."""
     names = settings["certificate"], settings["key"]
     if not names[0]:
         return None
@@ -48,9 +49,10 @@ def _der(path, label):
 
 
 def _is_pair(certificate, key):
-    """False if the certificate does not hold the public half of the key. MicroPython's TLS does not check this."""
+    """Return False if the certificate does not contain the public half of the key. MicroPython's TLS does not check
+    this."""
     for mark, skip in _PUBLIC:
         start = key.find(mark) + skip
         if start >= skip:
             return key[start : start + _ENOUGH] in certificate
-    return True  # it has nothing public in it
+    return True  # the key does not include its public half

@@ -19,7 +19,7 @@ try:
 except ImportError:
 
     def const(value):
-        """Do the same as `micropython.const`."""
+        """Replace `micropython.const`."""
         return value
 
 
@@ -35,7 +35,7 @@ _ANSWER_S = const(10)  # the broker has to answer within this time
 _TRIES = const(5)  # attempts to send a message with QoS 1 in one connection
 _FIRST_PAUSE_S = const(1)  # pause before the next connection; it doubles each time
 _LONGEST_PAUSE_S = const(60)
-_REFUSED_PAUSE_S = const(300)  # trying a wrong password often helps nobody, and may lock the user out
+_REFUSED_PAUSE_S = const(300)  # repeating a wrong password is useless, and may lock the user out
 _SUBSCRIBE_AGAIN_S = const(20)  # after a refusal: a cluster may be electing its leader
 _WAITING_BYTES = const(4096)  # bytes that may wait to be sent; further states are dropped
 
@@ -110,7 +110,7 @@ class MqttClient:
         self._identifier = self._asked_as = 0
         self._asked = ()  # the subscriptions that the broker has not accepted yet
         self._unacked = []  # type: list[_Message]
-        self._kind = self._size = self._shift = 0  # of the packet that is being received
+        self._kind = self._size = self._shift = 0  # the topic of the packet that is being received
 
     def start(self, locate):
         """Connect. locate(): (address, port), or None if it is not known yet; then it is called again each second."""
@@ -227,7 +227,7 @@ class MqttClient:
         self._timer.Restart(pause_s * self.second)
         self.on_lost(reason)
 
-    # --- what is sent
+    # --- sending
 
     def _send(self, data):
         """Return False if the connection is closed, or too much waits to be sent."""
@@ -257,7 +257,7 @@ class MqttClient:
             if not [message for message in self._unacked if message.identifier == self._identifier]:
                 return self._identifier
 
-    # --- what is received: the kind and the first byte of the length, the others one by one, and what follows
+    # --- receiving: the kind and the first byte of the length, then its other bytes one by one, then the rest
 
     def _on_head(self, tcp, data, _):
         if len(data) == 2:
@@ -308,7 +308,7 @@ class MqttClient:
                 return self._on_publish(kind & 15, body)
             if kind == _PUBACK and len(body) == 2:
                 return self._on_puback(int.from_bytes(body, "big"))
-        return "a packet that is wrong here: kind 0x%02x, %d bytes" % (kind, len(body))
+        return "an unexpected packet: kind 0x%02x, %d bytes" % (kind, len(body))
 
     def _on_connack(self, code):
         if code:
@@ -331,7 +331,7 @@ class MqttClient:
 
     def _on_suback(self, body):
         if int.from_bytes(body[:2], "big") != self._asked_as:
-            return "an answer to a subscription that was not asked for"
+            return "an answer to an unknown subscription"
         self._asked = [topic for topic, code in zip(self._asked, body[2:]) if code > 1]
         self._await(0, _SUBSCRIBE_AGAIN_S)
         if not self.connected:

@@ -51,7 +51,7 @@ class Commands:
         if retained:  # it would be called again after every connect
             self._app.log.warning("mqtt", "a retained request on rpc is left out")
         else:
-            self._app.soon.append((self._answer, payload))  # where a chip's stack is deep enough for all methods
+            self._app.soon.append((self._answer, payload))  # there, a chip's stack has enough room for all methods
 
     def _answer(self, payload):
         try:

@@ -11,7 +11,7 @@ _RETRY_S = const(1)
 _SETTLED_S = const(3)  # time after the last entity in which the broker's retained messages arrive
 _LONGEST_DELAY_S = const(10)  # delay after a start of Home Assistant, so that not all boards send at once
 _MOST_FOUND = const(64)  # retained topics that are checked; the others are checked after the next start
-_LONGEST_FOUND = const(256)  # bytes of such a topic, so that a stranger's cannot fill the heap
+_LONGEST_FOUND = const(256)  # bytes of such a topic; a stranger's topics must not fill the heap
 _LONGEST = const(1000)  # bytes of a topic and its payload: a packet of at most 1 KB
 
 
@@ -26,7 +26,7 @@ class Discovery:
         self._found = []  # topics of entities that the broker has retained; None when they have been checked
         self._entities = None  # the module
         self._timer = XTimer(mqtt.app.pool, self._next)
-        self._delay = XTimer(mqtt.app.pool, self._again)
+        self._delay = XTimer(mqtt.app.pool, self._restart)
         prefix = mqtt.settings["discovery_prefix"]
         self._status = prefix + "/status"
         self._kept = f"{prefix}/+/{mqtt.id}/+/config"
@@ -36,7 +36,7 @@ class Discovery:
         self._has_state = mqtt.settings["state"]
         if self._has_state:
             mqtt.when_read.append(self._take)
-        mqtt.when_told.append(self._hear)
+        mqtt.when_told.append(self._on_received)
 
     def _begin(self):
         """Announce everything: the pins and the uptime at once, the readings as they arrive."""
@@ -46,7 +46,7 @@ class Discovery:
         if self._has_state:
             self._add("", {"uptime": "number"})
 
-    def _again(self, _):
+    def _restart(self, _):
         self._begin()
         if self._has_state:
             self._take(self._mqtt.last_readings or {})
@@ -64,7 +64,7 @@ class Discovery:
         self._to_do += [(sensor, field, kinds[field]) for field in sorted(kinds)]
         self._timer.Restart(0)
 
-    def _hear(self, topic, payload, retained):
+    def _on_received(self, topic, payload, retained):
         if topic == self._status:
             if payload == b"online" and not retained:
                 self._delay.Restart(1 + _LONGEST_DELAY_S * self._app.random())
@@ -84,7 +84,7 @@ class Discovery:
         if self._to_do:
             self._send_next()
         elif self._found is not None:
-            self._remove_what_is_gone()
+            self._remove_old()
         else:
             self._entities = None
 
@@ -99,7 +99,7 @@ class Discovery:
         self._to_do.pop(0)
         self._timer.Restart(_RETRY_S if self._to_do else _SETTLED_S)
 
-    def _remove_what_is_gone(self):
+    def _remove_old(self):
         """Remove entities that no longer exist. Once after the start is enough: nothing changes later."""
         gone = self._entities.gone(self._mqtt, self._known, self._found)
         for topic in gone:

@@ -6,7 +6,7 @@ https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. It refuses a me
 from firmware import VERSION
 from firmware.jsontext import dumps
 
-_UNHEARD = 3  # after so many missing measurements a reading is out of date
+_UNHEARD = 3  # missing measurements after which a reading is out of date
 
 # {the field's name up to its first "_": (device class, unit, digits after the decimal point)}
 _UNITS = {

@@ -54,7 +54,7 @@ def topic_of(name):
 def read_publish(flags, body):
     """Return (topic, packet identifier or None, payload) of a received message. Raises ValueError for a wrong one."""
     if flags & 6 > 2:
-        raise ValueError("it has a QoS that was not asked for")
+        raise ValueError("its QoS was not requested")
     end = 2 + int.from_bytes(body[:2], "big")
     start = end + (flags & 2)
     if end == 2 or len(body) < start:

@@ -19,7 +19,7 @@ class NamedPins:
                 self._add(one)
             except RpcError as error:
                 self._app.log.error("mqtt", f"mqtt.pins.{index}: {error.message}")
-        self._timer = XTimer(mqtt.app.pool, self._look)
+        self._timer = XTimer(mqtt.app.pool, self._publish_changes)
         mqtt.client.subscriptions.append(mqtt.topic("pin/+/set"))
         mqtt.when_connected.append(self._publish_all)
         mqtt.when_told.append(self._take)
@@ -39,9 +39,9 @@ class NamedPins:
     def _publish_all(self):
         for state in self._pins.values():
             state[2] = None
-        self._look()
+        self._publish_changes()
 
-    def _look(self, _=None):
+    def _publish_changes(self, _=None):
         """Publish the levels that have changed for any reason."""
         if not self._mqtt.client.connected:
             return
@@ -66,4 +66,4 @@ class NamedPins:
             self._app.methods.call(self, "gpio.write", {"pin": state[0], "value": level})
         if state:
             state[2] = None  # publish the level again, even if it is the same
-            self._look()
+            self._publish_changes()

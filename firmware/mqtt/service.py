@@ -1,4 +1,5 @@
-"""MQTT: the board's status, readings, log, commands and pins at a broker. docs/mqtt.md has the topics.
+"""MQTT: publishes the board's status, readings, log and pins at a broker, and receives commands. docs/mqtt.md has the
+topics.
 
 The parts that only some configurations use are separate modules: loglines.py, commands.py, pins.py, discovery.py.
 """
@@ -100,12 +101,12 @@ class Mqtt:
         self.client.start(self._locate)
 
     def network_down(self, _reason):
-        """Disconnect. If nothing arrives at the broker any more, it publishes the will."""
+        """Disconnect. If the connection is dead, the broker publishes the will."""
         self.publish("status", "offline", 1, True)
         self.client.stop()
 
     def stop(self):
-        """End the service. The network went down before."""
+        """End the service. network_down was called before."""
         self.client.stop()
 
     def _locate(self):
@@ -113,7 +114,7 @@ class Mqtt:
         settings = self.settings
         if settings["tls"] and time.gmtime()[0] < _CLOCK_IS_RIGHT:
             if self.app.clock.uptime() >= self._clock_due:
-                self._tell("the clock is not set, and no certificate can be checked without: network.ntp sets it")
+                self._tell("the clock is not set, and certificates cannot be checked: network.ntp sets it")
             return None
         host, _, port = settings["broker"].partition(":")
         self._turn += 1

@@ -1,11 +1,11 @@
-"""What all links have in common: one of MicroPython's network interfaces, in a small shape that never waits.
+"""What all links have in common: a small interface to MicroPython's network interfaces that never waits.
 
     start()         begin to connect; OSError or ValueError if that cannot even begin
     poll()          CONNECTING, UP or FAILED (then `reason` says why)
     stop()          give up
     address()       (address, netmask, gateway) as text
 
-`name` is for people. `waits_ms`, where it is given, replaces the configured time to connect.
+`name` is for people. `waits_ms`, if it is not None, replaces the configured time to connect.
 """
 
 from firmware.log import describe
@@ -18,7 +18,7 @@ NO_ADDRESS = "0.0.0.0"
 
 
 def read_address(interface):
-    """(address, netmask, gateway) of a network interface, by the way its port knows."""
+    """Return (address, netmask, gateway) of a network interface, with the method that the port supports."""
     if hasattr(interface, "ipconfig"):
         address, netmask = interface.ipconfig("addr4")
         return address, netmask, interface.ipconfig("gw4")
@@ -26,7 +26,7 @@ def read_address(interface):
 
 
 def broadcast_address(address, netmask):
-    """The address that everybody on the subnet hears; for a point-to-point link the general one."""
+    """Return the subnet's broadcast address; for a point-to-point link, 255.255.255.255."""
     if netmask == "255.255.255.255":
         return netmask
     own = address.split(".")
@@ -35,19 +35,19 @@ def broadcast_address(address, netmask):
 
 
 class Interface:
-    """What the links have in common: one of MicroPython's network interfaces."""
+    """The base of the links: one of MicroPython's network interfaces."""
 
     waits_ms = None
     reason = ""
-    late = None  # what to tell where the time to connect is over
-    broken = False  # it cannot work before the next boot: it is not tried again
+    late = None  # the reason to report if it does not connect in time
+    broken = False  # it is not tried again before the next boot, because it cannot work
     restartable = True
 
     def __init__(self, interface=None):
         self.interface = interface
 
     def poll(self):
-        """UP as soon as there is an address."""
+        """Return UP if there is an address, else CONNECTING."""
         if self.interface.isconnected() and self.address()[0] != NO_ADDRESS:
             return UP
         return CONNECTING
@@ -62,18 +62,18 @@ class Interface:
             self.interface.active(False)
 
     def rssi(self):
-        """The signal's strength in dBm; None if there is no radio."""
+        """Return the signal strength in dBm; None if there is no radio."""
         return None
 
 
 def is_address(text):
-    """True for an IPv4 address: four numbers, 0 to 255, with dots between."""
+    """Return True for an IPv4 address: four numbers from 0 to 255, separated by dots."""
     parts = text.split(".") if isinstance(text, str) else ()
     return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)
 
 
 def guarded(function, *args):
-    """Call a driver. Returns (result, None), or (None, text) where it raised: drivers raise nearly anything."""
+    """Call a driver. Return (result, None), or (None, text) if it raised, because drivers raise nearly anything."""
     try:
         return function(*args), None
     except Exception as error:

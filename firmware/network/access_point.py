@@ -1,10 +1,10 @@
-"""A Wi-Fi network of the board's own. firmware/network/__init__.py has its shape."""
+"""The board's own Wi-Fi network. firmware/network/__init__.py describes the methods."""
 
 from firmware.network import Interface
 
 
 class AccessPointLink(Interface):
-    """A Wi-Fi network of the board's own, for when no other answers."""
+    """The board's own Wi-Fi network, used when no other answers."""
 
     def __init__(self, network, settings, ssid):
         super().__init__()
@@ -14,7 +14,7 @@ class AccessPointLink(Interface):
         self.name = f"access point '{self._ssid}'"
 
     def start(self):
-        """Name, key and channel before the radio goes on; a port that wants them after gets them then."""
+        """Set name, key and channel before the radio is switched on, or after it if the port requires that."""
         wlan_class = self._network.WLAN
         kind = getattr(wlan_class, "IF_AP", None)
         self.interface = wlan = wlan_class(self._network.AP_IF if kind is None else kind)
@@ -38,7 +38,7 @@ class AccessPointLink(Interface):
         return options
 
     def has_guests(self):
-        """True while somebody is in the network."""
+        """Return True while a device is connected."""
         try:
             return bool(self.interface.status("stations"))
         except (OSError, ValueError, TypeError):

@@ -6,7 +6,8 @@ PERIOD_S = 5
 
 
 class Announcer:
-    """The service that does it: one line as the telemetry's, with the control server's port as its only reading."""
+    """The service that announces the board: it sends a telemetry line whose only reading is the control server's
+    port."""
 
     name = "announce"
 
@@ -32,7 +33,7 @@ class Announcer:
         self._timer.Restart(0)
 
     def network_down(self, _reason):
-        """There is nobody to tell."""
+        """Stop announcing until the network is back."""
         self._timer.Cancel()
         if self._socket:
             self._socket.Close()

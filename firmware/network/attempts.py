@@ -1,4 +1,4 @@
-"""The steps of Bringup until a link is up, and from the moment when it is lost. See bringup.py."""
+"""The steps of Bringup until a link is up, and when it is lost. See bringup.py."""
 
 from firmware import const
 from firmware.network import FAILED, UP, guarded
@@ -8,13 +8,13 @@ _HISTORY = const(20)
 
 
 def start(bringup):
-    """Begin with the first link."""
+    """Try the first link."""
     _enter(bringup, "down", "start")
     _begin_round(bringup)
 
 
 def stop(bringup):
-    """Leave the network for good."""
+    """Disconnect for good."""
     bringup.timer.Cancel()
     _lose(bringup, "stopped")
     _give_up_link(bringup)
@@ -24,17 +24,17 @@ def stop(bringup):
 
 
 def step(bringup):
-    """What is due now."""
+    """Take the next step."""
     if bringup.active:
         _check_attempt(bringup)
     elif bringup.state == "connecting":
-        _attempt(bringup)  # the last one failed
+        _attempt(bringup)  # the previous link failed
     else:
         _begin_round(bringup)
 
 
 def lost(bringup, reason):
-    """The link in use is gone: begin with the first again."""
+    """Handle the loss of the link: start again with the first one."""
     _enter(bringup, "down", f"{bringup.active.name}: {reason}")
     _lose(bringup, reason)
     _give_up_link(bringup)
@@ -42,7 +42,7 @@ def lost(bringup, reason):
 
 
 def moved(bringup, address):
-    """The link in use has another address."""
+    """Handle a new address of the link."""
     _lose(bringup, f"the address is now {address[0]}")
     _use_active(bringup)
 
@@ -56,7 +56,8 @@ def _enter(bringup, state, text):
 
 
 def _has_guests(bringup):
-    """Trying another network would take the radio off their channel."""
+    """Return True if devices use the board's own network. Trying another network would take the radio off their
+    channel."""
     return bringup.fallback_is_up and bringup.fallback.has_guests()
 
 
@@ -95,7 +96,7 @@ def _check_attempt(bringup):
         _attempt_failed(bringup, bringup.active.late or "no answer in time")
     elif _has_guests(bringup):
         _give_up_link(bringup)
-        _enter(bringup, "waiting", "somebody is in the board's own network")
+        _enter(bringup, "waiting", "the board's own network is in use")
         bringup.timer.Restart(_wait_s(bringup))
     else:
         bringup.timer.Restart(0.2)
@@ -105,7 +106,7 @@ def _attempt_failed(bringup, reason):
     _enter(bringup, "connecting", f"{bringup.active.name}: {reason}")
     _give_up_link(bringup)
     bringup.index += 1
-    bringup.timer.Restart(0.001)  # through the timer, not by recursion: there may be many links
+    bringup.timer.Restart(0.001)  # by the timer, not by recursion, because there may be many links
 
 
 def _give_up_link(bringup):
@@ -129,8 +130,7 @@ def _round_failed(bringup):
 
 
 def _wait_s(bringup):
-    """Exponential, bounded, and up to a quarter more or less, so that a whole house does not come back in the same
-    second."""
+    """Return a growing pause. It varies at random by up to a quarter, so that boards do not all act at once."""
     seconds = bringup.settings["backoff_s"] * 2 ** min(max(bringup.rounds - 1, 0), 16)
     seconds = min(seconds, bringup.settings["backoff_most_s"])
     return seconds * (0.75 + bringup.random() / 2)

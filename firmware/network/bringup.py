@@ -1,11 +1,11 @@
-"""Network bring-up: one state machine that gets the board onto a network and keeps it there.
+"""Network bring-up: a state machine that connects the board to a network and keeps it connected.
 
     down -> connecting -> up                one link after the other, in the configured order
             connecting -> waiting           none came up: wait, longer each time, then all over again
             waiting, connecting + fallback  the board's own access point serves meanwhile
 
-It never waits itself: every step is a timer's. The steps until a link is up are in attempts.py, which is loaded only
-meanwhile. Listeners are told `network_up(connection)` and `network_down(reason)`, strictly in turn.
+It never blocks: a timer calls each step. The steps until a link is up are in attempts.py, which is loaded only then.
+It calls `network_up(connection)` and `network_down(reason)` of its listeners, always alternately.
 """
 
 from firmware import borrow, const
@@ -16,7 +16,7 @@ _UP_POLL_S = const(1)
 
 
 class Connection:
-    """A network that is up, as the services get it."""
+    """A connected network, as passed to the services."""
 
     def __init__(self, link, address):
         self.name = link.name
@@ -27,16 +27,16 @@ class Connection:
 class Bringup:
     """The state machine. `random` is a function that returns a number from 0 to 1.
 
-    `make_fallback()` returns the link for when none of `links` comes up, or None.
+    `make_fallback()` returns the link to use when none of `links` comes up, or None.
     """
 
     state = "down"
     connection = None
-    active = None  # the link being tried or in use
+    active = None  # the link that is being tried or in use
     fallback = None
     fallback_is_up = False
-    rounds = 0  # that failed since a link was up
-    attempts = None  # the module, while no link is up
+    rounds = 0  # rounds that have failed since a link was up
+    attempts = None  # the module; None while a link is up
 
     def __init__(self, links, make_fallback, settings, clock, pool, log, random):
         self.links = links
@@ -50,37 +50,37 @@ class Bringup:
         self.history = []
 
     def listen(self, listener):
-        """Tell `listener` from now on, before all others; at once, if the network is up already."""
+        """Add `listener` before all others. If the network is up already, call its `network_up` at once."""
         self.listeners.insert(0, listener)
         if self.connection:
             listener.network_up(self.connection)
 
     def start(self):
-        """Begin with the first link."""
+        """Try the first link."""
         self._attempt("start")
 
     def stop(self):
-        """Leave the network for good."""
+        """Disconnect for good."""
         self._attempt("stop")
 
     @property
     def can_restart(self):
-        """True while the link in use is one that helps by being started anew."""
+        """True while a link is up that can be restarted."""
         return self.state == "up" and self.active.restartable  # type: ignore[attr-defined]
 
     def restart(self, reason):
-        """Give the link in use up, and begin with the first again."""
+        """Give up the link in use, and start again with the first one."""
         if self.state == "up":
             self._attempt("lost", reason)
 
     def rssi(self):
-        """The signal's strength in dBm; None on a network without radio."""
+        """Return the signal strength in dBm; None on a network without radio."""
         return self.active.rssi() if self.state == "up" else None  # type: ignore[attr-defined]
 
     def _attempt(self, step, *args):
         """Call a function of attempts.py."""
         if not self.attempts:
-            self.timer.Restart(_UP_POLL_S)  # if there is no memory for it now
+            self.timer.Restart(_UP_POLL_S)  # try again later if there is no memory for it now
             self.attempts = borrow("firmware.network.attempts")
             self.timer.Cancel()
         getattr(self.attempts, step)(self, *args)

@@ -1,6 +1,6 @@
-"""What a modem is told before PPP: configured lines, each once the one before has been answered (ITU-T V.250)."""
+"""Sends the configured lines to a modem before PPP, each after the answer to the previous one (ITU-T V.250)."""
 
-_GUARD_MS = 1100  # of silence, before and after "+++": a modem that is still online listens to commands again
+_GUARD_MS = 1100  # silence before and after "+++", which makes a modem that is still online accept commands again
 _LONGEST = 256  # bytes of an answer that are kept
 _GOOD = (b"OK", b"CONNECT")
 _BAD = (b"ERROR", b"+CME ERROR", b"+CMS ERROR", b"NO CARRIER", b"NO DIAL", b"NO ANSWER", b"BUSY")
@@ -8,9 +8,10 @@ _PIN = "AT+CPIN="
 
 
 def talk(uart, lines, clock, is_closing):
-    """A generator that yields what it waits for, or None. OSError: the modem refused; ValueError: the SIM did.
+    """A generator that yields what it is waiting for, or None. It raises OSError if the modem refuses, ValueError if
+    the SIM does.
 
-    The lines are never told: one may hold a PIN. A PIN is given only where the SIM asks for it.
+    No text quotes the lines, because one may contain a PIN. A PIN is sent only if the SIM asks for it.
     """
     while is_closing():
         yield None
@@ -33,7 +34,7 @@ def _wait(clock):
 
 
 def _unlock(uart, line, name):
-    """Three wrong PINs lock a SIM: so none is given twice, and none that is not asked for."""
+    """Send the PIN if the SIM asks for it, and only once, because three wrong PINs lock a SIM."""
     answer = yield from _ask(uart, "AT+CPIN?", name)
     if b"READY" in answer:
         return
@@ -46,7 +47,7 @@ def _unlock(uart, line, name):
 
 
 def _ask(uart, line, name):
-    """The answer. What follows CONNECT is PPP's, which says everything twice."""
+    """Send a line, and return the answer. Data after CONNECT belongs to PPP, which repeats what is lost here."""
     uart.write(line.encode() + b"\r")
     answer = b""
     while True:
@@ -60,4 +61,4 @@ def _ask(uart, line, name):
 
 
 def _text(data):
-    return str(data.strip())[2:-1]  # whatever bytes there are
+    return str(data.strip())[2:-1]  # works for any bytes

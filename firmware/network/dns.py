@@ -1,4 +1,4 @@
-"""The datagrams of the domain name system (RFC 1035). Loaded for each look-up, and gone again."""
+"""The datagrams of the domain name system (RFC 1035). Loaded only during a look-up."""
 
 from firmware import const
 
@@ -10,7 +10,7 @@ _POINTER = const(0xC0)
 
 
 def question(mark, host):
-    """The datagram that asks for an address of `host`; its answer has to begin with `mark`, 2 bytes."""
+    """Return a datagram that asks for an address of `host`. The answer must begin with `mark`, 2 bytes."""
     name = b""
     for label in host.rstrip(".").encode().split(b"."):
         name += bytes((len(label),)) + label
@@ -18,7 +18,8 @@ def question(mark, host):
 
 
 def parse(datagram, mark):
-    """(addresses, seconds they are good for) in the answer to `mark`'s question; None for what is no answer to it."""
+    """Return (addresses, seconds they are valid) from the answer to the question with `mark`; None for other
+    datagrams."""
     if len(datagram) < _HEADER or datagram[:2] != mark or not datagram[2] & _IS_ANSWER:
         return None
     found = []
@@ -34,7 +35,7 @@ def parse(datagram, mark):
                 found.append(".".join(str(datagram[at + 10 + index]) for index in range(4)))
                 life_s = _number(datagram, at + 4, 4)
             at += 10 + length
-    except IndexError:  # it is cut off
+    except IndexError:  # it is truncated
         pass
     return found, life_s
 
@@ -44,7 +45,7 @@ def _number(datagram, at, size):
 
 
 def _skip_name(datagram, at):
-    """Where the name at `at` ends: behind a zero, or behind a pointer to its rest."""
+    """Return the end of the name at `at`: after a zero, or after a pointer to the rest."""
     while 0 < datagram[at] < _POINTER:
         at += 1 + datagram[at]
     return at + (2 if datagram[at] else 1)

@@ -1,20 +1,21 @@
-"""What comes before a network is joined: the radio is made ready, the address is set, and what to ask the radio for."""
+"""Prepares for joining a network: the radio, the address, and the arguments for `connect`."""
 
 from firmware.network import NO_ADDRESS
 
-# The driver of the Pico W does not join WPA3 unless it is told to, and joins WPA2 less reliably if it is. So each
-# network is tried both ways. "" is what the driver does by itself.
+# The driver of the Pico W joins WPA3 only on request, and then joins WPA2 less reliably. So both ways are tried. "" is
+# the driver's default.
 _WAYS_OF_CYW43 = {"any": ("", "SEC_WPA2_WPA3"), "wpa2": ("",), "wpa3": ("SEC_WPA3",)}
 
 
 def ready(network, constant, settings, country, power_save):
-    """The station's interface, on. Country first: it decides on which channels the radio may look."""
+    """Return the station's interface, switched on. The country comes first, because it decides which channels are
+    allowed."""
     network.country(country)
     station = constant("IF_STA")
     wlan = network.WLAN(constant("STA_IF") if station is None else station)
     wlan.active(True)
     try:
-        wlan.disconnect()  # a soft reset keeps the radio connected, and ESP32 refuses a second connect
+        wlan.disconnect()  # the radio stays connected over a soft reset, and an ESP32 refuses a second connect
     except OSError:
         pass
     mode = constant("PM_POWERSAVE" if power_save else "PM_NONE")
@@ -25,9 +26,9 @@ def ready(network, constant, settings, country, power_save):
 
 
 def ways(settings, constant, is_cyw43):
-    """[arguments for `connect`, besides name and password], to be tried in turn.
+    """Return a list of more arguments for `connect`, besides name and password, to be tried one after the other.
 
-    ESP32 chooses by itself. An open network leaves nothing to choose.
+    An ESP32 chooses by itself, and an open network leaves no choice.
     """
     if not is_cyw43 or not settings["password"]:
         return [{}]
@@ -42,7 +43,7 @@ def ways(settings, constant, is_cyw43):
 
 
 def set_address(interface, static):
-    """Give the interface its static address, or back to DHCP."""
+    """Set the interface's static address, or DHCP."""
     if static["address"]:
         gateway = static["gateway"] or NO_ADDRESS
         interface.ifconfig((static["address"], static["netmask"], gateway, static["dns"] or gateway))
@@ -50,4 +51,4 @@ def set_address(interface, static):
         try:
             interface.ipconfig(dhcp4=True)
         except (OSError, ValueError, TypeError):
-            pass  # a port without this switch uses DHCP by itself
+            pass  # a port without this option always uses DHCP

@@ -1,6 +1,6 @@
-"""Which links a board gets: what its image has and its configuration wants, in the configured order.
+"""Makes the links that the image supports and the configuration enables, in the configured order.
 
-Each kind is loaded only where it is used: on stock MicroPython code lies in the heap.
+Each kind is loaded only if it is used, because on stock MicroPython code takes heap.
 """
 
 from firmware import make
@@ -18,15 +18,15 @@ class HostLink(Interface):
         self._network = network
 
     def start(self):
-        """There from the start."""
+        """Do nothing: the network is there from the start."""
         self.interface = self._network.Host()
 
     def stop(self):
-        """Not ours to stop."""
+        """Do nothing: the network belongs to the computer."""
 
 
 def make_links(board, config, clock):
-    """The links that the board can have and the configuration wants, in its order."""
+    """Return the links that the board supports and the configuration enables, in the configured order."""
     network = board.network
     by_kind = {
         "host": lambda: [] if hasattr(network, "WLAN") or not hasattr(network, "Host") else [HostLink(network)],
@@ -41,7 +41,7 @@ def make_links(board, config, clock):
 
 
 def _make_lan(board, settings):
-    """Where the board has, or the configuration describes, a wired interface."""
+    """Return the wired link if the board has or the configuration describes an interface, else none."""
     network = board.network
     on_chip = hasattr(network, "LAN") and settings["phy"]
     if not settings["enabled"] or not (hasattr(board.support, "lan") or hasattr(network, "WIZNET5K") or on_chip):
@@ -50,7 +50,7 @@ def _make_lan(board, settings):
 
 
 def _make_ppp(board, settings, clock):
-    """Where the image has PPP, and the board or the configuration a UART for it."""
+    """Return the PPP link if the image has PPP, and the board or the configuration has a UART, else none."""
     has_uart = hasattr(board.support, "uart") or settings["uart"] is not None
     if not settings["enabled"] or not hasattr(board.network, "PPP") or not has_uart:
         return []
@@ -65,7 +65,7 @@ def _make_stations(board, settings, clock):
 
 
 def make_fallback(board, config, device, app=None):
-    """The access point for when no link comes up, or None; that of an `app` with a page leads phones to it."""
+    """Return the access point to use when no link comes up, or None. With `app`, it leads phones to the page."""
     if not config["ap"]["enabled"] or not hasattr(board.network, "WLAN"):
         return None
     if app:

@@ -1,7 +1,7 @@
-"""Host names to addresses without waiting: questions to the network's name server (RFC 1035), or by mDNS (RFC 6762).
+"""Looks up host names without waiting, at the network's name server (RFC 1035) or by mDNS (RFC 6762).
 
-getaddrinfo() waits for the name server, and with it all else, the watchdog, too: RP2 asks a silent one for 10 s and
-more. It is used only where the port does not tell who the name server is, on a computer.
+getaddrinfo() would block everything, even the feeding of the watchdog: an RP2 waits 10 s or more for a silent server.
+It is used only on a computer, where the name server is not known.
 """
 
 import os
@@ -12,30 +12,30 @@ from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(53)
 _NOBODY = const("0.0.0.0")
-_MULTICAST = const(("224.0.0.251", 5353))  # whoever has the name answers: RFC 6762, section 5.1
+_MULTICAST = const(("224.0.0.251", 5353))  # the machine with the name answers: RFC 6762, section 5.1
 _TRIES_S = const((1, 2, 4))  # how long each question waits for its answer
 _SHORTEST_LIFE_S = const(60)
 _LONGEST_LIFE_S = const(3600)
-_PAUSE_S = const(60)  # after a name could not be looked up; twice as long each time
+_PAUSE_S = const(60)  # pause after a failed look-up; it doubles each time
 _LONGEST_PAUSE_S = const(960)
 _MOST = const(16)  # names that are remembered
 
 
 class Names:
-    """The names that somebody asks for, each looked up in the background."""
+    """Host names and their addresses, looked up in the background."""
 
     def __init__(self, network, pool, clock, log):
         self.network = network
         self.pool = pool
         self.clock = clock
         self.log = log
-        self.is_alone = False  # in a network of the board's own, which leads nowhere
+        self.is_alone = False  # True in the board's own network, which leads nowhere
         self._known = {}
 
     def address(self, host, turn=0):
-        """The address of `host`, at once; None while it is not known, which begins to look it up.
+        """Return the address of `host`; None if it is not known yet, and then begin to look it up.
 
-        Where it has several, `turn`, any number, chooses. On a computer, turn 0 is the name itself.
+        `turn`, any number, chooses among several addresses. On a computer, turn 0 returns the name itself.
         """
         if is_address(host):
             return host
@@ -50,16 +50,16 @@ class Names:
         return name.addresses[turn % len(name.addresses)] if name.addresses else None
 
     def network_up(self, connection):
-        """Another network may have other answers, or one where there was none."""
+        """Forget all addresses, because another network may give other answers."""
         self.is_alone = connection.gateway == connection.address
         self._forget()
 
     def network_down(self, _reason):
-        """There is nobody to ask."""
+        """Forget all addresses, and stop asking."""
         self._forget()
 
     def forget(self, host):
-        """Forget the address of `host`. Returns True if it knows no other."""
+        """Forget the address of `host`. Return True if no name is left."""
         name = self._known.pop(host, None)
         if name:
             name.stop()
@@ -72,25 +72,25 @@ class Names:
 
 
 class _Name:
-    """A host name, what is known of it, and the question that is on its way."""
+    """A host name, its addresses, and the open question."""
 
     def __init__(self, names, host):
         self.addresses = ()
         self._names = names
         self._host = host
-        self._believed_until = 0  # uptime
+        self._valid_until = 0  # uptime
         self._server = None
         self._socket = None
         self._dns = None  # the module, while it is needed
         self._mark = b""
         self._tries = 0
         self._pause_s = _PAUSE_S
-        self._reason = None  # that has been told
+        self._reason = None  # the last reported reason
         self._timer = XTimer(names.pool, self._ask)
 
     def look_up(self):
-        """Begin to ask, unless the last answer is still good or a question on its way."""
-        if self._socket or self._believed_until > self._names.clock.uptime():
+        """Begin to ask, unless the last answer is still valid or a question is open."""
+        if self._socket or self._valid_until > self._names.clock.uptime():
             return
         host = self._host.rstrip(".").lower()
         if host.split(".")[-1].isdigit():
@@ -141,16 +141,16 @@ class _Name:
         self.addresses = addresses
         self._pause_s = _PAUSE_S
         self._reason = None
-        self._believe(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
+        self._keep_for(min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S))
 
     def _fail(self, reason):
-        """Go on with the addresses that were good, if there were any: a name server may be silent for a while."""
-        self._believe(self._pause_s)
+        """Keep the known addresses, if there are any, because a name server may be silent for a while."""
+        self._keep_for(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        if reason != self._reason:  # once, not for ever; last, as the log may ask for this name again (syslog)
+        if reason != self._reason:  # reported once; last, because syslog may ask for this name
             self._reason = reason
             self._names.log.warning("names", f"{self._host}: {reason}")
 
-    def _believe(self, seconds):
+    def _keep_for(self, seconds):
         self.stop()
-        self._believed_until = self._names.clock.uptime() + seconds
+        self._valid_until = self._names.clock.uptime() + seconds

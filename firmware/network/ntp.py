@@ -1,9 +1,9 @@
-"""The time from the network, once it is up and then once a day. What asks for it, sntp.py, is loaded only meanwhile."""
+"""Gets the time when the network comes up, and then once a day. sntp.py, which asks for it, is loaded only then."""
 
 from firmware import borrow, const
 from XAsyncSockets import XTimer
 
-_RETRY_S = const(60)  # if there was no memory to ask
+_RETRY_S = const(60)  # pause if there was no memory to ask
 _AGAIN_S = const(86400)
 
 
@@ -19,7 +19,7 @@ class NetworkTime:
         self._timer = XTimer(app.pool, self._ask)
 
     def network_up(self, _connection):
-        """Ask, unless the board's clock is right without, or the configuration names no server."""
+        """Ask, unless the clock is right without NTP or no server is configured."""
         if self._app.config["network"]["ntp"] and not self._app.board.keeps_time:
             self._timer.Restart(0)
 

@@ -24,14 +24,15 @@ _ONE = const(b"\x00\x01")
 _NONE = const(b"\x00\x00")
 _ITS_NAME_FOR_60_S = const(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04")
 _LONGEST_SCAN_S = const(5)
-_SCAN_PAUSE_S = const(10)  # else a guest could have the board do nothing but scan
+_SCAN_PAUSE_S = const(10)  # otherwise a guest could keep the board scanning all the time
 _MOST_NETWORKS = const(16)
 
 
 def answer(query, address):
-    """The datagram that answers `query`; None for what is no query of one question. `address` is the board's, 4 bytes.
+    """Return the datagram that answers `query`; None if it is not a query with one question. `address` is the board's,
+    4 bytes.
 
-    Only an IPv4 address is given. What else is asked of a name (IPv6, HTTPS) does not exist, which ends the asking.
+    Only an IPv4 address is given. For other types (IPv6, HTTPS) the answer is empty, so that the client stops asking.
     """
     if not _HEADER < len(query) <= _LONGEST or query[2] & _NOT_A_QUERY or query[4:10] != _ONE + _NONE + _NONE:
         return None
@@ -106,7 +107,7 @@ class Portal(AccessPointLink):
     # --- the name server
 
     def _listen(self):
-        if self._socket:  # from a start that failed later
+        if self._socket:  # left over from a start that failed
             return
         try:
             self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", self.port), recvbufLen=_LONGEST)

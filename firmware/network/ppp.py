@@ -1,11 +1,11 @@
-"""The point-to-point protocol over a UART, to a modem. firmware/network/__init__.py has its shape."""
+"""The point-to-point protocol over a UART, to a modem. firmware/network/__init__.py describes the methods."""
 
 from firmware import borrow
 from firmware.network import CONNECTING, FAILED, UP, Interface
 
 
 class PppLink(Interface):
-    """A cellular modem, or the emulated board's way out."""
+    """A PPP link: to a cellular modem, or the emulated board's only network."""
 
     name = "ppp"
 
@@ -15,7 +15,7 @@ class PppLink(Interface):
         self._settings = settings
         self._clock = clock
         self._uart = None
-        self._chat = None  # with the modem, before PPP
+        self._chat = None  # the dialogue with the modem before PPP
 
     def _make_uart(self):
         settings = self._settings
@@ -48,16 +48,16 @@ class PppLink(Interface):
         self.interface.connect(**options)
 
     def _status(self):
-        """lwIP's state; its error codes are negative here."""
+        """Return lwIP's state. Its error codes are negative here."""
         status = self.interface.status() if hasattr(self.interface, "status") else 0
         return status if isinstance(status, int) else 0
 
     def _is_closing(self):
-        """True while PPP of the last attempt still reads from the line."""
+        """Return True while PPP of the last attempt still reads from the line."""
         return self._status() > 1
 
     def poll(self):
-        """As the modem, then as the protocol reports."""
+        """Return the state that the modem reports, then the state of PPP."""
         if self._chat:
             return self._talk()
         state = super().poll()
@@ -75,7 +75,7 @@ class PppLink(Interface):
             self.late = None
             self._connect()
         except ValueError:
-            self.broken = True  # once more, and the SIM would be locked
+            self.broken = True  # another attempt could lock the SIM
             raise
         return CONNECTING
 

@@ -1,16 +1,16 @@
-"""The memory of ESP32's radio: its driver takes it from what Python's heap has not taken yet."""
+"""The memory of an ESP32's radio. The driver takes memory that Python's heap has not taken yet."""
 
 from firmware import const
 
-_NEEDED = const(40000)  # bytes that the system keeps for the radio's buffers, its sockets and their data
+_NEEDED = const(40000)  # bytes that the system needs for the radio's buffers, the sockets and their data
 _NO_MEMORY = const("0x0101")  # ESP_ERR_NO_MEM, which MicroPython does not know by name
 
 
 def switch_on(board, config, log):
-    """Have the driver take its memory before anything large is loaded."""
+    """Let the driver take its memory before anything large is loaded."""
     wanted = "wifi" in config["network"]["order"] and config["wifi"]["networks"]
     if not wanted and not hasattr(board.support, "lan") and not config["lan"]["phy"]:
-        wanted = config["ap"]["enabled"]  # no other network: the board's own will be needed
+        wanted = config["ap"]["enabled"]  # no network is configured, so the board's own will be needed
     if not wanted or not hasattr(board.network, "WLAN"):
         return
     wlan = board.network.WLAN
@@ -21,7 +21,7 @@ def switch_on(board, config, log):
 
 
 def no_memory(error, board):
-    """What to tell where `error` means that the radio found no memory, else None."""
+    """Return a message if `error` means that the radio got no memory, else None."""
     if _NO_MEMORY not in str(error):
         return None
     left = board.system_heap()
@@ -30,7 +30,7 @@ def no_memory(error, board):
 
 
 def check(board, log):
-    """Tell where the system has less left than it needs, before services take more."""
+    """Warn if the system has less memory left than it needs, before services take more."""
     left = board.system_heap()
     if left and left["free"] < _NEEDED:
         log.warning("boot", f"the system has {left['free']} bytes left, the network may need {_NEEDED}")

@@ -1,4 +1,4 @@
-"""Why a Wi-Fi network cannot be joined, in words."""
+"""Texts that say why a Wi-Fi network cannot be joined."""
 
 from firmware.network import guarded
 
@@ -7,7 +7,7 @@ _REASONS = (
     ("STAT_NO_AP_FOUND", "no such network in reach"),
     ("STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD", "the network's signal is too weak"),
     ("STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security is too weak for a password"),
-    ("STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no security that both sides know"),
+    ("STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no common security"),
     ("STAT_HANDSHAKE_TIMEOUT", "no handshake: wrong password?"),
     ("STAT_BEACON_TIMEOUT", "the network is no longer heard"),
     ("STAT_ASSOC_FAIL", "the network refused"),
@@ -18,7 +18,7 @@ _LONGEST_SCAN_S = 5
 
 
 def reason(status, constant, board, wlan, settings):
-    """What the radio's `status` means; `constant(name)` is the value of the port's constant, or None."""
+    """Return the meaning of the radio's `status`. `constant(name)` is the value of the port's constant, or None."""
     for name, text in _REASONS:
         if constant(name) != status:
             continue
@@ -31,9 +31,9 @@ def reason(status, constant, board, wlan, settings):
 
 
 def _of_a_scan(board, wlan, settings):
-    """The Pico W says "no such network" of one with another security, too. A scan tells them apart.
+    """Return the result of a scan. The Pico W reports "no such network" also for one with another security.
 
-    It takes some seconds, in which nothing else is done. There is no network at this time whose sockets could wait.
+    It blocks for some seconds, but no sockets are in use at this time.
     """
     if 0 < board.watchdog_s < _LONGEST_SCAN_S:
         return None
@@ -47,4 +47,4 @@ def _of_a_scan(board, wlan, settings):
         return _NEEDS_PASSWORD
     if not any(found):
         return "the network is open: it takes no password"
-    return "no security that both sides know"
+    return "no common security"

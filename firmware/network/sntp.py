@@ -10,7 +10,7 @@ from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
 _PORT = const(123)
 _FIRST_RETRY_S = const(5)
-_RETRY_AFTER_LOOKUP_S = const(60)  # by the system, that failed: it may have held up everything else for seconds
+_RETRY_AFTER_LOOKUP_S = const(60)  # after a look-up by the system, which may have blocked everything for seconds
 _LONGEST_NAME_S = const(60)
 _LONGEST_RETRY_S = const(3600)
 
@@ -20,7 +20,7 @@ _LEAP_UNKNOWN = const(3)  # the server's clock is not set
 _SECONDS_1900_TO_1970 = const(2208988800)
 _SECONDS_1970_TO_2000 = const(946684800)
 
-# The image's own date, "2026-11-27": no clock is right that is before it.
+# The image's date, such as "2026-11-27": a clock with an earlier date is wrong.
 IMAGE_DATE = sys.version.rsplit(" on ", 1)[-1][:10] if " on " in sys.version else ""
 
 
@@ -29,7 +29,7 @@ class Query:
 
     _socket = None
     _retry_s = _FIRST_RETRY_S
-    _name_s = 0.5  # until it is asked again whether the server's address is known by now; twice as long each time
+    _name_s = 0.5  # pause before the server's address is requested again; it doubles each time
 
     def __init__(self, app, done):
         self._app = app
@@ -80,12 +80,12 @@ class Query:
 
 
 def request(mark):
-    """A request that its answer has to repeat `mark` (8 bytes) of: nobody else's answer is taken."""
+    """Return a request with `mark` (8 bytes), which the answer has to repeat, so that no other answer is accepted."""
     return bytes((_REQUEST,)) + bytes(39) + mark
 
 
 def parse(datagram, mark):
-    """Seconds since 1970 in an answer to the request with `mark`; None if it is none."""
+    """Return the seconds since 1970 from an answer to the request with `mark`; None for other datagrams."""
     if len(datagram) < 48 or datagram[0] & 7 != _MODE_SERVER or bytes(datagram[24:32]) != mark:
         return None
     if datagram[0] >> 6 == _LEAP_UNKNOWN:
@@ -93,7 +93,7 @@ def parse(datagram, mark):
     stratum = datagram[1]
     seconds = struct.unpack(">I", bytes(datagram[40:44]))[0]
     if not 0 < stratum < 16 or not seconds:
-        return None  # a server that has no time itself
+        return None  # the server does not know the time
     if seconds < 0x80000000:
         seconds += 1 << 32  # the era that begins in 2036
     seconds -= _SECONDS_1900_TO_1970
@@ -107,11 +107,11 @@ def _gmtime(seconds):
 
 
 def moment(seconds):
-    """(year, month, day, weekday, hour, minute, second, 0) of a second since 1970, as machine.RTC takes it."""
+    """Return seconds since 1970 as (year, month, day, weekday, hour, minute, second, 0), for machine.RTC."""
     year, month, day, hour, minute, second, weekday = _gmtime(seconds)[:7]
     return year, month, day, weekday, hour, minute, second, 0
 
 
 def stamp(seconds):
-    """The same as text: "2026-09-21 14:13:20"."""
+    """Return seconds since 1970 as text: "2026-09-21 14:13:20"."""
     return "{}-{:02}-{:02} {:02}:{:02}:{:02}".format(*_gmtime(seconds)[:6])

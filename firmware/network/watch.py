@@ -1,8 +1,8 @@
-"""Notices a link that is dead although the radio still says "connected".
+"""Detects a dead link that the radio still reports as connected.
 
-Every `network.probe_s` seconds it asks the gateway something that nearly every gateway answers: who serves the root
-of the domain name system (RFC 1035, 17 bytes). A gateway that never answers is left alone. One that did, and then
-misses several in a row, makes the link start anew.
+Every `network.probe_s` seconds it asks the gateway a question that nearly every gateway answers: the name servers of
+the DNS root (RFC 1035, 17 bytes). If a gateway that has answered misses several questions in a row, the link is
+restarted. If it has never answered, the watching ends.
 """
 
 import os
@@ -17,7 +17,7 @@ _MISSES = const(3)
 
 
 class LinkWatch:
-    """The service that asks."""
+    """The service that asks the gateway."""
 
     name = "watch"
     port = _PORT
@@ -30,13 +30,13 @@ class LinkWatch:
         self._timer = XTimer(app.pool, self._ask)
 
     def network_up(self, connection):
-        """Begin to ask, where the link is one that can be started anew, and has a gateway."""
+        """Begin to ask if the link can be restarted and has a gateway."""
         if not self._app.config["network"]["probe_s"] or not self._app.bringup.can_restart:
             return
         if connection.gateway == "0.0.0.0":
             return
         self._gateway = connection.gateway
-        self._answered = False  # since the link is up
+        self._answered = False  # since the link came up
         self._misses = 0
         self._mark = b""
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", 0), recvbufLen=512)
@@ -53,7 +53,7 @@ class LinkWatch:
     stop = network_down
 
     def _ask(self, _):
-        if self._mark:  # the last question is still without an answer
+        if self._mark:  # the last question has not been answered
             self._misses += 1
             if self._misses >= _MISSES:
                 self._give_up()

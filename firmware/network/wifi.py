@@ -1,16 +1,16 @@
-"""A station in a Wi-Fi network. firmware/network/__init__.py has its shape."""
+"""A station in a Wi-Fi network. firmware/network/__init__.py describes the methods."""
 
 from firmware import borrow, const
 from firmware.network import CONNECTING, FAILED, UP, Interface
 
-# A status left over from the last attempt is still there when the next begins (ESP32 keeps it until it is
-# connected), and a first "no such network" may be one missed beacon: failures count from here on.
+# Failures count only after this time. At first the status may be that of the last attempt (an ESP32 keeps it until it
+# is connected), and an early "no such network" may be a single missed beacon.
 STATUS_SETTLES_MS = 3000
 
-# The driver of the Pico W tries for ever to join a network of WPA3 as one of WPA2. A wrong key is noticed after 4 s.
+# The driver of the Pico W tries for ever to join a WPA3 network with WPA2. A wrong key is reported after 4 s.
 _ONE_WAY_MS = const(8000)
 
-_CYW43_NO_ADDRESS_YET = const(2)  # between STAT_CONNECTING 1 and STAT_GOT_IP 3, without a name of its own
+_CYW43_NO_ADDRESS_YET = const(2)  # between STAT_CONNECTING 1 and STAT_GOT_IP 3; it has no name
 
 
 class StationLink(Interface):
@@ -24,9 +24,9 @@ class StationLink(Interface):
         self._country = country
         self._power_save = power_save
         self._started_ms = 0
-        self._ways = ()  # to join: arguments for the radio
+        self._ways = ()  # arguments for the radio, one per way to join
         self._turn = 0
-        self._untried = 0  # ways, in this attempt
+        self._untried = 0  # ways that are left in this attempt
         self._failed_with = None
         self._is_cyw43 = self._constant("STAT_GOT_IP") == _CYW43_NO_ADDRESS_YET + 1
         self.name = f"wifi '{settings['ssid']}'"
@@ -67,7 +67,7 @@ class StationLink(Interface):
         self._join()
 
     def poll(self):
-        """As the radio reports; a failure has to last."""
+        """Return the state that the radio reports. A failure has to last."""
         state = super().poll()
         if state == UP:
             self._untried = 0
@@ -90,19 +90,19 @@ class StationLink(Interface):
             self._join_the_other_way()
             return CONNECTING
         self._untried = 0
-        if status != self._failed_with:  # the reason may take a scan
+        if status != self._failed_with:  # finding the reason may need a scan
             self._failed_with = status
             make = borrow("firmware.network.reasons").reason
             self.reason = make(status, self._constant, self._board, self.interface, self._settings)
         return FAILED
 
     def stop(self):
-        """Leave the network; the radio stays on, for the next one in the list."""
-        if self._untried:  # no answer at all: the next attempt begins with the other way
+        """Leave the network. The radio stays on for the next one."""
+        if self._untried:  # no answer at all: begin the next attempt with the other way
             self._turn += 1
         if self.interface:
             self.interface.disconnect()
 
     def rssi(self):
-        """The signal's strength in dBm."""
+        """Return the signal strength in dBm."""
         return self.interface.status("rssi")

@@ -1,14 +1,14 @@
-"""Ethernet. firmware/network/__init__.py has its shape."""
+"""Ethernet. firmware/network/__init__.py describes the methods."""
 
 from firmware import borrow
 from firmware.network import Interface
 
 
 class LanLink(Interface):
-    """A wired network: what the board brings, ESP32's own MAC with a PHY, or a WIZnet chip."""
+    """A wired network: the board's own interface, an ESP32's MAC with a PHY, or a WIZnet chip."""
 
     name = "lan"
-    waits_ms = 5000  # without a cable there is nothing to wait for
+    waits_ms = 5000  # short, because without a cable waiting is useless
 
     def __init__(self, board, settings):
         super().__init__()
@@ -36,11 +36,11 @@ class LanLink(Interface):
         return network.LAN(phy_type=phy, phy_addr=settings["phy_address"], **pins)
 
     def start(self):
-        """Switch it on; a cable may come later."""
+        """Switch it on. A cable may be plugged in later."""
         if not self.interface:
             self.interface = self._make()
         self.interface.active(True)
         borrow("firmware.network.joining").set_address(self.interface, self._settings)
 
     def stop(self):
-        """Leave it on: a cable that is plugged in later is noticed by the next attempt at once."""
+        """Leave it on. The next attempt then notices at once if a cable was plugged in."""

@@ -1,13 +1,13 @@
-"""Sensors: what they look like, the ones a board has, and the hub that reads them all without waiting.
+"""Sensors: their interface, and the hub that reads all of them without waiting.
 
-A sensor is any object with a `name` and a `read()` that returns {"field": number}. An exception in the place of the
-number is the error of that field only. More, where it needs it:
+A sensor is any object with a `name` and a `read()` that returns {"field": number}. An exception instead of the number
+is the error of that field only. It may also have:
 
     prepare()         starts a measurement, returns the milliseconds until read() may fetch it
-    limits            {"field": (least, most)} of what can be measured, also of fields "field_..."; all else is an error
-    units             {"field": (device class, unit)} for Home Assistant, where it cannot know them
-    min_interval_ms   read() must not be called more often
-    slow = True       read() takes long: it is called for telemetry only, other readers get the last reading
+    limits            {"field": (least, most)} of measurable values, also for "field_..."; other values are errors
+    units             {"field": (device class, unit)} for Home Assistant, if it cannot know them
+    min_interval_ms   the shortest time between two calls of read()
+    slow = True       read() takes long, so it is called only for telemetry; other callers get the last reading
 """
 
 from firmware import Lean, const
@@ -20,13 +20,13 @@ _MAKE_AGAIN_MS = const(30000)
 class Entry:
     """A sensor with its last reading and its last error."""
 
-    reading = read_at = tried_at = error = None  # the times are uptimes in milliseconds
-    valid = False  # the reading is an old one
+    reading = read_at = tried_at = error = None  # times are uptimes in milliseconds
+    valid = False  # False: the reading is outdated
     errors = 0
     ready = False
 
     def __init__(self, sensor, name, make):
-        self.sensor = sensor  # None while it could not be made
+        self.sensor = sensor  # None if it could not be made
         self.make = make if sensor is None else None
         self.name = name
 
@@ -40,14 +40,14 @@ class SensorHub(Lean):
         self.clock = clock
         self.entries = []
         self._log = log
-        self._waiting = []  # the callers that wait for the current readings
+        self._waiting = []  # callers that wait for the current measurement
         self._timer = XTimer(pool, self._finish)
 
     def sample(self, done):
         """Measure with every sensor, then call `done({name: reading})`, without waiting in between."""
         self._waiting.append(done)
         if len(self._waiting) > 1:
-            return  # a measurement is under way: both callers get its readings
+            return  # a measurement is in progress: both callers get its readings
         delay_ms = self._prepare()
         if delay_ms:
             self._timer.Restart(delay_ms / 1000)
@@ -55,7 +55,7 @@ class SensorHub(Lean):
             self._finish()
 
     def _prepare(self):
-        """Start the measurements that need it; returns the milliseconds until all of them are done."""
+        """Start the measurements that take time. Return the milliseconds until all of them are done."""
         longest_ms = 0
         for entry in self.entries:
             try:
@@ -100,7 +100,7 @@ class SensorHub(Lean):
             entry.valid = True
 
     def _is_due(self, entry, pause_ms):
-        """True if `pause_ms` have passed since it was last true; then the next pause begins."""
+        """Return True if `pause_ms` have passed since this last returned True."""
         now = self.clock.uptime_ms()
         if pause_ms and entry.tried_at is not None and now - entry.tried_at < pause_ms:
             return False
@@ -110,13 +110,13 @@ class SensorHub(Lean):
     def _failed(self, entry, text):
         entry.valid = False
         entry.errors += 1
-        if not entry.error:  # once, not at every reading
+        if not entry.error:  # reported once, not at every reading
             self._log.warning("sensors", f"{entry.name}: {text}")
         entry.error = text
 
 
 def _checked(reading, limits):
-    """(the fields of a reading that have a value, the errors of others). None and other values are in neither."""
+    """Return (the fields of a reading that have a value, the errors of others). Others are in neither."""
     if not isinstance(reading, dict):
         raise TypeError("read() must return a dictionary")
     fields = {}

@@ -78,7 +78,7 @@ class Bme280Sensor:
     def _calibrate(self):
         chip = self._registers(_CHIP_ID, 1)[0]
         if chip != _BME280 and chip not in _BMP280:
-            raise OSError(f"chip {chip:#x} is no BME280 or BMP280")
+            raise OSError(f"chip {chip:#x} is not a BME280 or BMP280")
         data = self._registers(_CALIBRATION, 26)
         t = struct.unpack("<Hhh", data[:6])
         p = struct.unpack("<Hhhhhhhhh", data[6:24])

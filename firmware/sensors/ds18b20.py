@@ -80,8 +80,8 @@ class Ds18b20Sensor:
         return (raw - 0x10000 if raw & 0x8000 else raw) / 16
 
     def _finds_another(self):
-        """Search the next part (Maxim's application note 187). Return True if it is new. So all are found the first
-        time, and later one way is walked with each measurement."""
+        """Search the next part (Maxim's application note 187). Return True if it is new. The first search finds all
+        parts. Later, each measurement searches one branch."""
         self._reset()
         self._write(_SEARCH_ROM)
         serial, choice = self._walk(self._last, self._last_choice)

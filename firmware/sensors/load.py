@@ -8,7 +8,7 @@ _FOLDER = const("sensors")
 
 
 def _wired(board, kind, settings):
-    """The sensor for a part that is wired up; its module is imported only if one is configured."""
+    """Return the sensor for a configured part, whose module is imported only then."""
     for key in ("pin", "scl", "sda"):
         if settings.get(key) in board.reserved_pins:
             raise ValueError(f"pin {settings[key]} belongs to the board itself")
@@ -29,7 +29,7 @@ def load(app):
             for sensor in find():
                 _take(app, sensor.name, sensor)
         except Exception as error:
-            app.log.error("sensors", "of the board", error)
+            app.log.error("sensors", "board's own", error)
     for kind in ("adc", "ds18b20", "dht22", "bme280"):
         for one in settings[kind]:
             _make(app, one["name"], lambda kind=kind, one=one: _wired(app.board, kind, one))
@@ -57,7 +57,7 @@ def _take(app, name, sensor, make=None):
 
 
 def onboard_sensors(board, bringup):
-    """The sensors without wires that the board has. They keep nothing of this module, so that it leaves memory."""
+    """Return the sensors that need no wiring. They keep nothing of this module, so that it can be unloaded."""
     sensors = []
     onboard = borrow("firmware.sensors.onboard")
     if hasattr(gc, "mem_free"):
@@ -71,7 +71,7 @@ def onboard_sensors(board, bringup):
 
 
 def _chip_temperature(machine):
-    """(what measures the chip's temperature, factor, offset), or None if the chip cannot."""
+    """Return (a function that measures the chip's temperature, factor, offset), or None if the chip has no sensor."""
     try:
         import esp32
 
@@ -84,5 +84,5 @@ def _chip_temperature(machine):
     channel = getattr(getattr(machine, "ADC", None), "CORE_TEMP", None)
     if channel is None:
         return None
-    # 27 degrees at 0.706 V, and 1.721 mV less for each degree more (RP2040 and RP2350 datasheets).
+    # 27 degrees at 0.706 V, and 1.721 mV less for each further degree (RP2040 and RP2350 datasheets).
     return machine.ADC(channel).read_u16, -3.3 / 65535 / 0.001721, 27 + 0.706 / 0.001721

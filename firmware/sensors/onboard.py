@@ -1,4 +1,4 @@
-"""The sensors that need nothing wired up: the heap, the chip's temperature, the radio's signal. load.py finds them."""
+"""The sensors that need no wiring: the heap, the chip's temperature and the radio's signal. load.py finds them."""
 
 import gc
 
@@ -7,16 +7,16 @@ class HeapSensor:
     """The interpreter's heap, in bytes."""
 
     name = "heap"
-    min_interval_ms = 1000  # a collection takes time, and everybody may ask
+    min_interval_ms = 1000  # a collection takes time, and anyone may request a reading
 
     def read(self):
-        """{"free", "used"} after a collection, because garbage would look like a leak."""
+        """Return {"free", "used"} after a collection, because garbage would look like a leak."""
         gc.collect()
         return {"free": gc.mem_free(), "used": gc.mem_alloc()}
 
 
 class ChipSensor:
-    """The chip's own temperature in degrees Celsius; it may be some degrees off, and is warmer than the room."""
+    """The chip's temperature in degrees Celsius. It may be some degrees off, and is above room temperature."""
 
     name = "chip"
     limits = {"celsius": (-40, 125)}
@@ -41,6 +41,6 @@ class SignalSensor:
         self._bringup = bringup
 
     def read(self):
-        """{"rssi"}, or nothing on another network."""
+        """Return {"rssi"}, or {} on another network."""
         rssi = self._bringup.rssi()
         return {} if rssi is None else {"rssi": rssi}

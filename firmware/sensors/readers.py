@@ -1,12 +1,12 @@
-"""The seldom used methods of `SensorHub`: to add sensors, and to show them and their readings."""
+"""The rarely used methods of `SensorHub`: to add sensors, and to show them and their readings."""
 
 from firmware.sensors import Entry
 
 
 def add(hub, sensor, name=None, make=None):
-    """Take a sensor in; a second one of the same name gets a number. Returns the name it has here.
+    """Add a sensor, and return its name. A second sensor of the same name gets a number.
 
-    None for a sensor that could not be made; `make()` is tried again.
+    `sensor` is None if it could not be made; then `make()` is called again later.
     """
     name = wanted = str(name or getattr(sensor, "name", "sensor"))
     number = 2
@@ -25,18 +25,18 @@ def _find(hub, name):
 
 
 def names(hub):
-    """The names of all sensors."""
+    """Return the names of all sensors."""
     return [entry.name for entry in hub.entries]
 
 
 def units(hub, name):
-    """What the sensor of that name says of its units."""
+    """Return the units of the sensor with this name."""
     entry = _find(hub, name)
     return getattr(entry and entry.sensor, "units", {})
 
 
 def list(hub):
-    """The description of each sensor, with its last reading."""
+    """Return a description of each sensor with its last reading."""
     now = hub.clock.uptime_ms()
     return [
         {
@@ -51,7 +51,7 @@ def list(hub):
 
 
 def read(hub, name):
-    """One sensor's reading, a fresh one if that needs no waiting. Raises KeyError, or OSError if it fails."""
+    """Return a sensor's reading, a new one if that is possible without waiting. Raises KeyError or OSError."""
     entry = _find(hub, name)
     if not entry:
         raise KeyError(f"{name}; there are {', '.join(names(hub))}")
@@ -63,7 +63,7 @@ def read(hub, name):
 
 
 def read_all(hub):
-    """{name: reading} of the sensors that can be read now."""
+    """Return {name: reading} of the sensors that can be read now."""
     readings = {}
     for name in names(hub):
         try:

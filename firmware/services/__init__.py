@@ -1,8 +1,8 @@
-"""Services: the firmware's own and yours, each started, told about the network, ticked and stopped.
+"""Services, the firmware's own and yours: they are started, told about the network, called regularly, and stopped.
 
 A service is any object with a `name` and any of these methods, none of which may wait:
 
-    start(app)                  take what is needed from `app`: its pool, config, methods, sensors, log
+    start(app)                  get what it needs from `app`: its pool, config, methods, sensors, log
     network_up(connection)      open sockets; connection.address, .netmask, .gateway, .broadcast
     network_down(reason)        close them
     tick()                      every `tick_s` seconds (default 1); see ticks.py
@@ -26,7 +26,7 @@ class Entry:
         self.app = app
 
     def call(self, method, *args):
-        """Call a method if the service has it; True unless it raised."""
+        """Call a method if the service has it. Return True unless it raised."""
         function = getattr(self.service, method, None)
         if not function:
             return True
@@ -51,24 +51,24 @@ class ServiceSet(Lean):
         self.entries = []
 
     def get(self, name):
-        """The service of that name, or None."""
+        """Return the service with this name, or None."""
         for entry in self.entries:
             if entry.name == name:
                 return entry.service
         return None
 
     def bring(self, name, path):
-        """Load a service when it is first called: the class at `path`, "module Class"."""
+        """Load a service at its first call: the class at `path`, "module Class"."""
         self.replace(name, make(path))
 
     def network_up(self, connection):
-        """Tell those that run, and a person at the console."""
+        """Tell the running services, and show the addresses on the console."""
         self._tell("network_up", connection)
         if not self.get("console"):
             guarded(borrow("firmware.services.console").tell, self.app, connection)
 
     def network_down(self, reason):
-        """Tell those that run."""
+        """Tell the running services."""
         self._tell("network_down", reason)
 
     def _tell(self, method, arg):

@@ -1,4 +1,4 @@
-"""The text on the console when the network is up: where the board can be reached, and what to try."""
+"""The text on the console when the network is up: the board's addresses, and commands to try."""
 
 
 def tell(app, connection):

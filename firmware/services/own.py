@@ -1,26 +1,26 @@
-"""The firmware's own services that a configuration uses. Those that only answer calls are loaded by the first call."""
+"""The firmware's own services that a configuration uses. Those that only answer calls are loaded at the first call."""
 
 import sys
 
 from firmware import const, make
 
-# What is loaded when it is first called.
+# The methods of services that are loaded at the first call.
 _SYSTEM = const(
     "ping help info uptime gc reboot safe_mode net.status sensor.list sensor.read log.tail config.get config.set "
     "config.save config.reset"
 )
 _UPDATE = const("update.status update.begin update.write update.end update.abort")
 _TELEMETRY = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
-_CONTROL_PORT = const(8095)  # where a control server is looked for
+_CONTROL_PORT = const(8095)  # the port that tools try
 _OFTEN_S = const(5)
 _ANNOUNCER = const("firmware.network.announce Announcer")
-_PLACES = const(6)  # for connections by HTTP
-_PLACES_OF_STOCK = const(2)  # stock MicroPython has five TCP control blocks, and keeps those of ended connections
+_PLACES = const(6)  # HTTP connections
+_PLACES_OF_STOCK = const(2)  # stock MicroPython has five TCP control blocks, some of them for ended connections
 _PINS = (("Pin", "gpio.pins gpio.mode gpio.read gpio.write"), ("PWM", "pwm.set"), ("ADC", "adc.read"))
 
 
 def find(app):
-    """The services, in the order of their start. One that only answers calls is a tuple: see service_set.py."""
+    """Return the services in the order of their start. One that only answers calls is a tuple: see service_set.py."""
     own = [("system", "firmware.services.system System", _SYSTEM)]  # type: list
     config = app.config
     if not app.safe_reason:
@@ -54,7 +54,7 @@ def find(app):
 
 
 def _add(app, own, path, *args):
-    """Add what is made of the class at `path`, and return it; None if this board does not have the files."""
+    """Add an object of the class at `path`, and return it. Return None if this board does not have the files."""
     try:
         own.append(make(path, *args))
         return own[-1]
@@ -65,14 +65,14 @@ def _add(app, own, path, *args):
 
 
 def announce(app):
-    """From now on, if the settings have become such that the board is not heard of otherwise."""
+    """Start announcing the board if the settings have changed so that tools cannot find it otherwise."""
     added = []  # type: list
     if _is_unheard(app) and not app.services.get("announce") and _add(app, added, _ANNOUNCER):
         app.services.replace("announce", added[0])
 
 
 def _is_unheard(app):
-    """True if the telemetry does not show this board, or its control server, to those that look for boards."""
+    """Return True if the telemetry does not show this board and its control server to tools that look for boards."""
     port = app.config["network"]["announce"]
     telemetry = app.config["telemetry"]
     is_sent = telemetry["enabled"] and telemetry["broadcast"] and not app.safe_reason

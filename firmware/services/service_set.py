@@ -1,4 +1,4 @@
-"""The seldom used methods of `ServiceSet`: how services come in, start and end."""
+"""The rarely used methods of `ServiceSet`: to load, start and stop services."""
 
 from firmware import borrow, const, make
 from firmware.services import Entry
@@ -7,9 +7,9 @@ _FOLDER = const("services")
 
 
 def load(services, own, with_user_files):
-    """Add the firmware's `own` services and the user's files. A file replaces the service of its name.
+    """Add the firmware's `own` services and the user's files. A file replaces the service with its name.
 
-    A service that only answers calls is (name, path of its class, methods), and is loaded when one is first called.
+    A service that only answers calls is given as (name, path of its class, methods), and is loaded at the first call.
     """
     app = services.app
     found = {}
@@ -44,14 +44,14 @@ def start(services):
 
 
 def _start(entry):
-    """Start it. A service that cannot start is not called again."""
+    """Start it. Start all services. One that cannot start is not called again."""
     entry.state = "running"
     if entry.call("start", entry.app) and hasattr(entry.service, "tick"):
         entry.ticks = make("firmware.services.ticks Ticks", entry, entry.app)
 
 
 def replace(services, name, service):
-    """Replace the service of that name by `service`, or add it at the end, and start it."""
+    """Replace the service with this name by `service`, or add it at the end, and start it."""
     for entry in services.entries:
         if entry.name == name:
             entry.service = service
@@ -65,7 +65,7 @@ def replace(services, name, service):
 
 
 def stop(services):
-    """Stop all, the last started first, also those that failed."""
+    """Stop all, also those that failed, in reverse order."""
     for entry in reversed(services.entries):
         if entry.ticks:
             entry.ticks.stop()

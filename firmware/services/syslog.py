@@ -1,6 +1,6 @@
-"""The log on another machine: RFC 5424 over UDP (RFC 5426), a datagram for each line.
+"""Sends the log to another machine: RFC 5424 over UDP (RFC 5426), one datagram per line.
 
-The board's clock may be wrong, so a line has "-" for its time, and the uptime instead (`meta`: section 7.3).
+The board's clock may be wrong, so a line has "-" as its time and the uptime as `meta` (section 7.3).
 """
 
 from firmware import const
@@ -26,32 +26,32 @@ class Syslog:
         self._behind = 0  # the uptime of the first line that is not sent, or None
 
     def start(self, app):
-        """Listen to the log."""
+        """Subscribe to the log."""
         self._app = app
         host, _, port = app.config["log"]["syslog"].partition(":")
         self._target = host, int(port or _PORT)
         app.log.listeners.append(self._on_line)
 
     def stop(self):
-        """Listen no more."""
+        """Unsubscribe from the log."""
         self._app.log.listeners.remove(self._on_line)
         self.network_down("stopped")
 
     def network_up(self, _connection):
-        """A new socket for a new network."""
+        """Open a new socket for a new network."""
         self._socket = XAsyncUDPDatagram.Create(self._app.pool, recvbufLen=16)
-        self._socket.OnFailsToSend = lambda *_: None  # nothing to be logged: that would be one more line
+        self._socket.OnFailsToSend = lambda *_: None  # not logged, as that would be another line
 
     def network_down(self, _reason):
-        """From now on, lines have to wait."""
+        """Keep the lines until the network is back."""
         if self._behind is None:
-            self._behind = self._app.clock.uptime()  # that it went down has most likely not arrived
+            self._behind = self._app.clock.uptime()  # the line about this has most likely not arrived
         if self._socket:
             self._socket.Close()
             self._socket = None
 
     def tick(self):
-        """Send what had to wait."""
+        """Send the lines that were kept."""
         address = self._behind is not None and self._address()
         if address:
             first, self._behind = self._behind, None

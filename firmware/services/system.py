@@ -1,4 +1,4 @@
-"""The methods about the firmware itself: info, sensors, configuration, log, reboot."""
+"""The control server's methods for the firmware itself: info, sensors, configuration, log, reboot."""
 
 import gc
 
@@ -8,7 +8,7 @@ from firmware.sensors import readers
 
 
 def network_status(bringup):
-    """The state of the network."""
+    """Return the state of the network."""
     connection = bringup.connection
     return {
         "state": bringup.state,
@@ -24,7 +24,7 @@ def network_status(bringup):
 
 
 class System:
-    """The service that offers them."""
+    """The service that offers these methods."""
 
     name = "system"
 
@@ -91,7 +91,7 @@ class System:
         return self._app.log.tail(count)
 
     def _checks_token(self, session, proof):
-        """check(values), which raises if the token would change without a proof that the caller knows it."""
+        """Return check(values), which raises if the token would change without proof that the caller knows it."""
         token = self._app.config["control"]["token"]
 
         def check(values):

@@ -1,15 +1,15 @@
-"""The ticks of a service. Loaded if a service has them."""
+"""Calls `tick()` of a service at regular intervals. Loaded if a service has this method."""
 
 from firmware import const
 from XAsyncSockets import XTimer
 
 _LONGEST_TICK_S = const(86400)
-_FAILURES_IN_A_ROW = const(10)  # ticks that fail in a row, after which the service gets no more of them
+_FAILURES_IN_A_ROW = const(10)  # ticks that fail in a row, after which the service gets no more
 _LONG_TICK_MS = const(200)
 
 
 class Ticks:
-    """They begin at once, for the Entry of a service."""
+    """The ticks of a service's Entry. The first one comes at once."""
 
     def __init__(self, entry, app):
         self._entry = entry
@@ -32,7 +32,7 @@ class Ticks:
         done = self._entry.call("tick")
         took_ms = self._clock.uptime_ms() - start
         if took_ms > self._longest_ms:
-            self._longest_ms = 2 * took_ms  # a few lines, even if its text varies
+            self._longest_ms = 2 * took_ms  # a few lines, even if the text varies
             self._log.warning(self._entry.name, f"tick took {took_ms} ms; nothing else could run meanwhile")
         self._failures = 0 if done else self._failures + 1
         if self._failures < _FAILURES_IN_A_ROW:

@@ -1,7 +1,7 @@
 """Telemetry: the sensors' readings as InfluxDB line protocol, one line per datagram, broadcast and to collectors.
 
-A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (one more with every line, so that a gap is a
-loss) and `uptime` in seconds.
+A line has the tag `device`, the fields `<sensor>_<field>`, `seq` (it grows by one with every line, so that a gap shows
+a loss) and `uptime` in seconds.
 """
 
 from firmware import const, make
@@ -9,15 +9,15 @@ from firmware.network import is_address
 from firmware.telemetry.line_protocol import encode_fields, encode_head
 from XAsyncSockets import XAsyncUDPDatagram, XTimer
 
-_LONGEST_LINE = const(1400)  # bytes: a datagram that no link on the way has to cut in two
+_LONGEST_LINE = const(1400)  # bytes, so that no link has to fragment the datagram
 _RESERVED_FOR_COUNTERS = const(40)  # ",seq=…i,uptime=…i" and the line end
-_PAUSE_S = const(60)  # after a computer could not look a name up: every lookup holds up everything else
-_INFLUX_PORT = const(8089)  # InfluxDB's own for line protocol over UDP
+_PAUSE_S = const(60)  # pause after a failed look-up on a computer, which blocks everything
+_INFLUX_PORT = const(8089)  # InfluxDB's port for line protocol over UDP
 _METHODS = const("telemetry.get telemetry.set telemetry.subscribe telemetry.unsubscribe")
 
 
 class Telemetry:
-    """The service that measures in a rhythm and sends."""
+    """The service that measures and sends at regular intervals."""
 
     name = "telemetry"
 
@@ -27,13 +27,13 @@ class Telemetry:
     _told_too_long = False
 
     def __init__(self):
-        self._failed = {}  # target: uptime from which it is tried again
-        self.listeners = []  # that are notified of the readings
+        self._failed = {}  # {target: uptime from which it is tried again}
+        self.listeners = []  # services that get the readings
 
     # --- the service
 
     def start(self, app):
-        """Take the settings, and begin to measure."""
+        """Read the settings, and begin to measure."""
         self._app = app
         self._timer = XTimer(app.pool, self._measure)
         self.take_settings()
@@ -46,7 +46,7 @@ class Telemetry:
         self._close()
 
     def network_up(self, connection):
-        """A new socket for a new network: an old one may be bound to an interface that is gone."""
+        """Open a new socket for a new network, because the old one may be bound to an interface that is gone."""
         self._close()
         self._connection = connection
         self._failed = {}
@@ -55,7 +55,7 @@ class Telemetry:
         self.measure_soon()
 
     def network_down(self, _reason):
-        """Measuring goes on, for the subscribers."""
+        """Close the socket. Measuring continues for the subscribers."""
         self._close()
 
     def _close(self):
@@ -77,7 +77,7 @@ class Telemetry:
         self._head = encode_head(self.settings["measurement"], tags)
 
     def targets(self):
-        """[(host, port)] of all that get the lines now."""
+        """Return [(host, port)] of all that get the lines now."""
         settings = self.settings
         targets = []
         if not settings["enabled"]:
@@ -92,7 +92,7 @@ class Telemetry:
     # --- measuring
 
     def measure_soon(self):
-        """Now instead of at the next time."""
+        """Measure now instead of at the next interval."""
         self._timer.Restart(0)
 
     def _measure(self, _=None):
@@ -109,7 +109,7 @@ class Telemetry:
             listener.notify(readings)
 
     def _send(self, readings):
-        """All readings in one line; what does not fit into a datagram goes into another one."""
+        """Send all readings in one line, or in several if they do not fit into one datagram."""
         line = []
         room = left = _LONGEST_LINE - len(self._head) - _RESERVED_FOR_COUNTERS
         for name in sorted(readings):
@@ -137,7 +137,7 @@ class Telemetry:
             self.on_line(datagram)
         for host, port in self.targets():
             target = (host if is_address(host) else self._app.names.address(host), port)
-            if not target[0]:  # not yet, or not at all: the names' service says why
+            if not target[0]:  # not known yet, or unknown: the name look-up reports why
                 self.unsent += 1
             elif self._failed.get(target, 0) <= uptime:
                 self._socket.AsyncSendDatagram(datagram, target)

@@ -17,13 +17,13 @@ def _escape(text, special):
 
 
 def _one_line(text):
-    """The protocol has no way to write a line end."""
+    """Replace line ends, which the protocol cannot express."""
     return str(text).replace("\r", " ").replace("\n", " ")
 
 
 def _name(text, special=",= "):
-    """A measurement, a key or a tag's value. A backslash cannot be escaped here: one that would escape what
-    follows it is written as a slash."""
+    """Escape a measurement, a key or a tag's value. A backslash cannot be escaped here, so one that would escape the
+    next character becomes a slash."""
     text = _one_line(text)
     for character in ",= ":
         text = text.replace("\\" + character, "/" + character)
@@ -33,18 +33,18 @@ def _name(text, special=",= "):
 
 
 def _value(value):
-    """The text of a field's value; None for what InfluxDB cannot store."""
+    """Return the text of a field's value; None if InfluxDB cannot store it."""
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        return number_text(value) if -_LARGEST < value < _LARGEST else None  # NaN is neither
+        return number_text(value) if -_LARGEST < value < _LARGEST else None  # NaN fails this comparison
     if isinstance(value, str):
         return '"' + _escape(_one_line(value), '\\"') + '"'
     return None
 
 
 def encode_head(measurement, tags):
-    """The part of a line that stays the same: the measurement and its tags, sorted, the empty ones left out."""
+    """Return the constant part of a line: the measurement and its sorted tags without empty ones."""
     parts = [_name(measurement, ", ")]
     for key in sorted(tags):
         value = _name(tags[key])
@@ -54,7 +54,7 @@ def encode_head(measurement, tags):
 
 
 def encode_fields(fields, prefix=""):
-    """[b"key=value"] in order of the keys; what cannot be stored (None, NaN, a list) is left out."""
+    """Return [b"key=value"] in the order of the keys, without values that cannot be stored (None, NaN, a list)."""
     parts = []
     for key in sorted(fields):
         text = _value(fields[key])

@@ -1,4 +1,4 @@
-"""Telemetry for clients of the control server: its settings, and every measurement as a notification."""
+"""Telemetry for clients of the control server: methods for its settings, and a notification for each measurement."""
 
 from firmware import borrow
 from firmware.control.jsonrpc import encode_notification
@@ -38,7 +38,7 @@ class Subscribers:
         if session not in self.sessions:
             if self not in self._telemetry.listeners:
                 self._telemetry.listeners.append(self)
-            self._forget_closed()  # here too: clients that subscribe and go must not fill the heap
+            self._forget_closed()  # also here, because clients that subscribe and disconnect must not fill the heap
             self.sessions.append(session)
         return f"a telemetry notification every {self._telemetry.settings['interval_s']} s"
 
@@ -51,7 +51,7 @@ class Subscribers:
         self.sessions = [session for session in self.sessions if not session.closed]
 
     def notify(self, readings):
-        """Send it to them; those that have gone are removed."""
+        """Send the readings to the clients, and remove those that have disconnected."""
         self._forget_closed()
         if not self.sessions:
             self._telemetry.listeners.remove(self)

@@ -1,1 +1,1 @@
-"""Updates over the network: the methods that receive them (service), and the trial of a new image (trial)."""
+"""Updates over the network: service.py receives them, and trial.py tests a new image."""

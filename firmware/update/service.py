@@ -1,8 +1,8 @@
-"""Updates over the network: a new image for the partition that does not run, or files that replace others together.
+"""Updates over the network: a new image for the inactive partition, or a set of files.
 
 Both are sent in the same way: `update.begin` announces the data, `update.write` sends it, `update.end` checks and
 commits it. Until then nothing changes; afterwards the board restarts. The bootloader decides about an image: if the
-board is reset before its boot has become good (boot.steady_s), the image is not started a second time.
+board is reset before its boot counts as good (boot.steady_s), the image is not started a second time.
 """
 
 import binascii
@@ -19,7 +19,7 @@ FILES = "files"
 _LONGEST_CHUNK = const(1536)  # bytes in one update.write
 _REQUEST_BYTES = const(128)  # the line of update.write without its data
 _BLOCK = const(4096)  # of flash
-_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # of ESP-IDF's esp_app_desc_t; other images do not have it here
+_APP_MAGIC = const(b"\x32\x54\xcd\xab")  # of ESP-IDF's esp_app_desc_t, which only its images have here
 _APP_MAGIC_AT = const(32)
 
 
@@ -28,7 +28,7 @@ def _trial():
 
 
 class ImageTarget:
-    """The partition that does not run. Its blocks are erased and written as the image arrives."""
+    """An image for the inactive partition. The blocks are erased and written as the image arrives."""
 
     def __init__(self, partition, size):
         if size > partition.info()[3]:
@@ -52,7 +52,7 @@ class ImageTarget:
 
     def _write_block(self):
         if self._number == 0 and self._block[_APP_MAGIC_AT : _APP_MAGIC_AT + 4] != _APP_MAGIC:
-            raise ValueError("this is no application's image (of a build: update.bin)")
+            raise ValueError("not an application image (builds have update.bin)")
         for index in range(self._filled, _BLOCK):
             self._block[index] = 0xFF
         self._partition.writeblocks(self._number, self._block)
@@ -60,7 +60,7 @@ class ImageTarget:
         self._filled = 0
 
     def commit(self):
-        """Boot the image next. ESP-IDF first checks its chip, its segments, and the hash at its end."""
+        """Boot this image next. ESP-IDF first checks its chip, its segments and its hash."""
         if self._filled:
             self._write_block()
         self._partition.set_boot()
@@ -70,7 +70,7 @@ class ImageTarget:
 
 
 class FilesTarget:
-    """Files in a tar archive, staged beside those that they will replace."""
+    """Files in a tar archive. They are staged until the next boot."""
 
     def __init__(self, root):
         self.staging = Staging(root)
@@ -84,12 +84,12 @@ class FilesTarget:
     def check(self):
         """Raise ValueError if something is missing."""
         if not self._reader.complete:
-            raise ValueError("the archive has no end")
+            raise ValueError("the archive is cut off")
         if not self.staging.names:
             raise ValueError("the archive is empty")
 
     def commit(self):
-        """Let the next boot put the files into their places."""
+        """Let the next boot move the files into place."""
         self.staging.commit()
 
     def abort(self):
@@ -176,13 +176,13 @@ class Update:
     def _write(self, session, offset, data):
         transfer = self._current(session)
         if offset != transfer.received:
-            raise ValueError(f"offset: {transfer.received} bytes are here")
+            raise ValueError(f"offset: {transfer.received} bytes have arrived")
         try:
             piece = binascii.a2b_base64(data)
         except (ValueError, TypeError):
             raise ValueError("data: not base64") from None
         if transfer.received + len(piece) > transfer.size:
-            raise ValueError("data: more than was announced")
+            raise ValueError("data: more than announced")
         self._guarded(transfer.target.write, piece)
         transfer.hash.update(piece)
         transfer.received += len(piece)
@@ -225,7 +225,7 @@ class Update:
 
     def _check(self, transfer):
         if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
-            raise ValueError("sha256: what came is not what was announced")
+            raise ValueError("sha256: not that of the data")
         if transfer.kind == FILES:
             transfer.target.check()
 

@@ -3,9 +3,9 @@
 from firmware import const
 
 _BLOCK = const(512)
-_FILES = const(b"0\0")  # the types that mean a plain file
+_FILES = const(b"0\0")  # the types of a plain file
 _FOLDER = const(b"5")
-_DELETE = const(b"R")  # one of the letters that POSIX leaves to applications
+_DELETE = const(b"R")  # one of the letters that POSIX reserves for applications
 
 
 def _text(field):
@@ -13,7 +13,7 @@ def _text(field):
 
 
 class TarReader:
-    """Takes an archive in pieces of any length. `create(name)` returns a binary file for each file in it.
+    """Accepts an archive in pieces of any length. `create(name)` returns a binary file for each file in it.
     `delete(name)` is called for each entry that deletes a file."""
 
     def __init__(self, create, delete):
@@ -27,7 +27,8 @@ class TarReader:
         self.complete = False  # whether the end mark has arrived
 
     def write(self, data):
-        """Take the next piece. Raises ValueError if it is no such archive, OSError if a file cannot be written."""
+        """Handle the next piece. Raises ValueError if it is not such an archive, OSError if a file cannot be
+        written."""
         data = memoryview(data)
         while len(data) and not self.complete:
             if self._left:
@@ -70,9 +71,9 @@ class TarReader:
             checksum = int(_text(header[148:156]), 8)
             size = int(_text(header[124:136]) or "0", 8)
         except ValueError:
-            raise ValueError("this is no tar archive") from None
+            raise ValueError("not a tar archive") from None
         if checksum != sum(header) - sum(header[148:156]) + 8 * 32:  # the checksum's own field counts as spaces
-            raise ValueError("this is no tar archive, or a damaged one")
+            raise ValueError("not a tar archive, or damaged")
         prefix, name = _text(header[345:500]), _text(header[:100])
         if header[156] in _FOLDER:
             return
@@ -81,7 +82,7 @@ class TarReader:
             self._delete(name)
             return
         if header[156] not in _FILES:
-            raise ValueError(f"{name} is no plain file")
+            raise ValueError(f"{name} is not a plain file")
         self._file = self._create(name)
         self._left = size
         self._padding = -size % _BLOCK

@@ -1,5 +1,5 @@
-"""Trials. A new image stays once its boot has lasted. Settings that may lock the owner out stay once somebody logs
-in with them. Otherwise the old ones come back. A small file says what is on trial."""
+"""Trials. Trials of images and settings. A new image is kept if its boot lasts. Settings that may lock the owner out
+are kept if somebody logs in. Otherwise the old ones come back. A small file records what is on trial."""
 
 import os
 
@@ -8,7 +8,7 @@ from firmware.config.file import LAST_GOOD_FILE, keep_good_copy, read_text, writ
 from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
-FILE = "trial.json"  # {"partition": "ota_1", "settings": true once a boot has begun with them}
+FILE = "trial.json"  # {"partition": "ota_1", "settings": true after a boot has begun with them}
 WATCHDOG_S = 60  # if an image on trial hangs, the watchdog resets the board, which ends the trial
 LOGIN_S = 600  # time for somebody to log in
 
@@ -29,7 +29,7 @@ def _write(board, record):
 
 
 def announce(board, what, value):
-    """Put this on trial from the next boot on: the image of a "partition", or "settings". Returns why that is
+    """Put the image in a "partition", or "settings", on trial from the next boot on. Return the reason if that is
     impossible, or None."""
     record = _read(board)
     record[what] = value
@@ -51,7 +51,7 @@ def drop(board, what):
 
 
 def begin(board, log):
-    """Called at boot, before the settings are read. Returns a report about them, or None; never raises."""
+    """Check the trial of settings before a boot reads them. Return a report or None; never raise."""
     record = _read(board)
     if "partition" in record:
         _begin_image(board, log, record["partition"])
@@ -112,7 +112,7 @@ def keep_settings(app):
 
 
 def end(board, log):
-    """Keep the image, because this boot has become good."""
+    """Keep the image, because this boot counts as good."""
     board.last_update = "kept"
     log.info("update", f"the image in {board.running_partition()} stays")
     drop(board, "partition")

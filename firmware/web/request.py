@@ -108,7 +108,7 @@ class Request:
                 self._on_head(client)
                 return
             elif not colon or name in headers or not name or " " in name or "\t" in name:
-                self.refuse(400, "not a header, or one that is there twice")
+                self.refuse(400, "an invalid or repeated header")
                 return
             if self._count > _HEADERS:
                 self.refuse(431, f"at most {_HEADERS} headers")
@@ -225,22 +225,22 @@ class Request:
             head += body
             body = b""
         self._rest = memoryview(body)
-        self._give(head)
+        self._send_part(head)
 
-    def _give(self, data):
+    def _send_part(self, data):
         self._left_s = _LATE_S
         try:
-            self._client.AsyncSendData(data, self._go_on)
+            self._client.AsyncSendData(data, self._send_next)
         except Exception as error:
             self._app.log.warning("http", f"{self.address}: {describe(error)}")
             self.drop()
 
-    def _go_on(self, _client, _arg):
+    def _send_next(self, _client, _arg):
         """Send the next piece, because the system has taken the last one."""
         if self._at < len(self._rest):
             start = self._at
             self._at = start + _PIECE
-            self._give(self._rest[start : self._at])
+            self._send_part(self._rest[start : self._at])
             return
         self._rest = b""
         if self._state == _STREAMING:
@@ -265,7 +265,7 @@ class Request:
         self._state = _STREAMING
 
     def push(self, data):
-        """Send more of a stream, or leave it out while the client is slow in reading."""
+        """Send more of a stream, or drop it while the client reads slowly."""
         if self.closed or self._ahead >= _AHEAD or self._at < len(self._rest):  # the beginning is not sent yet
             return
         if not self._ahead:
@@ -284,7 +284,7 @@ class Request:
     # --- the end
 
     def pass_second(self):
-        """End what takes too long. This is called every second."""
+        """End requests and connections that take too long. This is called every second."""
         if self._left_s is None:
             return
         self._left_s -= 1

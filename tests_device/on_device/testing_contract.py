@@ -34,7 +34,7 @@ def run(module, name):
 
 
 def _tidy_up():
-    """Close everything, also at the peers, and undo changes, as the end of a process does on a computer."""
+    """Close everything, also at the peers, and undo changes. On a computer, the end of a process does this."""
     for place, name, value in _as_imported:
         if place.__dict__.get(name) is not value:
             setattr(place, name, value)

@@ -23,7 +23,7 @@ CMAKE = Path(sys.executable).with_name("cmake")
 TARGETS = {"ESP32": "esp32", "ESP32_S3": "esp32s3", "ESP32_C3": "esp32c3", "ESP32_C6": "esp32c6", "ESP32_POE": "esp32"}
 BOARDS = sorted(path.parent.name for path in ROOT.glob("boards/ESP32*/mpconfigboard.cmake"))
 MIB = 1024 * 1024
-ROOM = 128 * 1024  # our code takes so much more than a stock image
+ROOM = 128 * 1024  # bytes that our code adds to a stock image
 STOCK_IMAGE = 1672768  # ESP32_GENERIC v1.23.0, optimized for speed; ours is for size
 
 pytestmark = pytest.mark.skipif(not (MPY / "ports" / "esp32").exists(), reason=f"no ESP32 port in {MPY}")

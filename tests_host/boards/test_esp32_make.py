@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_CHECK = ROOT / "boards" / "esp32" / "size_check.py"
 BOARD = "ESP32_C3"
-OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not in the folder of a user's images
+OUT = ROOT / "build" / f"test-{BOARD}-{os.getpid()}"  # not the folder of the user's own images
 
 NOTE = 'echo "{0} $*" >> "$NOTES"\n'
 CROSS = """all:

@@ -17,7 +17,7 @@ from harness import (
 import XAsyncSockets
 from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XAsyncTCPServer, XBufferSlots, XClosedReason
 
-BUFFER_SIZE = 256       # of the slots of `Link`; small, so that tests fill it
+BUFFER_SIZE = 256       # size of the slots of `Link`; small, so that tests fill it
 
 
 class Recorder:
@@ -187,7 +187,7 @@ def links(**kwargs):
 # TLS: certificates in tests_host/tls, all of them with the key `server.key`.
 
 def certificate(name='server'):
-    """Return the path of a certificate. `server` is for localhost and 127.0.0.1, and signed by itself."""
+    """Return the path of a certificate. `server` is for localhost and 127.0.0.1, and self-signed."""
     return '%s/%s.crt' % (TLS_FOLDER, name)
 
 

@@ -150,7 +150,7 @@ def test_cancel():
 
 
 def test_cancel_inside_handlers():
-    """A call that is due in the same turn is still to come; the one that runs is not."""
+    """A call that is due in the same turn can still be cancelled; the one that is running cannot."""
     pool = XAsyncSocketsPool()
     results = []
     timers = []
@@ -177,11 +177,11 @@ def test_restart():
     pump(pool, lambda: calls)
     assert 199 <= calls[0] < 1500, calls
     start = now_ms()
-    timer.Restart(0.05)             # when it was made
+    timer.Restart(0.05)             # restarted after its call was made
     pump(pool, lambda: len(calls) == 2)
     assert 49 <= calls[1] < 1500, calls
     timer.Cancel()
-    timer.Restart(0)                # when it was cancelled
+    timer.Restart(0)                # restarted after it was cancelled
     pump(pool, lambda: len(calls) == 3)
     assert timer.Cancel() is False
     pump_for(pool, 30)
@@ -293,7 +293,7 @@ def test_calls_from_another_thread_wake_the_loop():
     for threads in (1, 3):
         link = Link()
         link.pool.AsyncWaitEvents(threads)
-        link.pool.CallLater(FAR_SEC, link.events.called)      # what it sleeps for
+        link.pool.CallLater(FAR_SEC, link.events.called)      # the loop sleeps until then
         sleep_ms(50)
         calls = []
         start = now_ms()
@@ -372,7 +372,7 @@ def test_many_threads_request_restart_and_cancel_calls():
     for thread in range(3):
         start_new_thread(ask, (thread,))
     wait(lambda: finished.count('called') == 3, limit_sec=20)
-    # A restart after its call was made has it made again.
+    # A restart after the call was made makes it again.
     wait(lambda: len(set(made.values('called')) | set(cancelled.values('called'))) == 3 * rounds)
     assert finished.count('raised') == 0, finished.events
     lines = link.read_lines(1)
@@ -382,7 +382,7 @@ def test_many_threads_request_restart_and_cancel_calls():
 
 
 def test_cancel_while_the_call_becomes_due():
-    """Another thread takes the timer away, again and again, which the loop is about to look at."""
+    """Another thread repeatedly cancels the timer that the loop is about to check."""
     needs_threads()
     link = Link()
     calls = [0]

@@ -47,7 +47,7 @@ def wrap_counter(library):
         library.perf_counter = lambda: ticks_ms() / 1000
 
 
-# The timers: each starts its operation, and returns a condition that is true after it has fired.
+# Timers: each function starts an operation, and returns a condition that becomes true when its timer has fired.
 
 def of_a_receive(library, scenes, pool):
     link = scenes.Link(pool=pool)
@@ -88,7 +88,7 @@ def of_a_half_closed_connection(library, scenes, pool):
     return lambda: link.events.values('closed') == [library.XClosedReason.ClosedByPeer]
 
 
-def of_a_socket_of_the_programs_own(library, scenes, pool):
+def of_an_own_socket(library, scenes, pool):
     class OwnSocket(library.XAsyncSocket):
         ExpireTimeSec = None
 
@@ -114,7 +114,7 @@ def of_a_call_that_is_put_off(library, scenes, pool):
 
 
 TIMERS = (of_a_receive, of_connecting, of_a_handshake, of_the_end_of_a_close, of_the_peers_end_after_a_full_buffer,
-          of_a_half_closed_connection, of_a_socket_of_the_programs_own, of_a_call, of_a_call_that_is_put_off)
+          of_a_half_closed_connection, of_an_own_socket, of_a_call, of_a_call_that_is_put_off)
 
 
 def fire_in_time(disturb):

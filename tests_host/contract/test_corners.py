@@ -82,7 +82,7 @@ def test_a_close_waits_for_a_peer_that_goes_on_reading():
     link.pump_for(50)
     for _ in range(2):
         sent = link.events.count('sent')
-        while link.events.count('sent') == sent:    # what it reads first is from the system's buffers
+        while link.events.count('sent') == sent:    # the first data comes from the system's buffers
             before = link.peer.received_count()
             link.peer.resume()
             wait(lambda: link.peer.received_count() > before)

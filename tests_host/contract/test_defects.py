@@ -247,7 +247,7 @@ def test_d16_sockets_come_and_go_while_the_loop_runs():
             pool.GetAllAsyncSockets()
             pool.GetAsyncSocketByID(udp.SocketID)
             udp.Close()
-            # The loop releases what a thread closes, and an ESP32 has few sockets.
+            # The loop releases a socket that a thread closes, and an ESP32 has few sockets.
             wait(lambda: udp.SocketID is None, limit_sec=20)
         done[thread] = 1
 

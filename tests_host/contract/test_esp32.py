@@ -75,18 +75,18 @@ def take_sockets(leave=0):
             taken.append(udp_socket())
     except OSError as exc:
         assert exc.errno == 23, exc     # ENFILE
-    give_back(taken[:leave])
+    close_all(taken[:leave])
     return taken[leave:]
 
 
-def give_back(socks):
+def close_all(socks):
     for sock in socks:
         sock.close()
 
 
 def sockets_left():
     taken = take_sockets()
-    give_back(taken)
+    close_all(taken)
     return len(taken)
 
 
@@ -167,7 +167,7 @@ def test_port_a_taken_port_fails_at_listen():
         sock.bind(addr)
     first.listen(1)
     assert number_of(second.listen, 1) == errno.EADDRINUSE == 112
-    give_back([first, second])
+    close_all([first, second])
 
 
 def test_port_an_unknown_name():
@@ -212,7 +212,7 @@ def test_an_empty_datagram_is_sent_once():
     udp = XAsyncUDPDatagram.Create(pool)
     udp.OnFailsToSend = events.not_sent
     peer = udp_peer()
-    for _ in range(2):      # first to a new address, then to a known one
+    for _ in range(2):      # the first datagram goes to a new address, the second to a known one
         udp.AsyncSendDatagram(b'', peer.addr, events.sent, 'arg')
     udp.AsyncSendDatagram(b'end', peer.addr, events.sent, 'arg')
     received = []
@@ -243,7 +243,7 @@ def test_without_a_free_socket_create_reports_it():
         assert '23' in str(raises(XAsyncTCPServerException, XAsyncTCPServer.Create, pool, addr))
         assert '23' in str(raises(XAsyncUDPDatagramException, XAsyncUDPDatagram.Create, pool))
         assert XAsyncTCPClient.Create(pool, listener.addr) is None
-        give_back(taken)
+        close_all(taken)
         assert sockets_left() == left
         assert pool.GetAllAsyncSockets() == []
 
@@ -263,7 +263,7 @@ def test_a_server_without_free_sockets_does_not_spin_and_recovers():
     pump(pool, over.ended)
     for _, _, client in events.events:
         client.Close()
-    give_back(taken)
+    close_all(taken)
     events.events.clear()
     pump_for(pool, 2 * PAUSE_MS)
     peer = connect_peer(server.SrvAddr)
@@ -296,7 +296,7 @@ def test_a_server_without_free_control_blocks_does_not_spin_and_recovers():
     crowd = connect_crowd(server.SrvAddr, 1)
     assert events_in(pool, 3 * PAUSE_MS) <= 10
     assert pool.GetAllAsyncSockets() == [server]
-    give_back(taken)
+    close_all(taken)
     pump(pool, crowd.answered)  # the peer's system has sent the request again
     crowd.close()
     for peer in peers:

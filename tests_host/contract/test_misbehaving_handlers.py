@@ -206,7 +206,7 @@ def udp_closed(scene):
     return socket
 
 
-OF_CONNECTIONS = (connected, line, data, data_past_the_buffer, sent)    # that are open
+OF_CONNECTIONS = (connected, line, data, data_past_the_buffer, sent)    # the connection is open
 LAST = (not_connected, closed_by_the_peer, timed_out, server_closed, udp_closed)    # the subject has ended
 EVENTS = (accepted, datagram, datagram_sent) + OF_CONNECTIONS + LAST
 if has_memory_for(3 * TOO_LARGE):   # a chip's heap may have no room for data that is too large for lwIP

@@ -326,7 +326,7 @@ def test_a_connection_that_comes_while_the_pool_stops_is_no_error():
     raised = Recorder()
     link.pool.OnException = raised.raised
     link.client.AsyncRecvLine(lambda client, line, arg: link.pool.StopWaitEvents())
-    server = serve(link.pool, link.events.accepted)     # behind the client, for the pool
+    server = serve(link.pool, link.events.accepted)     # the pool handles it after the client
     link.pump_for(20)
     link.peer.send(b'stop\n')
     sleep_ms(50)
@@ -409,7 +409,7 @@ def test_a_close_that_ctrl_c_interrupts_is_completed():
 
 
 def test_on_exception_may_make_a_turn():
-    """It is told of an error outside of all turns."""
+    """OnException is called for an error outside of all turns."""
     pool = XAsyncSocketsPool()
     turns = []
     pool.OnException = lambda socket, exception: turns.append(pool.PollEvents())
@@ -429,7 +429,7 @@ def test_on_exception_may_make_a_turn():
 
 
 def test_data_that_is_sent_in_part_is_taken_whole():
-    """What another thread sends at that moment may fill the queue, but must not tear the stream."""
+    """Data that another thread sends at that moment may fill the queue, but must not break the order of the stream."""
     needs_threads()
     link = Link(slow=True)
     link.client.SendQueueLimit = 1000
@@ -460,7 +460,7 @@ def test_a_turn_that_finds_no_descriptor_can_be_repeated():
         while True:
             held.append(open('/dev/null'))
     except OSError:
-        held.pop().close()      # one is left: enough to poll, too few to be woken
+        held.pop().close()      # one is left, which is enough to poll, but not to be woken
     raises(OSError, pool.PollEvents)
     for file in held:
         file.close()
@@ -486,7 +486,7 @@ def test_the_next_connection_with_the_descriptor_of_a_closed_socket_is_served():
     link = Link()
     old = link.client
     number = old.GetSocketObj().fileno()
-    old.GetSocketObj().close()      # by the application, which the pool cannot notice
+    old.GetSocketObj().close()      # the application closes it, which the pool cannot notice
     peer = connect_peer(link.server.SrvAddr)
     link.pump(lambda: link.client is not old)
     assert link.client.GetSocketObj().fileno() == number

@@ -96,7 +96,8 @@ def test_hundreds_of_outgoing_connections_at_once():
 
 
 def serve_many(pool, longest_echo):
-    """Return (server, its connections, bytes received by SocketID). There are so many that the busy ones come first."""
+    """Return (server, its connections, bytes received by SocketID). With this many, the busy ones are handled
+    first."""
     silent = 200
     accepted = []
     received = {}
@@ -114,7 +115,7 @@ def serve_many(pool, longest_echo):
     server = serve(pool, on_accepted, recvBufSlots=XBufferSlots(2 * silent, 256, keepAlloc=False))
     crowd = connect_crowd(server.SrvAddr, silent)
     pump(pool, lambda: crowd.answered() == silent, limit_sec=30)
-    for _ in range(100):    # by then the pool no longer takes all of them for busy
+    for _ in range(100):    # after that, the pool no longer treats all of them as busy
         pool.PollEvents(0)
     return server, accepted, received
 

@@ -2,7 +2,7 @@
 import gc
 
 import doubles
-from harness import CHIP, MICROPYTHON, connect_peer, elapsed_ms, needs_memory_of_its_own, now_ms, pump, skip
+from harness import CHIP, MICROPYTHON, connect_peer, elapsed_ms, needs_own_memory, now_ms, pump, skip
 
 
 def echo_server():
@@ -55,7 +55,7 @@ def allocated_by_echo(pool, peer, rounds, size):
 def test_an_echoed_message_allocates_nothing():
     if not MICROPYTHON:
         skip('CPython does not count allocations')
-    needs_memory_of_its_own()
+    needs_own_memory()
     pool, client, peer = echo_server()
     run_echo(pool, peer, 50, 64)
     count = 100 if CHIP else 500
@@ -84,7 +84,7 @@ def test_messages_do_not_fill_the_heap():
     """The memory of connections and lines is freed again."""
     if not MICROPYTHON:
         skip('CPython does not count allocations')
-    needs_memory_of_its_own()
+    needs_own_memory()
     from scenes import Link
     link = Link()
     used = []

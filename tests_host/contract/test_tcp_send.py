@@ -10,7 +10,8 @@ OVER = ['', 'tls']
 
 
 def fill_queue(link, piece=8192):
-    """Send pieces of the test pattern to a peer that does not read, until the queue is full; the bytes queued."""
+    """Send pieces of the test pattern to a peer that does not read, until the queue is full. Return the bytes
+    queued."""
     total = 0
     while total < 64 * 1024 * 1024:
         try:

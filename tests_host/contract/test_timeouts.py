@@ -130,9 +130,9 @@ def test_no_timeout_means_none():
 
 
 def test_many_timeouts_fire_in_order():
-    count = min(11 if CHIP else 40, SOCKETS - 2)     # lwIP has a fixed number of connections; no multiple of 3
+    count = min(11 if CHIP else 40, SOCKETS - 2)     # not a multiple of 3; lwIP has a fixed number of connections
     order = []
-    due = {}        # by State: when it is due after `start`, at the earliest and at the latest
+    due = {}        # {State: the earliest and the latest time after `start`}
     start = now_ms()
     clients = Recorder()
     link = Link()

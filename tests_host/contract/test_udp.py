@@ -288,7 +288,7 @@ def test_close_from_its_own_handler():
 
 def test_close_among_many_datagrams_stops_delivery():
     pool, udp, events, peer = receiver()
-    together = 1 if CHIP else 40    # from some number on, several are received at once; a chip queues fewer
+    together = 1 if CHIP else 40    # with many, several are received at once; a chip queues fewer
     for sent in range(together, 40 + together, together):
         for _ in range(together):
             peer.send(b'before', udp.LocalAddr)

@@ -43,8 +43,8 @@ class Time {
 export class Host {
   constructor({ accessPoints = [HOME, CAFE], random = Math.random } = {}) {
     this.time = new Time();
-    this.sent = []; // onto the air
-    this.stations = []; // what the chip says of its link
+    this.sent = []; // messages to the air
+    this.stations = []; // the chip's reports about its link
     this.beacon = null;
     this.wake = false;
     this.gpio = 0;

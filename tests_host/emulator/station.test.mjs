@@ -31,7 +31,7 @@ test('a scan for one name finds only that one', () => {
   assert.deepEqual(scan(new Host().start(), 'cafe').map(({ status }) => status), [8, 0]);
 });
 
-test('a hidden network shows its name only on request, and is joined by it', () => {
+test('a hidden network shows its name only on request, and can be joined by name', () => {
   const attic = { ...HOME, ssid: 'attic', bssid: '02:00:00:00:10:03', rssi: -60, hidden: true };
   const host = new Host({ accessPoints: [HOME, attic] }).start();
   const names = (results) => results.slice(0, -1).map(({ data }) => data.toString('latin1', 31, 31 + data[30]));

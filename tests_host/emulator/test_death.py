@@ -11,7 +11,7 @@ from tools.emulator.board import Board, BoardDied, deaths_raised
 
 PATIENCE_S = 20
 
-# A shell script that takes the place of the emulator. It is called with the emulator's options.
+# A shell script that replaces the emulator. It is called with the emulator's options.
 DIES = "echo 'TypeError: of a chip that is not like this' >&2; exit 7"
 DIES_LATER = "sleep 0.2; " + DIES
 LIVES = "echo $$ >&2; exec sleep 60"

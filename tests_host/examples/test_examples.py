@@ -85,7 +85,7 @@ class Listener:
     """A listening socket of the test."""
 
     def __init__(self):
-        self.port = free_port()     # which nobody takes when it is left
+        self.port = free_port()     # another program cannot take it after it is closed
         self.socket = socket.create_server(('127.0.0.1', self.port))
         self.socket.settimeout(PATIENCE_SEC)
 

@@ -148,7 +148,7 @@ def send_slowly(client, data):
 
 
 def see_timeouts(program):
-    """Check the times that slow_answers.py prints: what takes two delays must not end within one and a half."""
+    """Check the times that slow_answers.py prints: a step of two delays must not end within one and a half."""
     listener = socket.create_server((PEER_IP, PORT))
     listener.settimeout(PATIENCE_SEC)
     threading.Thread(target=answer, args=(listener,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""The handler of a worker finds no memory. Prints the events of its connection and of the next one."""
+"""There is no memory for the handler of a worker. Prints the events of its connection and of the next one."""
 import socket
 import time
 

@@ -10,7 +10,7 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncUDPDatagram
 
 SOCKETS = 40
 ROUNDS = 40
-STEP = 64               # bytes that are free in one round and not in the one before
+STEP = 64               # bytes by which the free memory grows in each round
 
 filling = None
 spare = None

@@ -8,7 +8,7 @@ NONE = "0.0.0.0"
 
 
 class Esp32Codes:
-    """The codes of an ESP32. A reason stays until there is an address, even through disconnect and a new connect."""
+    """The codes of an ESP32. A reason stays until there is an address, even after `disconnect` and a new `connect`."""
 
     STAT_IDLE = 1000
     STAT_CONNECTING = 1001

@@ -29,14 +29,14 @@ class Sensor:
         return self.reading
 
 
-def weather():
+def weather_sensor():
     return Sensor("bme280", celsius=21.5, humidity=40.25, pascal=101325.5)
 
 
 def some_sensors():
     return [
         Sensor("heap", free=100000, used=50000),
-        weather(),
+        weather_sensor(),
         Sensor("roof", **{"celsius_28ff00000001": 3.5, "celsius_28ff00000002": -1.5}),
         Sensor("my \"own\" {sensor}'s", {"flow": ("volume_flow_rate", "L/min")}, flow=2.5, open=True, word="wet"),
         Sensor("light", value=12.5),
@@ -67,7 +67,7 @@ class Home:
         self.app.start()
 
     def turn_until(self, condition):
-        """Let the board live, at ten times the speed of the broker, until `condition()` holds."""
+        """Run the board, at ten times the speed of the broker, until `condition()` is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, self.log.tail(50)
@@ -76,7 +76,7 @@ class Home:
             time.sleep(0.001)
 
     def settle(self):
-        """Until everything is announced, and what is gone removed."""
+        """Run the board until everything is announced, and outdated entities are removed."""
         mqtt = self.app.services.get("mqtt")
         self.turn_until(lambda: mqtt.client.connected)
         discovery = mqtt.when_read[-1].__self__

@@ -54,7 +54,7 @@ def test_a_board_that_cannot_be_found_otherwise_is_announced(bench, key, value):
 
 
 def test_a_board_in_safe_mode_is_announced(bench):
-    bench.safe_reason = "asked for"
+    bench.safe_reason = "requested"
     assert is_announced(bench)
 
 

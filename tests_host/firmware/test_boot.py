@@ -76,7 +76,7 @@ class TestImage:
             until(lambda: "SAFE MODE" in board.text or board.ended)
         start = [index for index, line in enumerate(board.output) if "SAFE MODE" in line][0]
         with self.client_of(board, start) as client:
-            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; what began last: {last}"
+            assert client.result("info")["safe_mode"] == f"the last 3 boots did not last; last step: {last}"
             log = [entry["text"] for entry in client.result("log.tail", count=100)]
             assert any("boot: XAsyncSockets firmware" in text for text in log), log
 
@@ -114,7 +114,7 @@ class TestImage:
             assert client.result("safe_mode") is True
             assert client.line() == ""
         with self.client_of(board, start) as client:
-            assert client.result("info")["safe_mode"] == "asked for"
+            assert client.result("info")["safe_mode"] == "requested"
             client.login()
             start = len(board.output)
             assert client.result("reboot") is True
@@ -183,7 +183,7 @@ class FakeApp:
     def run(self):
         try:
             return FakeApp.during(self)
-        except AssertionError as error:  # an error of the test, which run() would take for one of the firmware
+        except AssertionError as error:  # an error of the test, which run() would report as an error of the firmware
             FakeApp.failure = error
             return "failed"
 
@@ -256,7 +256,7 @@ class TestRun:
     def test_outcomes(self):
         assert self.run(lambda app: "reboot") == boot.REBOOT
         assert self.run(lambda app: "safe mode") == boot.REBOOT
-        assert self.reasons(1, lambda app: "done") == ["asked for"]
+        assert self.reasons(1, lambda app: "done") == ["requested"]
         assert self.run(lambda app: "done") == boot.ENDED
 
     def test_the_watchdog_starts_after_a_good_boot_and_is_fed(self):
@@ -301,12 +301,12 @@ class TestRun:
         """The count is not cleared after 30 s if the watchdog caused the last reset."""
         self.configure(watchdog_s=8, steady_s=30)
 
-        def bitten(app):
+        def reset_by_watchdog(app):
             app.live(60)
             raise KeyError("stands for the reset") from None
 
         Machine.cause = 3
-        assert self.reasons(5, bitten)[3] is not None
+        assert self.reasons(5, reset_by_watchdog)[3] is not None
 
     def test_a_planned_reboot_is_not_taken_for_a_watchdog_reset(self):
         """On RP2 the watchdog does machine.reset(), and reset_cause() reports the watchdog."""

@@ -291,7 +291,7 @@ def test_a_radio_without_wpa3_is_reported(tmp_path):
     [
         ("", 5, "the network needs a password"),
         ("home-password", 0, "the network is open: it takes no password"),
-        ("home-password", 2, "no security that both sides know"),
+        ("home-password", 2, "no common security"),
         ("home-password", None, "no such network in reach"),
     ],
 )
@@ -318,7 +318,7 @@ def test_no_scan_if_the_watchdog_is_too_short_for_it(tmp_path):
     "password, happens, reason",
     [
         ("", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "the network needs a password"),
-        ("home-password", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no security that both sides know"),
+        ("home-password", "STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY", "no common security"),
         ("home-password", "STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD", "the network is open, or its security"),
     ],
 )

@@ -200,7 +200,7 @@ def malformed_lines(count, seed):
             data[chance.randrange(len(data))] = chance.randrange(256)
         return bytes(data)
 
-    def soup():
+    def random_words():
         return "".join(chance.choice(pieces) for _ in range(chance.randrange(1, 40))).encode()
 
     def noise():
@@ -221,7 +221,7 @@ def malformed_lines(count, seed):
         names = ["gpio.read", "info=", "ping x=1", "sensor.read name=", "log.tail -1", "config.get ....", "help 1 2"]
         return chance.choice(names).encode()
 
-    makers = [cut, changed, soup, noise, deep, long, types, words]
+    makers = [cut, changed, random_words, noise, deep, long, types, words]
     for _ in range(count):
         yield chance.choice(makers)().replace(b"\n", b" ") + b"\n"
 
@@ -233,7 +233,7 @@ def is_text(line):
         return False
 
 
-def send_what_is_no_text(board, lines):
+def send_binary(board, lines):
     """Send each line on a connection of its own. The line ends the connection, unless it is too long and is skipped."""
     for line in lines:
         with board.client() as client:
@@ -245,7 +245,7 @@ def send_what_is_no_text(board, lines):
 def send_all_reading(board, client, lines):
     """Send lines and read the answers at the same time. Return the answers."""
     lines = list(lines)
-    send_what_is_no_text(board, [line for line in lines if not is_text(line)])
+    send_binary(board, [line for line in lines if not is_text(line)])
     text = b"".join(line for line in lines if is_text(line))
     client.send(text + b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}\n')
     answers = []
@@ -283,44 +283,44 @@ class Hostile:
         self.sockets.append(client)
         return client
 
-    def says_nothing(self):
+    def stay_silent(self):
         self.connect()
 
     def half_a_line(self):
         self.connect().sendall(b'{"jsonrpc": "2.0", "id"')
 
     def a_line_without_end(self):
-        self.send_what_goes(self.connect(), b"x" * 200_000)
+        self.send_possible(self.connect(), b"x" * 200_000)
 
     def never_reads(self):
-        self.send_what_goes(self.connect(), b'{"jsonrpc": "2.0", "id": 1, "method": "help"}\n' * 3000)
+        self.send_possible(self.connect(), b'{"jsonrpc": "2.0", "id": 1, "method": "help"}\n' * 3000)
 
     def resets(self):
         client = self.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.send_what_goes(client, b"info\n" * 100)
+        self.send_possible(client, b"info\n" * 100)
         client.close()
 
     def closes_at_once(self):
         self.connect().close()
 
     def floods(self):
-        self.send_what_goes(self.connect(), b"ping\n" * 20_000)
+        self.send_possible(self.connect(), b"ping\n" * 20_000)
 
     def guesses(self):
-        self.send_what_goes(
+        self.send_possible(
             self.connect(),
             b'{"jsonrpc": "2.0", "id": 1, "method": "auth.challenge"}\n'
             b'{"jsonrpc": "2.0", "id": 1, "method": "auth.login", "params": ["00"]}\n' * 50,
         )
 
     def noise(self):
-        self.send_what_goes(self.connect(), random.Random(5).randbytes(50_000))
+        self.send_possible(self.connect(), random.Random(5).randbytes(50_000))
 
     def subscribes_and_sleeps(self):
         self.connect().sendall(b"telemetry.subscribe\n")
 
-    def send_what_goes(self, client, data):
+    def send_possible(self, client, data):
         client.setblocking(False)
         try:
             while data:
@@ -330,7 +330,7 @@ class Hostile:
 
     def attack(self):
         ways = [
-            self.says_nothing,
+            self.stay_silent,
             self.half_a_line,
             self.a_line_without_end,
             self.never_reads,
@@ -348,7 +348,7 @@ class Hostile:
                 pass
             yield
 
-    def go_away(self):
+    def disconnect(self):
         for client in self.sockets:
             client.close()
         self.sockets = []
@@ -366,7 +366,7 @@ def test_an_honest_client_is_served_beside_fifty_hostile_ones(board):
             for _ in hostile.attack():
                 assert honest.result("ping") == "pong"
                 time.sleep(0.03)  # the honest client keeps to its own limit
-            hostile.go_away()
+            hostile.disconnect()
             until(lambda: clients_of(honest) == 1)
             # One round fills everything that keeps its size (the log, the table of failures). The collector takes what
             # is on the stack for a reference, so a measurement may be some kilobytes off. 100 leaked sessions would

@@ -342,7 +342,7 @@ class TestLimits:
         batch = [{"jsonrpc": "2.0", "id": number, "method": "slow"} for number in range(16)]
 
         def served(client):
-            """How many of them."""
+            """Return how many of the batch are served."""
             client.sent.clear()
             client.receive(json.dumps(batch).encode() + b"\n")
             return sum("result" in one for one in json.loads(client.sent[0]))
@@ -550,9 +550,9 @@ class TestPlaces:
         assert "192.0.2.1: MemoryError: allocating 1024 bytes" in bench.texts()
         assert not self.come(bench, "192.0.2.1").closed
 
-    def besiege(self, bench, count, seconds):
-        """Let `count` addresses do their best to hold all places: one that has held a place for almost as long as it
-        may gives it to the one that has held one least. Yields each second in which another address could connect."""
+    def attack(self, bench, count, seconds):
+        """Let `count` addresses try to hold all places. One that has held a place for almost the allowed time passes
+        it to the one that has held one least. Yield each second in which another address could connect."""
         addresses = [f"10.0.0.{number}" for number in range(count)]
         held = {}
 
@@ -574,7 +574,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("count", [1, 4, 8, 32])
     def test_how_long_so_many_addresses_can_keep_another_out(self, bench, count):
-        for second in self.besiege(bench, count, 1000):
+        for second in self.attack(bench, count, 1000):
             honest = self.come(bench, "192.0.2.99")
             if not honest.closed:
                 print(f"{count} addresses: {second} s")
@@ -591,7 +591,7 @@ class TestPlaces:
         owner = self.come(bench, "192.0.2.1")
         ask(owner, "auth.login", response=answer_challenge(owner))
         bench.config.set("control.clients", 5)
-        for second in self.besiege(bench, 250, 600):
+        for second in self.attack(bench, 250, 600):
             honest = self.come(bench, "192.0.2.99")
             assert ask(owner)["result"] == "pong"
             assert len(bench.server.visitors) <= 32 + 5 + 2
@@ -600,7 +600,7 @@ class TestPlaces:
                 break
         assert second <= 270
         kept_out = longest = 0
-        for _ in range(300):  # it is served again and again, although a later client can displace it
+        for _ in range(300):  # it is served repeatedly, although a later client can replace it
             kept_out = kept_out + 1 if self.come(bench, "192.0.2.99").closed else 0
             longest = max(longest, kept_out)
             bench.advance(1)

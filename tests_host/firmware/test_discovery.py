@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from home import Home, Sensor, some_sensors, weather
+from home import Home, Sensor, some_sensors, weather_sensor
 from image import ROOT
 from mqtt_peers import kept
 
@@ -48,7 +48,7 @@ def test_the_entities_are_those_that_home_assistant_has_accepted(start, broker):
 
 def test_no_packet_is_longer_than_1_kb(start, broker, watcher):
     long = Sensor("x" * 32, **{"y" * 32: 1.5, "z" * 400: 2.5})
-    home = start([weather(), long], base="b" * 64, discovery_prefix="p" * 64)
+    home = start([weather_sensor(), long], base="b" * 64, discovery_prefix="p" * 64)
     home.settle()
     topics = {one["topic"]: len(one["topic"]) + len(one["payload"].encode()) for one in watcher.seen}
     sizes = [size for topic, size in topics.items() if topic.startswith("ppp")]
@@ -58,12 +58,12 @@ def test_no_packet_is_longer_than_1_kb(start, broker, watcher):
 
 def test_removed_entities_disappear_and_failing_ones_stay(start, broker):
     fails = Sensor("cellar", celsius=4.5)
-    home = start([weather(), Sensor("light", value=1.5), fails], pins=PINS)
+    home = start([weather_sensor(), Sensor("light", value=1.5), fails], pins=PINS)
     home.settle()
     before = entities(broker)
     home.end()
     fails.reading = OSError("no answer")
-    smaller = weather()
+    smaller = weather_sensor()
     del smaller.reading["humidity"]
     start([smaller, fails], pins=PINS[:1]).settle()
     gone = {topic.split("/", 3)[3] for topic in set(before) - set(entities(broker))}
@@ -84,7 +84,7 @@ def test_entities_kept_by_the_broker_are_noted_once(start, broker, watcher):
     home = start()
     discovery = home.app.services.get("mqtt").when_read[-1].__self__
     for _ in range(2):
-        discovery._hear(topic, b"{}", True)
+        discovery._on_received(topic, b"{}", True)
     assert discovery._found == [topic]
     home.settle()
 
@@ -98,7 +98,7 @@ def test_entities_of_others_are_not_changed(start, broker, watcher):
 
 def test_a_new_field_is_announced_later(start, broker):
     late = Sensor("late")
-    home = start([weather(), late])
+    home = start([weather_sensor(), late])
     home.settle()
     before = entities(broker)
     late.reading = {"volt": 3.3}
@@ -146,7 +146,7 @@ def test_the_board_s_page_is_linked(start, broker):
 
 def test_tls_waits_for_the_clock_and_reports_it(tmp_path, broker, monkeypatch):
     """Without the time, no certificate can be checked."""
-    year = 2021  # where an RP2040 starts
+    year = 2021  # the clock of an RP2040 starts there
     monkeypatch.setattr("firmware.mqtt.service.time", SimpleNamespace(gmtime=lambda: (year,)))
     (tmp_path / "broker.pem").write_bytes((ROOT / "tests_host" / "tls" / "server.crt").read_bytes())
     home = Home(tmp_path, broker.port, [], tls=True)
@@ -159,5 +159,5 @@ def test_tls_waits_for_the_clock_and_reports_it(tmp_path, broker, monkeypatch):
     home.turn_until(told)
     assert "the clock is not set" in told()[0] and home.clock.uptime() >= 60
     year = 2026
-    home.turn_until(lambda: len(told()) == 2)  # this broker speaks no TLS, but there was an attempt
+    home.turn_until(lambda: len(told()) == 2)  # this broker has no TLS, but the board has tried to connect
     home.end()

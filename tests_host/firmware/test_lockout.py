@@ -131,7 +131,7 @@ class TestImage:
         board.configure(**NO_NETWORK)
         board.write("boots.json", '{"unsteady": 0, "planned": true, "safe": true}')
         with self.started(board) as client:
-            assert client.result("info")["safe_mode"] == "asked for"
+            assert client.result("info")["safe_mode"] == "requested"
             assert client.result("config.get", key="network.order") == ["ppp"]
             assert client.login()["result"] is True
 

@@ -14,7 +14,7 @@ from firmware.network.bringup import Connection
 
 HOST = "time.example.org"
 MARK = b"\x12\x34"
-POINTER = b"\xc0\x0c"  # to the question's name
+POINTER = b"\xc0\x0c"  # a pointer to the question's name
 ALIAS = b"\x01a\xc0\x11"  # a.example.org
 LIFE_S = 300
 

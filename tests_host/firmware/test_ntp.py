@@ -184,7 +184,7 @@ def test_without_a_time_server_no_request_is_sent(server, why):
     assert not server.waiting
 
 
-LOOKUP_S = 7  # lwIP waits so long for a silent name server
+LOOKUP_S = 7  # lwIP waits this long for a silent name server
 
 
 def test_a_silent_name_server_does_not_block_the_board_repeatedly(tmp_path, monkeypatch):

@@ -187,7 +187,7 @@ class TestPortal:
         assert was_on == [False, True]
 
     def test_a_guest_cannot_have_it_scan_all_the_time(self, bench, portal):
-        """As a batch of requests could."""
+        """A batch of requests could do this."""
         scans = []
 
         def scan():
@@ -389,7 +389,7 @@ class TestButton:
         assert bench.restarts == 1 and "all secrets are removed" in bench.texts()[-1]
 
     def test_no_secret_is_left(self, bench, press):
-        """Whatever keys there will be."""
+        """This checks all keys, also those that are added later."""
 
         def secrets(kind, path=()):
             found = [path] if kind.secret else []

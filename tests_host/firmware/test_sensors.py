@@ -1,4 +1,4 @@
-"""The sensors' hub and the drivers of the parts, on simulated buses: firmware/sensors/."""
+"""The hub and the drivers of sensors, on simulated buses: firmware/sensors/."""
 
 import sys
 from types import SimpleNamespace
@@ -241,7 +241,7 @@ def serial_number(family, number):
 
 
 class FakeOneWire:
-    """A 1-Wire bus with DS18B20s, as the module _onewire drives it."""
+    """A 1-Wire bus with DS18B20s, driven like by the module _onewire."""
 
     def __init__(self, parts):
         self.parts = parts  # {serial number: scratchpad}

@@ -96,11 +96,11 @@ class TestTar:
         "data", [b"x" * 512, b"0" * 512, archive(NEW).replace(b"main.py", b"mail.py")], ids=["text", "zeros", "damaged"]
     )
     def test_data_that_is_no_archive(self, data):
-        with pytest.raises(ValueError, match="no tar archive"):
+        with pytest.raises(ValueError, match="not a tar archive"):
             self.read(data, 512)
 
     def test_a_link_is_refused(self):
-        with pytest.raises(ValueError, match="x is no plain file"):
+        with pytest.raises(ValueError, match="x is not a plain file"):
             self.read(archive({"x": ""}, type=tarfile.SYMTYPE), 512)
 
 
@@ -149,7 +149,7 @@ class TestStagedFiles:
         [
             (["no.py"], "no.py: there is no such file"),
             (["lib"], "lib is a folder"),
-            (["../x"], "no name for a file"),
+            (["../x"], "not a valid name"),
             (["kept.txt"] * 2, "kept.txt and kept.txt take"),
         ],
     )
@@ -228,7 +228,7 @@ class TestPowerCuts:
         return old_or_new(read_all(folder), (number, where))
 
     def test_at_every_operation_of_the_flash(self):
-        """On littlefs, as on boards, the power fails in the middle of each operation, and again in each of the next
+        """On littlefs, which boards use, the power fails in the middle of each operation, and again during the next
         boot.
         """
         first = Flash()
@@ -582,7 +582,7 @@ class TestImage:
     def test_data_that_is_no_application(self, caller):
         content = bytes(8192)
         caller.begin("image", content)
-        with pytest.raises(ValueError, match="no application's image .*update.bin"):
+        with pytest.raises(ValueError, match="not an application image .*update.bin"):
             caller.send(content)
 
     def test_too_large(self, caller):
@@ -632,13 +632,13 @@ class TestService:
     @pytest.mark.parametrize(
         "content, error",
         [
-            (archive(NEW)[:3000], "the archive has no end"),
+            (archive(NEW)[:3000], "the archive is cut off"),
             (archive({}), "the archive is empty"),
-            (archive({"../x": "x"}), "no name for a file"),
+            (archive({"../x": "x"}), "not a valid name"),
             (archive({"lib": "x"}), "lib is a folder"),
             (archive({"kept.txt/x": "x"}), "kept.txt is a file"),
             (archive({}, ["no.py"]), "there is no such file"),
-            (b"x" * 1000, "no tar archive"),
+            (b"x" * 1000, "not a tar archive"),
         ],
         ids=["cut off", "empty", "elsewhere", "folder", "below a file", "not there", "no archive"],
     )
@@ -699,14 +699,14 @@ class TestService:
         with pytest.raises(ValueError, match="no update was begun"):
             caller.call("write", offset=0, data="")
         caller.begin("files", content)
-        with pytest.raises(ValueError, match="offset: 0 bytes are here"):
+        with pytest.raises(ValueError, match="offset: 0 bytes have arrived"):
             caller.call("write", offset=512, data="AAAA")
         with pytest.raises(ValueError, match="base64"):
             caller.call("write", offset=0, data=5)
         with pytest.raises(ValueError, match="still to come"):
             caller.call("end")
         caller.send(content)
-        with pytest.raises(ValueError, match="more than was announced"):
+        with pytest.raises(ValueError, match="more than announced"):
             caller.call("write", offset=len(content), data="AAAA")
 
     def test_another_client(self, caller):

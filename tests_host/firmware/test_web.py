@@ -407,7 +407,7 @@ def test_deadlines_go_on_after_one_that_there_was_no_memory_for(board):
 
 
 def test_a_port_in_use_is_reported_and_tried_again(board):
-    port = free_port()  # not one of those that connections get: somebody could have it when it is left
+    port = free_port()  # outside of the range for connections, so that nothing else takes it
     with socket.create_server(("127.0.0.1", port)):
         board.configure(http={"port": port})
         board.start()
@@ -452,7 +452,7 @@ def test_five_logins_leave_the_last_four(board):
     pages = [Page(board.http_port) for _ in range(5)]
     for one in pages:
         assert one.login()["result"] is True
-    for _ in range(10):  # sessions that were only requested displace nobody
+    for _ in range(10):  # sessions without a login do not replace others
         Page(board.http_port).result("auth.challenge")
     can = ["result" in one.call("gpio.write", pin=2, value=1) for one in pages]
     assert can == [False, True, True, True, True]
@@ -621,7 +621,7 @@ class Service:
 
 
 def test_what_is_pushed_comes_behind_the_beginning_of_a_stream(board):
-    """The beginning goes in pieces, and nothing between them."""
+    """The beginning is sent in pieces, with nothing between them."""
     board.write("services/mine.py", STREAM)
     board.start()
     with connect(board.http_port) as connection:

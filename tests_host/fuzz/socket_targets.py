@@ -20,7 +20,7 @@ from XAsyncSockets import (
     XFiFo,
 )
 
-SIZE = 16       # of the buffers; small, so that inputs fill them
+SIZE = 16       # size of the buffers; small, so that inputs fill them
 
 
 class Broken(Exception):
@@ -96,12 +96,12 @@ class Reader:
         self.client = client
         self.asks = asks
         self.skips = skips      # whether lines that are too long are skipped
-        self.told = 0           # how many of them were reported
-        self.skipped = 0        # how many there were before the last delivery
+        self.told = 0           # number of reported lines
+        self.skipped = 0        # number of those before the last delivery
         if skips:
             client.OnLineTooLong = self.on_line_too_long
-        self.stream = b''       # all that was sent
-        self.at = 0             # how much of it was delivered
+        self.stream = b''       # all data that was sent
+        self.at = 0             # number of bytes that were delivered
         self.pending = None
 
     def arm(self):
@@ -164,7 +164,7 @@ class Reader:
             return False, 0, 0
 
     def check(self, reason):
-        """After everything has arrived, check that whatever is pending has a reason."""
+        """After everything has arrived, check that a pending receive has a reason."""
         ask = self.pending
         if reason is not None:
             promise(reason == XClosedReason.Error and ask is not None and ask['want'] == 'line'

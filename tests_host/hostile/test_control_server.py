@@ -22,7 +22,7 @@ TOKEN = QUIET["control"]["token"]
 OTHER_TOKEN = "a token of the attacker"
 DENIED, TOO_MANY_REQUESTS, TOO_MANY_CLIENTS, NOT_JSON = -32001, -32002, -32003, -32700
 PLACES = 4
-HOLD_S = 20  # an address may hold a place for so long if others want it
+HOLD_S = 20  # time for which an address may hold a place that others want
 ATTACK_S = 4
 
 
@@ -201,7 +201,7 @@ def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(
     print(f"the owner waited {waited:.1f} s")
 
 
-# --- what the token signs
+# --- signatures made with the token
 
 
 ARCHIVE = hashlib.sha256(b"x").hexdigest()
@@ -297,7 +297,7 @@ def test_the_tool_changes_the_token(tool, board):
     assert code == 2 and "token" in errors
 
 
-# --- what is almost JSON
+# --- almost valid JSON
 
 BROKEN = [
     b'{"jsonrpc":"2.0","id":1,"method":"ping"',

@@ -25,7 +25,7 @@ from tools.board.update import update
 from tools.board.watch import ask
 
 TOKEN = "a token for tests"
-MOST_MEMORY = 150 * 1024 * 1024  # of a tool, including Python itself
+MOST_MEMORY = 150 * 1024 * 1024  # memory of a tool, including Python itself
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 
 NO_NUMBERS = ["inf", "-inf", "nan", "1e999", "9" * 400, "1" * 300 + "i", "9223372036854775808i", "1_000", "0x10"]

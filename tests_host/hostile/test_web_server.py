@@ -24,7 +24,7 @@ from image import PATIENCE_S, QUIET, BoardProcess, Client, loopback, until  # no
 
 PLACES = 6
 ATTACK_S = 3
-SLOWEST_S = 2.0  # of a request to the control server, on a busy computer
+SLOWEST_S = 2.0  # longest answer time of the control server, on a busy computer
 HEAD = b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Board: 1\r\n"
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
 CALL = HEAD + b"Content-Length: %d\r\n\r\n" % len(PING) + PING

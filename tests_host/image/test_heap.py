@@ -59,7 +59,7 @@ def test_only_what_a_configuration_uses_counts(measured):
     for kind in SENSORS:
         assert used({"sensors": {kind: [{}]}}) - used({}) == heap_of(measured, f"sensors.{kind}")
     no_requests = {**least, "network": {"ntp": "", "probe_s": 0}}
-    parts = ("network.ntp", "network.watch")  # what looks names up leaves with the answer
+    parts = ("network.ntp", "network.watch")  # the look-up module is unloaded after the answer
     assert used(least) - used(no_requests) == heap_of(measured, *parts)
     assert used({**least, "telemetry": {"enabled": False}}) < used(least)
 
@@ -115,7 +115,7 @@ def test_switching_off_the_named_parts_is_enough(measured):
 
 
 def test_if_switching_off_is_not_enough_an_image_is_recommended():
-    with pytest.raises(BoardProblem, match=r"build an image of ours \(make firmware\)"):
+    with pytest.raises(BoardProblem, match=r"build our image \(make firmware\)"):
         heap.check(C3._replace(most=40 * 1024), EVERYTHING, str)
 
 

@@ -51,13 +51,13 @@ def test_a_wrong_password_is_reported_and_not_tried_again_soon(drive, broker):
     lost = None
     while lost != ['the broker refuses: user, password or client id is not allowed, next attempt in 5 minutes']:
         start = time.monotonic()
-        lost = one.wait('lost')     # something else if the answer took more than 10 times 0.005 s
+        lost = one.wait('lost')     # another reason if the answer took more than 10 times 0.005 s
     one.wait('lost')
     assert 1.3 < time.monotonic() - start < 5       # 5 times 60 times 0.005
 
 
 def test_a_refused_subscription_is_reported(drive, broker):
-    """mosquitto grants it and delivers nothing; what it grants below `open` works."""
+    """mosquitto accepts it and delivers nothing; a subscription below `open` works."""
     one = drive(broker.port, subscriptions=['private/a', 'open/b'], **LOGIN)
     one.wait('connected')
     assert one.publish('private/a', 'nobody reads this', 1)
@@ -91,7 +91,7 @@ def test_a_broker_that_pauses(drive, broker):
     one.wait('connected')
     start = time.monotonic()
     with broker.paused():
-        one.order('fill', 'open/e', 10000)      # the end does not wait until this is sent
+        one.order('fill', 'open/e', 10000)      # this is not sent before the end
         assert one.publish('open/d', 'kept', 1)
         assert one.wait('lost') == ['the broker has not answered within its time']
         assert 0.9 < time.monotonic() - start < 5     # 1.5 times 10, in tenths of a second

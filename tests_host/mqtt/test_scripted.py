@@ -65,30 +65,30 @@ def test_packets_cut_at_every_byte(drive, peer):
 
 
 WRONG = [
-    (b'\x20\2\0\0', 'wrong here: kind 0x20'),                    # again
-    (b'\x40\1\0', 'wrong here: kind 0x40'),                      # an acknowledgement of nothing
-    (b'\x90\3\0\1\0', 'wrong here: kind 0x90'),                  # of a subscription
-    (b'\xd0\0', 'wrong here: kind 0xd0'),                        # an answer to no ping
-    (b'\xe0\0', 'wrong here: kind 0xe0'),                        # of a client
-    (b'\0\0', 'wrong here: kind 0x00'),
+    (b'\x20\2\0\0', 'unexpected packet: kind 0x20'),                    # again
+    (b'\x40\1\0', 'unexpected packet: kind 0x40'),                      # an acknowledgement of nothing
+    (b'\x90\3\0\1\0', 'unexpected packet: kind 0x90'),                  # of a subscription
+    (b'\xd0\0', 'unexpected packet: kind 0xd0'),                        # an answer to no ping
+    (b'\xe0\0', 'unexpected packet: kind 0xe0'),                        # of a client
+    (b'\0\0', 'unexpected packet: kind 0x00'),
     (b'\x30\xff\xff\xff\xff\1', 'a length of more than four bytes'),
-    (b'\x40\xff\xff\xff\x7f' + bytes(2000), 'wrong here: kind 0x40'),
+    (b'\x40\xff\xff\xff\x7f' + bytes(2000), 'unexpected packet: kind 0x40'),
     (b'\x30\0', 'a wrong message: its topic is empty or cut off'),
     (b'\x30\2\0\0', 'a wrong message: its topic is empty or cut off'),
     (b'\x30\3\0\2a', 'a wrong message: its topic is empty or cut off'),
     (b'\x32\4\0\2ab', 'a wrong message: its topic is empty or cut off'),
     (b'\x32\5\0\1a\0\0', 'a wrong message: its packet identifier is 0'),
-    (b'\x34\5\0\1a\0\1', 'a wrong message: it has a QoS that was not asked for'),
-    (b'\x36\5\0\1a\0\1', 'a wrong message: it has a QoS that was not asked for'),
+    (b'\x34\5\0\1a\0\1', 'a wrong message: its QoS was not requested'),
+    (b'\x36\5\0\1a\0\1', 'a wrong message: its QoS was not requested'),
     (b'\x30\3\0\1+', 'a wrong message: its topic has characters that it must not have'),
     (b'\x30\4\0\2\xc3\x28', 'a wrong message: its topic has characters that it must not have'),
     (b'\x30\4\0\2a\0', 'a wrong message: its topic has characters that it must not have'),
 ]
 WRONG_AT_FIRST = [
-    (b'\x30\3\0\1a', 'wrong here: kind 0x30'),
-    (b'\xd0\0', 'wrong here: kind 0xd0'),
-    (b'\x20\1\0', 'wrong here: kind 0x20'),
-    (b'HTTP/1.1 400 Bad Request' + bytes(100), 'wrong here: kind 0x48'),
+    (b'\x30\3\0\1a', 'unexpected packet: kind 0x30'),
+    (b'\xd0\0', 'unexpected packet: kind 0xd0'),
+    (b'\x20\1\0', 'unexpected packet: kind 0x20'),
+    (b'HTTP/1.1 400 Bad Request' + bytes(100), 'unexpected packet: kind 0x48'),
     (b'\x20\2\0\1', 'the broker refuses: it does not speak MQTT 3.1.1'),
     (b'\x20\2\0\2', 'the broker refuses: it does not take the client id'),
     (b'\x20\2\0\3', 'the broker refuses: it is not ready'),

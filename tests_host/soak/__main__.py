@@ -123,7 +123,7 @@ class Run:
         return state
 
     async def _calm(self, control):
-        """The state once all is over."""
+        """Return the state when all connections have ended."""
         for _ in range(200):
             state = await self._state(control)
             if state['sockets'] == IDLE_SOCKETS and state['opened'] == state.get('closed', 0) + 1:

@@ -26,7 +26,7 @@ EMFILE = 24             # MicroPython's errno does not name it
 SLOT_BYTES = 1024       # the longest line
 CHUNK_BYTES = 3000      # of a download
 FOREIGN_THREADS = 3
-WRAP = 1 << 30          # where the millisecond counter starts again
+WRAP = 1 << 30          # the value at which the millisecond counter wraps
 WRAPS_IN_MS = 15000
 
 

@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 
 PATIENCE_SEC = 60
-LINE_BYTES = 1024       # of served.SLOT_BYTES
+LINE_BYTES = 1024       # limited by served.SLOT_BYTES
 FOREIGN_THREADS = 3
 
 
@@ -66,7 +66,7 @@ class Link:
         return await self.line()
 
     async def expect_end(self):
-        """The other side closes, and nothing comes before that."""
+        """Check that the other side closes without sending anything first."""
         try:
             rest = await self._within(self._reader.read(100))
         except ConnectionResetError:
@@ -132,8 +132,8 @@ class Stories:
         self.port = port
         self.counts = Counter()
         self.told = Counter()
-        self.floods = 0         # floods of descriptors that have begun, and
-        self.flooding = 0       # those that go on; meanwhile the server may have no free descriptors
+        self.floods = 0         # floods of descriptors that have begun
+        self.flooding = 0       # floods that are in progress: the server may have no free descriptors
         self._numbers = 0
         self._greeted = {}
         self._listener = None
@@ -329,7 +329,7 @@ class Stories:
             pass
 
     async def story_noise(self, link):
-        """Bytes that are no command."""
+        """Random bytes end the connection."""
         try:
             await link.say(bytes(random.randrange(256) for _ in range(random.randint(1, 3000))), 0)
             link.half_close()
@@ -338,7 +338,7 @@ class Stories:
             pass
 
     async def story_raising_handler(self, link):
-        """It ends its own connection."""
+        """A handler that raises ends its own connection."""
         if await link.ask('line before') != 'before':
             raise Unexpected('not served')
         try:

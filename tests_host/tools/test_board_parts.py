@@ -127,7 +127,7 @@ def test_boards_that_share_an_address_stay():
     heard(fleet, "a", 100, now=1000)
     heard(fleet, "b", 2, now=1003)
     heard(fleet, "a", 105, now=1005)
-    assert heard(fleet, "b", 32, now=1033) == ["a", "b"], "a has been silent since, but was heard after b had started"
+    assert heard(fleet, "b", 32, now=1033) == ["a", "b"], "board a was heard after board b had started, so it stays"
     heard(fleet, "c", 3, now=1100, address="192.0.2.2")
     assert heard(fleet, "c", 33, now=1130, address="192.0.2.2") == ["a", "b", "c"]
 

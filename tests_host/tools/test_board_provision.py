@@ -31,7 +31,7 @@ def test_a_good_file(tool, tmp_path, text):
         ("[]", "configuration: a list is not an object"),
         (b'{"device": {"name": "\xff"}}', "this is not UTF-8 but Latin-1"),
         ('{"x": 1}'.encode("utf-16"), "this is UTF-16; save it as UTF-8"),
-        ("{}" + " " * 20000, "20002 bytes are more than the 16384"),
+        ("{}" + " " * 20000, "20002 bytes: a configuration has at most 16384"),
         ("", "line 1, column 1"),
         ("[" * 9000, "nested too deeply"),
     ],

@@ -46,7 +46,7 @@ def watch_memory(process):
 
 
 class Tool:
-    """One run with pipes."""
+    """A run of the tool with pipes."""
 
     def __init__(self, *words, stdin="", **variables):
         self._process = subprocess.Popen(
@@ -91,7 +91,7 @@ class Tool:
 
 
 class Terminal:
-    """One run in a terminal."""
+    """A run of the tool in a terminal."""
 
     def __init__(self, *words, home, lines=40, columns=110):
         self._size = columns, lines

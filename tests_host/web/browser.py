@@ -135,7 +135,7 @@ class Page:
         self.answer_login(token)
         self.until(lambda: self.text("#who") == "Log out")
 
-    def offences(self):
+    def accessibility_faults(self):
         """Return the faults that axe-core finds, as text."""
         if not AXE.exists():
             pytest.skip("no axe-core: make tests_host/web/node_modules/.package-lock.json installs it")

@@ -222,10 +222,10 @@ def test_axe_finds_no_fault_and_the_page_fits(page, size, dark):
         page.go(view)
         page.until(lambda view=view: len(page.text(f"#view-{view} > div")) > 20)
         page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert page.offences() == []
+        assert page.accessibility_faults() == []
         assert page.run("return document.documentElement.scrollWidth") == size[0]
     page.press("Log in", "header")
-    assert page.offences() == []
+    assert page.accessibility_faults() == []
 
 
 def test_by_keyboard_alone(page):

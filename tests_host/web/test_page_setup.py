@@ -40,7 +40,7 @@ def test_a_new_board_is_set_up_and_shows_why_it_failed(new, board):
     assert HOSTILE in page.text("#view-setup") and not page.driver.find_elements("css selector", "main img")
     for size, dark in ((DESK, False), (PHONE, True)):
         page.look(size, dark)
-        assert page.offences() == []
+        assert page.accessibility_faults() == []
         assert page.run("return document.documentElement.scrollWidth") == size[0]
 
     token = page.named("input", "Token").get_attribute("value")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-BURST = 200  # messages under way; a broker would drop more than a client can take
+BURST = 200  # messages under way; a broker would drop more than a client can receive
 SIZE = 64
 PATIENCE_SECONDS = 10
 

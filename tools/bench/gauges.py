@@ -45,7 +45,7 @@ def allocation(side, few=10000, many=50000):
     """
     growth = {few: [], many: []}
     with serving(side) as (_, port), connected(port) as control:
-        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # after this no table grows
+        generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=few)  # after this, no table grows any more
         before = ask(control, b"?")[0]
         for messages in (few, many) * 3:
             generate("echo", port, conns=ALLOCATION_CONNECTIONS, count=messages)

@@ -43,7 +43,7 @@ class Failed(Exception):
 
 @dataclass
 class Side:
-    """One server of a comparison: the file in servers/, what runs it, and what is special about its load.
+    """One server of a comparison: the file in servers/, what runs it, and special options of its load.
 
     `needs` is a module that must be installed; `library` is the folder where the server finds its XAsyncSockets.py.
     """

@@ -35,7 +35,7 @@ def call(client, method, params):
 
 
 def _with_proof(client, method, params):
-    """The parameters; where they change the board's token, with the proof that its owner wants that."""
+    """Return the parameters. If they change the board's token, add the proof that its owner wants that."""
     names = _CHANGES.get(method)
     if not names or len(params or ()) > len(names):
         return params
@@ -45,7 +45,7 @@ def _with_proof(client, method, params):
 
 
 def _new_token(key, value):
-    """The token that config.set or config.reset would give the board; None where they leave it alone."""
+    """Return the token that config.set or config.reset would set; None if the token does not change."""
     if key == "control" and isinstance(value, dict):
         value = value.get("token")
     return (value if isinstance(value, str) else "") if key in ("", "control", "control.token") else None

@@ -165,7 +165,7 @@ def _parse(words):
     arguments, rest = parser.parse_known_args(words)
     more = {"call": "params", "update": "files"}.get(arguments.command)
     if rest and more and not any(word.startswith("-") for word in rest):
-        setattr(arguments, more, getattr(arguments, more) + rest)  # behind an option, where argparse expects none
+        setattr(arguments, more, getattr(arguments, more) + rest)  # after an option, where argparse expects none
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return arguments

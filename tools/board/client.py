@@ -16,13 +16,14 @@ from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 DEFAULT_PORT = 8095
 ACCESS_DENIED = -32001
 TOKEN_HINT = "give it with --token-file or BOARD_TOKEN"
-_LOGIN = "auth.login"  # the denial of a board with a token names it
+_LOGIN = "auth.login"  # appears in the error if the board has a token
 _LONGEST_ANSWER = 1024 * 1024  # bytes
-_MOST_LINES = 256  # that may wait; then reading stops
+_MOST_LINES = 256  # lines that may wait before reading stops
 _MOST_TURNS = 64  # turns of the pool in one poll
 _PREVIEW = 60  # characters
 
-# Only a challenge of this form is answered. Nobody waits for longer than a board with its patience would ask for.
+# Only a challenge of this form is answered. The client waits no longer than this for a challenge, because no real
+# board requests more.
 _CHALLENGE = {"nonce": re.compile("[0-9a-f]{32}"), "board": re.compile("[0-9a-f]{1,64}"), "wait_s": int}
 _LONGEST_WAIT_S = 30
 
@@ -141,12 +142,12 @@ class ControlClient:
         return self._call(method, params)
 
     def log_in(self, token=None):
-        """Prove to know the token, or another one. Raises BoardError where it is not the board's."""
+        """Log in with the token, or with another one. Raises BoardError if it is not the board's token."""
         self._token = token or self._token
         self._call("auth.login", {"response": self._answer_to_challenge("login")})
 
     def prove(self, purpose, asked):
-        """The proof that the token's owner asks for exactly this, now. Raises UsageError without a token."""
+        """Return a fresh proof that the token's owner requests exactly this. Raises UsageError without a token."""
         if not self._token:
             raise UsageError(f"this needs the board's token: {self._token_hint}")
         self.log_in()
@@ -155,7 +156,7 @@ class ControlClient:
     def _answer_to_challenge(self, purpose, asked=""):
         challenge = self._call("auth.challenge")
         if not fits(challenge, _CHALLENGE) or not 0 <= challenge["wait_s"] <= _LONGEST_WAIT_S:
-            raise StrangeAnswer(f"{self} asks for the login in an unknown form; the token was not used")
+            raise StrangeAnswer(f"{self} requests the login in an unknown form; the token was not used")
         time.sleep(challenge["wait_s"])
         signed = f"{challenge['board']} {challenge['nonce']}" + (f" {asked}" if asked else "")
         return _hmac(_hmac(self._token.encode(), purpose).digest(), signed).hexdigest()

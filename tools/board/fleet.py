@@ -10,25 +10,25 @@ SILENT_S = 15  # three times the firmware's own interval
 # Anyone can send datagrams in the names of boards that do not exist, so these are limits.
 MOST_BOARDS = 1000
 MOST_OF_AN_ADDRESS = 250
-MOST_READINGS = 20000  # of all boards
+MOST_READINGS = 20000  # readings of all boards together
 _LOOK_S = 5
-_FORGOTTEN_S = 600  # after which a silent board gives up its place if it is needed
+_FORGOTTEN_S = 600  # a board that is silent for longer may be replaced
 
 
 class Board:
-    """One board, as its datagrams show it."""
+    """One board, as known from its datagrams."""
 
     def __init__(self, record):
         self.device = record.device
         self.address = record.address
-        self.port = record.port  # of its control server, where it has announced one
+        self.port = record.port  # the control server's port, if it was announced
         self.measurement = record.measurement
         self.received = 0
         self.lost = 0
         self.restarts = 0
         self.uptime = None
         self.heard = record.arrived
-        self.started = record.arrived - record.uptime if record.uptime is not None else 0  # as first heard
+        self.started = record.arrived - record.uptime if record.uptime is not None else 0  # estimated
         self.readings = {}
         self.past = {}
         self._next_seq = None
@@ -52,7 +52,7 @@ class Board:
         if not isinstance(seq, int) or not isinstance(uptime, int):
             if self._next_seq is None:
                 self.uptime = uptime
-            return True  # an announcement, or not of our firmware: nothing to count with
+            return True  # an announcement, or another firmware: there is no sequence number
         if (seq, uptime) in self._seen:
             return False
         self._seen.append((seq, uptime))
@@ -89,9 +89,9 @@ class Fleet:
 
     def __init__(self):
         self._boards = {}
-        self._of_address = {}  # how many boards
+        self._of_address = {}  # number of boards
         self._readings = 0
-        self._looked = 0  # when silent boards were last looked for
+        self._looked = 0  # time of the last search for silent boards
         self.refused = 0  # records refused at a limit
 
     def take(self, record):
@@ -114,7 +114,7 @@ class Fleet:
         return board if is_new else None
 
     def _forget_old_name(self, board, now):
-        """Drop the entry of a board that has restarted under a new name: it was last heard before that start."""
+        """Drop the old entry of a board that has restarted under a new name. It was last heard before the restart."""
         for key, other in list(self._boards.items()):
             is_old = other.address == board.address and other.heard < board.started + 1 and now - other.heard > SILENT_S
             if is_old and other is not board:

@@ -20,7 +20,7 @@ def number(value):
 
 
 def measure(name, value):
-    """Return a reading as text for people. If its name says that it counts bytes, it has a unit."""
+    """Return a reading as text for people. A number of bytes, which its name shows, gets a unit."""
     is_bytes = _BYTES.search(name) and isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_bytes or abs(value) < 1000:
         return number(value)
@@ -72,7 +72,7 @@ class Plain:
 
 
 class Json:
-    """One object per line."""
+    """JSON: one object per line."""
 
     def __init__(self, columns=None):
         self._columns = columns

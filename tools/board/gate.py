@@ -10,10 +10,10 @@ import re
 import unicodedata
 
 LONGEST_DATAGRAM = 8192  # bytes; the firmware's have at most 1,400
-MOST_READINGS = 256  # in one datagram
+MOST_READINGS = 256  # readings in one datagram
 LONGEST_NAME = 128
 LONGEST_TEXT = 1024
-LONGEST_MESSAGE = 500  # of an error's text
+LONGEST_MESSAGE = 500  # characters of an error's text
 _LONGEST_NUMBER = 40  # digits
 _DEEPEST = 32
 _INT64 = 1 << 63
@@ -36,7 +36,7 @@ def _escaped(character):
 
 
 def visible(text, longest=None):
-    """Return `text` with escapes in place of characters that control a terminal, or hide or reverse text.
+    """Return `text` with escapes for characters that control a terminal, or hide or reverse text.
     their escapes. What is longer than `longest` is cut off."""
     cut = longest is not None and len(text) > longest
     text = text[:longest] + "…" if cut else text

@@ -28,11 +28,11 @@ def _value(text):
     if text.endswith("i"):
         return gate.integer(text)
     value = gate.decimal(text)
-    return int(text) if text.lstrip("-").isdecimal() else value  # as the board has written it
+    return int(text) if text.lstrip("-").isdecimal() else value  # as written by the board
 
 
 def parse(line):
-    """(measurement, tags, fields). Raises ValueError where it is no such line."""
+    """Return (measurement, tags, fields). Raises ValueError if the line is invalid."""
     match = _LINE.fullmatch(line)
     if not match:
         raise ValueError(f"not InfluxDB's line protocol: {line[:60]!r}")

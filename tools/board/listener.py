@@ -51,7 +51,7 @@ def _counter(value):
 
 
 def _port(value):
-    """The control server's, where a board has announced it; None where not."""
+    """Return the control server's port, or None if the board did not announce one."""
     return value if _counter(value) and value < 65536 else None
 
 
@@ -94,11 +94,11 @@ class Listener:
     def _on_recv(self, _socket, address, datagram):
         try:
             self._records.append(Record(address[0], bytes(datagram).decode(), time.time()))
-        except ValueError:  # of the text, of the line, or of the gate
+        except ValueError:  # not UTF-8, not a valid line, or refused by gate.py
             self._ignored += 1
 
     def records(self, seconds=None):
-        """Each record as it comes, and None whenever nothing came for a moment; for ever, or for some seconds."""
+        """Yield each record when it arrives, and None after a moment without any. Stop after `seconds`, if given."""
         end = time.monotonic() + seconds if seconds else None
         while end is None or time.monotonic() < end:
             left_ms = _QUANTUM_MS if end is None else int((end - time.monotonic()) * 1000) + 1

@@ -20,7 +20,7 @@ def _is_known(host):
 
 
 def find(text, udp_port, seconds=_LISTEN_S):
-    """("host:port", True if only a broadcast says so) for the user's name of the board. Raises Unreachable.
+    """Return ("host:port", True if only a broadcast says so) for the user's name of the board. Raises Unreachable.
 
     Anybody can send a broadcast in a board's name, so a board found by one gets no secret.
     """

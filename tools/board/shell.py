@@ -18,8 +18,8 @@ from tools.board.gate import visible
 from tools.board.params import from_words, split
 
 _LEAVE = ("exit", "quit")
-_POLL_MS = 20  # between two checks of the keyboard
-_NOTIFICATIONS_PER_S = 20  # that are shown
+_POLL_MS = 20  # time between two checks of the keyboard
+_NOTIFICATIONS_PER_S = 20  # notifications that are shown
 _LONGEST_NOTIFICATION = 2000  # characters
 
 

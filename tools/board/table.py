@@ -15,7 +15,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 24
 _SHORTEST_CHART = 4
 _SHORTEST_NAME = 8
-_LONGEST_TEXT, _SHORT_TEXT = 30, 12  # of a reading that is text, in a wide terminal and in another
+_LONGEST_TEXT, _SHORT_TEXT = 30, 12  # characters of a text reading in a wide and in a narrow terminal
 _WIDE = 100
 _REDRAW_S = 0.25
 _LINES_AROUND = 5  # lines beside the rows: heading, empty lines, notes
@@ -29,7 +29,7 @@ def sparkline(values, width=_CHART_WIDTH):
     if not values:
         return ""
     size = max(abs(min(values)), abs(max(values))) or 1
-    values = [value / size for value in values]  # from -1 to 1: no difference overflows
+    values = [value / size for value in values]  # scaled to -1 to 1, so that no difference overflows
     low, high = min(values), max(values)
     if low == high:
         return _BARS[0] * len(values)

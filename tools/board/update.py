@@ -20,20 +20,20 @@ RESTART_S = 60
 POLL_S = 1
 TRIAL_S = 4000  # boot.steady_s is at most an hour
 LARGEST_CHUNK = 65536
-# Modules that the firmware imports: a program of this name would be found in the place of MicroPython's own.
+# Modules that the firmware imports: a program of this name would be loaded instead of MicroPython's own.
 HIDEABLE = frozenset(
     """binascii errno gc hashlib io json machine micropython network os random re select socket ssl struct sys _thread
     time tls""".split()
 )
 METHOD_NOT_FOUND = -32601
 _STATUS = {"kinds": [str], "last": (str, None), "running": (str, None)}
-IMAGE_MAGIC = 0xE9  # of Espressif's images
-BOM = b"\xef\xbb\xbf"  # that some editors begin a file with; MicroPython's import takes it for a syntax error
-DELETE = b"R"  # an entry of the archive that has no content: the board deletes the file of its name
+IMAGE_MAGIC = 0xE9  # the first byte of Espressif's images
+BOM = b"\xef\xbb\xbf"  # some editors put it at the beginning; MicroPython's import reports a syntax error
+DELETE = b"R"  # the type of an archive entry without content: the board deletes the file with this name
 
 
 def update(client, words, delete=(), say=None):
-    """Send what `words` name, have the files `delete` deleted, and watch the board start. Raises ToolError."""
+    """Send the files that `words` name, delete the files `delete`, and watch the board start. Raises ToolError."""
     say = say or _say
     kind, content, files = _read(words, delete)
     names = list(files)
@@ -53,7 +53,7 @@ def update(client, words, delete=(), say=None):
             raise
         raise Unreachable(f"{error}; if nobody logs in there, its old settings come back after 10 minutes") from None
     if SETTINGS in files:
-        client.log_in(_token(files[SETTINGS]))  # so that they stay
+        client.log_in(_token(files[SETTINGS]))  # so that the settings are kept
     if kind == IMAGE:
         status = _wait_for_verdict(client, status, say)
         if status["last"] == "went back":
@@ -65,7 +65,7 @@ def update(client, words, delete=(), say=None):
 
 
 def _token(settings):
-    """The token in settings that a board has taken."""
+    """Return the token in settings that a board has accepted."""
     return json.loads(decoded(settings)).get("control", {}).get("token")
 
 
@@ -78,10 +78,11 @@ def _say(text):
 
 
 def _read(words, delete):
-    """(kind, bytes to send, {name on the board: content}) of FILE, NAME=FILE and FOLDER; one .bin file is an image."""
+    """Return (kind, bytes to send, {name on the board: content}) for FILE, NAME=FILE or FOLDER. One .bin file is an
+    image."""
     if len(words) == 1 and words[0].endswith(".bin"):
         if delete:
-            raise UsageError("an image is an update of its own: delete files by another update")
+            raise UsageError("an image is a separate update: delete files in another one")
         content = _content(Path(words[0]))
         if content[:1] != bytes([IMAGE_MAGIC]):
             raise UsageError(f"{words[0]} is not an image for an ESP32")

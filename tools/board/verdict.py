@@ -47,7 +47,7 @@ def _troubles(client, info):
 
 def watch_start(client, names, before, say):
     """Watch the board, which has started with the files `names`, until its start counts as good. Raises ToolError if
-    it comes to nothing: it starts again and again, is in safe mode, or has a trouble that was not there `before`."""
+    it fails: the board restarts again and again, is in safe mode, or has a problem that it did not have `before`."""
     info = _steady(client, say)
     if info["safe_mode"]:
         raise ToolError(f"{client} is in safe mode, without your files: {visible(info['safe_mode'], LONGEST_MESSAGE)}")

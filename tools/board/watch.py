@@ -16,7 +16,7 @@ _UNKNOWN = dict.fromkeys(("port", "kind", "version", "tls", "safe_mode"))
 _INFO = {"device": str, "board": str, "version": str, "safe_mode": (str, None)}
 _LONGEST = 32
 _ASK_S = 1
-_MOST_PLACES = 8  # ports of one address that are asked
+_MOST_PLACES = 8  # ports of one address that are tried
 
 
 def _say(text):
@@ -37,7 +37,7 @@ def _taken(listener, fleet, seconds, device=None):
 def discover(port, seconds, count=None, as_json=False):
     """Print each board once, when it is first heard, up to `count` boards. Raises Unreachable if there is none."""
     fleet = Fleet()
-    asked = {}  # each place once, and none when the time is over: anybody can send in many names
+    asked = {}  # each address is asked once, and none after the end, because anyone can send under many names
     waiting = {}  # boards that did not answer, and may announce another port
     end = time.monotonic() + seconds
 
@@ -124,7 +124,7 @@ def _about(board, answers, as_json):
 
 
 def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
-    """Show what comes: as a live table in a terminal, as lines elsewhere or where a format is asked for."""
+    """Show the datagrams: as a live table in a terminal, or as lines elsewhere and if a format is requested."""
     fleet = Fleet()
     with Listener(port) as listener:
         records = _taken(listener, fleet, seconds, device)
@@ -138,7 +138,7 @@ def watch(port, seconds=None, count=None, device=None, form=None, columns=None):
             _say(f"listening on UDP port {listener.port}")
             writer = {"csv": Csv, "json": Json}.get(form, Plain)(columns)
             for record, board in _first(count, records):
-                if record and (record.readings or not record.port):  # otherwise it has only announced itself
+                if record and (record.readings or not record.port):  # not an announcement
                     print(writer.line(record, board), flush=True)
             _tell_refused(listener, fleet)
         if not len(fleet):

@@ -13,7 +13,7 @@ from .network import NoRights, enter_private_namespace
 from .relay import Relay
 
 FOLDER = Path("build/emulator")
-CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
+CONTROL_PORT = 8095  # the firmware's default port (docs/configuration.md)
 LINK_SEC = 60
 
 

@@ -267,8 +267,8 @@ export class Board {
   }
 
   /**
-   * The core waits, perhaps for an answer to what it has just said. Others take real time for that, from now on: a
-   * clock that lags behind real time must not skip to where the program gives up.
+   * The core waits, perhaps for an answer to data that it has just sent. The answer takes real time from now on, so an
+   * emulated clock that lags behind must not skip to the end of the program's timeout.
    */
   #awaitAnswers() {
     if (this.chip.uarts.some((uart) => uart.isSending)) {

@@ -1,10 +1,11 @@
-"""An emulated board, to be used like a real one: it has a serial port, a network cable, a power switch and a reset pin.
+"""An emulated board that is used like a real one: it has a serial port, a network cable, a power switch and a reset
+pin.
 
     with Board("build/PICO_PPP/firmware.bin") as board:
         board.port          # for mpremote or any terminal
         board.address       # once it has a network: board.connect_network()
 
-Everything that can be done to the board from outside is a method. The chip itself runs in a process of its own
+Everything that can be done to the board from outside is a method. The chip itself runs in a separate process
 (main.mjs), which is killed when the power is cut.
 """
 
@@ -340,7 +341,7 @@ class Control:
             number = self._number
             self._stream.sendall(json.dumps({"id": number, "do": command, **values}).encode() + b"\n")
             self._changed.wait_for(lambda: number in self._answers or not self._is_open, COMMAND_SEC)
-            answer = self._answers.pop(number, {"error": f"The board did not answer to {command!r}."})
+            answer = self._answers.pop(number, {"error": f"The board did not answer {command!r}."})
         if "error" in answer:
             raise BoardError(answer["error"])
         return answer["result"]

@@ -1,6 +1,6 @@
 // The chip's USB bootloader: a drive that takes a UF2 file (RP2040 datasheet, section 2.8.4). The drive is a folder.
 //
-// As far as files go, it works like the real one: two files describe it, a file of 512-byte blocks is copied to it, each
+// For files, it works like the real one: two files describe it, a file of 512-byte blocks is copied to it, each
 // block is checked, and the board starts after the last one.
 
 import fs from 'node:fs';
@@ -30,7 +30,7 @@ export class Bootloader {
     fs.mkdirSync(this.folder, { recursive: true });
     fs.writeFileSync(path.join(this.folder, 'INFO_UF2.TXT'), INFO);
     fs.writeFileSync(path.join(this.folder, 'INDEX.HTM'), '');
-    this.offsets = new Map(); // file: bytes taken
+    this.offsets = new Map(); // {file: number of bytes that are programmed}
     this.blocks = new Set();
     this.timer = setInterval(() => this.#look(), LOOK_EVERY);
   }

@@ -59,7 +59,7 @@ export class Chip {
     return this.runner(limit, 1e9 / this.mcu.clkSys, this.stop);
   }
 
-  /** The state that survives a reset by the watchdog: its scratch registers and its reason. */
+  /** The state that survives a reset by the watchdog: the scratch registers and the reason of the reset. */
   get watchdogState() {
     const { scratchData, reason } = this.mcu.peripherals[WATCHDOG];
     return { scratchData, reason };

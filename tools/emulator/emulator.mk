@@ -16,7 +16,7 @@ $(EMULATOR): tools/emulator/package-lock.json build/programs.node
 	@cd tools/emulator && npm ci --no-audit --no-fund --loglevel=http
 	@touch $@
 
-# The image's own rules know what it depends on.
+# The image's own rules define its dependencies.
 $(EMULATED): FORCE
 	@$(MAKE) --silent --no-print-directory BOARD=PICO_PPP build/PICO_PPP/SHA256SUMS
 
@@ -46,9 +46,9 @@ pico-w: $(EMULATOR) $(if $(MAY_MAKE_INTERFACES),,build/programs.passt) build/ven
 
 DEVICE_TESTS := BOARD=$(BOARD) PICO_W_UF2=$(PICO_W_UF2) DEVICE=$(DEVICE) HOST_ADDRESS=$(HOST_ADDRESS) $(VENV)/pytest
 
-# Two processes, each with emulated boards of its own. A real board takes one, and so does a choice of tests.
-# On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>.
-# On an emulated Pico W, BOARD=PICO_W, and PICO_W_UF2=<image> for another image than the built one.
+# Two processes, each with its own emulated boards. For a real board, or with PYTEST_ARGS, there is only one
+# process. On a real board, DEVICE=/dev/ttyACM0 HOST_ADDRESS=<this computer, as the board sees it>. On an emulated Pico
+# W, BOARD=PICO_W, and PICO_W_UF2=<image> for another image than the built one.
 test-device: $(if $(DEVICE),,$(if $(filter PICO_W,$(BOARD)),pico-w,$(EMULATED) $(EMULATED_STOCK) $(EMULATOR))) build/venv/installed ## test: run the tests on a chip (DEVICE= or BOARD=PICO_W, PYTEST_ARGS=)
 	@$(DEVICE_TESTS) tests_device $(or $(PYTEST_ARGS),$(if $(DEVICE),,-n 2 --dist loadfile))
 

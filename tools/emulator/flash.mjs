@@ -49,12 +49,12 @@ export class Flash {
     blocks.forEach(({ offset, data }) => this.writeImage(data, offset));
   }
 
-  /** Sets bytes to 0xff, as the chip's erase command. */
+  /** Sets bytes to 0xff, like the chip's erase command. */
   erase(offset, size) {
     this.#operate(offset, size, (end) => this.bytes.fill(0xff, offset, end));
   }
 
-  /** Clears bits, as the chip's program command: it cannot set any. */
+  /** Clears bits, like the chip's program command, which cannot set bits. */
   program(offset, data) {
     this.#operate(offset, data.length, (end) => {
       for (let i = offset; i < end; i++) {
@@ -85,7 +85,7 @@ export class Flash {
   }
 }
 
-const READ_UNIQUE_ID = 0x4b; // Winbond W25Q16JV datasheet, section 8.2.20: 4 dummy bytes, then 8 of the number
+const READ_UNIQUE_ID = 0x4b; // Winbond W25Q16JV datasheet, section 8.2.20: 4 dummy bytes, then the 8 bytes of the number
 const DUMMY_BYTES = 4;
 const ID_BYTES = 8;
 const DATA = 0x60;

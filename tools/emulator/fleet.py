@@ -1,4 +1,5 @@
-"""`make fleet N=20` and `make emulate BOARD=PICO_W`: emulated Pico Ws in one Wi-Fi, and a console for their air."""
+"""`make fleet N=20` and `make emulate BOARD=PICO_W`: emulated Pico Ws in one Wi-Fi network, and a console that
+controls the network."""
 
 import argparse
 import json
@@ -22,7 +23,7 @@ from .passt import Passt, loopback
 from .pico_w import KEY, SSID, PicoW
 
 FOLDER = Path("build/emulator/pico-w")
-CONTROL_PORT = 8095  # of the firmware (docs/configuration.md)
+CONTROL_PORT = 8095  # the firmware's default port (docs/configuration.md)
 LINK_SEC = 60
 CORES = os.cpu_count() or 1
 STARTING = CORES + 1  # boards at a time

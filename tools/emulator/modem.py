@@ -61,13 +61,13 @@ class Modem:
             if start >= 0:
                 command = line[start:].decode(errors="replace").strip()
                 self.said.append(command)
-                self._obey(command)
+                self._execute(command)
 
     def _answer(self, *texts):
         for text in texts:
             self._send(f"\r\n{text}\r\n".encode())
 
-    def _obey(self, command):
+    def _execute(self, command):
         name, _, value = command.partition("=")
         name = name.upper()
         if name in ("ATE0", "ATE1"):

@@ -124,7 +124,7 @@ class Phone:
             try:
                 os.write(self._fd, payload)
             except OSError:
-                pass  # the computer does not take the frame, so it is lost, as in any air
+                pass  # the computer does not accept the frame, so it is lost, as on a radio
 
     def _read(self):
         try:

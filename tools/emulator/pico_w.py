@@ -24,7 +24,7 @@ class PicoW(Board):
     def __init__(self, image, air, number=1, **options):
         super().__init__(image, number=number, **options)
         self.air = air
-        self.mac = bytes((0x28, 0xCD, 0xC1)) + number.to_bytes(3, "big")  # from the range of the chip's maker
+        self.mac = bytes((0x28, 0xCD, 0xC1)) + number.to_bytes(3, "big")  # in the range of the chip's maker
         self.local_address = air.lan.host_address
 
     @property

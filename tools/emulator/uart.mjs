@@ -35,7 +35,7 @@ const TX = 1 << 5;
 const RX_TIMEOUT = 1 << 6;
 
 const FIFO_DEPTH = 32;
-const LEVELS = [4, 8, 16, 24, 28]; // of 32, by the IFLS fields
+const LEVELS = [4, 8, 16, 24, 28]; // trigger levels of 32 bytes, by the values of IFLS
 const BITS_PER_BYTE = 10; // start, 8 data, stop
 const TIMEOUT_BITS = 32;
 const IDLE_BYTE_NANOS = 10_000; // while the program has not set a baud rate

@@ -60,7 +60,7 @@ def read_settings(path):
 def _check(content, name):
     """Return a configuration that the board's own code has checked."""
     if len(content) > LONGEST_FILE:
-        raise BoardProblem(f"{name}: {len(content)} bytes are more than the {LONGEST_FILE} of a configuration")
+        raise BoardProblem(f"{name}: {len(content)} bytes: a configuration has at most {LONGEST_FILE}")
     try:
         given = json.loads(decoded(content))
         SCHEMA.fill(given)

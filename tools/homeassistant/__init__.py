@@ -1,4 +1,4 @@
-"""Runs a real Home Assistant on this computer, for tests and for a look at it. It is set up without a browser.
+"""Runs a real Home Assistant on this computer, for tests and for trying it out. It is set up without a browser.
 
 It needs Python 3.13, and 500 MB in a folder of its own.
 """
@@ -56,7 +56,7 @@ _STARTS_S = 120
 
 
 def install(folder, python="python3.13"):
-    """Install Home Assistant with a Python 3.13 into `folder`, from the package index that pip uses."""
+    """Install Home Assistant into `folder` with Python 3.13, from the package index that pip uses."""
     folder = Path(folder)
     subprocess.run([python, "-m", "venv", folder], check=True)
     pip = [folder / "bin" / "pip", "--disable-pip-version-check", "--quiet"]
@@ -75,7 +75,8 @@ def install(folder, python="python3.13"):
 
 
 class HomeAssistant:
-    """A running Home Assistant. `program`: folder of `install`; `folder`: its configuration; `port`: of its page."""
+    """A running Home Assistant. `program`: the folder given to `install`; `folder`: its configuration; `port`: the
+    port of its page."""
 
     def __init__(self, program, folder, port, broker_port):
         self.address = f"http://127.0.0.1:{port}"

@@ -7,7 +7,7 @@ from tools.flash.deploy import MAIN, OLDEST, compiled, compiler
 from tools.flash.ports import BoardProblem
 
 SETTINGS = "/config.json"
-BYTECODE = 6  # of MicroPython 1.19 and later
+BYTECODE = 6  # the bytecode version of MicroPython 1.19 and later
 
 
 class Target:

@@ -15,10 +15,10 @@ from tools.weigh import table as weights
 from . import loading
 
 LIBRARY = "XAsyncSockets"
-IN_PIECES = 6 * 1024  # so much of the free memory may be in pieces that are too small to use
+IN_PIECES = 6 * 1024  # bytes of the free memory that may be in pieces too small to use
 
 # An ESP32's heap starts with these bytes (MicroPython's ports/esp32/mpconfigport.h). Its first growth doubles it and
-# leaves enough for Wi-Fi. The second growth takes all memory that there is.
+# leaves enough for Wi-Fi. The second growth takes all available memory.
 _FIRST = {"esp32": 56 * 1024}
 _FIRST_OF_OTHERS = 64 * 1024
 
@@ -84,7 +84,7 @@ def _switched_off(config):
 
 
 def _used(table, configs, room):
-    """Return [bytes in use], one for each configuration: the measured value, adapted to its modules."""
+    """Return a list of the bytes in use with each configuration: the measured value, adapted to its modules."""
     measured = {one.name for one in table.modules.values() if one.by_default}
     found = []
     for config, names in zip(configs, loading.modules([(config, room.has_ethernet) for config in configs])):
@@ -124,7 +124,7 @@ def check(room, config, say, table=None):
 
 def _advice(excess, found):
     if sum(taken for taken, _ in found) < excess:
-        return "Nothing to switch off is enough: build an image of ours (make firmware), which keeps the code in flash."
+        return "Switching parts off is not enough: build our image (make firmware), which keeps the code in flash."
     switches = ", ".join(f"{setting} ({taken / 1024:.1f} kB)" for taken, setting in found)
     return f"Switch off {_kb_up(excess)} kB or more of these: {switches}."
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[2]
 
 
-_answers = {}  # the answers to earlier questions
+_answers = {}  # answers to earlier questions
 
 
 def modules(questions):
@@ -43,7 +43,7 @@ def _loaded(config, has_ethernet):
     from firmware.log import Log
     from firmware.network import is_address
 
-    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards with code in files
+    config = {**config, "http": {"enabled": False, **config.get("http", {})}}  # as on boards with the code in files
     network = SimpleNamespace(WLAN=None, PPP=None, LAN=None)
     support = SimpleNamespace(NAME="", **({"lan": None} if has_ethernet else {}))
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def _loaded(config, has_ethernet):
         app.load_services()
     telemetry = settings["telemetry"]
     mqtt = settings["mqtt"]
-    if mqtt.get("broker"):  # which loads its parts when it starts
+    if mqtt.get("broker"):  # it loads its parts when it starts
         if mqtt["log"] != "off":
             importlib.import_module("firmware.mqtt.loglines")
         for setting, part in (("rpc", "commands"), ("pins", "pins"), ("discovery", "discovery")):

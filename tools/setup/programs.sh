@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that the programs which the Makefile's targets call are installed.
+# Checks that the programs for the Makefile's targets are installed.
 #
 #   programs.sh python            Python with venv: tests, lint
 #   programs.sh python compiler   and a C compiler: the build of an image

@@ -38,7 +38,7 @@ ALL = {  # so that all files are deployed
 CONFIG = {"ppp": {"uart": 0, "tx": 0, "rx": 1}, "control": {"token": "a token for tests"}}
 
 CLIENTS = 4
-REQUESTS = 8  # from each client
+REQUESTS = 8  # requests from each client
 _REFUSED = -32002  # too many requests
 PATIENCE_S = 90
 
@@ -79,7 +79,7 @@ builtins.__import__ = load
 print(found)
 """
 
-# As a boot does it. `peak` is the most that was in use at the end of any import.
+# Imports modules like a boot. `peak` is the most memory in use at the end of any import.
 RUN = """
 import builtins, gc, sys, time
 gc.collect()
@@ -131,7 +131,7 @@ boot.main()
 print(found)
 """
 
-# ... and serves clients until none is left. `serving` is the most that was in use meanwhile, `floor` the least.
+# The same, and then it serves clients until none is left. `serving` is the most memory in use, `floor` the least.
 SERVE = RUN.replace(
     "boot.main()",
     """
@@ -204,7 +204,7 @@ def _ask(address):
 
 
 def first_datagram(board):
-    """Milliseconds of the board's clock from a reset to the first line of telemetry."""
+    """Return the milliseconds of the board's clock from a reset to the first line of telemetry."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("", TELEMETRY_PORT))
         receiver.settimeout(PATIENCE_S)
@@ -215,7 +215,7 @@ def first_datagram(board):
 
 
 def image():
-    """Figures of our own image on the same board: {key of table.HEAP: number}."""
+    """Return the figures of our own image on the same board: {key of table.HEAP: number}."""
     board = Board(IMAGE, number=9)
     board.start()
     try:
@@ -262,7 +262,7 @@ class Scales:
     def modules(self, by_default):
         """Return a `Weight` for each module. `by_default` are the names of the modules that stay loaded."""
         everything = ["XAsyncSockets", *names()]
-        folders = {}  # each in a run of its own: all modules together do not fit
+        folders = {}  # each in a separate run, because all modules together do not fit
         for name in everything:
             folders.setdefault(name.rpartition(".")[0], []).append(name)
         heap = {}
@@ -273,7 +273,7 @@ class Scales:
         for name in everything:
             path = cache / name.replace(".", "/")
             path = path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
-            size = path.stat().st_size  # one that this board cannot import takes at least that
+            size = path.stat().st_size  # a module that this board cannot import takes at least this much
             found.append(Weight(name, size, heap.get(name, size), name in by_default))
         return found
 
@@ -313,7 +313,7 @@ class Scales:
         return answer
 
     def first_datagram(self):
-        """Milliseconds from a reset to the first line of telemetry, when it runs as on any board."""
+        """Return the milliseconds from a reset to the first line of telemetry, when it runs as on any board."""
         with Connection(self._board.port) as connection:
             connection.run("import os; os.rename('/deployed_main.py', '/main.py')")
         found = first_datagram(self._board)

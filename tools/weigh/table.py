@@ -8,7 +8,7 @@ from tools.flash.ports import BoardProblem
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "weight.md"
 HEAP = {
-    "empty": "before anything of ours is loaded",
+    "empty": "before our code is loaded",
     "peak": "the most at the end of an import while loading",
     "used": "in use once the firmware runs, after a collection",
     "modem": "of it the buffer of PPP's modem",

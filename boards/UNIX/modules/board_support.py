@@ -67,6 +67,6 @@ class TemperatureSensor:
 
 
 def sensors():
-    """Return the computer's sensors. A virtual machine seldom has a temperature."""
+    """Return the computer's sensors. A virtual machine rarely has a temperature sensor."""
     temperature = TemperatureSensor()
     return [SystemSensor(), temperature] if temperature.sources else [SystemSensor()]

@@ -26,7 +26,7 @@ soft_reset = reset
 
 
 def reset_cause():
-    """Return a power-on, always: a program on a computer does not learn why it was started."""
+    """Return always a power-on, because a program on a computer cannot know why it was started."""
     return PWRON_RESET
 
 

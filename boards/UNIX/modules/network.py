@@ -85,11 +85,11 @@ class Host:
     """The interface with the default route, or else the first one with an address, or else the loopback interface."""
 
     def active(self, *_state):
-        """Return True, always: the firmware does not switch the computer's interfaces on or off."""
+        """Return True: the firmware does not switch the computer's interfaces on or off."""
         return True
 
     def isconnected(self):
-        """Return True, always: there is at least the loopback interface."""
+        """Return True: there is at least the loopback interface."""
         return True
 
     def _find(self):
@@ -124,7 +124,7 @@ class Host:
 
 
 if os.getenv("BOARD_WIFI"):
-    from simulated_wifi import (  # noqa: F401  they are this module's
+    from simulated_wifi import (  # noqa: F401 they belong to this module
         AP_IF,
         STA_IF,
         STAT_CONNECTING,

@@ -19,7 +19,7 @@ STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
 _EXAMPLE = '{"home": "correct horse", "cafe": ""}'
-_STRONGEST = -42  # dBm, of the first; each further one is weaker
+_STRONGEST = -42  # dBm of the first network; each further one is weaker
 _STEP = 7
 _WPA2 = 3
 

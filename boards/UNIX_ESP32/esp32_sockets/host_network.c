@@ -1,4 +1,4 @@
-// Takes the place of ESP-IDF's esp_netif: starts lwIP with the interfaces that it has on a computer.
+// Replaces ESP-IDF's esp_netif: starts lwIP with the interfaces that it has on a computer.
 //
 //   loopback        always
 //   Ethernet        if PRECONFIGURED_TAPIF names a TAP interface: 10.99.0.2/24, gateway 10.99.0.1

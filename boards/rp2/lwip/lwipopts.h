@@ -21,7 +21,7 @@
 #define MEMP_NUM_TCP_SEG (64)
 
 // The heap for sending. When it is used up, even a non-blocking send() waits for up to 10 s
-// (lwip_tcp_send() in extmod/modlwip.c). Two and a half full sending queues. MicroPython: 8000.
+// (lwip_tcp_send() in extmod/modlwip.c). It holds two and a half full sending queues. MicroPython: 8000.
 #undef MEM_SIZE
 #define MEM_SIZE (16 * 1024)
 

@@ -1,4 +1,4 @@
-"""MQTT client of aiomqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, and counts what arrives."""
+"""MQTT client of aiomqtt: PORT NAME QOS BURST SIZE. Publishes a burst on request, and counts the received messages."""
 
 import asyncio
 import sys

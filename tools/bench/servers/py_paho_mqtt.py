@@ -1,4 +1,5 @@
-"""MQTT client of paho-mqtt: PORT NAME QOS BURST SIZE. Publishes a burst when it is asked, and counts what arrives."""
+"""MQTT client of paho-mqtt: PORT NAME QOS BURST SIZE. Publishes a burst on request, and counts the received
+messages."""
 
 import sys
 

@@ -1,7 +1,8 @@
 """Echo server of this library that reports its use of the heap (MicroPython): PORT SLOTS.
 
-The message "?" is answered with the bytes allocated and the connections accepted, "!" with the same after a collection.
-Nothing else is collected, so the difference between two answers is what was allocated in between.
+The answer to the message "?" is the number of bytes allocated and of connections accepted. The answer to "!" is the
+same after a collection. There is no other collection, so the difference between two answers is the memory that was
+allocated in between.
 """
 
 import gc

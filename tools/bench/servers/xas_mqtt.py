@@ -1,4 +1,5 @@
-"""MQTT client of the firmware: PORT NAME QOS BURST SIZE. Publishes a burst when asked, and counts what arrives."""
+"""MQTT client of the firmware: PORT NAME QOS BURST SIZE. Publishes a burst on request, and counts the received
+messages."""
 
 import sys
 

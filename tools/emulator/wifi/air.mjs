@@ -12,7 +12,7 @@ const FRAME_MS = 0.1; // the fixed part of a frame's time on the air
 const BITS_PER_MS = 20_000;
 
 /**
- * How long things take, in milliseconds. Shorter than on a real chip, which needs some 2000 for a scan, 2500 to find
+ * Durations in milliseconds. They are shorter than on a real chip, which needs some 2000 for a scan, 2500 to find
  * that there is no such network, 4000 for a wrong key and 5000 for a vanished access point.
  */
 export const TIMING = { scan: 300, join: 60, noNetwork: 300, wrongKey: 600, beaconLoss: 1000, rejoin: 300 };
@@ -89,8 +89,8 @@ export class Air {
   }
 }
 
-/** One direction. Frames stay in order, have their delay, and are not faster than a radio: bursts would overrun the host. */
-class Lane {
+/** One direction. Frames keep their order, are delayed, and are not sent faster than by a radio, because bursts would
+overrun the host. */ class Lane {
   constructor(clock, onThing) {
     this.clock = clock;
     this.onThing = onThing;

@@ -85,7 +85,7 @@ export class Bus {
     }
   }
 
-  /** After power-up words go in halves of 16 bits; the host then chooses. It is its own inverse. */
+  /** After power-up, the halves of each word are swapped until the host chooses an order. The same function undoes it. */
   #reorder(word) {
     if (!(this.mode & CONTROL.WORD_32)) {
       return swapHalves(word);

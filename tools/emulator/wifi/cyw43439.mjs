@@ -34,7 +34,7 @@ export class Cyw43439 {
     this.madeMac = macBytes(mac);
     this.clock = clock;
     this.hooks = hooks;
-    this.life = 0; // timers of an earlier one do nothing
+    this.life = 0; // a new number makes older timers do nothing
     this.air = new Air(clock, random, (thing) => hooks.onThing(thing));
     this.air.onReceive = (thing) => this.#receive(thing);
     this.air.onChange = () => this.station.airChanged();

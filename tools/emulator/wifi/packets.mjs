@@ -23,7 +23,7 @@ export class Packets {
   reset() {
     this.queue = []; // for the host
     this.sequence = 0;
-    this.hostSequence = 0; // that the host will use next
+    this.hostSequence = 0; // the host's next sequence number
     this.credit = 1;
   }
 

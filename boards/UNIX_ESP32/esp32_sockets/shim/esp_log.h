@@ -1,4 +1,4 @@
-// What ports/esp32 takes from ESP-IDF's header of this name.
+// The parts of ESP-IDF's header of this name that ports/esp32 uses.
 #pragma once
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 // lwIP as ESP-IDF configures it for MicroPython: what components/lwip/port/include/lwipopts.h makes of the defaults
-// of components/lwip/Kconfig and of MicroPython's ports/esp32/boards/sdkconfig.base. Beside each value its option,
-// CONFIG_LWIP_…, where it has one. Where the computer needs another value, the line says "here".
+// of components/lwip/Kconfig and of MicroPython's ports/esp32/boards/sdkconfig.base. A comment after a value names its
+// option, CONFIG_LWIP_…, if it has one. "here" marks values that differ for the computer.
 #pragma once
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,1 +1,1 @@
-// Nothing of it is needed.
+// Empty: heap_reserve.c needs nothing of this header.
