@@ -29,7 +29,9 @@ class Log:
         self.also = None  # f(line): stores the lines of a boot that may fail
         self.listeners = []  # f(entry), with what `tail` tells of it; they must not raise
 
-    def _add(self, level, source, text):
+    def _add(self, level, source, text, error=None):
+        if error:
+            text = f"{text}: {describe(error)}"
         # A stranger's text must not steer a terminal, or look like a line of its own.
         text = re.sub(_CONTROLS, b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
         seconds = self._clock.uptime()
@@ -53,6 +55,8 @@ class Log:
             self.also(line)
         for listener in self.listeners:
             listener(self.tail(1)[0])
+        if error and self.console:
+            print_traceback(error)
 
     def mark(self, source, text):
         """Note what begins now; only a boot that may fail stores it."""
@@ -63,15 +67,13 @@ class Log:
         """Something that a reader of the console wants to know."""
         self._add("info", source, text)
 
-    def warning(self, source, text):
-        """Something is not as configured; the firmware goes on."""
-        self._add("warning", source, text)
+    def warning(self, source, text, error=None):
+        """Something is not as configured; the firmware goes on. The traceback of `error` goes to the console."""
+        self._add("warning", source, text, error)
 
     def error(self, source, text, error=None):
-        """Something failed. With `error`, its traceback goes to the console as well."""
-        self._add("error", source, f"{text}: {describe(error)}" if error else text)
-        if error and self.console:
-            print_traceback(error)
+        """Something failed. `error` as in a warning."""
+        self._add("error", source, text, error)
 
     def tail(self, count=20):
         """The last `count` entries, oldest first, as dictionaries; `times` if an entry was repeated."""
