@@ -21,6 +21,13 @@ endif
 
 # Debian has the sources for boards that need no driver from elsewhere.
 RP2_DRIVER := $(strip $(if $(wildcard boards/$(BOARD)/driver),$(shell cat boards/$(BOARD)/driver)))
+RP2_GOAL := $(firstword $(filter firmware flash,$(MAKECMDGOALS)))
+ifneq ($(and $(RP2_GOAL),$(RP2_DRIVER)),)
+ifeq ($(MPY_DIR),)
+$(error $(BOARD) needs $(RP2_DRIVER), which Debian does not have. Name a MicroPython checkout with its submodules: \
+    make $(RP2_GOAL) BOARD=$(BOARD) MPY_DIR=/path/to/micropython (docs/add-a-board.md: how to get one))
+endif
+endif
 ifdef MPY_DIR
 RP2_TAG = MICROPY_GIT_TAG=$(shell git -C $(MPY) describe --tags --always --match 'v[1-9].*')
 else
@@ -60,9 +67,8 @@ $(OUT)/cmake/firmware.elf: $(OUT)/config.stamp manifest.py $(RP2_FROZEN) $(if $(
 	    cmake --build $(OUT)/cmake
 	@touch $@
 
-$(OUT)/config.stamp: build/programs.arm build/micropython.stamp $(if $(RP2_PATCHES),build/src/patched.stamp) \
+$(OUT)/config.stamp: build/micropython.stamp build/programs.arm $(if $(RP2_PATCHES),build/src/patched.stamp) \
         boards/rp2.mk $(wildcard boards/$(BOARD)/mpconfigboard.*) $(wildcard boards/rp2/*.cmake)
-	@$(if $(RP2_DRIVER),$(if $(MPY_DIR),,$(call RP2_NO_DRIVER)))
 	@$(foreach file,$(RP2_DRIVER) lib/pico-sdk/README.md lib/tinyusb/README.rst lib/lwip/README,\
 	    [ -e $(RP2_MPY)/$(file) ] || [ -z "$(MPY_DIR)" ] || { $(call RP2_NO_SUBMODULE,$(file)); };)
 	@rm -rf $(OUT)
@@ -79,11 +85,6 @@ build/src/patched.stamp: build/micropython.stamp $(RP2_PATCHES)
 	    if patch -d build/src/patched -p1 --follow-symlinks --quiet --dry-run < $$patch > /dev/null; then \
 	        patch -d build/src/patched -p1 --follow-symlinks --quiet < $$patch && touch $@; exit; fi; done; \
 	    echo "None of $(RP2_PATCHES) fits this MicroPython; each names the releases that it is for." >&2; exit 1
-
-define RP2_NO_DRIVER
-{ echo "$(BOARD) needs $(RP2_DRIVER), which Debian does not have. Name a MicroPython checkout with its submodules:" \
-    "make firmware BOARD=$(BOARD) MPY_DIR=/path/to/micropython (docs/add-a-board.md: how to get one)" >&2; exit 1; }
-endef
 
 define RP2_NO_SUBMODULE
 echo "MPY_DIR=$(MPY_DIR) lacks $(1). This command fetches it:" \

@@ -47,12 +47,17 @@ def on_closed(client: XAsyncTCPClient, reason: int) -> None:
     pool.StopWaitEvents()
 
 
-_, _, host, path = sys.argv[1].split('/', 3)
+words = sys.argv[1].split('/', 3) if len(sys.argv) > 1 else []
+if len(words) != 4:
+    print('usage: http_client.py http://HOST[:PORT]/PATH')
+    sys.exit(2)
+_, _, host, path = words
 name, _, port = host.partition(':')
 pool = XAsyncSocketsPool()
 client = XAsyncTCPClient.Create(pool, (name, int(port or 80)))
 if client is None:
-    sys.exit('there is no network, or no host ' + name)
+    print('there is no network, or no host', name)
+    sys.exit(1)
 client.OnConnected = on_connected
 client.OnClosed = on_closed
 pool.AsyncWaitEvents()

@@ -45,6 +45,9 @@ def connect_later() -> None:
     delay_sec = min(2 * delay_sec, LONGEST_DELAY_SEC)
 
 
+if len(sys.argv) < 3:
+    print('usage: line_client.py HOST PORT')
+    sys.exit(2)
 address = (sys.argv[1], int(sys.argv[2]))
 pool = XAsyncSocketsPool()
 retry = XTimer(pool, connect)

@@ -17,21 +17,26 @@ class Scanner:
         self.host = host
         self.ports = iter(range(first, last + 1))
         self.pending = 0
+        self.found = 0
         for _ in range(AT_ONCE):
             self.try_next()
 
     def try_next(self) -> None:
         for port in self.ports:
             client = XAsyncTCPClient.Create(self.pool, (self.host, port), connectTimeout=TIMEOUT_SEC)
-            if client is not None:
-                self.pending += 1
-                client.OnConnected = self.on_connected
-                client.OnClosed = self.on_closed
-                return
+            if client is None:
+                print('no network, no host', self.host, 'or no free socket')
+                self.ports = iter(())
+                break
+            self.pending += 1
+            client.OnConnected = self.on_connected
+            client.OnClosed = self.on_closed
+            return
         if not self.pending:
             self.pool.StopWaitEvents()
 
     def on_connected(self, client: XAsyncTCPClient) -> None:
+        self.found += 1
         print(client.SrvAddr[1])
         client.Close()
 
@@ -40,8 +45,13 @@ class Scanner:
         self.try_next()
 
 
+if len(sys.argv) < 2:
+    print('usage: port_scanner.py HOST [FIRST_PORT [LAST_PORT]]')
+    sys.exit(2)
 pool = XAsyncSocketsPool()
 first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 last = int(sys.argv[3]) if len(sys.argv) > 3 else 1024
-Scanner(pool, sys.argv[1], first, last)
-pool.AsyncWaitEvents()
+scanner = Scanner(pool, sys.argv[1], first, last)
+if scanner.pending:
+    pool.AsyncWaitEvents()
+print('ports that accept connections:', scanner.found)

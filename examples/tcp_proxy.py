@@ -47,6 +47,9 @@ def on_accepted(server: XAsyncTCPServer, client: XAsyncTCPClient) -> None:
         Link(client, upstream)
 
 
+if len(sys.argv) < 3:
+    print('usage: tcp_proxy.py HOST PORT [LISTENING_PORT]')
+    sys.exit(2)
 target = (sys.argv[1], int(sys.argv[2]))
 pool = XAsyncSocketsPool()
 server = XAsyncTCPServer.Create(pool, ('0.0.0.0', int(sys.argv[3]) if len(sys.argv) > 3 else 7777))

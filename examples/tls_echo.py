@@ -29,6 +29,9 @@ def on_closed(client: XAsyncTCPClient, reason: int) -> None:
     print(client.CliAddr[0], XClosedReason.Name(reason), client.CloseError or '')
 
 
+if len(sys.argv) < 3:
+    print('usage: tls_echo.py KEY_FILE CERTIFICATE_FILE [PORT]')
+    sys.exit(2)
 key_file, certificate_file = sys.argv[1:3]
 context = XAsyncTCPClient.CreateSSLContext(key_file, certificate_file, server_side=True)
 pool = XAsyncSocketsPool()

@@ -36,8 +36,11 @@ def ask(port: int, broadcast_address: str) -> None:
 
 
 pool = XAsyncSocketsPool()
-role, *words = sys.argv[1:]
-if role == 'answer':
+role, *words = sys.argv[1:] or ['ask']
+if role == 'answer' and words:
     answer(words[0], int(words[1]) if len(words) > 1 else 7779)
+elif role != 'ask':
+    print('usage: udp_discovery.py answer NAME [PORT], or udp_discovery.py ask [PORT [BROADCAST_ADDRESS]]')
+    sys.exit(2)
 else:
     ask(int(words[0]) if words else 7779, words[1] if len(words) > 1 else '255.255.255.255')

@@ -29,7 +29,9 @@ class Log:
         self.also = None  # f(line): stores a line of a boot that may fail
         self.listeners = []  # f(entry), called with an entry as `tail` returns it; they must not raise
 
-    def _add(self, level, source, text):
+    def _add(self, level, source, text, error=None):
+        if error:
+            text = f"{text}: {describe(error)}"
         # A stranger's text must not control a terminal, or look like a separate line.
         text = re.sub(_CONTROLS, b"?", str(text)[:_LONGEST_TEXT].encode()).decode()
         seconds = self._clock.uptime()
@@ -53,6 +55,8 @@ class Log:
             self.also(line)
         for listener in self.listeners:
             listener(self.tail(1)[0])
+        if error and self.console:
+            print_traceback(error)
 
     def mark(self, source, text):
         """Note what is started next. Only a boot that may fail stores it."""
@@ -63,15 +67,13 @@ class Log:
         """Log something that a reader of the console wants to know."""
         self._add("info", source, text)
 
-    def warning(self, source, text):
-        """Log that something is not as configured, but the firmware continues."""
-        self._add("warning", source, text)
+    def warning(self, source, text, error=None):
+        """Log that something is not as configured, but the firmware continues. For `error` see error()."""
+        self._add("warning", source, text, error)
 
     def error(self, source, text, error=None):
         """Log a failure. With `error`, its traceback goes to the console as well."""
-        self._add("error", source, f"{text}: {describe(error)}" if error else text)
-        if error and self.console:
-            print_traceback(error)
+        self._add("error", source, text, error)
 
     def tail(self, count=20):
         """Return the last `count` entries, oldest first, as dictionaries. A repeated entry has `times`."""

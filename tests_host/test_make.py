@@ -2,13 +2,16 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 60
 
 
 def run(command):
@@ -26,12 +29,51 @@ def run(command):
         (["flash", "BOARD=UNIX"], "There is no board UNIX. The boards: ESP32 ESP32_C3"),
         (["emulate", "BOARD=pico_w"], "There is no board pico_w."),
         (["emulate", "BOARD=W5500_EVB_PICO"], "W5500_EVB_PICO has no emulator; ESP32_C3, PICO_PPP and"),
+        (["flash", "BOARD=PICO_W"], "PICO_W needs lib/cyw43-driver/src/cyw43.h, which Debian does not have."),
+        (["firmware", "BOARD=PICO2_W"], "make firmware BOARD=PICO2_W MPY_DIR=/path/to/micropython"),
         (["image", "BOARD=PICO_W"], "make image needs BOARD= and one of ESP32 ESP32_C3"),
     ],
 )
 def test_a_wrong_board_is_reported(words, said):
     failed, errors = run(["make", *words])
     assert failed and said in errors
+
+
+def test_a_checkout_is_checked_before_anything_is_installed():
+    words = ["make", "-kn", "-W", "requirements.txt", "flash", "BOARD=PICO_W", "MPY_DIR=/no/such/checkout"]
+    kept = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MICROPYTHON")}
+    plan = subprocess.run(words, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60).stdout
+    assert plan.index("--mpy-dir") < plan.index("pip install")
+
+
+def test_an_interrupted_download_is_not_a_traceback(tmp_path):
+    """A copy, because the program works in its own tree; apt-get of the test waits for ever."""
+    program = tmp_path / "tree/tools/setup/sources.py"
+    program.parent.mkdir(parents=True)
+    program.write_text((ROOT / "tools/setup/sources.py").read_text())
+    slow = tmp_path / "apt-get"
+    started = tmp_path / "started"
+    slow.write_text(f"#!/bin/sh\ntouch '{started}'\nexec sleep 600\n")
+    slow.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        [sys.executable, program, "micropython"],
+        env=environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        limit = time.monotonic() + PATIENCE_S
+        while not started.exists():
+            assert process.poll() is None and time.monotonic() < limit
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.stderr.read()
+    assert process.returncode != 0 and errors == "\ninterrupted: make continues here the next time\n"
 
 
 def test_python_stores_its_bytecode_below_build():

@@ -87,7 +87,7 @@ class ControlServer:
                 self.app.pool, ("0.0.0.0", port), srvBacklog=places, recvBufSlots=slots
             )
         except Exception as error:
-            self.app.log.error("control", f"port {port}: {describe(error)}")
+            self.app.log.error("control", f"control.port {port}: {describe(error)}")
             if self.app.safe_reason:
                 self._port = None if self._port else _DEFAULT_PORT
             self._retry.Restart(_RETRY_S)

@@ -137,7 +137,7 @@ def call(methods, session, name, params):
     except (ValueError, KeyError) as error:
         raise RpcError(_INVALID_PARAMS, _reason(error)) from None
     except Exception as error:
-        methods.log.warning("control", f"{name}: {describe(error)}")
+        methods.log.warning("control", name, error)
         raise RpcError(_METHOD_FAILED, describe(error)) from None
 
 

@@ -80,7 +80,7 @@ class WebServer:
                 self._app.pool, ("0.0.0.0", port), srvBacklog=most, recvBufSlots=slots
             )
         except Exception as error:
-            fault = f"port {port}: {describe(error)}"
+            fault = f"http.port {port}: {describe(error)}"
             if fault != self._fault:  # reported once, not at every attempt
                 self._app.log.error("http", fault)
             self._fault = fault

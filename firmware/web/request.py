@@ -184,7 +184,7 @@ class Request:
         except HttpError as error:
             self._say(error.status, str(error), error.headers)
         except Exception as error:
-            self._app.log.warning("http", f"{self.method} {self.path[:40]}: {describe(error)}")
+            self._app.log.warning("http", f"{self.method} {self.path[:40]}", error)
             self._say(500, describe(error))
 
     # --- answering

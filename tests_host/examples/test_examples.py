@@ -268,6 +268,20 @@ def test_the_port_scanner(run, listener):
     assert str(listener.port) in program.rest()
 
 
+def test_the_port_scanner_ends_if_there_is_nothing_to_try(run):
+    assert run('port_scanner.py', '127.0.0.1', 5, 4).rest() == ['ports that accept connections: 0']
+
+
+@pytest.mark.parametrize('words', [
+    ['http_client.py'], ['http_client.py', 'example.org'], ['line_client.py', '127.0.0.1'], ['port_scanner.py'],
+    ['tcp_proxy.py', '127.0.0.1'], ['tls_echo.py'], ['udp_discovery.py', 'answer'], ['udp_discovery.py', 'help']],
+    ids=' '.join)
+def test_without_its_arguments_a_program_shows_its_usage(run, words):
+    program = run(*words)
+    assert program.line().startswith('usage: %s ' % words[0])
+    assert program.line() is None
+
+
 def test_the_tls_echo(serve):
     program, port = serve('tls_echo.py', TLS_DIR / 'server.key', TLS_DIR / 'server.crt', 0)
     context = ssl.create_default_context(cafile=str(TLS_DIR / 'server.crt'))

@@ -56,7 +56,7 @@ def test_a_port_of_another_program_is_reported_and_not_offered(board):
         port = other.getsockname()[1]
         board.configure(control={"port": port})
         board.start()
-        board.wait_for(f"control: error: port {port}: .*EADDRINUSE")
+        board.wait_for(f"control: error: control.port {port}: .*EADDRINUSE")
         board.interrupt()
         assert board.wait() == 0
     assert "control    TCP" not in board.text and "Traceback" not in board.text

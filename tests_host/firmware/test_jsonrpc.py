@@ -151,9 +151,14 @@ def test_a_value_that_the_method_refuses(methods):
     assert code(found) == (-32602, 1) and found["error"]["message"] == "value: 1"
 
 
-def test_a_failing_method_reports_the_reason(methods):
+def test_a_failing_method_reports_the_reason(methods, capsys):
+    """The author of a service sees on the console where it failed."""
+    methods.log.console = True
     found = ask(methods, request("broken"))
     assert code(found) == (-32000, 1) and "ZeroDivisionError" in found["error"]["message"]
+    said = capsys.readouterr()
+    assert "control: warning: broken: ZeroDivisionError: " in said.out
+    assert 'test_jsonrpc.py", line' in said.err
 
 
 def test_batch(methods):

@@ -232,6 +232,15 @@ def test_main_py_may_end_in_the_repl(board, source):
     assert board.wait() == 0 and board.text == ""
 
 
+def test_the_example_with_settings_reads_them(board):
+    source = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "services.md").read_text(), re.DOTALL)[2]
+    board.write("services/multiplier.py", source)
+    board.write("multiplier.json", '{"factor": 3}')
+    board.start()
+    with board.client() as client:
+        assert client.result("multiplier.of", number=14) == 42
+
+
 def test_the_example_page_is_ten_lines_and_is_served(board):
     source = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "services.md").read_text(), re.DOTALL)[1]
     assert len([line for line in source.splitlines() if line.strip()]) <= 10

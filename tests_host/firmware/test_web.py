@@ -411,7 +411,7 @@ def test_a_port_in_use_is_reported_and_tried_again(board):
     with socket.create_server(("127.0.0.1", port)):
         board.configure(http={"port": port})
         board.start()
-        board.wait_for(f"http: error: port {port}: ")
+        board.wait_for(f"http: error: http.port {port}: ")
         assert board.port
     until(lambda: _answers(port))
 
@@ -637,6 +637,7 @@ def test_a_handler_may_fail_and_may_answer_later(board):
     assert found == 500 and b"ZeroDivisionError" in body
     assert ask(board.http_port, "POST", "/later?a=b", b"body")[2] == b"/later?a=b 127.0.0.1"
     board.wait_for("http: warning: GET /fails: ZeroDivisionError")
+    board.wait_for('services/mine.py", line')  # on the console, the place
     assert "AssertionError" not in board.text
 
 

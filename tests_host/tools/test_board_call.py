@@ -89,9 +89,11 @@ def test_without_the_token_it_says_how_to_give_it(tool, host):
 def test_a_board_without_a_token_is_reported(tool, board):
     board.configure(control={"token": ""})
     board.start()
-    code, _, errors = tool("call", f"127.0.0.1:{board.port}", "gpio.write", "pin=7", "value=1").wait()
-    assert code == 1
-    assert "no control.token is configured on this board: set control.token in its config.json (-32001)\n" in errors
+    call = ["call", f"127.0.0.1:{board.port}", "gpio.write", "pin=7", "value=1"]
+    for token in ([], ["--token", "a long secret"]):
+        code, _, errors = tool(*call, *token).wait()
+        assert code == 1
+        assert "no control.token is configured on this board: set control.token in its config.json (-32001)\n" in errors
 
 
 def test_a_wrong_token_is_refused(tool, host):

@@ -61,7 +61,7 @@ def test_a_byte_order_mark_in_a_file_is_no_fault(tool, tmp_path):
 def test_a_missing_file(tool, tmp_path):
     code, _, errors = tool("provision", "--check", tmp_path / "none.json").wait()
     assert code == 2
-    assert "No such file" in errors
+    assert "none.json: No such file or directory; docs/configuration.md shows what to write into it" in errors
 
 
 def test_a_missing_port(tool, tmp_path):

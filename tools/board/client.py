@@ -133,11 +133,11 @@ class ControlClient:
         except BoardError as error:
             if error.code != ACCESS_DENIED or method in _OPEN:
                 raise
+            denial = error.args[0]
+            if _LOGIN not in denial:
+                raise BoardError(error.code, f"{denial}: set control.token in its config.json") from None
             if not self._token:
-                denial, hint = error.args[0], "set control.token in its config.json"
-                if _LOGIN in denial:
-                    denial, hint = f"{method} needs the board's token", self._token_hint
-                raise BoardError(error.code, f"{denial}: {hint}") from None
+                raise BoardError(error.code, f"{method} needs the board's token: {self._token_hint}") from None
         self.log_in()
         return self._call(method, params)
 

@@ -56,7 +56,7 @@ weigh: $(EMULATED_STOCK) $(EMULATOR) build/venv/installed ## measure: measure ho
 	@$(VENV)/python -m tools.weigh
 
 # For an ESP32 this writes the newest image of "make image" or "make firmware".
-flash: build/venv/installed $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) ## board: write an image onto a board (BOARD=, PORT=, DRIVE=, ERASE=1)
+flash: $(if $(filter $(BOARD),$(ESP32_BOARDS)),,firmware) build/venv/installed ## board: write an image onto a board (BOARD=, PORT=, DRIVE=, ERASE=1)
 	@$(VENV)/python -m tools.flash flash $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(DRIVE),--drive $(DRIVE)) $(if $(ERASE),--erase)
 
 deploy: build/venv/installed ## board: install the firmware on a board with stock MicroPython (PORT=)

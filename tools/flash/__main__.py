@@ -48,3 +48,5 @@ if __name__ == "__main__":
         main()
     except BoardProblem as problem:
         sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: if it was already writing to the board, run it again")

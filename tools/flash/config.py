@@ -52,7 +52,8 @@ def read_settings(path):
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise BoardProblem(f"{path}: {error.strerror}") from error
+        advice = "; docs/configuration.md shows what to write into it" if isinstance(error, FileNotFoundError) else ""
+        raise BoardProblem(f"{path}: {error.strerror}{advice}") from error
     _check(content, path)
     return content
 

@@ -114,3 +114,5 @@ if __name__ == "__main__":
         main()
     except BoardProblem as problem:
         sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: no image was made")

@@ -157,6 +157,7 @@ def fetch(name):
     partial = SRC / f".{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    print(f"Unpacking {name}", flush=True)
     tree = unpack(name, archive, partial)
     target = SRC / f"{name}-{version}"
     shutil.rmtree(target, ignore_errors=True)
@@ -241,3 +242,5 @@ if __name__ == "__main__":
         main()
     except SetupError as error:
         sys.exit(f"\n{error}\n")
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: make continues here the next time")
