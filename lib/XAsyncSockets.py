@@ -33,8 +33,7 @@ way: a handler that asks for the same receive with the same timeout again skips 
 holds that timeout, None for none. It is closed while _again is `...`: with TLS, workers, a foreign pool or unread data.
 
 Memory: if an operation finds none, only its connection ends. A small reserve is freed for that, and no socket is added
-until it is allocated again. Closing in the loop's thread allocates nothing but call frames; if even that fails, the
-next turn closes.
+until it is allocated again. In the loop's thread, closing allocates call frames at most, and is repeated if it fails.
 
 The file: 1 Portability, 2 Buffers, 3 Timers and the pool, 4 The sockets, 5 TLS.
 
@@ -62,8 +61,6 @@ _MICROPYTHON = const(1)
 if sys.implementation.name != 'micropython':
     globals()['_MICROPYTHON'] = 0
 
-# The unix port gives addresses as opaque bytes, every other one as tuples (ports/unix/modsocket.c).
-_OPAQUE_ADDRESSES = hasattr(socket, 'sockaddr')
 _ON_CHIP = _MICROPYTHON and sys.platform not in ('linux', 'darwin', 'win32')
 _ESP32 = sys.platform == 'esp32'
 _EPOLL = not _MICROPYTHON and hasattr(select, 'epoll')
@@ -259,7 +256,7 @@ def _resolve(address):
 
 
 def _readable(address):
-    """(ip, port) of a system address."""
+    """(ip, port) of a system address: a tuple, or opaque bytes on the unix port (ports/unix/modsocket.c)."""
     if isinstance(address, tuple):
         return address[:2]
     family, ip, port = socket.sockaddr(address)[:3]  # type: ignore[attr-defined]
@@ -330,7 +327,7 @@ if not _MICROPYTHON:
                     pass
             except OSError:
                 pass
-            self._awake = False
+            self._awake = False     # the loop looks for messages next, also for one that came just now
 
         def close(self):
             self._receiver.close()
@@ -417,7 +414,13 @@ class XBufferSlot:
         elif slots is None:
             self._next = None
         else:
-            slots._take(self)
+            with slots._lock:
+                if self._next is not None:
+                    before = slots
+                    while before._next is not self:
+                        before = before._next
+                    before._next = self._next
+                    self._next = None
 
     def _give_back(self):
         if self._next is not None:
@@ -480,17 +483,6 @@ class XBufferSlots:
             self._next = slot._next
             slot._next = None
             return slot
-
-    def _take(self, slot):
-        """Take this one."""
-        with self._lock:
-            if slot._next is None:
-                return
-            before = self
-            while before._next is not slot:
-                before = before._next
-            before._next = slot._next
-            slot._next = None
 
     @property
     def Slots(self):
@@ -1653,7 +1645,7 @@ class XAsyncTCPServer(XAsyncSocket):
             if self._busy or self._reason is not None or not self._interest:
                 return
 
-    def _accept(self):
+    def _accept(self):          # apart from its caller, because a `try` enlarges the frame: see _turn
         try:
             return self._socket.accept()
         except MemoryError:
@@ -1943,8 +1935,12 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._held <= 0 and not self._peer_done and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
         self._wants = wants
-        if ms or self._timer is not None:
-            self._set_timeout(ms)
+        if self._timer is None and ms:
+            self._timer = XTimer(pool, XAsyncTCPClient._receive_over, self, self)
+        if self._timer is not None:
+            self._timer._ms = ms
+            if ms:
+                self._timer._put_off()
         if self._held > 0 or self._peer_done or self._own_memory is not None:
             pool._post(self)
         return True
@@ -1968,15 +1964,6 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._closing or self._peer_done and self._wants == _NO_MORE:
             return False
         raise XAsyncTCPClientException('a receive is already pending')
-
-    def _set_timeout(self, ms):
-        if self._timer is None:
-            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
-        self._timer._ms = ms
-        if ms:
-            self._timer._put_off()
-
-    # --- timeouts of receives
 
     def _receive_over(self):
         if not self._timer._ms or self._wants is None or self._wants == _NO_MORE:
