@@ -85,9 +85,8 @@ _ABSENT = (OSError, ValueError, KeyError)     # what the poll sets raise for a s
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
 _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-bit port's ticks
-# Nothing wakes MicroPython's poll(), so another thread's call may wait this long. CPython has a _Waker, and waits for
-# days: any time that poll()'s C int can hold.
-_MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000
+# Nothing wakes MicroPython's poll(), so another thread's call may wait this long. CPython has a _Waker.
+_MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000    # 2 days; more than 24 would not fit into the C int of poll()
 _ACCEPT_PAUSE_SEC = 0.1             # how long a server waits after an accept() that failed
 _HANDLER_GRACE_MS = const(200)      # how long a thread may take from Create to setting the handlers
 _AT_ONCE = const(15)                # the most reads of one socket in a row, and events that events cause; a bit mask
@@ -523,7 +522,7 @@ class XTimer:
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
     # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started is first.
     _runs = False
-    _ms = 0             # the timeout of a connection's receives; 0: the present one has none
+    _ms = 0             # the timeout of a connection's receives; 0: the pending one has none
 
     def __init__(self, pool, handler, arg=None, socket=None):
         self._pool = pool
@@ -637,9 +636,9 @@ class XAsyncSocketsPool:
         self._reserve = None    # memory to go on with when there is no other
         self._failing = None    # a socket that is to end for want of memory
         self._stopping = self._in_turn = False
-        self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # There must not be more attributes. With these, _wait and WaitEventsProcessing, MicroPython's dict has room for
-        # 23 names. If it were almost full, each look-up of a method would search all of it: 5 % of a connection.
+        self.public = self      # whose four public methods our sockets call: see _ForeignPool
+        # There are also _wait and WaitEventsProcessing. With one more, MicroPython's dict for 23 names would be almost
+        # full, and each look-up of a method would search all of it: 5 % of a connection.
 
     # --- for applications
 
@@ -797,8 +796,9 @@ class XAsyncSocketsPool:
     # --- the poll set
 
     def _watch(self, s):
-        if self._reserve is None:   # of small blocks, as a fragmented heap may have no large one. If this raises, the
-            self._reserve = list(map(bytearray, (64,) * 10))    # socket is refused
+        # Small blocks, because a fragmented heap may have no large one. A MemoryError here refuses the socket.
+        if self._reserve is None:
+            self._reserve = list(map(bytearray, (64,) * 10))
         if s._key is None:          # another thread has removed it meanwhile
             return
         with self._lock:
@@ -857,9 +857,7 @@ class XAsyncSocketsPool:
     if not _MICROPYTHON:
         def _wait(self, ms):
             """Pairs of key and events."""
-            if _EPOLL:
-                return self._poll.poll(ms / 1000 if ms >= 0 else -1, 512)
-            return self._poll.poll(ms)
+            return self._poll.poll(ms / 1000 if _EPOLL else ms)
 
     # --- messages
 
@@ -1037,7 +1035,7 @@ class XAsyncSocketsPool:
                     try:
                         if events == _IN and s._again is not ...:    # the short way
                             scratch = s._scratch
-                            read = s._read      # a local: MicroPython looks for a method if this is one call
+                            read = s._read      # s._read(...) costs more: MicroPython looks for a method
                             n = None
                             n = read(scratch.view)
                             while n:
@@ -1303,8 +1301,8 @@ class _Workers:
 
 class _ForeignPool(XAsyncSocketsPool):
     """
-    Stands between one socket and a pool that somebody else wrote, which is asked for the four public hooks only: it
-    calls OnReadyForWriting when events are due, and looks at ExpireTimeSec by itself.
+    Stands between one socket and a pool that somebody else wrote, and uses only the four public methods of that pool. To
+    have an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
     """
 
     def __init__(self, pool):
@@ -1430,10 +1428,6 @@ class XAsyncSocket:
     _closing = False        # True: no further calls are accepted; _END_TOLD: OnClosed was called, too
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
-    _wants = None
-    _again = ...
-    _recv_slot = None
-    _send_slot = None
 
     def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
         if type(self) is XAsyncSocket:
@@ -2228,7 +2222,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return self._tls.send if self._tls is not None else self._socket.write if _MICROPYTHON else self._socket.send
 
     def _send_waiting(self):
-        """Write what waits, up to an end that is to be told or until the system takes no more; then, go on."""
+        """Write what waits, until the system takes no more or an onDataSent has to be called first; then go on."""
         progress = False
         while self._sending is not None and self._sent is None:
             view, handler, arg = self._sending
