@@ -99,7 +99,7 @@ if _MICROPYTHON:
     from time import ticks_diff as _ticks_diff
     from time import ticks_ms as _ticks_ms
     _print_exception = sys.print_exception
-    # Slots take no memory until they are used: one per KiB of heap, so that the heap is the limit, not their number.
+    # These take no memory until they are used: one per KiB of heap, so that the heap is the limit, not their number.
     _DEFAULT_SLOTS = max(8, (gc.mem_free() + gc.mem_alloc()) // 1024)
     _SEND_QUEUE_LIMIT = max(16384, 128 * _DEFAULT_SLOTS)    # an eighth of the heap
 else:
@@ -1301,8 +1301,8 @@ class _Workers:
 
 class _ForeignPool(XAsyncSocketsPool):
     """
-    Stands between one socket and a pool that somebody else wrote, and uses only the four public methods of that pool. To
-    have an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
+    Stands between one socket and a pool that somebody else wrote, and uses only that pool's four public methods. To have
+    an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
     """
 
     def __init__(self, pool):
