@@ -1301,8 +1301,8 @@ class _Workers:
 
 class _ForeignPool(XAsyncSocketsPool):
     """
-    Stands between one socket and a pool that somebody else wrote, and uses only that pool's four public methods. To have
-    an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
+    Stands between one socket and a pool that somebody else wrote, and uses only that pool's four public methods. To
+    have an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
     """
 
     def __init__(self, pool):
