@@ -28,12 +28,12 @@ happens to it. If no loop runs, a thread that calls the pool is its owner for th
 A TCP connection. Its phase is _CONNECTING, _HANDSHAKING, _OPEN or _FLUSHING; the one _deadline belongs to the phase. It
 ends in four steps: _closing (nothing may be asked any more), _reason (closed), SocketID None (all is given back) and
 _END_TOLD (OnClosed was called). What arrives is read into a scratch that connections share. Only what no handler took
-moves to the connection's slot (_memory), or to a memory of its own for a receive that exceeds the slot (_own_memory).
-The short way: a handler that asks for the same receive with the same timeout again skips all checks. It is open while
-_again holds that timeout or None; `...` closes it: TLS, workers, a foreign pool, unread data, or the end.
+moves to the connection's slot (_memory), or to a buffer for one receive that exceeds the slot (_own_memory). The short
+way: a handler that asks for the same receive with the same timeout again skips all checks. It is open while _again
+holds that timeout, None for none. It is closed while _again is `...`: with TLS, workers, a foreign pool or unread data.
 
 Memory: if an operation finds none, only its connection ends. A small reserve is freed for that, and no socket is added
-until it is allocated again. In the loop's thread, closing needs no memory except for frames, and is tried again.
+until it is allocated again. In the loop's thread, closing allocates call frames at most, and is repeated if it fails.
 
 The file: 1 Portability, 2 Buffers, 3 Timers and the pool, 4 The sockets, 5 TLS.
 
@@ -61,8 +61,6 @@ _MICROPYTHON = const(1)
 if sys.implementation.name != 'micropython':
     globals()['_MICROPYTHON'] = 0
 
-# The unix port gives addresses as opaque bytes, every other one as tuples (ports/unix/modsocket.c).
-_OPAQUE_ADDRESSES = hasattr(socket, 'sockaddr')
 _ON_CHIP = _MICROPYTHON and sys.platform not in ('linux', 'darwin', 'win32')
 _ESP32 = sys.platform == 'esp32'
 _EPOLL = not _MICROPYTHON and hasattr(select, 'epoll')
@@ -72,27 +70,27 @@ _IN = const(1)
 _OUT = const(4)
 _FAULT = const(56)          # ERR 8 | HUP 16 | NVAL 32
 # What reports the peer's end while we do not read: RDHUP on Linux (poll(2)), HUP on ESP32 (ports/esp32/modsocket.c).
-_PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' and (_OPAQUE_ADDRESSES or _EPOLL) else 0
+_PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' else 0
 
-# MicroPython looks for a builtin among all names of the module first. The hot path uses these names of the module.
+# MicroPython finds a builtin only after it has searched the module. The hot path uses these names of the module.
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
-_BYTES = (memoryview, bytes, bytearray)
+_BYTES = (bytes, bytearray)
 
-_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))     # level and option: the unix port names none of TCP
+_NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))     # level and option: the unix port has no names for them
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
 _QUEUE_FULL = _WOULD_BLOCK + (errno.ENOMEM, errno.ENOBUFS)  # of a UDP socket: RP2 says ENOMEM
 
-_UNKNOWN = (OSError, ValueError, KeyError)    # what the poll sets raise for a socket that they do not have
+_ABSENT = (OSError, ValueError, KeyError)     # what the poll sets raise for a socket that they do not have
 
 _LINE_END = const(2)                # bytes of the longest end of a line, b'\r\n'
 _FRAME = const(1500)                # bytes of a frame of Ethernet
 _MAX_SEC = const(518400)            # 6 days: less than half the period of a 32-bit port's ticks
 # Nothing wakes MicroPython's poll(), so another thread's call may wait this long. CPython has a _Waker.
-_MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000
-_ACCEPT_PAUSE_SEC = 0.1
-_HANDLER_GRACE_MS = const(200)                # how long a thread may take from Create to setting the handlers
-_AT_ONCE = const(15)                # 2^n - 1: the most reads of one socket in a row, and events that events cause
-_KNOWN_ADDRESSES = const(64)
+_MAX_WAIT_MS = 20 if _MICROPYTHON else 200000000    # 2 days; more than 24 would not fit into the C int of poll()
+_ACCEPT_PAUSE_SEC = 0.1             # how long a server waits after an accept() that failed
+_HANDLER_GRACE_MS = const(200)      # how long a thread may take from Create to setting the handlers
+_AT_ONCE = const(15)                # the most reads of one socket in a row, and events that events cause; a bit mask
+_KNOWN_ADDRESSES = const(64)        # how many a UDP socket remembers
 _NAME_LIFE_MS = const(60000)        # how long a UDP socket believes a look-up
 
 if _MICROPYTHON:
@@ -101,8 +99,9 @@ if _MICROPYTHON:
     from time import ticks_diff as _ticks_diff
     from time import ticks_ms as _ticks_ms
     _print_exception = sys.print_exception
+    # These take no memory until they are used: one per KiB of heap, so that the heap is the limit, not their number.
     _DEFAULT_SLOTS = max(8, (gc.mem_free() + gc.mem_alloc()) // 1024)
-    _SEND_QUEUE_LIMIT = max(16384, 128 * _DEFAULT_SLOTS)
+    _SEND_QUEUE_LIMIT = max(16384, 128 * _DEFAULT_SLOTS)    # an eighth of the heap
 else:
     _DEFAULT_SLOTS = 1000000
     _SEND_QUEUE_LIMIT = 64 * 1024 * 1024
@@ -228,7 +227,7 @@ def _check_socket(value):
 
 def _as_bytes(name, data, kind):
     """The bytes of any buffer, whatever its items are; not copied if they are bytes."""
-    try:
+    try:    # (a memoryview of None raises, but MicroPython's takes a str)
         return data if type(data) is bytes else bytes(memoryview(data if type(data) is not str else None))
     except TypeError as ex:
         raise _error(kind, '"%s" must be bytes or another buffer' % name, ex)
@@ -256,7 +255,7 @@ def _resolve(address):
 
 
 def _readable(address):
-    """(ip, port) of a system address."""
+    """(ip, port) of a system address: a tuple, or opaque bytes on the unix port (ports/unix/modsocket.c)."""
     if isinstance(address, tuple):
         return address[:2]
     family, ip, port = socket.sockaddr(address)[:3]  # type: ignore[attr-defined]
@@ -327,7 +326,7 @@ if not _MICROPYTHON:
                     pass
             except OSError:
                 pass
-            self._awake = False
+            self._awake = False     # the loop looks for messages next, also for one that came just now
 
         def close(self):
             self._receiver.close()
@@ -359,7 +358,7 @@ class XFiFo:
             node = self._first
             if node is not None:
                 self._first = node[1]
-                obj, node[0] = node[0], None
+                obj, node[0] = node[0], None    # _last may still hold the node
                 return obj
         raise XFiFoException('Get: the queue is empty')
 
@@ -414,7 +413,13 @@ class XBufferSlot:
         elif slots is None:
             self._next = None
         else:
-            slots._take(self)
+            with slots._lock:
+                if self._next is not None:
+                    before = slots
+                    while before._next is not self:
+                        before = before._next
+                    before._next = self._next
+                    self._next = None
 
     def _give_back(self):
         if self._next is not None:
@@ -478,17 +483,6 @@ class XBufferSlots:
             slot._next = None
             return slot
 
-    def _take(self, slot):
-        """Take this one."""
-        with self._lock:
-            if slot._next is None:
-                return
-            before = self
-            while before._next is not slot:
-                before = before._next
-            before._next = slot._next
-            slot._next = None
-
     @property
     def Slots(self):
         """List of all the XBufferSlot objects."""
@@ -503,11 +497,12 @@ class _Scratch:
     needs no memory. `cut` is its first `length` bytes: messages of one length allocate nothing.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, scratches):
         self.size = size
         self.view = memoryview(bytearray(size))
-        self.cut = None
+        self.cut = b''
         self.length = -1
+        scratches[size] = self
 
     def take(self, n):
         if n != self.length or not _MICROPYTHON:    # CPython: a handler may release() it
@@ -527,7 +522,7 @@ class XTimer:
     # `_at`, in ticks: its place in the pool's list. `_due`: when it is to fire, at `_at` or later; putting it off only
     # stores _due, and _fire_timers moves it once `_at` has come. Of those with one `_at`, the first started is first.
     _runs = False
-    _ms = 0             # the timeout of a connection's receives; 0: the present one has none
+    _ms = 0             # the timeout of a connection's receives; 0: the pending one has none
 
     def __init__(self, pool, handler, arg=None, socket=None):
         self._pool = pool
@@ -641,9 +636,9 @@ class XAsyncSocketsPool:
         self._reserve = None    # memory to go on with when there is no other
         self._failing = None    # a socket that is to end for want of memory
         self._stopping = self._in_turn = False
-        self.public = self      # whose four hooks our sockets call: see _ForeignPool
-        # With more than these, _wait and WaitEventsProcessing, MicroPython's dict for 23 names would be almost full,
-        # and each look-up of a method would search all of it: 5 % of a connection.
+        self.public = self      # whose four public methods our sockets call: see _ForeignPool
+        # There are also _wait and WaitEventsProcessing. With one more, MicroPython's dict for 23 names would be almost
+        # full, and each look-up of a method would search all of it: 5 % of a connection.
 
     # --- for applications
 
@@ -691,7 +686,7 @@ class XAsyncSocketsPool:
             if _UNGUARDED and (threadsCount or me != _MAIN_THREAD):
                 self._set_threaded()
             if threadsCount:
-                _start_thread(self._run, (threadsCount - 1,))   # first, for there may be one thread only
+                _start_thread(self._run, (threadsCount - 1,))   # which then starts the workers
         except Exception as ex:
             self._close_poll()
             raise _error(XAsyncSocketsPoolException, 'AsyncWaitEvents: the loop cannot start', ex)
@@ -710,7 +705,6 @@ class XAsyncSocketsPool:
         me = _get_ident()
         self._stopping = True       # without the lock: a signal's handler may have interrupted the thread that holds it
         if not self.WaitEventsProcessing:
-            # If another thread calls PollEvents, its next turn shuts the pool down. Otherwise this thread does it now.
             if self._in_turn or self._owner not in (None, me) and not self._lent:
                 self._wake()
             else:
@@ -780,7 +774,7 @@ class XAsyncSocketsPool:
         if self._poll is not None:
             try:
                 self._poll.unregister(asyncSocket._key)
-            except _UNKNOWN:        # the application closed the system socket itself
+            except _ABSENT:        # the application closed the system socket itself
                 pass
         asyncSocket._key = None     # last: what Ctrl-C interrupts is done again
         return True
@@ -796,14 +790,15 @@ class XAsyncSocketsPool:
     def _notify(self, s, bit, on):
         _check_socket(s)
         self._do(s, self._set_interest, s, bit, on)
-        if s.ExpireTimeSec is not None:
+        if s.ExpireTimeSec is not None:     # a plain attribute: no call tells that it was set
             self._do(s, s._look_at_expiry)
 
     # --- the poll set
 
     def _watch(self, s):
-        if self._reserve is None:   # without a reserve, refuse the socket
-            self._fill_reserve()
+        # Small blocks, because a fragmented heap may have no large one. A MemoryError here refuses the socket.
+        if self._reserve is None:
+            self._reserve = list(map(bytearray, (64,) * 10))
         if s._key is None:          # another thread has removed it meanwhile
             return
         with self._lock:
@@ -812,13 +807,9 @@ class XAsyncSocketsPool:
             return
         try:    # may run while _turn iterates over ipoll(): an event read twice, or a turn later, does no harm
             self._poll.register(s._key, s._interest)
-        except Exception:   # no `as`: MicroPython takes a larger frame from the heap
+        except Exception:   # no `as`: with one more local, MicroPython takes the frame from the heap
             self._register_failed(s)
             raise
-
-    def _fill_reserve(self):
-        # The reserve is made of small blocks, because a fragmented heap may have no large one.
-        self._reserve = list(map(bytearray, (64,) * 10))
 
     def _register_failed(self, s):
         """
@@ -834,7 +825,7 @@ class XAsyncSocketsPool:
                 try:
                     self._poll.unregister(lender._key)
                     break
-                except _UNKNOWN:    # _dispatch has taken a busy one out already
+                except _ABSENT:    # _dispatch has taken a busy one out already
                     pass
             else:
                 lender = None
@@ -860,15 +851,13 @@ class XAsyncSocketsPool:
         if s._key is not None and self._poll is not None and not s._busy:
             try:
                 self._poll.modify(s._key, interest)
-            except _UNKNOWN:        # see RemoveAsyncSocket
+            except _ABSENT:        # see RemoveAsyncSocket
                 pass
 
     if not _MICROPYTHON:
         def _wait(self, ms):
             """Pairs of key and events."""
-            if _EPOLL:
-                return self._poll.poll(ms / 1000 if ms >= 0 else -1, 512)
-            return self._poll.poll(ms)
+            return self._poll.poll(ms / 1000 if _EPOLL else ms)
 
     # --- messages
 
@@ -884,7 +873,7 @@ class XAsyncSocketsPool:
             if idle:
                 self._owner = me
                 self._lent = True
-            elif _UNGUARDED and not self._threaded:     # another thread's first call: all attributes first
+            elif _UNGUARDED and not self._threaded:     # another thread's first call
                 self._calls.insert(0, (None, self._set_threaded, ()))
         if not idle:
             self._wake()
@@ -911,10 +900,6 @@ class XAsyncSocketsPool:
         if not _MICROPYTHON and self._waker is not None:
             self._waker.wake()
 
-    def _new_scratch(self, size):
-        scratch = self._scratches[size] = _Scratch(size)
-        return scratch
-
     def _set_threaded(self):
         self._threaded = True
         for s in self.GetAllAsyncSockets():
@@ -940,7 +925,7 @@ class XAsyncSocketsPool:
             self._workers.give(s, handler, args)
 
     def _written(self, s):
-        """OnReadyForWriting is over: a foreign pool's."""
+        """OnReadyForWriting of `s` is over: see _ForeignPool."""
 
     def _report(self, s, exception):
         """Tell of an exception, and end the connection that it concerns. Servers and UDP sockets live on."""
@@ -968,7 +953,7 @@ class XAsyncSocketsPool:
     # --- the loop
 
     def _open(self):
-        """Make this thread the owner, once no other thread is it for the length of a call."""
+        """Make this thread the owner, after waiting for a call of another thread to end, and make the poll set."""
         while True:
             with self._lock:
                 if not self._lent or self._owner == _get_ident():
@@ -1000,7 +985,7 @@ class XAsyncSocketsPool:
                 if workers.idents:      # none: a port with no thread left
                     self._workers = workers
                     for s in self.GetAllAsyncSockets():
-                        s._again = ...
+                        s._again = ...      # the short way calls handlers here
             while not self._stopping:
                 self._turn(-1, False)
         finally:
@@ -1050,7 +1035,7 @@ class XAsyncSocketsPool:
                     try:
                         if events == _IN and s._again is not ...:    # the short way
                             scratch = s._scratch
-                            read = s._read      # a local first: cheaper than a call in one step, which expects a method
+                            read = s._read      # s._read(...) costs more: MicroPython looks for a method
                             n = None
                             n = read(scratch.view)
                             while n:
@@ -1102,7 +1087,7 @@ class XAsyncSocketsPool:
                 if s is self:
                     self._due_last = self
                 if due is not None:
-                    count += self._fire_timers(due)     # after what had come by then
+                    count += self._fire_timers(due)     # last: data that has come prevents a timeout
                 if self._stopping:
                     return count
                 if once:
@@ -1169,7 +1154,7 @@ class XAsyncSocketsPool:
                 timer._handler(timer._arg)
             except Exception as ex:
                 if timer._socket is not None and isinstance(ex, MemoryError):
-                    timer._start(100)   # what it was to do is still to be done
+                    timer._start(100)   # it is still to be done: try again in 100 ms
                 self._report(timer._socket, ex)
 
     def _shut_down(self):
@@ -1239,10 +1224,11 @@ class _Workers:
 
     def give(self, s, handler, args, client=None):
         """Have a worker call handler(*args) for `s`, and for its `client`, too; asked by the loop."""
-        self._jobs.Put((s, handler, args, client))  # first, as it may raise; _finished comes in a later turn
+        self._jobs.Put(((s, client), handler, args))    # first, as it may raise; _go_on comes in a later turn
         self.busy += 1
         s._busy = True
         if client is not None:
+            self.busy += 1
             client._busy = True
         self._open_gate()
 
@@ -1251,18 +1237,13 @@ class _Workers:
             if self._gate.locked():
                 self._gate.release()
 
-    def _finished(self, s, client, exception):
-        self.busy -= 1
-        self._go_on(s, exception)
-        if client is not None:
-            self._go_on(client, exception)
-
     def _go_on(self, s, exception):
+        self.busy -= 1
         s._busy = False
         if s._key is not None:
             try:
                 self._pool._poll.modify(s._key, s._interest)
-            except _UNKNOWN:      # see _dispatch
+            except _ABSENT:       # see _dispatch
                 self._pool._watch(s)
         self._pool._post(s)
         if exception is not None:
@@ -1301,26 +1282,27 @@ class _Workers:
             self._running -= 1
 
     def _work(self, job):
-        s, handler, args, client = job
+        sockets, handler, args = job
         error = None
         try:
             handler(*args)
         except BaseException as ex:     # sys.exit(), too, must not take the worker with it
             error = ex
-            self._pool._tell(s, ex)
-        while s is not None:            # the loop must know, or the socket is busy for ever
-            try:
-                self._pool._do(s, self._finished, s, client, error)
-                s = None
-            except MemoryError:
-                self._pool._reserve = None
-                time.sleep(0.01)
+            self._pool._tell(sockets[0], ex)
+        for s in sockets:
+            while s is not None:        # the loop must know, or the socket is busy for ever
+                try:
+                    self._pool._do(s, self._go_on, s, error)
+                    s = None
+                except MemoryError:
+                    self._pool._reserve = None
+                    time.sleep(0.01)
 
 
 class _ForeignPool(XAsyncSocketsPool):
     """
-    Stands between one socket and a pool that somebody else wrote, which is asked for the four public hooks only: it
-    calls OnReadyForWriting when events are due, and looks at ExpireTimeSec by itself.
+    Stands between one socket and a pool that somebody else wrote, and uses only that pool's four public methods. To
+    have an event told, it asks for a call of OnReadyForWriting; for timeouts, it sets ExpireTimeSec.
     """
 
     def __init__(self, pool):
@@ -1338,7 +1320,7 @@ class _ForeignPool(XAsyncSocketsPool):
         self.public.RemoveAsyncSocket(s)
 
     def _do(self, s, function, *args):
-        function(*args)     # _owner stays None, so that all goes this way
+        function(*args)     # _owner stays None, so that no call goes past this method
 
     def _post(self, s):
         super()._post(s)
@@ -1446,10 +1428,6 @@ class XAsyncSocket:
     _closing = False        # True: no further calls are accepted; _END_TOLD: OnClosed was called, too
     _reason = None          # XClosedReason once closed
     _phase = _OPEN
-    _wants = None
-    _again = ...
-    _recv_slot = None
-    _send_slot = None
 
     def __init__(self, asyncSocketsPool, socket, recvBufSlot=None, sendBufSlot=None):
         if type(self) is XAsyncSocket:
@@ -1661,7 +1639,7 @@ class XAsyncTCPServer(XAsyncSocket):
             if self._busy or self._reason is not None or not self._interest:
                 return
 
-    def _accept(self):
+    def _accept(self):          # apart from its caller, because a `try` enlarges the frame: see _turn
         try:
             return self._socket.accept()
         except MemoryError:
@@ -1717,11 +1695,16 @@ class XAsyncTCPServer(XAsyncSocket):
 
 
 def _try_write(client, data):
-    """The bytes that the system takes now; -1 if the connection is broken, and closed thereby."""
+    """The number of bytes that the system takes; -1 if the connection broke, and was closed; -2: see _not_now."""
     try:
         return client._write(data) or 0
-    except Exception:   # no `as`: MicroPython takes a larger frame from the heap. A second try tells the error
+    except Exception:   # no `as`: see _watch. A second try tells the error
         return client._write_again(data)
+
+
+def _is_byte_view(data):
+    """True for a memoryview whose len() is what a complete write returns. (MicroPython's has no `itemsize`.)"""
+    return isinstance(data, memoryview) and len(bytes(data[:1])) < 2 and (_MICROPYTHON or data.contiguous)
 
 
 def _text(line, encoding):
@@ -1782,7 +1765,7 @@ class XAsyncTCPClient(XAsyncSocket):
     _interest = _IN
     _phase = _OPEN
     _outcome = None         # the name of the event that comes before all others
-    _made_ms = None            # ticks at which another thread than the loop's made it
+    _made_ms = None         # ticks at which another thread than the loop's made it
     _host_name = None
     _tls = None
     _sent = None            # handler and argument of a send that is complete, and not told yet
@@ -1790,8 +1773,8 @@ class XAsyncTCPClient(XAsyncSocket):
     _sending = None         # (view, handler, arg): what could not be written, or told of, yet,
     _queue = None           # an XFiFo of what is behind it,
     _queued = 0             # and the bytes in all
-    _memory = None          # of what is unread: the slot's, or that of a larger receive
-    _own_memory = None          # memory of a receive that is larger than the buffer, until _keep uses it
+    _memory = None          # where unread bytes are kept: the slot's memory, or what was _own_memory
+    _own_memory = None      # memory for a receive that is larger than the slot, until _keep makes it _memory
     _timer = None           # XTimer of the receives' timeouts
     _in_long_line = False   # which is skipped
     _peer_done = False      # the peer sends no more
@@ -1850,15 +1833,15 @@ class XAsyncTCPClient(XAsyncSocket):
         # the dict that MicroPython has for them, and make each look-up of a method slow.)
         self._wants = self._argument = None
         self._again = ...       # the timeout with which the same receive may be asked for again in the short way
-        # Bytes of _memory that are unread. While _deliver calls a handler: minus the bytes behind that handler's data,
-        # so that StartSSLContext refuses them (not 0) and the short way may open (not above 0).
+        # The number of unread bytes in _memory. While _deliver calls a handler, it is minus the number of bytes behind
+        # that handler's data: not 0, so that StartSSLContext refuses, and not above 0, so that the short way may open.
         self._held = 0
         self._handler = _ignore
         self._read = cliSocket.readinto if _MICROPYTHON else cliSocket.recv_into
         self._recv_slot = recvBufSlot
         if sendBufSlot is not None:
             self._send_slot = sendBufSlot
-        if cliAddr:
+        if cliAddr:             # accepted
             self._write = cliSocket.write if _MICROPYTHON else cliSocket.send
         else:
             self._phase = _CONNECTING
@@ -1876,7 +1859,7 @@ class XAsyncTCPClient(XAsyncSocket):
             asyncSocketsPool = _ForeignPool(asyncSocketsPool)
         self._pool = asyncSocketsPool
         self._scratch = asyncSocketsPool._scratches.get(recvBufSlot.Size) \
-            or asyncSocketsPool._new_scratch(recvBufSlot.Size)
+            or _Scratch(recvBufSlot.Size, asyncSocketsPool._scratches)
         self._socket = cliSocket
         asyncSocketsPool.AddAsyncSocket(self)
 
@@ -1946,8 +1929,12 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._held <= 0 and not self._peer_done and not self.IsSSL and pool._workers is None and pool.public is pool:
             self._again = asked[2]
         self._wants = wants
-        if ms or self._timer is not None:
-            self._set_timeout(ms)
+        if self._timer is None and ms:
+            self._timer = XTimer(pool, XAsyncTCPClient._receive_over, self, self)
+        if self._timer is not None:
+            self._timer._ms = ms
+            if ms:
+                self._timer._put_off()
         if self._held > 0 or self._peer_done or self._own_memory is not None:
             pool._post(self)
         return True
@@ -1972,15 +1959,6 @@ class XAsyncTCPClient(XAsyncSocket):
             return False
         raise XAsyncTCPClientException('a receive is already pending')
 
-    def _set_timeout(self, ms):
-        if self._timer is None:
-            self._timer = XTimer(self._pool, XAsyncTCPClient._receive_over, self, self)
-        self._timer._ms = ms
-        if ms:
-            self._timer._put_off()
-
-    # --- timeouts of receives
-
     def _receive_over(self):
         if not self._timer._ms or self._wants is None or self._wants == _NO_MORE:
             return
@@ -1995,21 +1973,21 @@ class XAsyncTCPClient(XAsyncSocket):
         """Read once and hand out what is wanted."""
         if not self._interest & _IN or self._closing and self._phase != _HANDSHAKING:
             return
-        window = self._memory
+        memory = self._memory
         held = self._held
         try:
-            n = self._read(self._scratch.view if window is None else window[held:self._room()])
+            n = self._read(self._scratch.view if memory is None else memory[held:self._room()])
         except Exception as ex:
             self._read_failed(ex)
             return
         if self._tls is not None:
             self._after_tls(n)
         if n:
-            self._deliver(self._scratch.take(n) if window is None else window[:held + n])
+            self._deliver(self._scratch.take(n) if memory is None else memory[:held + n])
         elif n == 0:
             self._peer_closed()
         if self.ExpireTimeSec is not None and self._wants is None and self._phase == _OPEN:
-            self.ExpireTimeSec = None   # a foreign pool's
+            self.ExpireTimeSec = None   # no receive is pending: a foreign pool must not end this
 
     def _room(self):
         """How many bytes may be held: a line's end has room behind the buffer's size."""
@@ -2020,7 +1998,7 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _read_failed(self, ex):
         if not isinstance(ex, OSError) or ex.errno not in _WOULD_BLOCK:
-            if isinstance(ex, MemoryError):
+            if isinstance(ex, MemoryError):     # not the network's doing: OnException is told, too
                 self._pool._report(self, ex)
             else:
                 self._fail(ex)
@@ -2069,13 +2047,13 @@ class XAsyncTCPClient(XAsyncSocket):
             self._held = start - _len(chunk)
             if _len(line) > self._recv_slot.Size or self._in_long_line:
                 self._line_too_long(True)
-                if self._busy:
+                if self._busy:      # with OnLineTooLong
                     break
                 continue
             line = _text(line, self._wants)
             if line is None:
                 self._fail(ValueError('a line is not ' + self._wants))
-            elif self._pool._workers is None:
+            elif self._pool._workers is None:   # as _give, without the call
                 self._wants = None
                 handler = self._handler
                 handler(self, line, self._argument)
@@ -2111,7 +2089,7 @@ class XAsyncTCPClient(XAsyncSocket):
             memory[:held] = view[start:]    # may overlap: both interpreters use memmove
         if memory is not None:
             self._again = ...
-        if memory is not self._memory:
+        if memory is not self._memory:  # storing None would add a name to the object's dict
             self._memory = memory
         self._pause(held >= self._room())
 
@@ -2120,9 +2098,9 @@ class XAsyncTCPClient(XAsyncSocket):
         if paused != bool(self._interest & _IN) or self._peer_done or self._closing:
             return
         if self._phase == _OPEN:
-            self._set_deadline(None)    # of the peer's end, which _PEER_END told of while paused
+            self._set_deadline(None)    # _dispatch set it if it saw _PEER_END while reading was paused
         if self._tls is not None:
-            self._tls.more = True
+            self._tls.more = True       # it may hold data, which poll() does not see
             self._pool._post(self)
         self._pool._set_interest(self, _IN, not paused)
         if _PEER_END:
@@ -2139,7 +2117,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if self._again is ...:    # there may be more to tell, which there is not while the short way is open
                 self._pool._post(self)
             if self._write is _not_now and self._sending is not None:
-                self._send_waiting()
+                self._send_waiting()    # it stopped until this is told
             if self._pool._workers is None:
                 handler(self, arg)
             else:
@@ -2156,7 +2134,7 @@ class XAsyncTCPClient(XAsyncSocket):
         if self._own_memory is not None or self._held and self._wants is not None:
             if self._peer_done and self._phase == _OPEN:
                 self._set_deadline(None)    # the application reads: _peer_closed waits anew
-            self._deliver(self._memory[:self._held] if self._held else b'')
+            self._deliver(self._memory[:self._held] if self._held else b'')     # b'': only for _keep
         if self._tls is not None and self._tls.more:
             self.OnReadyForReading()
         if self._peer_done and self._reason is None:
@@ -2173,10 +2151,11 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
-        if not _isinstance(data, _BYTES) or _get_ident() != self._pool._owner:
+        if data is not self._scratch.cut and not _isinstance(data, _BYTES) and not _is_byte_view(data) \
+                or _get_ident() != self._pool._owner:
             return self._send_later(data, -2, onDataSent, onDataSentArg)
         n = _try_write(self, data)
-        if n < 0 or n != _len(data) or onDataSent is not None and self._sent is not None:
+        if n != _len(data) or onDataSent is not None and self._sent is not None:
             return self._send_later(data, n, onDataSent, onDataSentArg)
         if onDataSent is not None:
             self._sent = onDataSent
@@ -2201,16 +2180,14 @@ class XAsyncTCPClient(XAsyncSocket):
 
     def _send_later(self, data, n, handler, arg):
         """
-        `n`: bytes that the system took; -1: the connection broke; -2: not tried (another thread, or older data waits).
-        Keep the others safe from what the caller does with its buffer.
+        `n`: bytes that the system took; -1: the connection broke; -2: not tried (another thread, or older data waits,
+        or `data` has wider items). Queue the other bytes, as a copy if the caller may change them.
         """
         if n == -1:
             return False
         n = max(n, 0)
         rest = _as_bytes('data', data, XAsyncTCPClientException)
         view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])
-        if not view and handler is None:    # all is sent, but `data` has other items than bytes
-            return True
         with _state_lock:
             if self._closing:
                 return False
@@ -2235,7 +2212,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._queue.Put((view, handler, arg))
             return
         self._sending = (view, handler, arg)
-        if self._write is not _not_now:     # data of another thread: nobody has tried to write it yet
+        if self._write is not _not_now:     # from now on, all later data has to wait behind this
             self._write = _not_now
             self._send_waiting()
         elif self._phase != _CONNECTING:
@@ -2245,6 +2222,7 @@ class XAsyncTCPClient(XAsyncSocket):
         return self._tls.send if self._tls is not None else self._socket.write if _MICROPYTHON else self._socket.send
 
     def _send_waiting(self):
+        """Write what waits, until the system takes no more or an onDataSent has to be called first; then go on."""
         progress = False
         while self._sending is not None and self._sent is None:
             view, handler, arg = self._sending
@@ -2275,7 +2253,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if self._sent is None and (self._tls is None or self._tls.blocked == _OUT):
                 self._pool._set_interest(self, _OUT, True)
             if progress and self._deadline is not None and self._phase != _HANDSHAKING:
-                self._linger()
+                self._linger()          # anew, as the peer takes data
         elif self._phase == _FLUSHING:
             self._end_sending()
         elif self._peer_done:
@@ -2323,7 +2301,7 @@ class XAsyncTCPClient(XAsyncSocket):
             if name == 'SendingBuffer':
                 return self._sending_slot().Buffer
             raise AttributeError("'%s' object has no attribute '%s'" % (type(self).__name__, name))
-    else:               # a class with __getattr__ has no fast look-ups there
+    else:               # CPython: __getattr__ would make all look-ups slow
         CliAddr = property(lambda self: _readable(self._address), doc='(ip, port) of the client.')
         SendingBuffer = property(lambda self: self._sending_slot().Buffer, doc="The connection's own sending buffer.")
 
@@ -2584,7 +2562,7 @@ class XAsyncTCPClient(XAsyncSocket):
             self._phase = _OPEN         # once: this may be repeated
             self._outcome = 'OnFailsToConnect'
         elif self._reason == XClosedReason.ClosedByHost:
-            # With data unread it would be a reset, which can take our last words from the peer (RFC 2525, 2.17).
+            # With data unread it would be a reset, and the peer could lose what we sent last (RFC 2525, 2.17).
             try:
                 for _ in range(16):     # not for ever: the peer may go on sending
                     if not self._read(self._scratch.view):
@@ -2608,8 +2586,6 @@ class XAsyncTCPClient(XAsyncSocket):
         self._handler = _ignore
 
 
-
-
 class XAsyncUDPDatagram(XAsyncSocket):
     """
     UDP sender and, with a local address, receiver.
@@ -2629,7 +2605,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
     _known_since = 0
     _queue = None           # of the arguments of _send
     _queued = 0
-    _outcomes = None            # an XFiFo of (handler, args) to be called
+    _outcomes = None        # an XFiFo of (handler, args) to be called
 
     @staticmethod
     def Create(asyncSocketsPool, localAddr=None, recvbufLen=4096, broadcast=False, recvBufLen=None):
@@ -2722,7 +2698,7 @@ class XAsyncUDPDatagram(XAsyncSocket):
             known[address] = _resolve(address)[1]
         found = known[address]
         if self._peer_system != found:
-            self._peer, self._peer_system = _readable(found), found     # a name is looked up again
+            self._peer, self._peer_system = _readable(found), found     # never a name, which gets old
         return found
 
     def AsyncSendDatagram(self, datagram, remoteAddr, onDataSent=None, onDataSentArg=None):
@@ -2754,12 +2730,12 @@ class XAsyncUDPDatagram(XAsyncSocket):
         return True
 
     def _try_send(self, datagram):
-        """True if it goes to the last one at once; the slow way tells why it does not."""
+        """True if it goes to the last address at once; the slow way tells why it does not."""
         try:
             if not self._queued:
                 self._socket.sendto(datagram, self._peer_system)
                 return True
-        except Exception:   # no `as`: see XAsyncTCPClient._try_write
+        except Exception:   # no `as`: see _watch
             pass
         return False
 
@@ -2907,7 +2883,7 @@ if _MICROPYTHON:
                 return n
 
             def is_open(self):
-                """Let the socket seem at its end: an error for a handshake, nothing to a reader between two records."""
+                """Read as if the peer's end had come: a handshake fails then, an open connection reads 0 bytes."""
                 self._asking = True
                 try:
                     self.open = self.open or self._tls.readinto(bytearray(1)) == 0
@@ -2959,7 +2935,7 @@ else:
                 return n
 
             def send(self, data):
-                return self._call(self.socket.send, data) if len(data) else 0
+                return self._call(self.socket.send, data) if len(data) else 0     # OpenSSL's write needs a byte
 
             def _call(self, function, argument):
                 self.blocked = 0
