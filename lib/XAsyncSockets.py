@@ -1892,8 +1892,8 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if size is not None:
             _check_size('size', size, XAsyncTCPClientException)
-        elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and _get_ident() == self._pool._owner:
+        elif onDataRecv is self._handler and timeoutSec is self._again and timeoutSec is not ... \
+                and self._wants is None and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 timer = self._timer     # as _put_off, without a call
                 timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
@@ -1913,8 +1913,8 @@ class XAsyncTCPClient(XAsyncSocket):
         the first positional argument is the encoding, as older programs pass it. A line longer than the buffer (see
         OnLineTooLong), or not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
-        if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
+        if onDataRecv is self._handler and timeoutSec is self._again and timeoutSec is not ... \
+                and self._wants is None and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg

@@ -27,6 +27,7 @@ from XAsyncSockets import (
     XAsyncUDPDatagram,
     XBufferSlots,
     XClosedReason,
+    XFiFo,
 )
 
 try:
@@ -411,6 +412,135 @@ def test_a_reset_while_a_worker_runs_the_handler_costs_no_time():
     wait(lambda: link.events.count('closed'))
     assert spent < 250, 'the loop took %d of 500 ms' % spent
     stop(link.pool)
+
+
+def test_a_worker_without_memory_loses_no_job():
+    """No further event comes that could wake it."""
+    for threadsCount in (2, 4):
+        link = running_link(threadsCount)
+        jobs = wait(lambda: link.pool._workers)._jobs
+        get = XFiFo.Get
+        missing = []
+
+        def Get(self):
+            if self is jobs and missing:
+                missing.pop()
+                raise MemoryError('by the test')
+            return get(self)
+
+        def on_line(client, line, arg):
+            client.AsyncRecvLine(on_line)
+            client.AsyncSendData(line.encode())
+
+        XFiFo.Get = Get
+        try:
+            link.client.AsyncRecvLine(on_line)
+            for size, failures in enumerate((0, 1, 5), 1):
+                missing.extend([None] * failures)
+                link.peer.send(b'x\n')
+                wait(lambda: link.peer.received_count() == size)
+            missing.extend([None] * 3)
+            stop(link.pool)
+        finally:
+            XFiFo.Get = get
+        assert link.events.events == [('closed', XClosedReason.ClosedByHost)], link.events.events
+
+
+class FullPoll:
+    """The poll set of a running pool, which cannot grow any more, as if there were no memory."""
+
+    def __init__(self, pool):
+        self.taken_out = []     # keys
+        self.half = []          # keys that have no object; to take them out crashes MicroPython (extmod/modselect.c)
+        self.crashed = False
+        self._places = 0
+        self._poll = pool._poll
+        pool._poll = self
+
+    def __getattr__(self, name):
+        return getattr(self._poll, name)
+
+    def register(self, key, events):
+        if not self._places:
+            self.half.append(key)
+            raise MemoryError('by the test')
+        self._poll.register(key, events)
+        self._places -= 1
+        if key in self.half:
+            self.half.remove(key)
+        if key in self.taken_out:
+            self.taken_out.remove(key)
+
+    def unregister(self, key):
+        if key in self.half:
+            self.crashed = True
+            return
+        self._poll.unregister(key)      # raises if it is out already
+        self.taken_out.append(key)
+        self._places += 1
+
+
+def full_links(count):
+    """Return links whose handlers are with workers, the full poll set of their pool, and f() to let them go on."""
+    first = Link(outgoing=True)
+    links = [first] + [Link(outgoing=True, pool=first.pool) for _ in range(count - 1)]
+    first.pool.OnException = first.events.raised
+    first.pool.AsyncWaitEvents(count + 1)
+    begun, over = [], []
+
+    def on_line(client, line, arg):
+        begun.append(line)
+        wait(lambda: over)
+        client.AsyncRecvLine(answer)
+
+    def answer(client, line, arg):
+        client.AsyncSendData(line.encode())
+
+    for link in links:
+        link.client.AsyncRecvLine(on_line)
+        link.peer.send(b'go\n')
+    wait(lambda: len(begun) == count)
+    return links, FullPoll(first.pool), lambda: over.append(True)
+
+
+def test_a_socket_that_the_poll_set_has_no_memory_for_while_all_others_are_busy():
+    """It is refused at once. The busy one, whose place was needed for that, goes on."""
+    needs_threads()
+    (link,), poll, go_on = full_links(1)
+    start = now_ms()
+    late = XAsyncUDPDatagram.Create(link.pool)
+    wait(lambda: link.events.count('raised'))
+    assert elapsed_ms(start) < 900, 'the loop stood still'
+    assert not poll.crashed and link.events.values('raised') == [late], link.events.events
+    assert link.pool.GetAllAsyncSockets() == [link.client]
+    go_on()
+    link.peer.send(b'served\n')
+    wait(lambda: link.peer.received() == b'served')
+    stop(link.pool)
+
+
+def test_a_socket_that_the_poll_set_has_no_memory_for_while_another_is_out_of_it():
+    """The peer of a busy connection has ended it, so the poll set does not have it at the moment."""
+    needs_threads()
+    links, poll, go_on = full_links(2)
+    pool, events = links[0].pool, links[0].events
+    first = pool.GetAllAsyncSockets()[0]        # the first candidate to lend its place
+    links.sort(key=lambda link: link.client is not first)
+    links[0].peer.reset()
+    wait(lambda: poll.taken_out)
+    poll._places = 0
+    start = now_ms()
+    late = XAsyncUDPDatagram.Create(pool)
+    wait(lambda: events.count('raised'))
+    assert elapsed_ms(start) < 900, 'the loop stood still'
+    assert not poll.crashed and events.values('raised') == [late], events.events
+    poll._places = 1
+    go_on()
+    links[1].peer.send(b'served\n')
+    wait(lambda: links[1].peer.received() == b'served')
+    wait(lambda: links[0].events.count('closed'))
+    assert links[0].events.reason() == XClosedReason.Error
+    stop(pool)
 
 
 def test_a_socket_removed_by_its_own_handler_in_a_worker():
