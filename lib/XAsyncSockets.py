@@ -829,15 +829,14 @@ class XAsyncSocketsPool:
         with self._lock:
             del self._sockets[s._key]
         if _MICROPYTHON:
-            self._reserve = None
+            self._reserve = lender = None
             for lender in self._sockets.values():
                 try:
+                    self._poll.modify(lender._key, 0)   # fails if _dispatch has taken a busy one out already
                     self._poll.unregister(lender._key)
                     break
-                except _UNKNOWN:    # _dispatch has taken a busy one out already
+                except OSError:
                     pass
-            else:
-                lender = None
             if self._register_at_last(s._key, 0):
                 self._poll.unregister(s._key)
             if lender is not None:
@@ -1154,9 +1153,9 @@ class XAsyncSocketsPool:
         timers = self._timers
         while True:
             with self._lock:
-                timer = timers[0] if timers else None
-                if timer is None or _ticks_diff(timer._at, now) > 0:
+                if not timers or _ticks_diff(timers[0]._at, now) > 0:
                     return count
+                timer = timers[0]
                 put_off = _ticks_diff(timer._due, timer._at) > 0
                 timer._leave()
                 if put_off:
@@ -1226,15 +1225,15 @@ class _Workers:
         self._lock = _allocate_lock()
         self._gate = _allocate_lock()   # where workers wait; a worker that passes opens it again if more jobs wait
         self._gate.acquire()
-        self._running = 0
         self._stopped = False
+        started = 0
         for _ in range(count):
             try:
                 _start_thread(self._run, ())
             except Exception:       # a port with fewer threads
                 break
-            self._running += 1
-        while len(self.idents) < self._running:
+            started += 1
+        while len(self.idents) < started:
             time.sleep(0.001)
 
     def give(self, s, handler, args, client=None):
@@ -1270,7 +1269,7 @@ class _Workers:
 
     def stop(self):
         self._stopped = True
-        while self._running:
+        while self.idents:
             self._open_gate()
             time.sleep(0.001)
 
@@ -1298,7 +1297,7 @@ class _Workers:
                 self._pool._reserve = None
                 time.sleep(0.01)
         with self._lock:
-            self._running -= 1
+            self.idents.remove(_get_ident())
 
     def _work(self, job):
         s, handler, args, client = job

@@ -282,11 +282,11 @@ def test_the_peer_finishes_before_on_connected():
         sleep_ms(50)        # it has arrived before the first turn
         pump(pool, lambda: events.count('closed'))
         assert results == [True, True], results
-        assert events.names()[0] == 'connected' and events.count('connected') == events.count('sent') == 1, events.events
+        assert events.names()[0] == 'connected' and events.names()[-1] == 'closed', events.events
+        assert events.count('connected') == events.count('sent') == 1, events.events
         assert events.data() == data
         assert events.count('called') == is_set
         assert events.reason() == (XClosedReason.ClosedByHost if is_set else XClosedReason.ClosedByPeer)
-        assert events.names()[-1] == 'closed', events.events
         wait(lambda: peer.received_count() == 6)
 
 
