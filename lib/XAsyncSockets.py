@@ -1003,7 +1003,10 @@ class XAsyncSocketsPool:
             while not self._stopping:
                 self._turn(-1, False)
         finally:
-            self._shut_down()
+            try:
+                self._shut_down()
+            finally:        # another Ctrl-C: the next turn, or StopWaitEvents, does the rest
+                self.WaitEventsProcessing = False
 
     def _turn(self, wait_ms, once):
         """
@@ -1286,34 +1289,27 @@ class _Workers:
                     continue
                 if job is None:
                     job = self._jobs.Get()
+                    called = False
                     if not self._jobs.Empty:
                         self._open_gate()
-                self._work(job)
-                job = None
+                if not called:
+                    called = True
+                    error = None
+                    try:
+                        job[1](*job[2])
+                    except BaseException as ex:     # sys.exit(), too, must not take the worker with it
+                        error = ex
+                        self._pool._tell(job[0], ex)
+                self._pool._do(job[0], self._finished, job[0], job[3], error)
+                job = error = None
                 woken = False
             except XFiFoException:  # another worker was quicker
                 woken = False
-            except MemoryError:     # nothing is done yet: try again
+            except BaseException:   # no memory, or OnException raised: go on from there, or the socket is busy for ever
                 self._pool._reserve = None
                 time.sleep(0.01)
         with self._lock:
             self.idents.remove(_get_ident())
-
-    def _work(self, job):
-        s, handler, args, client = job
-        error = None
-        try:
-            handler(*args)
-        except BaseException as ex:     # sys.exit(), too, must not take the worker with it
-            error = ex
-            self._pool._tell(s, ex)
-        while s is not None:            # the loop must know, or the socket is busy for ever
-            try:
-                self._pool._do(s, self._finished, s, client, error)
-                s = None
-            except MemoryError:
-                self._pool._reserve = None
-                time.sleep(0.01)
 
 
 class _ForeignPool(XAsyncSocketsPool):
@@ -2195,6 +2191,8 @@ class XAsyncTCPClient(XAsyncSocket):
         except Exception as ex:
             if isinstance(ex, OSError) and ex.errno in _WOULD_BLOCK:
                 return 0
+            if not _MICROPYTHON and write is None and isinstance(ex, (BufferError, ValueError)):
+                return 0    # not a plain memoryview: _as_bytes makes one of it, or raises
             self._fail(ex)
             return -1
 

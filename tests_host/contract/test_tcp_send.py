@@ -1,7 +1,7 @@
 """XAsyncTCPClient: sending, the order and the completion of it, the queue and its limit."""
 from array import array
 
-from harness import CHIP, MANY, cpu_ms, elapsed_ms, needs_host, now_ms, pattern, raises
+from harness import CHIP, MANY, MICROPYTHON, cpu_ms, elapsed_ms, needs_host, now_ms, pattern, raises, skip
 from scenes import BUFFER_SIZE, Link, links
 
 from XAsyncSockets import XAsyncTCPClient, XAsyncTCPClientException, XClosedReason
@@ -38,6 +38,16 @@ def test_every_kind_of_bytes_is_sent():
         link.client.AsyncSendData(array('H', [0x4141, 0x4242]))
         want = b'bytes array view a partAABB'
         assert link.pump_received(len(want)) == want
+
+
+def test_a_view_of_every_second_byte_is_sent():
+    if MICROPYTHON:
+        skip('its views have no steps')
+    for link in links():
+        link.client.AsyncSendData(memoryview(pattern(100))[::2], link.events.sent)
+        link.client.AsyncSendData(memoryview(b'gnal')[::-1])
+        assert link.pump_received(54) == pattern(100)[::2] + b'lang'
+        assert link.events.names() == ['sent']
 
 
 def test_sent_handlers_get_the_connection_and_the_argument():
