@@ -748,6 +748,8 @@ class XAsyncSocketsPool:
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
+            if _get_ident() != self._owner:     # this thread may have asked for its removal
+                self._do(asyncSocket, self.AddAsyncSocket, asyncSocket)
             return False
         if self._stopping:
             raise XAsyncSocketsPoolException('the pool is stopping')

@@ -614,6 +614,31 @@ def test_a_socket_removed_by_its_own_handler_in_a_worker():
     stop(link.pool)
 
 
+def test_a_socket_removed_and_added_again_by_a_thread():
+    """By a worker, and by a thread of the program's own."""
+    link = running_link(4)
+    done = []
+
+    def again():
+        removed = link.pool.RemoveAsyncSocket(link.client)
+        link.pool.AddAsyncSocket(link.client)
+        done.append(removed)
+
+    def on_line(client, line, arg):
+        again()
+        client.AsyncSendData(line.encode())
+        client.AsyncRecvLine(on_line)
+
+    link.client.AsyncRecvLine(on_line)
+    for size in range(1, 6):
+        link.peer.send(b'x\n')
+        wait(lambda: link.peer.received_count() == size)
+        start_new_thread(again, ())
+        wait(lambda: len(done) == 2 * size)
+    assert done == [True] * 10
+    stop(link.pool)
+
+
 def test_stop_without_a_loop():
     pool = XAsyncSocketsPool()
     ended = Recorder()
