@@ -74,7 +74,7 @@ _PEER_END = 16 if _ESP32 else 0x2000 if sys.platform == 'linux' else 0
 
 # MicroPython finds a builtin only after it has searched the module. The hot path uses these names of the module.
 _callable, _isinstance, _len, _str, _type = callable, isinstance, len, str, type
-_BYTES = (bytes, bytearray)
+_BYTES = (memoryview, bytes, bytearray)
 
 _NO_DELAY = (6, getattr(socket, 'TCP_NODELAY', 1))     # level and option: the unix port has no names for them
 _WOULD_BLOCK = (errno.EAGAIN, getattr(errno, 'EWOULDBLOCK', errno.EAGAIN))
@@ -742,6 +742,8 @@ class XAsyncSocketsPool:
         if not _isinstance(asyncSocket, XAsyncSocket):
             _check_socket(asyncSocket)
         if asyncSocket._key is not None or asyncSocket._reason is not None:
+            if _get_ident() != self._owner:     # this thread may have asked for its removal
+                self._do(asyncSocket, self.AddAsyncSocket, asyncSocket)
             return False
         if self._stopping:
             raise XAsyncSocketsPoolException('the pool is stopping')
@@ -823,9 +825,10 @@ class XAsyncSocketsPool:
             self._reserve = None
             for lender in self._sockets.values():
                 try:
+                    self._poll.modify(lender._key, 0)   # fails if _dispatch has taken a busy one out already
                     self._poll.unregister(lender._key)
                     break
-                except _ABSENT:    # _dispatch has taken a busy one out already
+                except OSError:
                     pass
             else:
                 lender = None
@@ -989,7 +992,10 @@ class XAsyncSocketsPool:
             while not self._stopping:
                 self._turn(-1, False)
         finally:
-            self._shut_down()
+            try:
+                self._shut_down()
+            finally:        # another Ctrl-C: the next turn, or StopWaitEvents, does the rest
+                self.WaitEventsProcessing = False
 
     def _turn(self, wait_ms, once):
         """
@@ -1139,9 +1145,9 @@ class XAsyncSocketsPool:
         timers = self._timers
         while True:
             with self._lock:
-                timer = timers[0] if timers else None
-                if timer is None or _ticks_diff(timer._at, now) > 0:
+                if not timers or _ticks_diff(timers[0]._at, now) > 0:
                     return count
+                timer = timers[0]
                 put_off = _ticks_diff(timer._due, timer._at) > 0
                 timer._leave()
                 if put_off:
@@ -1211,20 +1217,21 @@ class _Workers:
         self._lock = _allocate_lock()
         self._gate = _allocate_lock()   # where workers wait; a worker that passes opens it again if more jobs wait
         self._gate.acquire()
-        self._running = 0
         self._stopped = False
+        started = 0
         for _ in range(count):
             try:
                 _start_thread(self._run, ())
             except Exception:       # a port with fewer threads
                 break
-            self._running += 1
-        while len(self.idents) < self._running:
+            started += 1
+        while len(self.idents) < started:
             time.sleep(0.001)
 
     def give(self, s, handler, args, client=None):
         """Have a worker call handler(*args) for `s`, and for its `client`, too; asked by the loop."""
-        self._jobs.Put(((s, client), handler, args))    # first, as it may raise; _go_on comes in a later turn
+        # First, as it may raise; _go_on comes in a later turn.
+        self._jobs.Put(([s] if client is None else [s, client], handler, args))
         self.busy += 1
         s._busy = True
         if client is not None:
@@ -1251,7 +1258,7 @@ class _Workers:
 
     def stop(self):
         self._stopped = True
-        while self._running:
+        while self.idents:
             self._open_gate()
             time.sleep(0.001)
 
@@ -1259,44 +1266,38 @@ class _Workers:
         with self._lock:
             self.idents.append(_get_ident())
         woken = False       # True from passing the gate until its job is done
-        job = None
+        sockets = None      # that the present job is for, and that the loop does not have back yet
         while not self._stopped:
             try:
                 if not woken:
                     self._gate.acquire()
                     woken = True
                     continue
-                if job is None:
-                    job = self._jobs.Get()
+                if not sockets:
+                    sockets, handler, args = self._jobs.Get()
+                    called = False
                     if not self._jobs.Empty:
                         self._open_gate()
-                self._work(job)
-                job = None
+                if not called:
+                    called = True
+                    error = None
+                    try:
+                        handler(*args)
+                    except BaseException as ex:     # sys.exit(), too, must not take the worker with it
+                        error = ex
+                        self._pool._tell(sockets[0], ex)
+                while sockets:
+                    self._pool._do(sockets[0], self._go_on, sockets[0], error)
+                    sockets.pop(0)
+                handler = args = error = None
                 woken = False
             except XFiFoException:  # another worker was quicker
                 woken = False
-            except MemoryError:     # nothing is done yet: try again
+            except BaseException:   # no memory, or OnException raised: go on from there, or the socket is busy for ever
                 self._pool._reserve = None
                 time.sleep(0.01)
         with self._lock:
-            self._running -= 1
-
-    def _work(self, job):
-        sockets, handler, args = job
-        error = None
-        try:
-            handler(*args)
-        except BaseException as ex:     # sys.exit(), too, must not take the worker with it
-            error = ex
-            self._pool._tell(sockets[0], ex)
-        for s in sockets:
-            while s is not None:        # the loop must know, or the socket is busy for ever
-                try:
-                    self._pool._do(s, self._go_on, s, error)
-                    s = None
-                except MemoryError:
-                    self._pool._reserve = None
-                    time.sleep(0.01)
+            self.idents.remove(_get_ident())
 
 
 class _ForeignPool(XAsyncSocketsPool):
@@ -1702,11 +1703,6 @@ def _try_write(client, data):
         return client._write_again(data)
 
 
-def _is_byte_view(data):
-    """True for a memoryview whose len() is what a complete write returns. (MicroPython's has no `itemsize`.)"""
-    return isinstance(data, memoryview) and len(bytes(data[:1])) < 2 and (_MICROPYTHON or data.contiguous)
-
-
 def _text(line, encoding):
     try:
         return _str(line, encoding)
@@ -1875,8 +1871,8 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if size is not None:
             _check_size('size', size, XAsyncTCPClientException)
-        elif onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and _get_ident() == self._pool._owner:
+        elif onDataRecv is self._handler and timeoutSec is self._again and timeoutSec is not ... \
+                and self._wants is None and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 timer = self._timer     # as _put_off, without a call
                 timer._due = _ticks_add(_ticks_ms(), timer._ms)  # type: ignore[attr-defined]
@@ -1896,8 +1892,8 @@ class XAsyncTCPClient(XAsyncSocket):
         the first positional argument is the encoding, as older programs pass it. A line longer than the buffer (see
         OnLineTooLong), or not of that encoding, closes the connection with Error. For the rest see AsyncRecvData.
         """
-        if onDataRecv is self._handler and timeoutSec is self._again and self._wants is None \
-                and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
+        if onDataRecv is self._handler and timeoutSec is self._again and timeoutSec is not ... \
+                and self._wants is None and lineEncoding == 'UTF-8' and _get_ident() == self._pool._owner:
             if timeoutSec is not None:
                 self._timer._put_off()  # type: ignore[attr-defined]
             self._argument = onDataRecvArg if onLineRecvArg is None else onLineRecvArg
@@ -2151,8 +2147,7 @@ class XAsyncTCPClient(XAsyncSocket):
         """
         if onDataSent is not None and not _callable(onDataSent):
             _check_handler('onDataSent', onDataSent, XAsyncTCPClientException)
-        if data is not self._scratch.cut and not _isinstance(data, _BYTES) and not _is_byte_view(data) \
-                or _get_ident() != self._pool._owner:
+        if not _isinstance(data, _BYTES) or _get_ident() != self._pool._owner:
             return self._send_later(data, -2, onDataSent, onDataSentArg)
         n = _try_write(self, data)
         if n != _len(data) or onDataSent is not None and self._sent is not None:
@@ -2175,19 +2170,23 @@ class XAsyncTCPClient(XAsyncSocket):
         except Exception as ex:
             if isinstance(ex, OSError) and ex.errno in _WOULD_BLOCK:
                 return 0
+            if not _MICROPYTHON and write is None and isinstance(ex, (BufferError, ValueError)):
+                return 0    # not a plain memoryview: _as_bytes makes one of it, or raises
             self._fail(ex)
             return -1
 
     def _send_later(self, data, n, handler, arg):
         """
-        `n`: bytes that the system took; -1: the connection broke; -2: not tried (another thread, or older data waits,
-        or `data` has wider items). Queue the other bytes, as a copy if the caller may change them.
+        `n`: bytes that the system took; -1: the connection broke; -2: not tried (another thread, or older data waits).
+        Queue the other bytes, as a copy if the caller may change them.
         """
         if n == -1:
             return False
         n = max(n, 0)
         rest = _as_bytes('data', data, XAsyncTCPClientException)
         view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])
+        if not view and handler is None:    # all is sent, but `data` has other items than bytes
+            return True
         with _state_lock:
             if self._closing:
                 return False

@@ -7,6 +7,7 @@ from harness import (
     CHIP,
     MANY,
     MICROPYTHON,
+    connect_agent,
     connect_peer,
     deaf_addr,
     elapsed_ms,
@@ -14,6 +15,7 @@ from harness import (
     needs_host,
     needs_threads,
     now_ms,
+    open_files,
     pattern,
     pump,
     raises,
@@ -48,8 +50,8 @@ class Counter:
     def now(self):
         return (elapsed_ms(self._start) + self._ahead) & (WRAP - 1)
 
-    def put_forward(self, hours):
-        self._ahead += hours * 3600 * 1000
+    def put_forward(self, hours=0, seconds=0):
+        self._ahead += (hours * 3600 + seconds) * 1000
 
 
 # Closing
@@ -225,6 +227,87 @@ def test_an_accept_without_memory_affects_only_that_connection():
     pump(pool, lambda: events.count('accepted'))
     assert peer.state() == 'open', 'the only slot is free again'
     assert len(pool.GetAllAsyncSockets()) == 2
+
+
+def test_an_accept_that_finds_no_memory_is_made_again_later():
+    """The call may have taken a connection from the queue, so it is not repeated at once; each is told of."""
+    library, scenes = names()
+    connect_agent()
+    files = None if CHIP else open_files()
+    pool = library.XAsyncSocketsPool()
+    events = scenes.Recorder()
+    pool.OnException = events.raised
+    server = scenes.serve(pool, events.accepted)
+
+    class Short:
+        """The listening socket. It finds no memory."""
+
+        calls = 0
+        missing = True
+
+        def __init__(self, socket):
+            self.close = socket.close
+            self._accept = socket.accept
+
+        def accept(self):
+            self.calls += 1
+            if self.missing:
+                raise MemoryError('by the test')
+            return self._accept()
+
+    system_socket = server._socket
+    short = server._socket = Short(system_socket)
+    peers = [connect_peer(server.SrvAddr) for _ in range(2)]
+    start = now_ms()
+    pump(pool, lambda: short.calls == 4)
+    assert elapsed_ms(start) > 250, 'it waits a moment before each'
+    pool.PollEvents(5)
+    assert events.names() == ['raised'] * 4 and events.values('raised') == [server] * 4, events.events
+    short.missing = False
+    pump(pool, lambda: events.count('accepted') == 2)
+    assert events.count('raised') == 4, events.events
+    assert [peer.state() for peer in peers] == ['open'] * 2
+    for _, _, client in events.events[4:]:
+        client.Close()
+    server.Close()
+    pump(pool, lambda: not pool.GetAllAsyncSockets())
+    pool.StopWaitEvents()
+    del events.events[:]
+    assert CHIP or open_files() == files
+
+
+def test_addresses_of_receivers_are_looked_up_once_a_minute():
+    """64 of them are remembered. One more does not cost the others their place before it is used."""
+    library, scenes = names()
+    counter = Counter(library)
+    look_up = library._resolve
+    looked_up = []
+
+    def counted(address):
+        looked_up.append(address)
+        return look_up(address)
+
+    library._resolve = counted
+    pool = library.XAsyncSocketsPool()
+    events = scenes.Recorder()
+    udp = library.XAsyncUDPDatagram.Create(pool)
+    udp.OnFailsToSend = events.not_sent
+    pool.PollEvents()
+    ip = udp_peer().addr[0]
+    addresses = [(ip, 20000 + number) for number in range(64)]
+    for _ in range(3):
+        for address in addresses:
+            udp.AsyncSendDatagram(b'x', address)
+            pool.PollEvents()
+    assert looked_up == addresses, len(looked_up)
+    counter.put_forward(seconds=45)
+    udp.AsyncSendDatagram(b'x', addresses[0])
+    assert looked_up == addresses, 'within the minute'
+    counter.put_forward(seconds=16)
+    udp.AsyncSendDatagram(b'x', addresses[1])
+    assert looked_up == addresses + [addresses[1]], 'after the minute'
+    pool.PollEvents()
+    assert events.events == []
 
 
 def test_addresses_of_many_receivers_hold_no_memory():

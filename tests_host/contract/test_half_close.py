@@ -5,17 +5,19 @@ from harness import (
     connect_peer,
     cpu_ms,
     elapsed_ms,
+    listen_peer,
     needs_plain,
     needs_threads,
     now_ms,
     pattern,
+    pump,
     skip,
     sleep_ms,
     wait,
 )
 from scenes import BUFFER_SIZE, Link, Recorder
 
-from XAsyncSockets import XAsyncTCPClient, XClosedReason
+from XAsyncSockets import XAsyncSocketsPool, XAsyncTCPClient, XClosedReason
 
 
 def half_closing(**kwargs):
@@ -247,6 +249,45 @@ def test_all_lines_are_answered_one_after_the_other():
     link.pump_closed()
     link.pump(link.peer.ended)
     assert link.peer.received_count() == 5 * count
+
+
+def test_the_peer_finishes_before_on_connected():
+    """OnConnected comes first. Then what the peer sent is delivered, and the answer goes out before the end."""
+    for data, is_set in ((b'', False), (b'', True), (b'greeting', False), (b'greeting', True)):
+        pool = XAsyncSocketsPool()
+        listener = listen_peer()
+        events = Recorder()
+        results = []
+
+        def on_connected(client):
+            events.connected(client)
+            results.append(client.AsyncSendData(b'answer', events.sent))
+            results.append(client.AsyncRecvData(None, on_data))
+
+        def on_data(client, received, arg):
+            events.received(client, received, arg)
+            client.AsyncRecvData(None, on_data)
+
+        def on_finished(client):
+            events.called('finished')
+            client.Close()
+
+        client = events.watch(XAsyncTCPClient.Create(pool, listener.addr))
+        client.OnConnected = on_connected
+        client.OnPeerFinished = on_finished if is_set else None
+        peer = wait(listener.accept)
+        if data:
+            peer.send(data)
+        peer.half_close()
+        sleep_ms(50)        # it has arrived before the first turn
+        pump(pool, lambda: events.count('closed'))
+        assert results == [True, True], results
+        assert events.names()[0] == 'connected' and events.names()[-1] == 'closed', events.events
+        assert events.count('connected') == events.count('sent') == 1, events.events
+        assert events.data() == data
+        assert events.count('called') == is_set
+        assert events.reason() == (XClosedReason.ClosedByHost if is_set else XClosedReason.ClosedByPeer)
+        wait(lambda: peer.received_count() == 6)
 
 
 def test_without_it_the_peers_end_ends_the_connection():

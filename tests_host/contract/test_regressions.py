@@ -408,6 +408,41 @@ def test_a_close_that_ctrl_c_interrupts_is_completed():
         assert link.events.count('closed') == 1
 
 
+def test_the_end_of_the_loop_may_be_interrupted_too():
+    """Ctrl-C, and Ctrl-C again while the sockets are closed. StopWaitEvents or a turn closes the others, and the pool
+    can be used again."""
+    for by_stop in (True, False):
+        both = [Link()]
+        pool = both[0].pool
+        both.append(Link(pool=pool))
+
+        def interrupt(*args):
+            for link in both:
+                link.client.OnClosed = link.events.closed
+            raise KeyboardInterrupt
+
+        def stop(arg):
+            raise KeyboardInterrupt
+
+        for link in both:       # whichever is closed first
+            link.client.OnClosed = interrupt
+        pool.CallLater(0, stop)
+        raises(KeyboardInterrupt, pool.AsyncWaitEvents)
+        assert not pool.WaitEventsProcessing
+        if by_stop:
+            pool.StopWaitEvents()
+        else:
+            pool.PollEvents()
+        assert sum([link.events.count('closed') for link in both]) == 1
+        assert pool.GetAllAsyncSockets() == []
+        link = Link(pool=pool)
+        lines = link.read_lines(1)
+        link.peer.send(b'served\n')
+        link.pump(lambda: lines)
+        pool.StopWaitEvents()
+        assert link.events.reason() == XClosedReason.ClosedByHost
+
+
 def test_on_exception_may_make_a_turn():
     """OnException is called for an error outside of all turns."""
     pool = XAsyncSocketsPool()

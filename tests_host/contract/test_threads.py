@@ -1,4 +1,6 @@
 """The loop in 0, 1 and 4 threads: calls from foreign threads, and stopping from everywhere."""
+from collections import OrderedDict
+
 from harness import (
     FEWER,
     MICROPYTHON,
@@ -27,6 +29,7 @@ from XAsyncSockets import (
     XAsyncUDPDatagram,
     XBufferSlots,
     XClosedReason,
+    XFiFo,
 )
 
 try:
@@ -355,6 +358,56 @@ def test_a_handler_that_exits_in_a_worker_ends_its_connection_only():
     stop(link.pool)
 
 
+def test_an_on_exception_that_raises_in_a_worker_ends_nothing_else():
+    """There is one worker. It must have told the loop that the handler is over, and it goes on."""
+    for kind in (SystemExit, KeyboardInterrupt, MemoryError, ValueError):
+        link = running_link(2)
+        told = Recorder()
+        calls = []
+
+        def on_exception(socket, exception):
+            told.raised(socket, exception)
+            raise kind('by OnException')
+
+        def bad(client, line, arg):
+            calls.append(line)
+            raise ValueError('by the handler')
+
+        link.pool.OnException = on_exception
+        link.client.AsyncRecvLine(bad)
+        link.peer.send(b'go\n')
+        wait(lambda: link.events.count('closed'))
+        assert link.events.reason() == XClosedReason.Error and calls == ['go']
+        assert [str(exception) for exception in (link.client.CloseError, told.events[0][2])] == ['by the handler'] * 2
+        link.server.OnClientAccepted = on_accepted_echo
+        peer = connect_peer(link.server.SrvAddr)
+        peer.send(b'served')
+        wait(lambda: peer.received() == b'served')
+        assert told.count('raised') == 1
+        stop(link.pool)
+
+
+def test_a_handler_is_called_once_if_there_is_no_memory_to_report_that_it_raised():
+    link = running_link(2)
+    tell = link.pool._tell
+    calls = []
+
+    def no_memory(socket, exception):
+        link.pool._tell = tell
+        raise MemoryError('by the test')
+
+    def bad(client, line, arg):
+        calls.append(line)
+        raise ValueError('by the handler')
+
+    link.pool._tell = no_memory
+    link.client.AsyncRecvLine(bad)
+    link.peer.send(b'go\n')
+    wait(lambda: link.events.count('closed'))
+    assert link.events.reason() == XClosedReason.Error and calls == ['go']
+    stop(link.pool)
+
+
 def test_on_closed_fires_once_if_its_handler_sets_it_again():
     for threadsCount in COUNTS:
         link = running_link(threadsCount)
@@ -413,6 +466,139 @@ def test_a_reset_while_a_worker_runs_the_handler_costs_no_time():
     stop(link.pool)
 
 
+def test_a_worker_without_memory_loses_no_job():
+    """No further event comes that could wake it."""
+    for threadsCount in (2, 4):
+        link = running_link(threadsCount)
+        jobs = wait(lambda: link.pool._workers)._jobs
+        get = XFiFo.Get
+        missing = []
+
+        def Get(self):
+            if self is jobs and missing:
+                missing.pop()
+                raise MemoryError('by the test')
+            return get(self)
+
+        def on_line(client, line, arg):
+            client.AsyncRecvLine(on_line)
+            client.AsyncSendData(line.encode())
+
+        XFiFo.Get = Get
+        try:
+            link.client.AsyncRecvLine(on_line)
+            for size, failures in enumerate((0, 1, 5), 1):
+                missing.extend([None] * failures)
+                link.peer.send(b'x\n')
+                wait(lambda: link.peer.received_count() == size)
+            missing.extend([None] * 3)
+            stop(link.pool)
+        finally:
+            XFiFo.Get = get
+        assert link.events.events == [('closed', XClosedReason.ClosedByHost)], link.events.events
+
+
+class FullPoll:
+    """The poll set of a running pool, which cannot grow any more, as if there were no memory."""
+
+    def __init__(self, pool):
+        self.taken_out = []     # keys
+        self.half = []          # keys that have no object; to take them out crashes MicroPython (extmod/modselect.c)
+        self.crashed = False
+        self._places = 0
+        self._poll = pool._poll
+        pool._poll = self
+
+    def __getattr__(self, name):
+        return getattr(self._poll, name)
+
+    def register(self, key, events):
+        if not self._places:
+            self.half.append(key)
+            raise MemoryError('by the test')
+        self._poll.register(key, events)
+        self._places -= 1
+        if key in self.half:
+            self.half.remove(key)
+        if key in self.taken_out:
+            self.taken_out.remove(key)
+
+    def unregister(self, key):
+        if key in self.half:
+            self.crashed = True
+            return
+        self._poll.unregister(key)      # MicroPython's says nothing if it is out already
+        if key not in self.taken_out:
+            self.taken_out.append(key)
+            self._places += 1
+
+
+def full_links(count):
+    """Return links whose handlers are with workers, the full poll set of their pool, and f() to let them go on."""
+    pool = XAsyncSocketsPool()
+    pool._sockets = OrderedDict()       # so that the first one is asked first for its place
+    links = [Link(outgoing=True, pool=pool) for _ in range(count)]
+    pool.OnException = links[0].events.raised
+    pool.AsyncWaitEvents(count + 1)
+    begun, over = [], []
+
+    def on_line(client, line, arg):
+        begun.append(line)
+        wait(lambda: over)
+        client.AsyncRecvLine(answer)
+
+    def answer(client, line, arg):
+        client.AsyncSendData(line.encode())
+
+    for link in links:
+        link.client.AsyncRecvLine(on_line)
+        link.peer.send(b'go\n')
+    wait(lambda: len(begun) == count)
+    return links, FullPoll(pool), lambda: over.append(True)
+
+
+def see_refused(late, events, poll, start):
+    wait(lambda: events.count('raised'))
+    assert elapsed_ms(start) < 900, 'the loop stood still'
+    assert not poll.crashed and (not poll.half or not MICROPYTHON)
+    _, socket, exception = events.events[0]
+    assert socket is late and isinstance(exception, MemoryError), (socket, exception)
+
+
+def test_a_socket_that_the_poll_set_has_no_memory_for_while_all_others_are_busy():
+    """It is refused at once. The busy one, whose place was needed for that, goes on."""
+    needs_threads()
+    (link,), poll, go_on = full_links(1)
+    start = now_ms()
+    late = XAsyncUDPDatagram.Create(link.pool)
+    see_refused(late, link.events, poll, start)
+    assert link.pool.GetAllAsyncSockets() == [link.client]
+    go_on()
+    link.peer.send(b'served\n')
+    wait(lambda: link.peer.received() == b'served')
+    stop(link.pool)
+
+
+def test_a_socket_that_the_poll_set_has_no_memory_for_while_another_is_out_of_it():
+    """The peer of a busy connection has ended it, so the poll set does not have it at the moment."""
+    needs_threads()
+    links, poll, go_on = full_links(2)
+    pool, events = links[0].pool, links[0].events
+    links[0].peer.reset()
+    wait(lambda: poll.taken_out)
+    poll._places = 0
+    start = now_ms()
+    late = XAsyncUDPDatagram.Create(pool)
+    see_refused(late, events, poll, start)
+    poll._places = 1
+    go_on()
+    links[1].peer.send(b'served\n')
+    wait(lambda: links[1].peer.received() == b'served')
+    wait(lambda: links[0].events.count('closed'))
+    assert links[0].events.reason() == XClosedReason.Error
+    stop(pool)
+
+
 def test_a_socket_removed_by_its_own_handler_in_a_worker():
     link = running_link(4)
     removed = []
@@ -425,6 +611,31 @@ def test_a_socket_removed_by_its_own_handler_in_a_worker():
     wait(lambda: removed)
     wait(lambda: link.client not in link.pool.GetAllAsyncSockets())
     assert removed == [True] and not link.events.count('closed')
+    stop(link.pool)
+
+
+def test_a_socket_removed_and_added_again_by_a_thread():
+    """By a worker, and by a thread of the program's own."""
+    link = running_link(4)
+    done = []
+
+    def again():
+        removed = link.pool.RemoveAsyncSocket(link.client)
+        link.pool.AddAsyncSocket(link.client)
+        done.append(removed)
+
+    def on_line(client, line, arg):
+        again()
+        client.AsyncSendData(line.encode())
+        client.AsyncRecvLine(on_line)
+
+    link.client.AsyncRecvLine(on_line)
+    for size in range(1, 6):
+        link.peer.send(b'x\n')
+        wait(lambda: link.peer.received_count() == size)
+        start_new_thread(again, ())
+        wait(lambda: len(done) == 2 * size)
+    assert done == [True] * 10
     stop(link.pool)
 
 

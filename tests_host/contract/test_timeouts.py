@@ -209,12 +209,41 @@ def test_timeouts_keep_their_order_over_the_wrap():
     assert order == [0.05, 0.1, 0.25, 0.4], order
 
 
+BAD_TIMEOUTS = (0, -1, -0.5, 518401, 'soon', True, False, [1], b'1', float('inf'), float('nan'), ...)
+
+
 def test_bad_timeouts_raise_and_nothing_is_pending():
     for link in links():
         for method in ('AsyncRecvLine', 'AsyncRecvData'):
-            for bad in (0, -1, -0.5, 518401, 'soon', True, False, [1], b'1', float('inf'), float('nan')):
+            for bad in BAD_TIMEOUTS:
                 error = raises(XAsyncTCPClientException, getattr(link.client, method), timeoutSec=bad)
                 assert 'timeoutSec' in str(error), (method, bad, error)
         link.client.AsyncRecvLine(link.events.received, timeoutSec=518400)
         link.peer.send(b'works\n')
         pump(link.pool, lambda: link.events.count('received'))
+
+
+def test_a_bad_timeout_raises_also_after_an_equal_receive():
+    """A receive that only repeats the one before is checked less, but not less strictly, whether data is unread or
+    not."""
+    for method, timeout, unread in ((method, timeout, unread) for method in ('AsyncRecvLine', 'AsyncRecvData')
+                                    for timeout in (None, 60) for unread in (b'', b'unread\n')):
+        link = Link()
+        errors = []
+
+        def on_data(client, data, arg):
+            link.events.received(client, data, arg)
+            for bad in BAD_TIMEOUTS:
+                errors.append(raises(XAsyncTCPClientException, receive, onDataRecv=on_data, timeoutSec=bad))
+
+        receive = getattr(link.client, method)
+        receive(onDataRecv=on_data, timeoutSec=timeout)
+        link.peer.send(b'1\n' + unread)
+        link.pump(lambda: len(errors) == len(BAD_TIMEOUTS))
+        for bad in BAD_TIMEOUTS:     # outside of a handler
+            errors.append(raises(XAsyncTCPClientException, receive, onDataRecv=on_data, timeoutSec=bad))
+        assert all(['timeoutSec' in str(error) for error in errors]), errors
+        receive(onDataRecv=link.events.received, timeoutSec=timeout)
+        link.peer.send(b'2\n')
+        link.pump(lambda: link.events.count('received') == 2)
+        link.end()
