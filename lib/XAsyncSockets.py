@@ -2187,7 +2187,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return False
         n = max(n, 0)
         rest = _as_bytes('data', data, XAsyncTCPClientException)
-        view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])
+        view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])     # hold no more than the rest of a copy
         with _state_lock:
             if self._closing:
                 return False

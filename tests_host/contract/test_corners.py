@@ -268,7 +268,7 @@ def test_a_queue_gives_each_object_to_one_thread():
 
 
 def test_a_connection_that_a_worker_gives_back_ends_if_it_cannot_be_watched():
-    """A reset takes it out of the poll set while OnClientAccepted runs; what fails then is its end, not the server's."""
+    """A reset takes it out of the poll set while OnClientAccepted runs. It ends, and the server does not."""
     needs_threads()
     if MICROPYTHON:
         skip('a stand-in for a socket reports no reset that nobody asked for')
