@@ -2184,7 +2184,7 @@ class XAsyncTCPClient(XAsyncSocket):
             return False
         n = max(n, 0)
         rest = _as_bytes('data', data, XAsyncTCPClientException)
-        view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])
+        view = memoryview(rest)[n:] if rest is data else memoryview(rest[n:])     # hold no more than the rest of a copy
         if not view and handler is None:    # all is sent, but `data` has other items than bytes
             return True
         with _state_lock:

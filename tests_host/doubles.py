@@ -28,7 +28,7 @@ _faults = {}
 
 
 def fail(method, number, count=1):
-    """Let the next `count` calls of a socket's method raise OSError(number)."""
+    """Let the next `count` calls of a method of a socket or a poll set raise OSError(number)."""
     _faults[method] = [number] * count
 
 
@@ -50,6 +50,7 @@ class _CountingPoll:
             return attribute
 
         def counted(*args):
+            _fault(name)
             poll_changes.append(name)
             return attribute(*args)
 

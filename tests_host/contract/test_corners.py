@@ -350,6 +350,33 @@ def test_a_queue_gives_each_object_to_one_thread():
     assert sorted(got[0] + got[1] + got[2]) == list(range(count))
 
 
+def test_a_connection_that_a_worker_gives_back_ends_if_it_cannot_be_watched():
+    """A reset takes it out of the poll set while OnClientAccepted runs. It ends, and the server does not."""
+    needs_threads()
+    if MICROPYTHON:
+        skip('a stand-in for a socket reports no reset that nobody asked for')
+    doubles.install()
+    library, scenes = names()
+    pool = library.XAsyncSocketsPool()
+    events = scenes.Recorder()
+    pool.OnException = events.raised
+    peers = []
+
+    def on_accepted(server, client):
+        client.OnClosed = events.closed
+        wait(lambda: peers)
+        peers[0].reset()
+        wait(lambda: 'unregister' in doubles.poll_changes)
+        doubles.fail('register', errno.ENOMEM)
+
+    server = scenes.serve(pool, on_accepted)
+    pool.AsyncWaitEvents(3)
+    peers.append(connect_peer(server.SrvAddr))
+    wait(lambda: events.count('closed'))
+    assert pool.GetAllAsyncSockets() == [server]
+    pool.StopWaitEvents()
+
+
 def full_udp(number):
     """Return a UDP socket whose system queue is full (reported by this errno), and its recorder."""
     needs_host()
