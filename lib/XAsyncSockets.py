@@ -1003,7 +1003,10 @@ class XAsyncSocketsPool:
                     for s in self.GetAllAsyncSockets():
                         s._again = ...
             while not self._stopping:
-                self._turn(-1, False)
+                try:
+                    self._turn(-1, False)
+                except MemoryError:     # for its frame
+                    self._reserve = None
         finally:
             try:
                 self._shut_down()
@@ -1281,13 +1284,11 @@ class _Workers:
     def _run(self):
         with self._lock:
             self.idents.append(_get_ident())
-        woken = False       # True from passing the gate until its job is done
-        job = None
+        woken = job = None      # woken: it has passed the gate, and its job is not done yet
         while not self._stopped:
             try:
                 if not woken:
-                    self._gate.acquire()
-                    woken = True
+                    woken = self._gate.acquire()
                     continue
                 if job is None:
                     job = self._jobs.Get()
@@ -1303,10 +1304,9 @@ class _Workers:
                         error = ex
                         self._pool._tell(job[0], ex)
                 self._pool._do(job[0], self._finished, job[0], job[3], error)
-                job = error = None
-                woken = False
+                woken = job = error = None
             except XFiFoException:  # another worker was quicker
-                woken = False
+                woken = None
             except BaseException:   # no memory, or OnException raised: go on from there, or the socket is busy for ever
                 self._pool._reserve = None
                 time.sleep(0.01)
@@ -1695,9 +1695,9 @@ class XAsyncTCPServer(XAsyncSocket):
             if client is not None:
                 client._fail(ex)
             else:               # no memory: this one connection ends
-                sock.close()
                 if slot is not None:
                     slot._give_back()
+                sock.close()
                 if self._pool._stopping:
                     return
                 if isinstance(ex, MemoryError):
