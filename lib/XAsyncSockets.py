@@ -990,7 +990,10 @@ class XAsyncSocketsPool:
                     for s in self.GetAllAsyncSockets():
                         s._again = ...      # the short way calls handlers here
             while not self._stopping:
-                self._turn(-1, False)
+                try:
+                    self._turn(-1, False)
+                except MemoryError:     # for its frame
+                    self._reserve = None
         finally:
             try:
                 self._shut_down()
@@ -1265,13 +1268,12 @@ class _Workers:
     def _run(self):
         with self._lock:
             self.idents.append(_get_ident())
-        woken = False       # True from passing the gate until its job is done
-        sockets = None      # that the present job is for, and that the loop does not have back yet
+        woken = None        # True from passing the gate until the job is done
+        sockets = None      # those of the job that the loop does not have back yet
         while not self._stopped:
             try:
                 if not woken:
-                    self._gate.acquire()
-                    woken = True
+                    woken = self._gate.acquire()
                     continue
                 if not sockets:
                     sockets, handler, args = self._jobs.Get()
@@ -1289,10 +1291,9 @@ class _Workers:
                 while sockets:
                     self._pool._do(sockets[0], self._go_on, sockets[0], error)
                     sockets.pop(0)
-                handler = args = error = None
-                woken = False
+                woken = handler = args = error = None
             except XFiFoException:  # another worker was quicker
-                woken = False
+                woken = None
             except BaseException:   # no memory, or OnException raised: go on from there, or the socket is busy for ever
                 self._pool._reserve = None
                 time.sleep(0.01)
@@ -1677,9 +1678,9 @@ class XAsyncTCPServer(XAsyncSocket):
             if client is not None:
                 client._fail(ex)
             else:               # no memory: this one connection ends
-                sock.close()
                 if slot is not None:
                     slot._give_back()
+                sock.close()
                 if self._pool._stopping:
                     return
                 if isinstance(ex, MemoryError):

@@ -387,6 +387,28 @@ def test_an_on_exception_that_raises_in_a_worker_ends_nothing_else():
         stop(link.pool)
 
 
+def test_a_loop_that_finds_no_memory_for_a_turn_goes_on():
+    for threadsCount in COUNTS:
+        needs_threads()
+        link = Link()
+        turn = link.pool._turn
+        failures = []
+
+        def no_memory(*args):
+            failures.append(args)
+            if len(failures) > 2:
+                link.pool._turn = turn
+            raise MemoryError('by the test')
+
+        link.pool._turn = no_memory
+        link.pool.AsyncWaitEvents(threadsCount)
+        lines = link.read_lines(1)
+        link.peer.send(b'served\n')
+        wait(lambda: lines)
+        assert len(failures) == 3 and not link.events.events
+        stop(link.pool)
+
+
 def test_a_handler_is_called_once_if_there_is_no_memory_to_report_that_it_raised():
     link = running_link(2)
     tell = link.pool._tell
