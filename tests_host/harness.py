@@ -90,7 +90,7 @@ def needs_own_memory():
 def needs_loopback():
     """Skip on a chip, because the interpreter connects or sends to itself in the test."""
     if CHIP and not ESP32:
-        skip('this chip does not reach itself: lwIP is built without a loopback')
+        skip('this chip cannot connect to itself: lwIP is built without a loopback interface')
 
 
 def needs_threads():

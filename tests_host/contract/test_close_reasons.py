@@ -187,7 +187,7 @@ def test_bytes_before_the_peers_close_wait_for_the_next_receive():
         link.peer.send(b'last words\n')
         link.peer.close()
         link.pump_for(100)
-        assert link.events.count('closed') == 0, 'unread bytes wait'
+        assert link.events.count('closed') == 0, 'unread bytes are left'
         lines = link.read_lines(1)
         assert link.pump_closed() == XClosedReason.ClosedByPeer
         assert lines == ['last words']

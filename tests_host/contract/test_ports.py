@@ -20,7 +20,7 @@ from harness import (
 def chip_shaped():
     """Replace the sockets by ones with a chip's methods."""
     if not MICROPYTHON or CHIP:
-        skip('for the unix port of MicroPython: sockets as on a chip')
+        skip('only for the unix port of MicroPython, whose sockets are replaced')
     doubles.install()
 
 

@@ -85,7 +85,7 @@ def test_plain_data_that_arrives_while_another_thread_starts_tls_is_an_error():
 
 def test_the_peers_close_after_a_full_buffer_is_noticed():
     if ESP32:
-        skip('these sockets tell of an end when it is read')
+        skip('these sockets report the end only at a read')
     XAsyncTCPClient.LingerSec = 0.2
     # Chips do not report an end before all data has been read, so it shows when the application goes on reading.
     for size in (BUFFER_SIZE - 1,) if CHIP else (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
@@ -482,7 +482,7 @@ def test_a_descriptor_that_the_application_closed_still_gets_on_closed():
 
 def test_the_next_connection_with_the_descriptor_of_a_closed_socket_is_served():
     if MICROPYTHON:
-        skip('its sockets are no descriptors to the pool')
+        skip('its sockets are not descriptors for the pool')
     link = Link()
     old = link.client
     number = old.GetSocketObj().fileno()

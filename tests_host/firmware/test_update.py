@@ -267,7 +267,7 @@ class TestPowerCuts:
 
 
 def old_or_new(state, where):
-    assert state in (BEFORE, {**OLD, **NEW}), f"a mixture after a cut at {where}"
+    assert state in (BEFORE, {**OLD, **NEW}), f"a mixture of old and new files after a cut at {where}"
     return "old" if state == BEFORE else "new"
 
 

@@ -35,7 +35,7 @@ def test_in_a_terminal_the_result_is_formatted(terminal, host):
     assert code == 0
     lines = shown.replace("\r", "").split("\n")
     assert "board         UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
-    assert lines.index("board         UNIX") < lines.index("version       0.1.0"), "in order of the keys"
+    assert lines.index("board         UNIX") < lines.index("version       0.1.0"), "in the order of the keys"
     assert terminal("call", host, "ping").wait() == (0, "pong\r\n")
 
 

@@ -31,7 +31,7 @@ def uf2(path, pieces, family=RP2040, address=0x10000000):
     return path
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of its mounts")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' list of mounts")
 def test_the_drive_is_found_where_it_is_mounted(drive, tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text("proc /proc proc rw 0 0\n/dev/sda1 {} vfat rw 0 0\n".format(str(drive).replace(" ", "\\040")))
