@@ -26,7 +26,7 @@ THREADS = start_new_thread is not None
 
 _setting = getattr(os, 'getenv', lambda name: None)     # a chip has no environment
 
-OVER_TLS = not CHIP and _setting('XAS_TRANSPORT') == 'tls'    # connections of `Link` are TLS
+OVER_TLS = not CHIP and _setting('XAS_TRANSPORT') == 'tls'    # connections of `Link` use TLS
 
 PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 

@@ -33,7 +33,7 @@ class Link:
         self._counts = counts
 
     async def say(self, data, messages=1):
-        """Send `data`, now and then in pieces as a network may cut them."""
+        """Send `data`, sometimes in random pieces, like a network."""
         self._counts['messages sent'] += messages
         self._counts['bytes sent'] += len(data)
         if random.random() < 0.2:
