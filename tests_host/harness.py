@@ -45,7 +45,7 @@ MANY = 80000 if ESP32 and has_memory_for(200000) else 20000 if CHIP else 300000
 SLOW = 4096                         # the receive buffer of a slow reader
 FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip is slow there
 
-SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, with those of the peers
+SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, including the peers' connections
 
 TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
 

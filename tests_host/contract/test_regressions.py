@@ -357,7 +357,7 @@ def test_an_application_that_reads_slowly_gets_all_that_the_peer_sent():
 
 
 def test_a_connection_made_before_the_loop_runs_sends_at_once():
-    """Nobody sets its OnConnected later: its thread is the one that runs the loop then."""
+    """Its OnConnected cannot be set later, because the thread that creates it then runs the loop."""
     needed = []
     for _ in range(4):
         pool = XAsyncSocketsPool()

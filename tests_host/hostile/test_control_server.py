@@ -192,7 +192,7 @@ def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(
         except (OSError, ValueError):
             pass
     print(f"{tried} tries from {len(addresses)} addresses in {ATTACK_S} s: {guessed} guesses were checked")
-    # 32 addresses at once, and again after 1 and 2 s more.
+    # 32 addresses guess at once, and again after 1 s and after another 2 s.
     assert 32 <= guessed <= 32 * 3
     with ControlClient(f"127.0.0.1:{board.port}", TOKEN, 20) as owner:
         assert owner.call("gpio.write", {"pin": 2, "value": 1}) is True

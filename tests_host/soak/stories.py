@@ -230,7 +230,7 @@ class Stories:
         await link.expect_end()
 
     async def story_foreign_threads(self, link):
-        """Three threads send at once: each one's lines come whole, in order, exactly once."""
+        """Three threads send at once. All lines arrive complete and exactly once, and those of a thread in order."""
         count = random.randint(1, 100)
         await link.say(b'foreign %d\n' % count)
         due = [0] * FOREIGN_THREADS
