@@ -56,7 +56,7 @@ def _make_folders(path):
         try:
             os.mkdir(path[:end])
         except OSError:
-            pass  # it exists; if it cannot be made, the rename fails
+            pass  # the folder exists; if not, the rename fails
         end = path.find("/", end + 1)
 
 

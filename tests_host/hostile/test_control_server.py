@@ -369,7 +369,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ever_new_characters_take_no_memory(board, way):
-    """MicroPython never forgets a text of one character: there are a million of them, each for 10 bytes."""
+    """MicroPython never frees a string of one character. There are a million of them, each of 10 bytes."""
     board.start()
     port = board.http_port if "HTTP" in way else board.port
 

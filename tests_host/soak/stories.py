@@ -1,5 +1,5 @@
-"""The scenarios of the soak: what the peers do, and what they must receive. Each one knows every byte that is due to
-it.
+"""The scenarios of the soak: what the peers do, and what they must receive. Each scenario knows every byte that it has
+to receive.
 
 A scenario is a coroutine of `Stories`, named `story_…`. It fails by raising an exception. `told` counts how often each
 one reached its end. The scenarios under FAULTS break something on purpose, and check the promises that still hold.
