@@ -219,7 +219,7 @@ def test_answers_queued_for_a_half_closed_peer_still_go_out():
         assert link.peer.state() == 'eof'
 
 
-def test_a_large_answer_to_a_half_closed_slow_reader_arrives_whole():
+def test_a_large_answer_to_a_half_closed_slow_reader_arrives_complete():
     needs_plain(NO_HALF_CLOSE)
     XAsyncTCPClient.SendQueueLimit = 2 * MANY
     link = Link(slow=True)

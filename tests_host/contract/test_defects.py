@@ -42,7 +42,7 @@ def names():
 
 # A. Wrong on every platform but BSD
 
-def test_d1_a_partial_line_or_partial_data_is_no_error():
+def test_d1_a_partial_line_or_partial_data_is_not_an_error():
     _, scenes = names()
     for link in scenes.links():
         lines = link.read_lines(1)
@@ -135,7 +135,7 @@ def test_d7_no_loopback_datagrams_are_needed():
     assert socket.SOCK_DGRAM not in doubles.made
 
 
-def test_d8_nothing_to_read_is_no_error_on_any_interpreter():
+def test_d8_nothing_to_read_is_not_an_error_on_any_interpreter():
     """The one exception class that all interpreters raise is OSError."""
     _, scenes = names()
     for link in scenes.links():

@@ -75,7 +75,7 @@ def test_a_full_close_of_the_peer_is_reported_too():
         assert link.pump_closed() == XClosedReason.ClosedByHost
 
 
-def test_what_arrived_before_is_delivered_first():
+def test_earlier_data_is_delivered_first():
     for link in half_closing():
         link.peer.send(b'one\ntwo\nrest')
         link.peer.half_close()

@@ -320,7 +320,7 @@ def test_a_pool_that_stops_takes_no_further_connection():
         assert not raised.events, raised.events
 
 
-def test_a_connection_that_comes_while_the_pool_stops_is_no_error():
+def test_a_connection_that_comes_while_the_pool_stops_is_not_an_error():
     """Its accept and the line that stops the pool are events of one turn."""
     link = Link()
     raised = Recorder()

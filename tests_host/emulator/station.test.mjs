@@ -53,7 +53,7 @@ for (const [security, offered] of [['wpa2/wpa3', 0x80], ['wpa2/wpa3', 0x40000], 
   });
 }
 
-test('wpa3 is not joined by a host that does not offer it', () => {
+test('a host that does not offer WPA3 cannot join a WPA3 network', () => {
   const host = new Host({ accessPoints: [{ ...HOME, security: 'wpa3' }] }).start();
   host.join('home', HOME.key);
   host.time.pass(1000);

@@ -195,7 +195,7 @@ def test_a_python_without_the_tools_packages(words, said):
     assert done.stderr.startswith(f"board: this Python lacks the package {said}") and done.stderr.count("\n") == 1
 
 
-def test_what_needs_no_terminal_needs_no_packages(host):
+def test_a_call_needs_no_packages(host):
     command = [sys.executable, "-S", ROOT / "tools" / "board", "call", host, "ping"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, '"pong"\n'), done.stderr

@@ -49,7 +49,7 @@ def test_an_image_is_assembled(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: b"MZ" + data[2:]])
-def test_files_that_are_no_images(tmp_path, damage):
+def test_files_that_are_not_images(tmp_path, damage):
     path = uf2(tmp_path / "firmware.uf2", [b"a" * 256] * 2)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="is not a UF2 file"):
