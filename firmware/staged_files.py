@@ -56,7 +56,7 @@ def _make_folders(path):
         try:
             os.mkdir(path[:end])
         except OSError:
-            pass  # it exists; if it cannot be made, the rename fails
+            pass  # the folder exists; if not, the rename fails
         end = path.find("/", end + 1)
 
 
@@ -105,7 +105,7 @@ class Staging:
             raise ValueError(f"{name}: there is no such file on the board")
 
     def path(self, name):
-        """Return the path of the content of `name` until the next boot; None if the file is to be deleted."""
+        """Return the path that holds the content of `name` until the next boot; None if the file is to be deleted."""
         if name in self.names:
             return self._path(str(self.names.index(name)))
         return None if "/" + name in self.names else self._root + name

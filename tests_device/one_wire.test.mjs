@@ -104,7 +104,7 @@ class Master {
     const found = [];
     while (found.length < 64) {
       const [one, zero] = [this.readBit(), this.readBit()];
-      assert.ok(!(one && zero), 'nobody answers');
+      assert.ok(!(one && zero), 'no part answers');
       const wanted = start[found.length] ?? one;
       if (!one && !zero && found.length >= start.length) {
         return [...this.search([...found, 0]), ...this.search([...found, 1])];

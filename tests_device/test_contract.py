@@ -36,7 +36,7 @@ def collect():
 def left_out(module, name, source):
     """Return the reason why a test does not run on a chip, or None."""
     if "doubles." in source:
-        return "the chip is the real thing: the stand-ins of doubles.py play it on a computer"
+        return "the stand-ins of doubles.py are only for a computer"
     if "_context(" in source:
         return OVER_TLS
     return LEFT_OUT.get(module) or LEFT_OUT.get(name)

@@ -45,7 +45,7 @@ def echo(connection, data):
     received = b""
     while len(received) < len(data):
         piece = connection.recv(65536)
-        assert piece, "the board has closed"
+        assert piece, "the board closed the connection"
         received += piece
     assert received == data
 
@@ -68,7 +68,7 @@ def instructions_per_echo(board, device, server, size):
     return min(costs)
 
 
-@pytest.mark.parametrize("size", MOST or [pytest.param(0, marks=pytest.mark.skip(reason=f"no bar for a {KIND}"))])
+@pytest.mark.parametrize("size", MOST or [pytest.param(0, marks=pytest.mark.skip(reason=f"no limit for a {KIND}"))])
 def test_cost(networked, board, device, device_network, on_device, size):
     on_device(HERE / "on_device" / "testing_echo.py")
     cost = {name: instructions_per_echo(board, device, name, size) for name in ("bare", "ours", "streams")}

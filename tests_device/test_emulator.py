@@ -60,7 +60,7 @@ def test_random_bits_differ_between_boards_and_starts(new_board):
     assert len(seen) == 4
 
 
-def test_each_board_has_a_number_of_its_own(new_board):
+def test_each_board_has_its_own_number(new_board):
     numbers = set()
     for number in (8, 9):
         device = Device(new_board(number, network=False).port)

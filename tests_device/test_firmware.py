@@ -274,7 +274,7 @@ def test_a_silent_name_server_delays_nothing_and_the_time_is_set_later(firmware,
     started = firmware.stats()["emulated_s"]
     for _ in range(10):
         assert control.word("ping") == "pong"
-    assert firmware.stats()["emulated_s"] - started < 5, "lwIP's own look-up would have held it up for longer"
+    assert firmware.stats()["emulated_s"] - started < 5, "lwIP's own look-up would have blocked it for longer"
     server.answers.set()
     deadline = time.monotonic() + START_SEC
     while not any(entry["source"] == "time" for entry in control.call("log.tail", count=20)):

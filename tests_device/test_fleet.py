@@ -81,7 +81,7 @@ class Fleet:
 def fleet(tmp_path_factory):
     """A fleet with a network interface, in an otherwise empty network namespace."""
     if not os.access("/dev/net/tun", os.W_OK) or not shutil.which("unshare"):
-        pytest.skip("needs a network interface of its own, and util-linux")
+        pytest.skip("needs its own network interface, and util-linux")
     fleet = Fleet(tmp_path_factory.mktemp("fleet"), ("unshare", "--net"))
     yield fleet
     fleet.close()

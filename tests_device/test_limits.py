@@ -71,7 +71,7 @@ def test_more_sockets_than_the_chip_has(device, device_network):
     assert exceptions == ["XAsyncUDPDatagramException"] * 3 + ["XAsyncTCPServerException"] * 3
     datagrams, servers = ([int(count) for count in line.split()] for line in counts)
     assert min(datagrams) >= 8 and min(servers) >= 6
-    assert len(set(datagrams)) == len(set(servers)) == 1, "what is closed does not come back"
+    assert len(set(datagrams)) == len(set(servers)) == 1, "closed connections do not become open again"
 
 
 def ask(connection, line):

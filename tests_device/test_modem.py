@@ -48,9 +48,9 @@ def test_a_modem_is_dialled_and_again_after_a_reset_in_the_middle_of_a_call(dial
     assert board.link.modem.said == [*LINES[:2], "AT+CPIN?", *LINES[2:]]
     assert ping(board) == "pong"
     board.reset()
-    assert board.link.modem.online, "it has not noticed"
+    assert board.link.modem.online, "the lost link was not noticed"
     assert board.link.wait_down(UP_SEC) and board.link.wait_up(UP_SEC)
-    assert board.link.modem.said[6:] == [*LINES[:2], "AT+CPIN?", *LINES[3:]], "a SIM that is open gets no PIN"
+    assert board.link.modem.said[6:] == [*LINES[:2], "AT+CPIN?", *LINES[3:]], "no PIN is sent to an unlocked SIM"
     assert ping(board) == "pong"
 
 

@@ -34,7 +34,7 @@ class Watcher:
         threading.Thread(target=self._read, daemon=True).start()
         deadline = time.monotonic() + PATIENCE_S
         while not self.seen:  # until it is subscribed
-            assert time.monotonic() < deadline, "mosquitto_sub sees nothing"
+            assert time.monotonic() < deadline, "mosquitto_sub receives nothing"
             self.publish("watcher", "?")
 
     def _read(self):

@@ -227,7 +227,7 @@ def test_the_boards_own_network_is_joined_by_another_board(home, firmware, new_b
     assert board.wifi()["stations"] == [other.mac.hex(":")]
     home.change(on=True)
     let_pass(board, 5)
-    assert board.wifi()["access_point"], "somebody is in it"
+    assert board.wifi()["access_point"], "a station is connected"
     guest.run("wlan.disconnect()")
     guest.close()
     wait_joined(board, SSID)
@@ -355,7 +355,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
         deadline = time.monotonic() + LIMIT_SEC + 10 * (moment - now())
         while now() < moment:
             lines.extend(collector.waiting())
-            assert time.monotonic() < deadline, "the board's time stands still"
+            assert time.monotonic() < deadline, "the board's clock does not run"
             time.sleep(0.02)
 
     with Collector() as collector:
@@ -378,7 +378,7 @@ def test_an_hour_of_faults_and_each_reading_accounted_for(air, home, firmware):
         while lines[-1][0] < last - 1:
             lines.append(collector.line())
     numbers = [seq for seq, _ in lines]
-    assert numbers == sorted(set(numbers)), "twice, or in disorder"
+    assert numbers == sorted(set(numbers)), "duplicated, or in wrong order"
     gaps = [(lines[index], lines[index + 1]) for index in range(len(lines) - 1)
             if lines[index + 1][0] != lines[index][0] + 1]  # fmt: skip
     lost = sum(later[0] - earlier[0] - 1 for earlier, later in gaps)

@@ -102,7 +102,7 @@ def _interpreters():
     esp32 = os.environ.get('ESP32_SOCKETS') or str(ROOT / 'build' / 'unix-esp32-sockets' / 'micropython')
     for name, network in (('esp32', networks.InProcess()), ('esp32_tap', networks.PrivateTap())):
         interpreter = _micropython(name, esp32, network, ': make unix-esp32-sockets')
-        interpreter.left_out = {'doubles.': 'these sockets are real: the stand-ins of doubles.py play a chip'}
+        interpreter.left_out = {'doubles.': 'this interpreter has real sockets; doubles.py is for those without'}
         yield interpreter
 
 

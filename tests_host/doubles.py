@@ -1,5 +1,5 @@
-"""Stand-ins for the system's `socket` and `select` modules, which count, fail on demand, and look like a chip's.
-WallClock replaces the time of day.
+"""Stand-ins for the system's `socket` and `select` modules, which count, fail on demand, and look like those of a
+chip. WallClock replaces the time of day.
 
 They have to be installed before the library is imported, so a contract test that uses them does both in its function:
 

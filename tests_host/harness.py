@@ -26,7 +26,7 @@ THREADS = start_new_thread is not None
 
 _setting = getattr(os, 'getenv', lambda name: None)     # a chip has no environment
 
-OVER_TLS = not CHIP and _setting('XAS_TRANSPORT') == 'tls'    # connections of `Link` are TLS
+OVER_TLS = not CHIP and _setting('XAS_TRANSPORT') == 'tls'    # connections of `Link` use TLS
 
 PASSED, SKIPPED, FAILED = 'PASSED', 'SKIPPED', 'FAILED'
 
@@ -45,7 +45,7 @@ MANY = 80000 if ESP32 and has_memory_for(200000) else 20000 if CHIP else 300000
 SLOW = 4096                         # the receive buffer of a slow reader
 FEWER = 20 if CHIP else 1           # divides the rounds of a test with threads: a chip is slow there
 
-SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, with those of the peers
+SOCKETS = int(_setting('XAS_SOCKETS') or 0) or 10000     # connections at a time, including the peers' connections
 
 TLS_FOLDER = __file__.replace('\\', '/').rpartition('/')[0] + '/tls'
 
@@ -90,7 +90,7 @@ def needs_own_memory():
 def needs_loopback():
     """Skip on a chip, because the interpreter connects or sends to itself in the test."""
     if CHIP and not ESP32:
-        skip('this chip does not reach itself: lwIP is built without a loopback')
+        skip('this chip cannot connect to itself: lwIP is built without a loopback interface')
 
 
 def needs_threads():

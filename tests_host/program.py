@@ -37,7 +37,7 @@ class Program:
         try:
             return self._lines.get(timeout=PATIENCE_SEC)
         except queue.Empty:
-            raise AssertionError('it prints no more, after\n' + self.text())
+            raise AssertionError('it printed nothing more after\n' + self.text())
 
     def rest(self):
         """Return the lines that it prints until it ends by itself."""

@@ -1,7 +1,7 @@
 """Run contract tests with the interpreter that runs this: `run_portable.py MODULE [TEST ...]`.
 
 Prints one line per test: `PASSED name`, `SKIPPED name: reason`, or `FAILED name` and the traceback. The exit status is
-0 if none failed. The interpreter's path (PYTHONPATH, MICROPYPATH) has to lead to `harness`, the test modules and the
+0 if none failed. The interpreter's path (PYTHONPATH, MICROPYPATH) has to include `harness`, the test modules and the
 library.
 """
 import sys

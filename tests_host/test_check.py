@@ -49,7 +49,7 @@ def test_all_named_tests_exist():
 def test_every_folder_of_the_repository_has_tests():
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        pytest.skip("this is no clone")
+        pytest.skip("this is not a clone")
     for path in done.stdout.splitlines():
         assert all((TESTS / name).exists() for name in check.tests_for(path)), path
 

@@ -18,7 +18,7 @@ def keep(board, log):
             log.also = None  # the filesystem is full
 
     def also(line):
-        if line in lines or line.endswith((": stop", ": network_down")):  # ticks repeat; the others come at the end
+        if line in lines or line.endswith((": stop", ": network_down")):  # repeated ticks, and calls at the end
             return
         lines.append(line)
         if sum(len(line) for line in lines) > _LONGEST:

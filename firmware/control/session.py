@@ -338,8 +338,8 @@ def displaced(visitor, sessions, now):
     to.
 
     If an address holds at least two places more than the newcomer's, its oldest session is chosen. Otherwise it is a
-    session that may still be in the TLS handshake, or whose address has held places for a long time, provided that its
-    address has held them for at least as long as the newcomer's.
+    session that may still be in the TLS handshake, or whose address has held places for a long time. Its address must
+    have held them at least as long as the newcomer's address.
     """
     found = most = None
     for session in sessions:

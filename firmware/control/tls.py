@@ -14,9 +14,9 @@ _ENOUGH = const(68)  # bytes, which are enough to recognise it
 
 
 def context(path, settings):
-    """Return the SSLContext, or None if no certificate is configured: then the server does not use TLS. Raises
-    ValueError or OSError if the configured one cannot be used. `path(name)` is the path of a file on the board, or
-    None."""
+    """Return the SSLContext, or None if the board is not meant to have a certificate: then the server does not use
+    TLS. Raises ValueError or OSError if the certificate cannot be used. `path(name)` is the path of a file on the
+    board, or None."""
     names = settings["certificate"], settings["key"]
     if not names[0]:
         return None

@@ -1,4 +1,5 @@
-"""The control server's methods over MQTT, those that the configuration names: <base>/rpc, answers on <base>/rpc/reply.
+"""Calls the control server's methods over MQTT: requests on <base>/rpc, answers on <base>/rpc/reply. The configuration
+names the allowed methods.
 
 The broker decides which clients may publish there. So a method that changes something needs no login here.
 """

@@ -49,7 +49,7 @@ class Mqtt:
         settings = self.settings = app.config["mqtt"]
         self.id = settings["client_id"] or "xas" + app.board.unique_id()
         self._base = (settings["base"] or "boards/" + app.device) + "/"
-        self._turn = sum(app.device.encode())  # boards begin with different ones
+        self._turn = sum(app.device.encode())  # different boards begin with different addresses
         self._make_client(settings)
         telemetry = app.services.get("telemetry")
         telemetry.listeners.append(self)

@@ -112,7 +112,7 @@ class Portal(AccessPointLink):
         try:
             self._socket = XAsyncUDPDatagram.Create(self._app.pool, ("0.0.0.0", self.port), recvbufLen=_LONGEST)
         except Exception as error:
-            self._app.log.warning("network", f"no phone is led to the page: {describe(error)}")
+            self._app.log.warning("network", f"phones are not led to the page: {describe(error)}")
             return
         self._socket.OnRecv = self._on_query
 

@@ -26,7 +26,7 @@ def no_memory(error, board):
         return None
     left = board.system_heap()
     left = f"{left['free']} bytes are left, {left['largest']} in one piece" if left else "nothing is left"
-    return f"no memory for the radio: {left}; switch off services or sensors, or use an image of this project's"
+    return f"no memory for the radio: {left}; switch off services or sensors, or use our image"
 
 
 def check(board, log):

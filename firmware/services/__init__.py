@@ -62,13 +62,13 @@ class ServiceSet(Lean):
         self.replace(name, make(path))
 
     def network_up(self, connection):
-        """Tell the running services, and show the addresses on the console."""
+        """Call `network_up` of the running services, and show the addresses on the console."""
         self._tell("network_up", connection)
         if not self.get("console"):
             guarded(borrow("firmware.services.console").tell, self.app, connection)
 
     def network_down(self, reason):
-        """Tell the running services."""
+        """Call `network_down` of the running services."""
         self._tell("network_down", reason)
 
     def _tell(self, method, arg):

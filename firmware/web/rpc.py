@@ -73,7 +73,7 @@ class Rpc:
         for one in others if key else ():
             if one.key == key:
                 others.remove(one)
-                others.append(one)  # the last is the one that was used last
+                others.append(one)  # sorted: the most recently used session is the last
                 one.used = now
                 return one
         if not request.caller or request.caller.key:

@@ -1,4 +1,4 @@
-"""The tests on a chip (tests_device) suit any chip. This checks it as far as possible without one."""
+"""Checks that the tests in tests_device work with any chip, as far as this is possible without one."""
 
 import os
 import runpy

@@ -176,7 +176,7 @@ def test_the_partition_table_fits_the_flash_and_has_two_places_for_the_image(giv
     assert table.by_name("vfs").size >= 448 * 1024
 
 
-@pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
+@pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross was built: MICROPYTHON= was given")
 def test_the_manifest_is_frozen_for_the_chip(given, board, tmp_path):
     """This runs makemanifest.py, mpy-cross for the chip's instructions, and mpy-tool, as MicroPython's build does."""
     architecture = "rv32imc" if TARGETS[board] in ("esp32c3", "esp32c6") else "xtensawin"

@@ -24,7 +24,7 @@ def test_slots_are_taken_until_there_are_none():
         assert len(slots.Slots) == 3
         taken = [slots.GetAvailableSlot() for _ in range(3)]
         assert all([isinstance(slot, XBufferSlot) and slot.Size == 8 for slot in taken])
-        assert len(set([id(slot) for slot in taken])) == 3, 'each slot is given once'
+        assert len(set([id(slot) for slot in taken])) == 3, 'each slot is used once'
         assert not any([slot.Available for slot in taken])
         assert slots.GetAvailableSlot() is None
         taken[1].Available = True

@@ -35,7 +35,7 @@ def test_a_call_is_made_once_and_in_time():
     assert 99 <= ms < 4000, ms
     pool.CallLater(0.01, calls.append)
     pump(pool, lambda: len(calls) == 2)
-    assert calls[1] is None, 'the argument where none is given'
+    assert calls[1] is None, 'the default argument'
 
 
 def test_a_call_ends_a_waiting_turn():
@@ -146,7 +146,7 @@ def test_cancel():
     pump(pool, lambda: calls)
     pump_for(pool, 50)
     assert calls == ['other']
-    assert other.Cancel() is False, 'it was made'
+    assert other.Cancel() is False, 'the call was made'
 
 
 def test_cancel_inside_handlers():
@@ -404,7 +404,7 @@ def test_cancel_while_the_call_becomes_due():
     wait(lambda: finished)
     link.pool.CallLater(0, finished.append, 'the loop lives')
     wait(lambda: len(finished) == 2)
-    assert calls[0] == finished[0], 'each is made or cancelled'
+    assert calls[0] == finished[0], 'each call is made or cancelled'
     link.pool.StopWaitEvents()
 
 

@@ -187,7 +187,7 @@ def test_bytes_before_the_peers_close_wait_for_the_next_receive():
         link.peer.send(b'last words\n')
         link.peer.close()
         link.pump_for(100)
-        assert link.events.count('closed') == 0, 'unread bytes wait'
+        assert link.events.count('closed') == 0, 'unread bytes are left'
         lines = link.read_lines(1)
         assert link.pump_closed() == XClosedReason.ClosedByPeer
         assert lines == ['last words']
@@ -219,7 +219,7 @@ def test_answers_queued_for_a_half_closed_peer_still_go_out():
         assert link.peer.state() == 'eof'
 
 
-def test_a_large_answer_to_a_half_closed_slow_reader_arrives_whole():
+def test_a_large_answer_to_a_half_closed_slow_reader_arrives_complete():
     needs_plain(NO_HALF_CLOSE)
     XAsyncTCPClient.SendQueueLimit = 2 * MANY
     link = Link(slow=True)

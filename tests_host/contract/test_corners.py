@@ -68,7 +68,7 @@ def test_a_close_with_unread_data_sends_no_reset():
         link.pump_closed()
         link.pump(link.peer.ended)
         assert link.peer.received() == b'last words'
-        assert link.peer.state() == 'eof', 'an orderly end, no reset'
+        assert link.peer.state() == 'eof', 'a normal end, no reset'
 
 
 def test_a_close_waits_for_a_peer_that_goes_on_reading():
@@ -91,7 +91,7 @@ def test_a_close_waits_for_a_peer_that_goes_on_reading():
             link.peer.pause()
             link.pump_for(20)
         link.pump_for(1700)
-    assert link.peer.received_count() < size, 'the peer was to be slow'
+    assert link.peer.received_count() < size, 'the peer should be slow'
     link.peer.resume()
     assert link.pump_closed(limit_sec=20) == library.XClosedReason.ClosedByHost
     link.pump(link.peer.ended)

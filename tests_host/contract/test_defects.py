@@ -42,7 +42,7 @@ def names():
 
 # A. Wrong on every platform but BSD
 
-def test_d1_a_partial_line_or_partial_data_is_no_error():
+def test_d1_a_partial_line_or_partial_data_is_not_an_error():
     _, scenes = names()
     for link in scenes.links():
         lines = link.read_lines(1)
@@ -113,7 +113,7 @@ def test_d5_a_wake_up_from_another_thread_does_not_keep_the_loop_awake():
 
 def test_d6_sockets_without_a_fileno_are_served():
     if not MICROPYTHON or CHIP:
-        skip('for the unix port of MicroPython: sockets as on a chip')
+        skip('only for the unix port of MicroPython, whose sockets are replaced')
     doubles.install()
     library, scenes = names()
     assert not hasattr(doubles.Socket, 'fileno')
@@ -135,7 +135,7 @@ def test_d7_no_loopback_datagrams_are_needed():
     assert socket.SOCK_DGRAM not in doubles.made
 
 
-def test_d8_nothing_to_read_is_no_error_on_any_interpreter():
+def test_d8_nothing_to_read_is_not_an_error_on_any_interpreter():
     """The one exception class that all interpreters raise is OSError."""
     _, scenes = names()
     for link in scenes.links():
@@ -221,7 +221,7 @@ def test_d14_timeouts_survive_the_wrap_of_the_millisecond_counter():
 
 def test_d15_the_methods_that_micropythons_sockets_lack_are_not_needed():
     if not MICROPYTHON or CHIP:
-        skip('for the unix port of MicroPython: sockets as on a chip')
+        skip('only for the unix port of MicroPython, whose sockets are replaced')
     doubles.install()
     library, scenes = names()
     for outgoing in (False, True):
@@ -437,7 +437,7 @@ def test_d26_lines_keep_their_carriage_returns_and_have_defined_errors():
         link.client.AsyncRecvLine(link.events.received)
         link.peer.send(sent)
         assert link.pump_closed() == library.XClosedReason.Error
-        assert link.events.count('received') == 0, 'None is no line'
+        assert link.events.count('received') == 0, 'None is not a line'
 
 
 def test_d26_lines_are_not_read_byte_by_byte():

@@ -103,7 +103,7 @@ def test_connections_refused_without_a_handler_are_reported_once_per_server():
     pump(pool, lambda: raised.count('accepted'))
 
 
-def test_a_connection_refused_without_a_free_slot_is_no_error():
+def test_a_connection_refused_without_a_free_slot_is_not_an_error():
     link = Link(bufSlots=one_slot())
     link.pool.OnException = link.events.raised
     peer = connect_peer(link.server.SrvAddr)

@@ -129,7 +129,7 @@ def test_port_a_connection_that_is_made():
 def test_port_a_refused_connection_polls_without_an_error():
     sock = connecting(refusing_addr())
     assert polled(sock, IN | OUT, 1000) == IN | OUT
-    assert polled(sock) == IN | OUT | HUP, 'HUP is for who asks'
+    assert polled(sock) == IN | OUT | HUP, 'HUP is reported only on request'
     assert number_of(sock.recv, 1) == errno.ECONNRESET == 104
     assert polled(sock, IN | OUT) == IN | OUT, 'still'
     sock.close()
@@ -150,12 +150,12 @@ def test_port_datagrams():
     raises(ValueError, sock.sendto, b'x', ('localhost', 9))
     assert number_of(sock.sendto, b'', addr) == errno.ETIMEDOUT == 116
     assert polled(sock, IN, 1000) == IN
-    assert sock.recvfrom(10)[0] == b'', 'it was sent all the same'
+    assert sock.recvfrom(10)[0] == b'', 'it was sent anyway'
     sock.sendto(b'two', addr)
     assert polled(sock, IN, 1000) == IN
-    assert sock.recvfrom(10)[0] == sock.recvfrom(10)[0] == b'', 'blind'
+    assert sock.recvfrom(10)[0] == sock.recvfrom(10)[0] == b'', 'it sees no data'
     sock.bind(addr)
-    assert sock.recvfrom(10) == (b'two', addr), 'bound again, it sees'
+    assert sock.recvfrom(10) == (b'two', addr), 'readable after another bind'
     sock.close()
 
 

@@ -77,12 +77,12 @@ def test_a_full_close_of_the_peer_is_reported_too():
         assert link.pump_closed() == XClosedReason.ClosedByHost
 
 
-def test_what_arrived_before_is_delivered_first():
+def test_earlier_data_is_delivered_first():
     for link in half_closing():
         link.peer.send(b'one\ntwo\nrest')
         link.peer.half_close()
         link.pump_for(50)
-        assert link.events.events == [], 'nobody has asked for it yet'
+        assert link.events.events == [], 'no receive has been started yet'
         link.client.AsyncRecvLine(link.events.received)
         link.pump_for(50)
         link.client.AsyncRecvLine(link.events.received)
@@ -180,7 +180,7 @@ def test_a_large_queue_at_the_peers_end():
 def test_a_reset_after_the_peers_end():
     needs_plain('a reset below TLS')
     if ESP32:
-        skip('its poll tells of no reset to who neither reads nor writes')
+        skip('its poll reports no reset without reading or writing')
     for link in half_closing():
         link.peer.half_close()
         pump_finished(link)

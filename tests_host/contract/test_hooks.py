@@ -339,7 +339,7 @@ def test_own_socket_interest_in_reading_stays_until_taken_back():
     peer = udp_peer()
     peer.send(b'1', addr)
     pump_for(pool, 50)
-    assert socket.reads == [], 'nobody asked yet'
+    assert socket.reads == [], 'no interest was announced yet'
     pool.NotifyNextReadyForReading(socket, True)
     pump(pool, lambda: len(socket.reads) == 1)
     peer.send(b'2', addr)

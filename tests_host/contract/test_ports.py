@@ -18,9 +18,9 @@ from harness import (
 
 
 def chip_shaped():
-    """Replace the sockets by ones with a chip's methods."""
+    """Replace the sockets with sockets that have a chip's methods."""
     if not MICROPYTHON or CHIP:
-        skip('for the unix port of MicroPython: sockets as on a chip')
+        skip('only for the unix port of MicroPython, whose sockets are replaced')
     doubles.install()
 
 

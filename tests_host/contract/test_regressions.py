@@ -85,7 +85,7 @@ def test_plain_data_that_arrives_while_another_thread_starts_tls_is_an_error():
 
 def test_the_peers_close_after_a_full_buffer_is_noticed():
     if ESP32:
-        skip('these sockets tell of an end when it is read')
+        skip('these sockets report the end only at a read')
     XAsyncTCPClient.LingerSec = 0.2
     # Chips do not report an end before all data has been read, so it shows when the application goes on reading.
     for size in (BUFFER_SIZE - 1,) if CHIP else (BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 10):
@@ -320,7 +320,7 @@ def test_a_pool_that_stops_takes_no_further_connection():
         assert not raised.events, raised.events
 
 
-def test_a_connection_that_comes_while_the_pool_stops_is_no_error():
+def test_a_connection_that_comes_while_the_pool_stops_is_not_an_error():
     """Its accept and the line that stops the pool are events of one turn."""
     link = Link()
     raised = Recorder()
@@ -357,7 +357,7 @@ def test_an_application_that_reads_slowly_gets_all_that_the_peer_sent():
 
 
 def test_a_connection_made_before_the_loop_runs_sends_at_once():
-    """Nobody sets its OnConnected later: its thread is the one that runs the loop then."""
+    """Its OnConnected cannot be set later, because the thread that creates it then runs the loop."""
     needed = []
     for _ in range(4):
         pool = XAsyncSocketsPool()
@@ -517,7 +517,7 @@ def test_a_descriptor_that_the_application_closed_still_gets_on_closed():
 
 def test_the_next_connection_with_the_descriptor_of_a_closed_socket_is_served():
     if MICROPYTHON:
-        skip('its sockets are no descriptors to the pool')
+        skip('its sockets are not descriptors for the pool')
     link = Link()
     old = link.client
     number = old.GetSocketObj().fileno()

@@ -177,7 +177,7 @@ def test_data_of_any_size_is_never_empty_nor_larger_than_the_buffer():
     assert min(sizes) >= 1 and max(sizes) <= BUFFER_SIZE, sizes
 
 
-def test_a_long_stream_arrives_whole():
+def test_a_long_stream_arrives_complete():
     size = 3 * MANY
     link = Link()
     total = [0]

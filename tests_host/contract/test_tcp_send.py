@@ -144,16 +144,16 @@ def test_a_full_queue_raises_and_what_was_queued_is_delivered():
     total = fill_queue(link)
     error = raises(XAsyncTCPClientException, link.client.AsyncSendData, b'?' * 8192, link.events.sent, 'never')
     assert str(error)
-    assert link.events.count('closed') == 0, 'a full queue is no end of the connection'
+    assert link.events.count('closed') == 0, 'a full queue does not end the connection'
     link.peer.resume()
     link.pump(lambda: link.peer.received_count() >= total, limit_sec=20)
     link.pump(lambda: link.events.count('sent') * 8192 == total)
     link.pump_for(20)
-    assert link.peer.received_count() == total and link.peer.received_pattern(), 'nothing of the failed calls'
+    assert link.peer.received_count() == total and link.peer.received_pattern(), 'no data of the failed calls'
     assert link.events.values('sent') == list(range(0, total, 8192))
     link.client.AsyncSendData(pattern(100, total))
     link.pump(lambda: link.peer.received_count() == total + 100)
-    assert link.peer.received_pattern(), 'the drained queue takes data again'
+    assert link.peer.received_pattern(), 'the drained queue accepts data again'
 
 
 def test_the_queue_limit_counts_bytes_of_one_connection():
@@ -215,7 +215,7 @@ def test_close_sends_the_queued_data():
         assert link.pump_closed(limit_sec=20) == XClosedReason.ClosedByHost
         link.pump(lambda: link.peer.ended())
         assert link.peer.received_count() == MANY and link.peer.received_pattern()
-        assert link.peer.state() == 'eof', 'an orderly end, no reset'
+        assert link.peer.state() == 'eof', 'a normal end, no reset'
 
 
 def test_close_in_the_receive_handler_sends_the_answer():

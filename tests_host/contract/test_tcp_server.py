@@ -164,7 +164,7 @@ def test_the_slots_by_both_names_and_by_position():
             [slot.Available for slot in slots.Slots].count(False))
         connect_peer(server.SrvAddr)
         pump(pool, lambda: taken)
-        assert taken[0] >= 1, 'the slots given are the slots used'
+        assert taken[0] >= 1, 'the given slots are used'
     slots = XBufferSlots(4, 128)
     server = XAsyncTCPServer.Create(XAsyncSocketsPool(), free_addr(), 4, slots)
     XAsyncTCPServer.Create(asyncSocketsPool=XAsyncSocketsPool(), srvAddr=free_addr(), srvBacklog=4, bufSlots=slots)

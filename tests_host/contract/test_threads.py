@@ -146,7 +146,7 @@ def test_calls_from_a_foreign_thread_wake_a_sleeping_loop():
             sleep_ms(30)
             link.client.AsyncRecvLine(timeoutSec=0.05)
             wait(lambda: link.events.count('closed'))
-            assert elapsed_ms(start) < 4000, 'no wait for something else to wake the loop'
+            assert elapsed_ms(start) < 4000, 'the loop is woken at once'
             assert link.events.reason() == XClosedReason.Timeout
             stop(link.pool)
 
@@ -778,7 +778,7 @@ def test_a_pool_runs_again_after_a_stop():
 def test_sockets_shared_by_threads_get_no_new_attributes():
     """On unix and RP2 no lock protects a dict, so no thread may add to it while another one looks something up."""
     if not MICROPYTHON:
-        skip('CPython guards its dicts')
+        skip('CPython protects its dicts with a lock')
     needs_threads()
 
     def in_own_thread(pool):

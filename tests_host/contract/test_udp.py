@@ -251,7 +251,7 @@ def test_a_datagram_too_large_to_send_fails_and_the_next_goes_out():
 
 def test_broadcast_has_to_be_enabled():
     if CHIP:
-        skip('lwIP broadcasts without being asked')
+        skip('lwIP allows broadcasts without the option')
     addr = ('127.255.255.255', free_addr('udp')[1])
     pool, udp, events, peer = receiver()
     udp.AsyncSendDatagram(b'x', addr, events.sent)
@@ -270,7 +270,7 @@ def test_close_fires_on_closed_once():
     assert udp.Close() is False
     pump(pool, lambda: events.count('closed'))
     assert events.reason() == XClosedReason.ClosedByHost
-    assert pump(pool, peer.receive)[0] == b'last', 'what was queued is handed over'
+    assert pump(pool, peer.receive)[0] == b'last', 'the queued data is delivered'
     assert udp.SocketID is None
     assert udp.AsyncSendDatagram(b'x', peer.addr, events.sent) is False
     assert pool.GetAllAsyncSockets() == []

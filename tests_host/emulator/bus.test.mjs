@@ -15,7 +15,7 @@ test('without power it answers nothing', () => {
   assert.equal(host.read(FUNCTION.BUS, REGISTER.TEST_READ_ONLY, 4).toString('hex'), '00000000');
 });
 
-test('after power-up words go in halves of 16 bits, then as configured', () => {
+test('after power-up the halves of words are swapped, then the configured order applies', () => {
   const host = new Host();
   host.chip.setPower(true);
   assert.equal(host.read(FUNCTION.BUS, REGISTER.TEST_READ_ONLY, 4).toString('hex'), TEST_PATTERN);
@@ -71,7 +71,7 @@ test('a packet that the host discards is dropped', () => {
   assert.equal(host.receivePacket(), null);
 });
 
-test('credit never runs out, with answers or without', () => {
+test('credit never runs out, with or without answers', () => {
   const host = new Host().start().joined();
   for (let count = 0; count < 600; count++) {
     host.sendFrame(Buffer.alloc(60));

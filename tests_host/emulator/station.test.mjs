@@ -53,7 +53,7 @@ for (const [security, offered] of [['wpa2/wpa3', 0x80], ['wpa2/wpa3', 0x40000], 
   });
 }
 
-test('wpa3 is not joined by a host that does not offer it', () => {
+test('a host that does not offer WPA3 cannot join a WPA3 network', () => {
   const host = new Host({ accessPoints: [{ ...HOME, security: 'wpa3' }] }).start();
   host.join('home', HOME.key);
   host.time.pass(1000);
@@ -108,9 +108,9 @@ test('no network of that name', () => {
   assert.deepEqual(named(host.events(), EVENT.SET_SSID).map(({ status }) => status), [3]);
 });
 
-test('a network that is open for one side only refuses the station', () => {
+test('the station is refused if only one side has a key', () => {
   const host = new Host().start();
-  host.join('cafe', 'a key for an open one');
+  host.join('cafe', 'a key for an open network');
   host.time.pass(2000);
   const events = host.events();
   assert.equal(named(events, EVENT.PRUNE).length, 1);
@@ -139,7 +139,7 @@ test('a vanished network is noticed, and joined again when it is back', () => {
   assert.equal(host.stations.at(-1).link, 'up');
 });
 
-test('a network that is back in time was never lost', () => {
+test('a network that returns in time does not count as lost', () => {
   const host = new Host().start().joined();
   host.chip.air.change({ accessPoints: [] });
   host.time.pass(500);

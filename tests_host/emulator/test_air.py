@@ -222,7 +222,7 @@ def test_the_console_lists_boards_and_networks(console):
     ("wifi off nowhere", "There is no network 'nowhere'; there are: home."),
     ("wifi rssi home loud", "'loud' is not a whole number from -100 to 0"),
     ("loss 200", "'200' is not a whole number from 0 to 100"),
-    ("loss", "has other arguments"),
+    ("loss", "arguments are wrong"),
     ("reset 9", "There is no board 9"),
     ("fly", "There is no command 'fly'"),
 ])  # fmt: skip

@@ -69,7 +69,7 @@ def test_a_killed_process_is_reported(make_board):
 
 
 @pytest.mark.parametrize("how", ["power_cut", "stop"])
-def test_switching_the_power_off_is_no_error(make_board, how):
+def test_switching_the_power_off_is_not_an_error(make_board, how):
     board = make_board(LIVES)
     with deaths_raised():
         for _ in range(2):

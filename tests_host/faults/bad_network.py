@@ -135,7 +135,7 @@ def see_stream(link):
         more = client.recv(65536)
         assert more, 'the end after %d bytes' % len(got)
         got += more
-    assert got == data, 'lost or doubled'
+    assert got == data, 'lost or duplicated'
     sender.join()
     client.shutdown(socket.SHUT_WR)
     assert client.recv(100) == b'', 'and no more'

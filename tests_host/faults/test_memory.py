@@ -52,7 +52,7 @@ class Small:
                 time.sleep(0.1)
                 self.observer.close()
                 self.observer = self.connect()
-        raise AssertionError('it serves nobody')
+        raise AssertionError('it serves no client')
 
     def calm(self):
         """Return the state when only the observer is left. It is a new connection, accepted after all earlier ones."""
@@ -88,9 +88,9 @@ def line_of(client):
 def bounded(interpreter):
     """An interpreter whose heap can be limited."""
     if interpreter.name != 'micropython':
-        pytest.skip('CPython has no heap of its own to be bounded')
+        pytest.skip('the heap of CPython cannot be limited')
     if not interpreter.frozen:
-        pytest.skip('the library is not frozen in; to compile it takes more than a small heap')
+        pytest.skip('the library is not frozen, and a small heap is not enough to compile it')
     return interpreter
 
 

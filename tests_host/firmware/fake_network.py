@@ -98,7 +98,7 @@ class FakeStation:
         self.on = False
         self.ssid = None
         self.security = None
-        self.securities = []  # the requested ones, in order
+        self.securities = []  # requested networks, in order
         self.since = 0
         self.reason = None
         self.static = None

@@ -64,7 +64,7 @@ def loopback(number):
         try:
             trial.bind((address, 0))
         except OSError:
-            pytest.skip(f"{address} is no address of this computer")
+            pytest.skip(f"{address} is not an address of this computer")
     return address
 
 

@@ -31,7 +31,7 @@ def _field(text):
 def parse(line):
     """Return (measurement, tags, fields) of one line with its end. Raises AssertionError if it is not a valid line."""
     match = _LINE.fullmatch(line)
-    assert match, f"no line of InfluxDB's protocol: {line!r}"
+    assert match, f"not a line of InfluxDB's protocol: {line!r}"
     tags = [pair for pair in re.findall(rf"({_KEY})=({_KEY})", match.group(2))]
     assert tags == sorted(tags), "tags are not sorted"
     fields = re.findall(rf"({_KEY})=({_VALUE})", match.group(3))

@@ -292,7 +292,7 @@ def test_a_service_with_missing_files_is_reported(start, monkeypatch):
     assert running.app.services.get("http") is None and running.app.services.get("control")
 
 
-def test_a_sensor_whose_driver_is_not_on_the_board_is_told(start, monkeypatch):
+def test_a_sensor_whose_driver_is_not_on_the_board_is_reported(start, monkeypatch):
     monkeypatch.setitem(sys.modules, "firmware.sensors.dht22", None)
     running = start(sensors__dht22=[{}])
     texts = [entry["text"] for entry in running.app.log.tail(50)]

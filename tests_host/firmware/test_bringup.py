@@ -391,7 +391,7 @@ def test_a_lost_link_is_noticed_reported_and_restored(station):
     assert bench.listener.told == [("up", "192.168.1.20"), ("down", "link lost"), ("up", "192.168.1.20")]
 
 
-def test_a_lost_link_comes_back_once_there_is_memory_for_what_brings_it_back(station, monkeypatch):
+def test_a_lost_link_comes_back_when_there_is_memory_again(station, monkeypatch):
     """The steps of connecting are loaded only while no link is up."""
     bench = station()
     bench.network.air["home"] = "ok"
@@ -816,7 +816,7 @@ class TestConfiguredWires:
         bench.advance(1)
         assert bench.listener.told == [("up", "10.64.0.2")]
 
-    def test_what_is_not_configured_is_not_tried(self, bench):
+    def test_links_without_configuration_are_not_tried(self, bench):
         del bench.network.WLAN
         bench.config.set("ap.enabled", True)
         bench.start()

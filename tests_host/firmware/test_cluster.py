@@ -71,7 +71,7 @@ class Observer:
         """Run until the condition is true."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
-            assert time.monotonic() < end, "it did not come to pass"
+            assert time.monotonic() < end, "the condition did not become true"
             self.pool.PollEvents(20)
 
     def all_since(self, moment):

@@ -259,7 +259,7 @@ def test_of_many_faults_the_first_and_the_number_of_others_are_reported(bench, w
     assert len(faults) == 11 and faults[-1] == "config.json: and 990 more"
 
 
-def test_a_byte_order_mark_is_no_fault(bench, tmp_path):
+def test_a_byte_order_mark_is_not_a_fault(bench, tmp_path):
     (tmp_path / "config.json").write_bytes('\ufeff{"telemetry": {"port": 9000}}'.encode())
     config = load(bench)
     assert config["telemetry"]["port"] == 9000 and not config.faults

@@ -534,7 +534,7 @@ class TestPlaces:
         assert not any(client.closed for client in honest)
         assert bench.server.clients <= 4 + 1
 
-    def test_a_client_for_whom_there_is_no_memory_is_closed_and_told_in_the_log(self, bench, monkeypatch):
+    def test_a_client_for_whom_there_is_no_memory_is_closed_and_logged(self, bench, monkeypatch):
         def no_memory(*_):
             raise MemoryError("allocating 1024 bytes")
 

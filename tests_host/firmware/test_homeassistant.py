@@ -34,7 +34,7 @@ def wait(condition, seconds=40):
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, "it did not come to pass"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.2)
 
 

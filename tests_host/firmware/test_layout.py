@@ -30,7 +30,7 @@ def test_no_imports_go_in_a_circle():
     left = {name: imports(name) for name in SOURCES}
     while left:
         leaves = {name for name, imported in left.items() if not imported & set(left)}
-        assert leaves, f"a circle among {sorted(left)}"
+        assert leaves, f"a circular import among {sorted(left)}"
         left = {name: imported for name, imported in left.items() if name not in leaves}
 
 

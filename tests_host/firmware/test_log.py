@@ -73,7 +73,7 @@ def test_a_long_text_is_cut():
     assert log.tail()[0]["text"] == "x" * 160
 
 
-def test_what_steers_a_terminal_is_replaced_everywhere(capsys):
+def test_terminal_controls_are_replaced_everywhere(capsys):
     log = Log(FakeClock())
     stored, told = [], []
     log.also = stored.append

@@ -51,7 +51,7 @@ def test_the_log_goes_on_after_a_pause_of_the_broker(start, broker, watcher):
     assert len(watcher.payloads(STATUS)) == 1  # all of that in one connection
 
 
-def test_what_is_gone_is_removed_after_a_pause_of_the_broker(start, broker, watcher):
+def test_outdated_entities_are_removed_after_a_pause_of_the_broker(start, broker, watcher):
     """More than may wait for the broker."""
     for number in range(12):
         watcher.publish(OLD % number, "{}", retain=True)
@@ -63,7 +63,7 @@ def test_what_is_gone_is_removed_after_a_pause_of_the_broker(start, broker, watc
     assert not [topic for topic in kept(broker.port, "homeassistant/") if "/old--" in topic]
 
 
-def test_of_many_that_are_gone_the_last_are_removed_at_the_next_start(start, broker, watcher):
+def test_of_many_outdated_entities_the_last_are_removed_at_the_next_start(start, broker, watcher):
     for number in range(66):
         watcher.publish(OLD % number, "{}", retain=True)
     left = [66]

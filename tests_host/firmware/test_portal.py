@@ -160,7 +160,7 @@ class TestPortal:
             other.bind(("0.0.0.0", 0))
             portal.port = other.getsockname()[1]
             portal.start()
-        assert bench.network.access_point.on and "no phone is led to the page" in bench.texts()[-1]
+        assert bench.network.access_point.on and "phones are not led to the page" in bench.texts()[-1]
 
     def test_networks_are_scanned_before_it_opens_and_then_only_on_request(self, bench, portal):
         was_on = []
@@ -417,7 +417,7 @@ class TestButton:
             press(4)
         assert not bench.restarts and not bench.board.has_file("config.json")
 
-    def test_a_wire_that_is_low_from_the_start_is_no_button(self, bench, press):
+    def test_a_wire_that_is_low_from_the_start_is_not_a_button(self, bench, press):
         press(600)
         assert not bench.restarts
         press(6)

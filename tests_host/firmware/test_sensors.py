@@ -67,7 +67,7 @@ class TestHub:
         assert sample()["broken"] == {"value": 2}
         assert bench.texts()[-1] == "broken works again"
         broken.reading = OSError(5)
-        assert sample() == {"good": {"value": 1}}, "an old reading is none"
+        assert sample() == {"good": {"value": 1}}, "an old reading does not count"
 
     @pytest.mark.parametrize("reading, error", [
         (None, "must return a dictionary"), (5, "must return a dictionary"),

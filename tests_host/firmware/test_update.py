@@ -95,7 +95,7 @@ class TestTar:
     @pytest.mark.parametrize(
         "data", [b"x" * 512, b"0" * 512, archive(NEW).replace(b"main.py", b"mail.py")], ids=["text", "zeros", "damaged"]
     )
-    def test_data_that_is_no_archive(self, data):
+    def test_data_that_is_not_an_archive(self, data):
         with pytest.raises(ValueError, match="not a tar archive"):
             self.read(data, 512)
 
@@ -153,7 +153,7 @@ class TestStagedFiles:
             (["kept.txt"] * 2, "kept.txt and kept.txt take"),
         ],
     )
-    def test_what_cannot_be_deleted_is_refused(self, tmp_path, names, words):
+    def test_a_wrong_name_cannot_be_deleted(self, tmp_path, names, words):
         write_all(tmp_path, OLD)
         staging = Staging(str(tmp_path))
         with pytest.raises(ValueError, match=words):
@@ -267,7 +267,7 @@ class TestPowerCuts:
 
 
 def old_or_new(state, where):
-    assert state in (BEFORE, {**OLD, **NEW}), f"a mixture after a cut at {where}"
+    assert state in (BEFORE, {**OLD, **NEW}), f"a mixture of old and new files after a cut at {where}"
     return "old" if state == BEFORE else "new"
 
 
@@ -569,7 +569,7 @@ class TestImage:
         trial.begin(caller.board, caller.log)
         assert caller.board.last_update is None
 
-    def test_what_esp_idf_refuses_changes_nothing(self, caller, chip):
+    def test_an_image_that_esp_idf_refuses_changes_nothing(self, caller, chip):
         chip.refuses = True
         image = app_image()
         caller.begin("image", image)
@@ -579,7 +579,7 @@ class TestImage:
         assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
 
-    def test_data_that_is_no_application(self, caller):
+    def test_data_that_is_not_an_application(self, caller):
         content = bytes(8192)
         caller.begin("image", content)
         with pytest.raises(ValueError, match="not an application image .*update.bin"):
@@ -618,7 +618,7 @@ class TestService:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW}
 
-    def test_what_is_deleted_is_signed_for(self, caller, tmp_path):
+    def test_deletions_are_signed(self, caller, tmp_path):
         """The list of deleted files is part of the bytes whose SHA-256 is signed."""
         write_all(tmp_path, {**OLD, GONE: "old"})
         content = archive({}, [GONE])

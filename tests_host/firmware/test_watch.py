@@ -116,7 +116,7 @@ def test_on_another_network_the_watch_starts_again(bench, gateway):
     assert not bench.pool.GetAllAsyncSockets()
     bench.watch.network_up(bench.connection)
     bench.advance(75)
-    assert bench.waiting, "three questions, not one, are to be left without an answer"
+    assert bench.waiting, "three unanswered questions are needed, not one"
     bench.advance(600)
     assert not bench.bringup.restarts and not bench.waiting
 

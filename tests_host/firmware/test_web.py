@@ -281,7 +281,7 @@ def test_an_answer_to_head_has_no_body(running, path):
 
 
 @pytest.mark.parametrize("text, wanted", [("nonsense\r\n", 400), (600 * "a" + "\r\n", 414)], ids=["wrong", "long"])
-def test_what_comes_after_head_is_answered_with_a_text(running, text, wanted):
+def test_a_request_after_head_is_answered_with_a_body(running, text, wanted):
     answer = exchange(running.http_port, f"HEAD /nothing HTTP/1.1\r\n{HOST}\r\n{text}".encode())
     _, head, body = answer.split(b"\r\n\r\n")
     assert status(head) == wanted and len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1])
@@ -522,7 +522,7 @@ def test_readings_arrive_even_without_telemetry_over_http_and_tcp(board, configu
         assert client.answer()["method"] == "telemetry"
 
 
-def test_events_begin_anew_where_there_was_no_memory_for_their_beginning(board):
+def test_events_begin_again_if_there_was_no_memory_for_their_beginning(board):
     board.configure(network={"announce": 0})
     board.write("services/faults.py", FAILS_ONCE)
     board.start()
@@ -620,7 +620,7 @@ class Service:
 """
 
 
-def test_what_is_pushed_comes_behind_the_beginning_of_a_stream(board):
+def test_pushed_data_follows_the_beginning_of_a_stream(board):
     """The beginning is sent in pieces, with nothing between them."""
     board.write("services/mine.py", STREAM)
     board.start()

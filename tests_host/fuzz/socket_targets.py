@@ -116,7 +116,7 @@ class Reader:
         promise(done is True, 'a receive starts', ask)
 
     def on_line_too_long(self, client):
-        promise(self.pending is not None and self.pending['want'] == 'line', 'a line is asked for')
+        promise(self.pending is not None and self.pending['want'] == 'line', 'a line is requested')
         self.told += 1
 
     def on_data(self, client, data, arg):
@@ -129,10 +129,10 @@ class Reader:
         else:
             due = self.due(ask)
             got = data if ask['want'] == 'line' else bytes(data)
-            promise(due is not None and due[0] == got, 'what was asked for', ask, got, due)
+            promise(due is not None and due[0] == got, 'the requested data', ask, got, due)
             self.at = due[1]
             self.skipped += due[2]
-            promise(self.told == self.skipped, 'told once for each line that is too long', self.told, self.skipped)
+            promise(self.told == self.skipped, 'reported once for each line that is too long', self.told, self.skipped)
         if ask['inside']:
             self.arm()
 
@@ -170,9 +170,9 @@ class Reader:
             promise(reason == XClosedReason.Error and ask is not None and ask['want'] == 'line'
                     and (self.due(ask) or [None])[0] is False, 'only such a line ends a connection', reason, ask)
         elif ask is not None and ask['want'] == 'some':
-            promise(self.at == len(self.stream), 'what has arrived is delivered', self.stream[self.at:])
+            promise(self.at == len(self.stream), 'received data is delivered', self.stream[self.at:])
         elif ask is not None:
-            promise(self.due(ask) is None, 'what has arrived is delivered', ask, self.due(ask))
+            promise(self.due(ask) is None, 'received data is delivered', ask, self.due(ask))
 
 
 def framing(data):
@@ -293,7 +293,7 @@ def arguments(data):
     except Exception as exception:
         promise(may_raise and isinstance(exception, may_raise), 'the exception of its class', function, given,
                 exception)
-        promise(str(exception) or isinstance(exception, MemoryError), 'an exception says why', function, given)
+        promise(str(exception) or isinstance(exception, MemoryError), 'an exception has a message', function, given)
         promise(len(scene.pool.GetAllAsyncSockets()) == len(before), 'nothing is created', function, given)
     if isinstance(result, XAsyncSocket) and result not in before:
         result.Close()

@@ -149,11 +149,11 @@ def _converse(app, session, peer, data):
         promise(session._receiving, 'it goes on receiving')
     answers = b''.join(peer.sent)
     promise(session.closed or peer.got == answers, 'all answers come', peer.got, answers)
-    promise(not session.closed or not is_text(data[1:]), 'only what is no text ends it', data)
-    promise(not session.authenticated, 'nobody is let in')
+    promise(not session.closed or not is_text(data[1:]), 'only invalid text ends the connection', data)
+    promise(not session.authenticated, 'nobody is logged in')
     promise(TOKEN.encode() not in answers and PASSWORD.encode() not in answers, 'secrets stay secret', answers)
     promise(json.dumps(app.config.given) == before, 'the configuration stays')
-    promise(app.outcome is None, 'it runs on')
+    promise(app.outcome is None, 'the loop continues')
     for answer in peer.sent:
         promise(answer.endswith(b'\n'), 'an answer is whole', answer)
         if answer.startswith(b'{'):
@@ -177,7 +177,7 @@ def config(data):
         promise((loaded.source == FILE) == (not loaded.faults), 'it is used, or named', loaded.faults)
         filled = SCHEMA.fill(loaded.given)
         promise(SCHEMA.fill(json.loads(json.dumps(filled))) == filled, 'all values are there and allowed')
-        promise('***' not in json.dumps(filled), 'what hides a secret is none')
+        promise('***' not in json.dumps(filled), 'a mask is not a secret')
         loaded.get()
         return loaded.source
     finally:
@@ -214,7 +214,7 @@ def telemetry(data):
     measurement, tags, fields = read_line(str(line, 'utf-8')[:-1])
     promise(len(tags) == (1 if tag else 0), 'as many tags', line, tags)
     promise(len(fields) == (2 if key != 'n' else 1), 'as many fields', line, fields)
-    promise(fields['n'] == '1', 'a field stays what it is', line)
+    promise(fields['n'] == '1', 'a field keeps its value', line)
     promise(measurement == as_written(name) and tags == ({as_written(tag_key): as_written(tag)} if tag else {}),
             'names and tags', line, measurement, tags)
     if key != 'n':

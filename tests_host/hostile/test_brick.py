@@ -127,4 +127,4 @@ def test_a_configuration_of_any_shape_reveals_no_secret(tmp_path, capsys):
             assert told or secret not in fault or f"{secret}: there is no such key" in fault, (shape, fault)
     assert places > 200
     with capsys.disabled():
-        print(f"\na password in {places} wrong places: told only where it was the one value of a key that is no secret")
+        print(f"\na password in {places} wrong places: shown only as the single value of a key that is not a secret")

@@ -191,8 +191,8 @@ def test_guesses_from_many_addresses_are_few_and_delay_the_owner_by_ten_seconds(
                     guessed += "wrong token" in client.error("auth.login", response=guess)["message"]
         except (OSError, ValueError):
             pass
-    print(f"{tried} tries from {len(addresses)} addresses in {ATTACK_S} s: {guessed} guesses were looked at")
-    # 32 addresses at once, and again after 1 and 2 s more.
+    print(f"{tried} tries from {len(addresses)} addresses in {ATTACK_S} s: {guessed} guesses were checked")
+    # 32 addresses guess at once, and again after 1 s and after another 2 s.
     assert 32 <= guessed <= 32 * 3
     with ControlClient(f"127.0.0.1:{board.port}", TOKEN, 20) as owner:
         assert owner.call("gpio.write", {"pin": 2, "value": 1}) is True
@@ -369,7 +369,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ever_new_characters_take_no_memory(board, way):
-    """MicroPython never forgets a text of one character: there are a million of them, each for 10 bytes."""
+    """MicroPython never frees a string of one character. There are a million of them, each of 10 bytes."""
     board.start()
     port = board.http_port if "HTTP" in way else board.port
 

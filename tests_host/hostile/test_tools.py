@@ -74,7 +74,7 @@ def test_no_datagram_ends_a_stream(tool, form):
     assert is_harmless(output) and is_harmless(errors)
     refused = int(re.search(r"(\d+) datagrams were not telemetry", errors).group(1))
     assert refused == len(DATAGRAMS)
-    print(f"watch {form}: {refused} datagrams refused, {len(STRANGE)} strange ones shown")
+    print(f"watch {form}: {refused} datagrams refused, {len(STRANGE)} foreign ones shown")
     if form == "--json":
         no_number = pytest.fail
         records = [json.loads(line, parse_constant=no_number) for line in output.splitlines()]
@@ -118,7 +118,7 @@ def test_invented_boards_do_not_fill_the_memory():
     assert sum(len(board.readings) for board in heard) <= fleet.MOST_READINGS
     assert heard.refused == 20000 - len(heard)
     heard.take(Record("10.9.9.9", "m,device=real a=1", 10000.0))
-    assert [board.device for board in heard] == ["real"], "who was silent for long makes room"
+    assert [board.device for board in heard] == ["real"], "a board that was silent for long is replaced"
     print(f"watch: {heard.refused} of 20000 boards refused")
 
 

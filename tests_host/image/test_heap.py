@@ -17,7 +17,7 @@ from tools.weigh.scales import CONFIG, modem_buffer, names
 ROOT = Path(__file__).resolve().parents[2]
 
 MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
-needs_mpy_cross = pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
+needs_mpy_cross = pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross was built: MICROPYTHON= was given")
 
 WIFI = {"wifi": {"networks": [{"ssid": "home", "password": "correct horse"}]}}
 SENSORS = {"adc": [{}], "ds18b20": [{}], "dht22": [{}], "bme280": [{}]}

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOARDS = sorted(path.parent.name for path in ROOT.glob("boards/ESP32*/mpconfigboard.cmake"))
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(ROOT / "build" / "unix" / "micropython")
 MPY_CROSS = ROOT / "build" / "mpy-cross" / "mpy-cross"
-MISSING = "no mpy-cross of ours: MICROPYTHON= was given"
+MISSING = "no mpy-cross was built: MICROPYTHON= was given"
 pytestmark = pytest.mark.skipif(not MPY_CROSS.exists(), reason=MISSING)
 
 # Runs in MicroPython, and does what a board with this filesystem does after a reset.

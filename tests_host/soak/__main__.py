@@ -129,7 +129,7 @@ class Run:
             if state['sockets'] == IDLE_SOCKETS and state['opened'] == state.get('closed', 0) + 1:
                 return state
             await asyncio.sleep(0.1)
-        raise Unexpected('the pool does not come to rest: %s' % state)
+        raise Unexpected('the pool does not become idle: %s' % state)
 
     def _check_states(self):
         first, last = self.states[0], self.states[-1]

@@ -1,5 +1,5 @@
-"""The scenarios of the soak: what the peers do, and what they must receive. Each one knows every byte that is due to
-it.
+"""The scenarios of the soak: what the peers do, and what they must receive. Each scenario knows every byte that it has
+to receive.
 
 A scenario is a coroutine of `Stories`, named `story_…`. It fails by raising an exception. `told` counts how often each
 one reached its end. The scenarios under FAULTS break something on purpose, and check the promises that still hold.
@@ -33,7 +33,7 @@ class Link:
         self._counts = counts
 
     async def say(self, data, messages=1):
-        """Send `data`, now and then in pieces as a network may cut them."""
+        """Send `data`, sometimes in random pieces, like a network."""
         self._counts['messages sent'] += messages
         self._counts['bytes sent'] += len(data)
         if random.random() < 0.2:
@@ -83,7 +83,7 @@ class Link:
             got += data
             await asyncio.sleep(pause)
         if got != pattern(size):
-            raise Unexpected('a download of %d bytes is not as it was sent' % size)
+            raise Unexpected('a download of %d bytes differs from the data sent' % size)
         self._counts['messages received'] += 1
         self._counts['bytes received'] += size
 
@@ -230,7 +230,7 @@ class Stories:
         await link.expect_end()
 
     async def story_foreign_threads(self, link):
-        """Three threads send at once: each one's lines come whole, in order, exactly once."""
+        """Three threads send at once. All lines arrive complete and exactly once, and those of a thread in order."""
         count = random.randint(1, 100)
         await link.say(b'foreign %d\n' % count)
         due = [0] * FOREIGN_THREADS
@@ -241,7 +241,7 @@ class Stories:
             due[thread] += 1
         await link.expect(b'', 0)
         if await link.ask('line still in step') != 'still in step':
-            raise Unexpected('a line too many')
+            raise Unexpected('one line too many')
 
     async def story_foreign_receive(self, link):
         for number in range(random.randint(1, 20)):
@@ -286,7 +286,7 @@ class Stories:
                 await asyncio.sleep(0.01)
             del self._datagrams.waiting[data]
         if self._datagrams.wrong:
-            raise Unexpected('a datagram that is not due: %r' % self._datagrams.wrong)
+            raise Unexpected('an unexpected datagram: %r' % self._datagrams.wrong)
 
     async def story_slow_handler(self, link):
         await link.say(b'slow %d\n' % random.randint(1, 100))
@@ -373,7 +373,7 @@ class Stories:
         other = await self.connect()
         try:
             if await other.ask('kill ' + name) != 'closed':
-                raise Unexpected('it was not there to be closed')
+                raise Unexpected('the connection to close was missing')
             await link.expect_end()
         finally:
             other.close()

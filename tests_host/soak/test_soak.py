@@ -1,4 +1,4 @@
-"""A few seconds of the soak test, to keep it working. With threads it finds most."""
+"""A few seconds of the soak test, to keep it working. It finds most faults with threads."""
 import subprocess
 import sys
 from pathlib import Path

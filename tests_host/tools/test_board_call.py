@@ -35,7 +35,7 @@ def test_in_a_terminal_the_result_is_formatted(terminal, host):
     assert code == 0
     lines = shown.replace("\r", "").split("\n")
     assert "board         UNIX" in lines and "  telemetry  running" in lines and "{" not in shown
-    assert lines.index("board         UNIX") < lines.index("version       0.1.0"), "in order of the keys"
+    assert lines.index("board         UNIX") < lines.index("version       0.1.0"), "in the order of the keys"
     assert terminal("call", host, "ping").wait() == (0, "pong\r\n")
 
 
@@ -197,7 +197,7 @@ def test_a_python_without_the_tools_packages(words, said):
     assert done.stderr.startswith(f"board: this Python lacks the package {said}") and done.stderr.count("\n") == 1
 
 
-def test_what_needs_no_terminal_needs_no_packages(host):
+def test_a_call_needs_no_packages(host):
     command = [sys.executable, "-S", ROOT / "tools" / "board", "call", host, "ping"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, '"pong"\n'), done.stderr

@@ -56,7 +56,7 @@ def test_all_spellings_of_true_and_false_are_read():
     assert parse("m a=t,b=T,c=TRUE,d=f,e=F,f=false") == ("m", {}, fields)
 
 
-def test_a_time_at_the_end_is_no_reading():
+def test_a_time_at_the_end_is_not_a_reading():
     assert parse("m,a=b c=1i 1700000000000000000") == ("m", {"a": "b"}, {"c": 1})
 
 

@@ -52,7 +52,7 @@ def test_all_faults_are_reported_at_once(tool, tmp_path):
     assert f"{path}: telemetri: " in errors and f"{path}: boot.button: 'x' is not" in errors
 
 
-def test_a_byte_order_mark_in_a_file_is_no_fault(tool, tmp_path):
+def test_a_byte_order_mark_in_a_file_is_not_a_fault(tool, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(GOOD, encoding="utf-8-sig")
     assert tool("provision", "--check", path).wait()[0] == 0

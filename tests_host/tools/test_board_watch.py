@@ -74,7 +74,7 @@ def test_csv_has_a_heading_and_one_row_per_datagram(tool, board):
     assert int(rows[2]["seq"]) == int(rows[0]["seq"]) + 2
 
 
-def test_csv_with_columns_of_ones_own(tool):
+def test_csv_with_chosen_columns(tool):
     watching = tool("watch", "--csv", "--columns", "b,none", "--count", "2", "--port", "0")
     send(watching.port(), line(1, a=1.5, b=2.5), line(2, b='"x, y"'))
     code, output, errors = watching.wait()

@@ -37,7 +37,7 @@ def test_it_reports_the_heap_that_the_boards_settings_take(board, config):
     assert len(said) == 1 and said[0].startswith(f"Python's heap: about {in_use(taken)} of ")
 
 
-@pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross of ours: MICROPYTHON= was given")
+@pytest.mark.skipif(not MPY_CROSS.exists(), reason="no mpy-cross was built: MICROPYTHON= was given")
 def test_a_configuration_that_cannot_run_is_not_copied(board, tmp_path, monkeypatch):
     found = table.read()
     shutil.copy(table.PAGE, tmp_path)

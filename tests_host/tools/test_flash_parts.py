@@ -31,7 +31,7 @@ def uf2(path, pieces, family=RP2040, address=0x10000000):
     return path
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of its mounts")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' list of mounts")
 def test_the_drive_is_found_where_it_is_mounted(drive, tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text("proc /proc proc rw 0 0\n/dev/sda1 {} vfat rw 0 0\n".format(str(drive).replace(" ", "\\040")))
@@ -49,7 +49,7 @@ def test_an_image_is_assembled(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: b"MZ" + data[2:]])
-def test_files_that_are_no_images(tmp_path, damage):
+def test_files_that_are_not_images(tmp_path, damage):
     path = uf2(tmp_path / "firmware.uf2", [b"a" * 256] * 2)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="is not a UF2 file"):

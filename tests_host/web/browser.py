@@ -75,7 +75,7 @@ class Page:
             value = condition()
             if value:
                 return value
-            assert time.monotonic() < end, f"it did not come to pass; the page:\n{self.text('body')}"
+            assert time.monotonic() < end, f"the condition did not become true; the page:\n{self.text('body')}"
             time.sleep(0.05)
 
     def run(self, script, *args):

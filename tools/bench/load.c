@@ -247,7 +247,7 @@ static void run_echo(bool text) {
     struct epoll_event events[EVENTS];
     struct conn *conns = calloc(opt.conns + opt.idle, sizeof *conns);
     ring_make(text);
-    for (int i = opt.conns + opt.idle - 1; i >= 0; i--) {       /* the idle ones first */
+    for (int i = opt.conns + opt.idle - 1; i >= 0; i--) {       /* idle connections first */
         conn_greet(&conns[i]);
     }
     for (int i = 0; i < opt.conns; i++) {

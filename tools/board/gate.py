@@ -37,7 +37,7 @@ def _escaped(character):
 
 def visible(text, longest=None):
     """Return `text` with escapes for characters that control a terminal, or hide or reverse text.
-    their escapes. What is longer than `longest` is cut off."""
+    Text that is longer than `longest` is cut off."""
     cut = longest is not None and len(text) > longest
     text = text[:longest] + "…" if cut else text
     return text if text.isprintable() else "".join(map(_escaped, text))

@@ -48,7 +48,7 @@ class Console:
         try:
             return function(*arguments) or "done"
         except TypeError:
-            raise CommandError("This command has other arguments; help lists them.") from None
+            raise CommandError("The arguments are wrong; help lists them.") from None
         except (AirError, ValueError) as error:
             raise CommandError(str(error)) from None
 

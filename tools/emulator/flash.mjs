@@ -91,8 +91,8 @@ const ID_BYTES = 8;
 const DATA = 0x60;
 
 /**
- * The flash chip's serial interface, as far as a program speaks to it: reading its serial number, which is also the
- * board's (machine.unique_id()). rp2040js' model gives all boards the same one.
+ * The part of the flash chip's serial interface that programs use: it reads the serial number, which is also the
+ * board's (machine.unique_id()). In rp2040js' model all boards have the same number.
  */
 export class FlashInterface extends BasePeripheral {
   /**

@@ -9,7 +9,7 @@ from tools.flash.ports import BoardProblem
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "weight.md"
 HEAP = {
     "empty": "before our code is loaded",
-    "peak": "the most at the end of an import while loading",
+    "peak": "the most in use at the end of an import",
     "used": "in use once the firmware runs, after a collection",
     "modem": "of it the buffer of PPP's modem",
     "free": "free then",

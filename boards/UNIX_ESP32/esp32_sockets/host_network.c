@@ -39,8 +39,9 @@ static void add_interfaces(void *started) {
     sys_sem_signal(started);
 }
 
-// lwIP's tables have room for EXTRA_SOCKETS_MAX more than the board's. Hidden TCP sockets, each with its control block,
-// occupy the places that were not requested. They have the lowest numbers, so the others are like the board's.
+// lwIP's tables have EXTRA_SOCKETS_MAX more places than on the board. Hidden TCP sockets, each with its control block,
+// occupy the places that were not requested. They have the lowest numbers, so the others have the same numbers as on
+// the board.
 static void hold_extra_sockets(void) {
     const char *extra = getenv("EXTRA_SOCKETS");
     for (int n = extra != NULL ? atoi(extra) : 0; n < EXTRA_SOCKETS_MAX; n++) {

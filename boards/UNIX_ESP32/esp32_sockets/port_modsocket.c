@@ -4,7 +4,7 @@
 // Since 1.27 the module requires this setting.
 #undef MICROPY_PY_NETWORK
 #define MICROPY_PY_NETWORK (1)
-// ports/esp32/mpconfigport.h: events are for WebREPL, mDNS queries need ESP-IDF's component.
+// ports/esp32/mpconfigport.h: socket events are only for WebREPL, and mDNS queries need a component of ESP-IDF.
 #undef MICROPY_PY_SOCKET_LISTEN_BACKLOG_DEFAULT
 #define MICROPY_PY_SOCKET_LISTEN_BACKLOG_DEFAULT (2)
 #define MICROPY_PY_SOCKET_EVENTS (0)

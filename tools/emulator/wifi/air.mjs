@@ -39,7 +39,7 @@ export class Air {
   }
 
   /**
-   * Changes what is around.
+   * Changes the surroundings.
    * @param changes  accessPoints: [{ssid, bssid, key, security, channel, rssi, hidden}], only those that are on; loss;
    *                 delay; timing
    */
