@@ -83,6 +83,14 @@ class Scripted:
         self._connections.append(Connection(self._listener.accept()[0]))
         return self._connections[-1]
 
+    def greeted(self):
+        """Return a connection that is greeted. If this takes too long for the client, it connects again."""
+        while True:
+            connection = self.accept()
+            with contextlib.suppress(AssertionError):
+                connection.greet()
+                return connection
+
     def stop(self):
         self._listener.close()
         for one in self._connections:

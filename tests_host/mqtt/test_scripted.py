@@ -151,8 +151,7 @@ def test_a_refused_subscription_is_reported_and_requested_again(drive, peer):
 
 def test_a_message_that_is_too_long_is_left_out(drive, peer):
     one = drive(peer.port, subscriptions=['a'])
-    connection = peer.accept()
-    connection.greet()
+    connection = peer.greeted()
     connection.send(message('a', b'x' * 100000, 2, 5) + message('a', b'x' * 1021) + message('a', b'x' * 1022) +
                     message('a', b'short'))
     assert one.wait('warning') == ['a message of 100005 bytes to a was left out']
@@ -167,8 +166,7 @@ def test_a_topic_that_is_too_long_is_left_out(drive, peer):
     last.
     """
     one = drive(peer.port, subscriptions=['+'])
-    connection = peer.accept()
-    connection.greet()
+    connection = peer.greeted()
     connection.send(message('x' * 1023, b'') + message('x' * 1030, b'', 2, 5) + message('a', b'short'))
     for size in 1020, 1020:
         assert one.wait('warning') == ['a message with a topic of more than %d bytes was left out' % size]
@@ -193,9 +191,8 @@ def test_no_answer_to_the_login_or_the_subscription(drive, peer, answers):
 def test_pings(drive, peer):
     """The client sends one if nothing was sent or received for half of the keepalive, and waits for its answer."""
     one = drive(peer.port, subscriptions=['a'], second=0.02, keepalive_s=20)
-    connection = peer.accept()
+    connection = peer.greeted()
     start = time.monotonic()
-    connection.greet()
     one.wait('connected')
     for _ in range(3):
         assert connection.expect(PINGREQ) == (0, b'')
@@ -232,8 +229,7 @@ def test_pings(drive, peer):
 def test_a_message_without_acknowledgement(drive, peer):
     """It is sent four more times in the connection, and then in a new one as a new message."""
     one = drive(peer.port, subscriptions=['a'], second=0.03, keepalive_s=300)
-    connection = peer.accept()
-    connection.greet()
+    connection = peer.greeted()
     one.wait('connected')
     start = time.monotonic()
     assert one.publish('b', 'important', 1, True)
@@ -242,8 +238,7 @@ def test_a_message_without_acknowledgement(drive, peer):
         assert connection.expect(PUBLISH) == (0xb, b'\0\1b\0\2important')
     assert one.wait('lost') == ['the broker has not acknowledged a message']
     assert 1.4 < time.monotonic() - start < 5           # 5 times 10 times 0.03
-    connection = peer.accept()
-    connection.greet()
+    connection = peer.greeted()
     assert connection.expect(PUBLISH) == (3, b'\0\1b\0\4important')
     one.wait('connected')
     connection.send(packet(0x40, b'\0\4') * 2)          # the second acknowledges a message that was sent twice
@@ -299,8 +294,7 @@ def test_the_client_waits_until_the_address_is_known(drive, peer):
 
 def test_stop_disconnects(drive, peer):
     one = drive(peer.port, subscriptions=['a'], second=0.02)
-    connection = peer.accept()
-    connection.greet()
+    connection = peer.greeted()
     one.wait('connected')
     one.order('publish', 'a', 'offline', 0, True)
     one.order('stop')
