@@ -82,8 +82,10 @@ else
 	@$(ESP32_ENVIRONMENT) idf.py -C $(MPY)/ports/esp32 -B $(CURDIR)/$(OUT)/qemu qemu --qemu-extra-args "$(ESP32_NETWORK)"
 endif
 
+ifneq ($(filter image,$(MAKECMDGOALS)),)
+$(if $(BASE),,$(error Name the stock image: BASE=<a .bin file for $(BOARD) from micropython.org/download>))
+endif
 image: build/venv/installed $(PAGE) ## board: make an ESP32's image from a stock image (BOARD=, BASE=, CONFIG=)
-	@$(if $(BASE),,echo "Name the stock image: BASE=<a .bin file for $(BOARD) from micropython.org/download>" >&2; exit 1)
 	@$(VENV)/python -m tools.image $(BOARD) $(BASE) $(if $(CONFIG),--config $(CONFIG))
 
 endif

@@ -46,6 +46,11 @@ def test_a_checkout_is_checked_before_anything_is_installed():
     assert plan.index("--mpy-dir") < plan.index("pip install")
 
 
+def test_a_stock_image_is_asked_for_before_anything_is_installed():
+    failed, errors = run(["make", "-n", "-W", "requirements.txt", "image", "BOARD=ESP32"])
+    assert failed and "Name the stock image: BASE=<a .bin file for ESP32" in errors
+
+
 def test_an_interrupted_download_is_not_a_traceback(tmp_path):
     """A copy, because the program works in its own tree; apt-get of the test waits for ever."""
     program = tmp_path / "tree/tools/setup/sources.py"
