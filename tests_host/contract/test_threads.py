@@ -606,7 +606,7 @@ def test_a_socket_that_the_poll_set_has_no_memory_for_while_another_is_out_of_it
     """The peer of a busy connection has ended it, so the poll set does not have it at the moment."""
     needs_threads()
     if ESP32:
-        skip('its poll reports no reset unless it is asked for something')
+        skip('its poll() does not report a reset of a connection that nobody reads')
     links, poll, go_on = full_links(2)
     pool, events = links[0].pool, links[0].events
     links[0].peer.reset()
