@@ -8,9 +8,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-import littlefs
 import pytest
 from fakes import Bench
+from flash import Flash
 from image import IMAGE, PATIENCE_S, QUIET, image_environment, proof
 
 from firmware import staged_files
@@ -27,7 +27,6 @@ NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"
 GONE = "services/gone.py"  # the update in the tests of power cuts deletes it
 BEFORE = {**OLD, GONE: "old"}
 TOKEN = QUIET["control"]["token"]
-IO_ERROR = -5
 
 
 def archive(files, delete=(), **options):
@@ -269,142 +268,6 @@ class TestPowerCuts:
 def old_or_new(state, where):
     assert state in (BEFORE, {**OLD, **NEW}), f"a mixture after a cut at {where}"
     return "old" if state == BEFORE else "new"
-
-
-class PowerCut(BaseException):
-    """A power failure. It is not an error that a program could handle."""
-
-
-class Flash(littlefs.UserContext):
-    """A littlefs like MicroPython's. It replaces `os` and `open`. Its power can fail in the middle of an operation."""
-
-    BLOCKS = 32
-
-    def __init__(self, content=None, cut_at=None):
-        super().__init__(self.BLOCKS * 4096)
-        if content:
-            self.buffer[:] = content
-        self.operations = 0
-        self._cut_at = cut_at
-        self._is_off = False
-        self._opened = []
-        shape = {"block_size": 4096, "block_count": self.BLOCKS, "read_size": 32, "prog_size": 32, "cache_size": 128}
-        self._fs = littlefs.LittleFS(self, mount=False, lookahead_size=32, **shape)
-        if not content:
-            self._fs.format()
-        self._fs.mount()
-
-    def copy(self, cut_at=None):
-        """Return a board with this content, switched on again."""
-        return Flash(self.buffer, cut_at)
-
-    def run(self, function):
-        """Run `function` on the board. Return False if the power failed."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(staged_files, "os", self)
-            patch.setattr(staged_files, "open", self.open, raising=False)
-            try:
-                function()
-                return True
-            except PowerCut:
-                for file in self._opened:
-                    file.close = lambda: None  # otherwise it would be closed later, on a dead filesystem
-                return False
-
-    def files(self):
-        """Return {name: text}."""
-        found = {}
-        for folder, _, names in self._fs.walk("/"):
-            for name in names:
-                path = f"{folder}/{name}".lstrip("/")
-                with self._fs.open(path) as file:
-                    found[path] = file.read()
-        return found
-
-    # --- the functions of the flash that littlefs calls
-
-    def _operate(self, whole, half):
-        if self._is_off:
-            return IO_ERROR
-        if self.operations == self._cut_at:
-            self._is_off = True
-            half()
-            return IO_ERROR
-        self.operations += 1
-        return whole()
-
-    def prog(self, cfg, block, off, data):
-        prog = super().prog
-        half = data[: len(data) // 2]
-        return self._operate(lambda: prog(cfg, block, off, data), lambda: prog(cfg, block, off, half))
-
-    def erase(self, cfg, block):
-        erase = super().erase
-        start = block * 4096
-        half = slice(start, start + 2048)
-        return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
-
-    def sync(self, cfg=None):
-        """Do nothing, because everything is already written. This also replaces the firmware's `os.sync`."""
-        return 0
-
-    # --- the functions of the filesystem that the firmware calls
-
-    def _call(self, function, *args, **options):
-        try:
-            return function(*args, **options)
-        except littlefs.LittleFSError as error:
-            raise OSError(-error.code) from error
-        finally:
-            if self._is_off:
-                raise PowerCut
-
-    def open(self, path, mode="r"):
-        self._opened.append(self._call(self._fs.open, path, mode[0] + "b", buffering=0))
-        return File(self, self._opened[-1], mode)
-
-    def stat(self, path):
-        return (0x4000 if self._call(self._fs.stat, path).type == 2 else 0x8000,)
-
-    def listdir(self, path):
-        return self._call(self._fs.listdir, path)
-
-    def rename(self, old, new):
-        self._call(self._fs.rename, old, new)
-
-    def remove(self, path):
-        self._call(self._fs.remove, path)
-
-    def mkdir(self, path):
-        self._call(self._fs.mkdir, path)
-
-    def rmdir(self, path):
-        self._call(self._fs.rmdir, path)
-
-
-class File:
-    """A file on a Flash."""
-
-    def __init__(self, flash, file, mode):
-        self._flash = flash
-        self._file = file
-        self._is_text = "b" not in mode
-
-    def write(self, data):
-        return self._flash._call(self._file.write, data.encode() if self._is_text else bytes(data))
-
-    def read(self):
-        return self._file.readall().decode()
-
-    def close(self):
-        self._flash._call(self._file.close)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not PowerCut:
-            self.close()
 
 
 class Partition:
