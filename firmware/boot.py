@@ -16,6 +16,7 @@ from firmware.board import Board
 from firmware.log import print_traceback
 
 USER_MAIN = "main.py"
+UPDATED = None  # what the log should say about an update
 ENDED = "ended"  # beside the other outcomes: the REPL is free
 
 

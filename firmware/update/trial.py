@@ -4,7 +4,7 @@ in with them. Otherwise the old ones come back. A small file says what is on tri
 import os
 
 from firmware.config_file import FILE as SETTINGS_FILE
-from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, read_text, write_whole
+from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, parsed, read_text, usable_text, write_whole
 from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
@@ -29,15 +29,10 @@ def _write(board, record):
 
 
 def announce(board, what, value):
-    """Put this on trial from the next boot on: the image of a "partition", or "settings". Returns why that is
-    impossible, or None."""
+    """Put this on trial from the next boot on: the image of a "partition", or "settings". Raises OSError."""
     record = _read(board)
     record[what] = value
-    try:
-        _write(board, record)
-    except OSError as error:
-        return f"{FILE}: {describe(error)}"
-    return None
+    _write(board, record)
 
 
 def drop(board, what):
@@ -50,12 +45,13 @@ def drop(board, what):
         pass
 
 
-def begin(board, log):
-    """Called at boot, before the settings are read. Returns a report about them, or None; never raises."""
+def begin(board, log, safe):
+    """Called at boot, before the settings are read. Returns a report about them, or None; never raises. In safe mode
+    the settings are not tried, because it does not use them all."""
     record = _read(board)
     if "partition" in record:
         _begin_image(board, log, record["partition"])
-    if "settings" not in record:
+    if safe or "settings" not in record:
         return None
     try:
         return _begin_settings(board, record["settings"])
@@ -75,14 +71,16 @@ def _begin_image(board, log, partition):
 
 
 def _begin_settings(board, have_begun):
-    old = read_text(board.path(LAST_GOOD_FILE))
-    if old is None or old == read_text(board.path(SETTINGS_FILE)):
+    old = usable_text(board.path(LAST_GOOD_FILE))
+    if old is None or old == usable_text(board.path(SETTINGS_FILE)):
         drop(board, "settings")  # there are no earlier settings
         return None
+    board.settings_on_trial = not have_begun
     if not have_begun:
-        board.settings_on_trial = not announce(board, "settings", True)
+        announce(board, "settings", True)
         return None
-    write_whole(board.path(SETTINGS_FILE), old)
+    parsed(old)
+    os.rename(board.path(LAST_GOOD_FILE), board.path(SETTINGS_FILE))  # this needs no space
     drop(board, "settings")
     return f"{SETTINGS_FILE}: nobody logged in with the new settings; those before are back"
 

@@ -232,7 +232,7 @@ class TestTrial:
 
     def booted(self, bench):
         bench.board = Board(object(), object(), object(), bench.board.files)
-        fault = trial.begin(bench.board, bench.log)
+        fault = trial.begin(bench.board, bench.log, False)
         bench.config = Config(bench.board, bench.log)
         bench.config.load()
         return fault

@@ -115,16 +115,17 @@ class TestStagedFiles:
         write_all(tmp_path, OLD)
         stage(tmp_path)
         assert OLD.items() <= read_all(tmp_path).items()
-        assert recover(str(tmp_path)) == list(NEW)
+        assert recover(str(tmp_path)) == "in place: " + ", ".join(NEW)
         assert read_all(tmp_path) == {**OLD, **NEW}
-        assert recover(str(tmp_path)) == []
+        assert recover(str(tmp_path)) is None
 
     def test_an_unfinished_update_is_gone_after_the_next_boot(self, tmp_path):
         write_all(tmp_path, OLD)
         with Staging(str(tmp_path)).create("main.py") as file:
             file.write(b"half")
-        assert recover(str(tmp_path)) == []
+        assert recover(str(tmp_path)) == "not completed; the files are the old ones"
         assert read_all(tmp_path) == OLD
+        assert recover(str(tmp_path)) is None
 
     @pytest.mark.parametrize(
         "names, words",
@@ -179,19 +180,40 @@ class TestStagedFiles:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW} and not staged_files.left(str(tmp_path))
 
-    def test_a_filesystem_that_does_not_rename_over_a_file(self, tmp_path, monkeypatch):
+    def test_a_file_that_cannot_be_replaced_stays(self, tmp_path, monkeypatch):
+        """Until a boot can replace it, and for good if no boot can."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
         rename = staged_files.os.rename
 
-        def fat_rename(old, new):
-            if Path(new).exists():
-                raise OSError(17)
+        def failing(old, new):
+            if new.endswith("app.py"):
+                raise OSError(5)
             rename(old, new)
 
-        monkeypatch.setattr(staged_files.os, "rename", fat_rename)
+        with monkeypatch.context() as patch:
+            patch.setattr(staged_files.os, "rename", failing)
+            assert recover(str(tmp_path)) is None
+        assert staged_files.left(str(tmp_path)) == ["lib/app.py cannot be changed"]
+        assert (tmp_path / "lib" / "app.py").read_text() == OLD["lib/app.py"]
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW}
+
+    def test_a_file_that_cannot_be_deleted_is_reported_and_tried_again(self, tmp_path, monkeypatch):
+        write_all(tmp_path, OLD)
+        staging = Staging(str(tmp_path))
+        staging.delete("kept.txt")
+        staging.commit()
+
+        def failing(path):
+            raise OSError(5)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(staged_files.os, "remove", failing)
+            assert recover(str(tmp_path)) is None
+            assert staged_files.left(str(tmp_path)) == ["/kept.txt cannot be changed"]
+        assert recover(str(tmp_path)) == "in place: /kept.txt"
+        assert not (tmp_path / "kept.txt").exists()
 
 
 def stage(folder, files=NEW):
@@ -413,7 +435,7 @@ class TestImage:
         caller.call("end")
         board = caller.board
         sys.modules["esp32"].Partition.label = "ota_1"
-        trial.begin(board, caller.log)
+        trial.begin(board, caller.log, False)
         assert (board.last_update, chip.resets, chip.kept) == ("on trial", [trial.WATCHDOG_S * 1000], False)
         board.keep_image()
         trial.end(board, caller.log)
@@ -425,11 +447,11 @@ class TestImage:
         caller.begin("image", image)
         caller.send(image)
         caller.call("end")
-        trial.begin(caller.board, caller.log)
+        trial.begin(caller.board, caller.log, False)
         assert caller.board.last_update == "went back" and not chip.resets
         assert "did not last: back to ota_0" in caller.texts()[-1]
         caller.board.last_update = None
-        trial.begin(caller.board, caller.log)
+        trial.begin(caller.board, caller.log, False)
         assert caller.board.last_update is None
 
     def test_what_esp_idf_refuses_changes_nothing(self, caller, chip):
