@@ -75,12 +75,13 @@ def _begin_settings(board, have_begun):
     if old is None or old == usable_text(board.path(SETTINGS_FILE)):
         drop(board, "settings")  # there are no earlier settings
         return None
-    board.settings_on_trial = not have_begun
+    board.settings_on_trial = True
     if not have_begun:
         announce(board, "settings", True)
         return None
     parsed(old)
     os.rename(board.path(LAST_GOOD_FILE), board.path(SETTINGS_FILE))  # this needs no space
+    board.settings_on_trial = False
     drop(board, "settings")
     return f"{SETTINGS_FILE}: nobody logged in with the new settings; those before are back"
 

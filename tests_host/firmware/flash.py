@@ -25,16 +25,12 @@ class Flash(littlefs.UserContext):
 
     BLOCKS = 32
 
-    def __init__(self, content=None, cut_at=None, fail_at=None, fails=1, raises=None):
+    def __init__(self, content=None, **fault):
         super().__init__(self.BLOCKS * 4096)
         if content:
             self.buffer[:] = content
-        self.operations = 0
-        self.calls = 0  # of functions that change something
-        self._cut_at = cut_at
-        self._fail_at = fail_at
-        self._fails = fails
-        self._raises = raises or OSError(errno.ENOSPC)
+        self.arm(**fault)
+        self.struck = False  # whether the fault has happened
         self._is_off = False
         self._opened = []
         shape = {"block_size": 4096, "block_count": self.BLOCKS, "read_size": 32, "prog_size": 32, "cache_size": 128}
@@ -44,10 +40,29 @@ class Flash(littlefs.UserContext):
         self._fs.mount()
 
     def copy(self, **fault):
-        """Return a board with this content, switched on again. `cut_at` is the number of the flash operation in whose
-        middle the power fails, `fail_at` that of the function that raises `raises` instead of what it should do.
-        """
+        """Return a board with this content, switched on again."""
         return Flash(self.buffer, **fault)
+
+    def arm(self, cut_at=None, fail_at=None, raises=None):
+        """From now on the power fails in the middle of the flash operation with the number `cut_at`, or the function
+        with the number `fail_at` of those that change something raises `raises` instead of what it should do.
+        """
+        self.operations = 0
+        self.calls = 0
+        self._cut_at = cut_at
+        self._fail_at = fail_at
+        self._raises = raises or OSError(errno.ENOSPC)
+
+    def fill(self, free):
+        """Fill the flash up to so many free blocks."""
+        size = (self.BLOCKS - self._fs.used_block_count - free) * 4096
+        while size > 0:
+            try:
+                with self._fs.open("filler", "wb", buffering=0) as file:
+                    file.write(bytes(size))
+                return
+            except littlefs.LittleFSError:
+                size -= 1024
 
     def run(self, function):
         """Run `function` on the board. Return False if the power failed."""
@@ -79,7 +94,7 @@ class Flash(littlefs.UserContext):
         if self._is_off:
             return IO_ERROR
         if self.operations == self._cut_at:
-            self._is_off = True
+            self._is_off = self.struck = True
             half()
             return IO_ERROR
         self.operations += 1
@@ -113,7 +128,8 @@ class Flash(littlefs.UserContext):
 
     def _change(self, function, *args, **options):
         self.calls += 1
-        if self._fail_at is not None and self._fail_at <= self.calls - 1 < self._fail_at + self._fails:
+        if self.calls - 1 == self._fail_at:
+            self.struck = True
             raise self._raises
         return self._call(function, *args, **options)
 
