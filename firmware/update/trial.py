@@ -73,7 +73,8 @@ def _begin_image(board, log, partition):
 def _begin_settings(board, have_begun):
     old = usable_text(board.path(LAST_GOOD_FILE))
     if old is None or old == usable_text(board.path(SETTINGS_FILE)):
-        drop(board, "settings")  # there are no earlier settings
+        if not board.has_file("update/files"):  # with which the new settings may come
+            drop(board, "settings")  # there are no earlier settings
         return None
     board.settings_on_trial = True
     if not have_begun:
