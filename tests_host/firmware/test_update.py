@@ -454,6 +454,27 @@ class TestImage:
         trial.begin(caller.board, caller.log, False)
         assert caller.board.last_update is None
 
+    def test_the_image_to_go_back_to_is_not_replaced_during_a_trial(self, caller, chip):
+        trial.announce(caller.board, "partition", "ota_0")
+        trial.begin(caller.board, caller.log, False)
+        flash = bytes(chip.flash)
+        for kind in ("image", "files"):
+            with pytest.raises(ValueError, match="the last update is on trial: try again later"):
+                caller.begin(kind, app_image())
+        assert bytes(chip.flash) == flash
+        caller.board.keep_image()
+        trial.end(caller.board, caller.log)
+        caller.begin("image", app_image())
+
+    def test_an_image_whose_trial_cannot_be_recorded_is_refused(self, caller, chip, tmp_path):
+        (tmp_path / "trial.json.new").mkdir()
+        image = app_image()
+        caller.begin("image", image)
+        caller.send(image)
+        with pytest.raises(OSError):
+            caller.call("end")
+        assert chip.boots == "ota_0" and not caller.restarts
+
     def test_what_esp_idf_refuses_changes_nothing(self, caller, chip):
         chip.refuses = True
         image = app_image()
@@ -606,6 +627,34 @@ class TestService:
         caller.send(content[:2000])
         assert caller.call("abort") is True
         assert read_all(tmp_path) == {} and not caller.session.unlimited
+
+    def test_a_complete_update_is_not_replaced_before_the_restart(self, caller, tmp_path):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content)
+        caller.call("end")
+        with pytest.raises(ValueError, match="the last update is complete: try again later"):
+            caller.begin("files", archive({"other.py": "other"}))
+        caller.service.stop()
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == NEW
+
+    def test_an_update_ends_even_if_its_files_cannot_be_closed(self, caller, monkeypatch):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content[:2000])
+        abort = service.FilesTarget.abort
+
+        def failing(target):
+            abort(target)
+            raise OSError(28)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(service.FilesTarget, "abort", failing)
+            with pytest.raises(OSError):
+                caller.call("abort")
+        assert caller.call("status")["receiving"] is None and not caller.session.unlimited
+        caller.begin("files", content)
 
     def test_a_new_update_replaces_an_unfinished_one(self, caller, tmp_path):
         content = archive(NEW)
