@@ -23,10 +23,12 @@ def read_text(path):
 
 
 def usable_text(path):
-    """The text of a file; None if there is none, or none that can be read."""
+    """The text of a file; None if there is none, or a damaged one."""
     try:
-        return read_text(path)
-    except (OSError, ValueError):
+        text = read_text(path)
+        parsed(text)
+        return text
+    except Exception:
         return None
 
 

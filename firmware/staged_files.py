@@ -145,7 +145,9 @@ def recover(root="/"):
         return None
     unfinished = os.listdir(folder)[1:]  # besides `new`
     Staging(root)
-    return "in place: " + ", ".join(names) if names else "not completed; the files are the old ones" if unfinished else None
+    if names:
+        return "in place: " + ", ".join(names)
+    return "not completed: nothing is changed" if unfinished else None
 
 
 def _place(staged, root, name):

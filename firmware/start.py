@@ -107,7 +107,7 @@ def _read(path):
     try:
         with open(path) as file:
             record = json.load(file)
-        return int(record["unsteady"]), bool(record["planned"]), bool(record["safe"])
+        return int(record["unsteady"]), record["planned"], record["safe"]
     except Exception:
         return 0, False, False  # there is none yet, or it is damaged
 

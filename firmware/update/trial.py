@@ -4,7 +4,7 @@ in with them. Otherwise the old ones come back. A small file says what is on tri
 import os
 
 from firmware.config_file import FILE as SETTINGS_FILE
-from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, parsed, read_text, usable_text, write_whole
+from firmware.config_file import LAST_GOOD_FILE, keep_good_copy, read_text, usable_text, write_whole
 from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
@@ -80,7 +80,6 @@ def _begin_settings(board, have_begun):
     if not have_begun:
         announce(board, "settings", True)
         return None
-    parsed(old)
     os.rename(board.path(LAST_GOOD_FILE), board.path(SETTINGS_FILE))  # this needs no space
     board.settings_on_trial = False
     drop(board, "settings")

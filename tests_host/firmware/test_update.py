@@ -123,7 +123,7 @@ class TestStagedFiles:
         write_all(tmp_path, OLD)
         with Staging(str(tmp_path)).create("main.py") as file:
             file.write(b"half")
-        assert recover(str(tmp_path)) == "not completed; the files are the old ones"
+        assert recover(str(tmp_path)) == "not completed: nothing is changed"
         assert read_all(tmp_path) == OLD
         assert recover(str(tmp_path)) is None
 
