@@ -14,7 +14,7 @@ import pytest
 from tests_device.conftest import let_pass
 from tests_device.device import Device
 from tests_device.test_firmware import ANSWER_SEC, START_SEC, TOKEN, Control, connect, log_in
-from tests_device.test_update import NEW, OLD, PREPARE, archive, look
+from tests_device.test_update import OLD, PREPARE, archive, look
 from tools.flash.config import config
 
 HERE = Path(__file__).resolve().parent

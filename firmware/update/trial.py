@@ -66,7 +66,7 @@ def _begin_image(board, log, partition):
         board.start_watchdog(WATCHDOG_S)
         return
     board.last_update = "went back"
-    log.warning("update", f"the image in {partition} did not start or did not last: back to {board.running_partition()}")
+    log.warning("update", f"the image in {partition} did not start or last: back to {board.running_partition()}")
     drop(board, "partition")
 
 

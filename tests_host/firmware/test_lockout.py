@@ -262,7 +262,7 @@ class TestTrial:
         assert self.booted(bench) is None and not bench.board.settings_on_trial
         assert not (tmp_path / "trial.json").exists()
 
-    @pytest.mark.parametrize("damaged", [b"\xff\xfe{", b"\0", b"\xe9", b" " * 20000, b"{"], ids=str.split("16 zero latin long {"))
+    @pytest.mark.parametrize("damaged", [b"\xff\xfe{", b"\0", b"\xe9", b"{", b" " * 20000], ids=range(5))
     def test_a_damaged_copy_is_made_anew(self, bench, tmp_path, damaged):
         """It is nothing to go back to. The settings in use become the copy, although they were on trial."""
         (tmp_path / "config.last.json").write_bytes(damaged)

@@ -15,7 +15,7 @@ from flash import Flash
 from image import QUIET, merge
 from test_update import archive
 
-from firmware import config_file, edit, lockout, start, staged_files  # noqa: F401  loaded before the flash is replaced
+from firmware import config_file, edit, lockout, staged_files, start  # noqa: F401  loaded before the flash is replaced
 from firmware.board import Board
 from firmware.unclaim import UnclaimButton
 from firmware.update import service, trial
