@@ -15,7 +15,7 @@ from flash import Flash
 from image import QUIET, merge
 from test_update import archive
 
-from firmware import config_file, edit, lockout, staged_files, start  # noqa: F401  loaded before the flash is replaced
+from firmware import hardware, lockout, start
 from firmware.board import Board
 from firmware.unclaim import UnclaimButton
 from firmware.update import service, trial
@@ -273,6 +273,30 @@ def test_a_boot_that_begins_a_trial():
     board = new_board(save(RISKY))
     for _, _, after in at_every_operation(board, has_a_way_in, booted):
         assert after.settings in (list(REVERTED), ["old", "old", "old"])
+
+
+def save_and_announce_an_image(life):
+    save(RISKY)(life)
+    trial.announce(life.board, "partition", "ota_1")
+
+
+@pytest.mark.parametrize("running", ["ota_0", "ota_1"])
+def test_a_boot_with_an_image_and_settings_on_trial(running, monkeypatch):
+    """One ends without the other, whether the new image runs or the bootloader went back."""
+    monkeypatch.setattr(hardware, "running_partition", lambda board: running)
+    for _, _, after in at_every_operation(new_board(save_and_announce_an_image), has_a_way_in, booted):
+        assert after.settings in (list(REVERTED), ["old", "old", "old"])
+
+
+def test_settings_saved_during_an_update_are_kept_without_it():
+    def change(life):
+        service.FilesTarget("/").write(archive(NEW_FILES)[:1500])
+        save(NEW)(life)
+
+    for how, error, after in at_every_operation(new_board(), change):
+        assert after.state in (UNCHANGED, ("old", "new", "new", "new"))
+        if how != "cut_at" and not error:
+            assert after.settings == ["new", "new", "new"]
 
 
 @pytest.mark.parametrize("free", FREE)

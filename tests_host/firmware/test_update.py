@@ -485,6 +485,24 @@ class TestImage:
         assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
 
+    @pytest.mark.parametrize("number", range(3))
+    def test_a_block_that_cannot_be_written_ends_the_update(self, caller, chip, monkeypatch, number):
+        image = app_image()
+        caller.begin("image", image)
+        write = Partition.writeblocks
+
+        def failing(partition, block, data):
+            if block == number:
+                raise OSError(5)
+            write(partition, block, data)
+
+        monkeypatch.setattr(Partition, "writeblocks", failing)
+        with pytest.raises(OSError):
+            caller.send(image)
+            caller.call("end")
+        assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
+        assert caller.call("status")["receiving"] is None and "given up: OSError: 5" in caller.texts()[-1]
+
     def test_data_that_is_no_application(self, caller):
         content = bytes(8192)
         caller.begin("image", content)
