@@ -16,16 +16,7 @@ REPL_FILE = "repl"  # with this file the firmware does not start (start.py), so 
 _FOLDER_BIT = 0x4000
 
 
-def _remove(path):
-    try:
-        os.remove(path)
-    except OSError:
-        pass
-
-
-def _sync():
-    if hasattr(os, "sync"):
-        os.sync()
+_sync = getattr(os, "sync", int)  # int() does nothing
 
 
 def _mode(path):
@@ -53,21 +44,9 @@ def _make_folders(path):
     """Make the folders of the file `path`."""
     end = path.find("/", 1)
     while end > 0:
-        try:
+        if not _mode(path[:end]):
             os.mkdir(path[:end])
-        except OSError:
-            pass  # the folder exists; if not, the rename fails
         end = path.find("/", end + 1)
-
-
-def _move(old, new):
-    _make_folders(new)
-    try:
-        os.rename(old, new)
-    except OSError:
-        # FAT does not rename over a file. After a power failure between these two lines, the next boot completes this.
-        os.remove(new)
-        os.rename(old, new)
 
 
 class Staging:
@@ -84,8 +63,9 @@ class Staging:
     def clear(self):
         """Remove everything, and `update/files` first."""
         self.names = []
-        _remove(self._path(RECORD))
         try:
+            if _mode(self._path(RECORD)):
+                os.remove(self._path(RECORD))
             for name in os.listdir(self._root + FOLDER):
                 os.remove(self._path(name))
             os.rmdir(self._root + FOLDER)
@@ -126,7 +106,9 @@ class Staging:
         self.names.append(line)
 
     def commit(self):
-        """Make the update valid: the next boot moves the files into place. Raises OSError."""
+        """Make the update valid: the next boot moves the files into place without more space. Raises OSError."""
+        for name in self.names:
+            _make_folders(self._root + name)
         with open(self._path("new"), "w") as file:
             file.write("\n".join(self.names) + "\n")
         _sync()
@@ -144,12 +126,12 @@ def _decided(folder):
 
 
 def recover(root="/"):
-    """Move the files of a valid update into place. Every boot calls this. Return the names. Files that cannot be
-    placed stay for the next boot; `left` returns them."""
+    """Move the files of a valid update into place. Every boot calls this. Return the result for the log, or None. Files
+    that cannot be placed stay for the next boot; `left` returns them."""
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
-    if not _mode(root + FOLDER):
-        return []
+    if not _mode(root + FOLDER) & _FOLDER_BIT:
+        return None
     try:
         # After an interrupted rename, littlefs 2.11 does not show the neighbouring file until the next write.
         open(folder + "new", "w").close()
@@ -159,17 +141,22 @@ def recover(root="/"):
     for number, name in enumerate(names):
         _place(folder + str(number), root, name)
     _sync()
-    if not left(root):
-        Staging(root)
-    return names
+    if left(root):
+        return None
+    unfinished = os.listdir(folder)[1:]  # besides `new`
+    Staging(root)
+    if names:
+        return "in place: " + ", ".join(names)
+    return "not completed: nothing is changed" if unfinished else None
 
 
 def _place(staged, root, name):
     try:
         if name.startswith("/"):
-            _remove(root + name[1:])
+            os.remove(root + name[1:])
         elif _mode(staged):
-            _move(staged, root + name)
+            _make_folders(root + name)
+            os.rename(staged, root + name)
     except OSError:
         pass  # a folder has this name, or the flash is faulty; the other files are placed anyway
 
@@ -187,7 +174,7 @@ def left(root="/"):
     root = root.rstrip("/") + "/"
     folder = root + FOLDER + "/"
     return [
-        _obstacle(root, name) or f"{name} cannot be written"
+        _obstacle(root, name) or f"{name} cannot be changed"
         for number, name in enumerate(_decided(folder))
-        if _mode(folder + str(number))
+        if _mode(root + name if name.startswith("/") else folder + str(number))
     ]

@@ -1,5 +1,8 @@
 """A board survives resets, power cuts and many connections, and talks to another board."""
 
+import base64
+import hashlib
+import hmac
 import json
 import random
 import socket
@@ -10,7 +13,8 @@ import pytest
 
 from tests_device.conftest import let_pass
 from tests_device.device import Device
-from tests_device.test_firmware import ANSWER_SEC, START_SEC, Control, connect
+from tests_device.test_firmware import ANSWER_SEC, START_SEC, TOKEN, Control, connect, log_in
+from tests_device.test_update import OLD, PREPARE, archive, look
 from tools.flash.config import config
 
 HERE = Path(__file__).resolve().parent
@@ -19,6 +23,7 @@ ROUNDS = 10  # rounds of connections; the heap is checked after each
 AT_A_TIME = 10
 CROWD = {"clients": AT_A_TIME + 1, "requests_per_s": 1000}  # all connections come from one address
 CUTS = 8
+NETWORK_CUTS = 3  # each takes a board of its own
 SETTINGS = {"device": {"name": "before"}}
 NEW_SETTINGS = {"device": {"name": "after", "tags": ["room=" + "x" * 50] * 4}}
 
@@ -143,6 +148,58 @@ def test_a_power_cut_while_the_configuration_is_written(new_board, seed):
         timeout=60,
     ).split()[-1]
     assert name in ("before", "after")
+    device.close()
+
+
+def save_settings(control):
+    """Change the settings over the network."""
+    control.call("config.set", key="device.tags", value=NEW_SETTINGS["device"]["tags"])
+    control.call("config.save")
+
+
+def send_update(control):
+    """Send two files over the network."""
+    data = archive()
+    sha256 = hashlib.sha256(data).hexdigest()
+    asked = f"files {len(data)} {sha256}"
+    challenge = control.call("auth.challenge")
+    key = hmac.digest(TOKEN.encode(), b"update", "sha256")
+    signed = f"{challenge['board']} {challenge['nonce']} {asked}"
+    signature = hmac.new(key, signed.encode(), "sha256").hexdigest()
+    chunk = control.call("update.begin", kind="files", size=len(data), sha256=sha256, signature=signature)["chunk"]
+    for start in range(0, len(data), chunk):
+        control.call("update.write", offset=start, data=base64.b64encode(data[start : start + chunk]).decode())
+    control.call("update.end")
+
+
+@pytest.mark.parametrize("change", [save_settings, send_update])
+@pytest.mark.parametrize("seed", range(NETWORK_CUTS))
+def test_a_power_cut_during_a_change_over_the_network(networked, new_board, change, seed):
+    """The firmware itself writes. Whenever the power fails, it starts again, and lets its owner in."""
+    board = new_board(5)
+    settings = {**board.settings, "control": {"token": TOKEN}}
+    device = Device(board.port)
+    device.soft_reset()
+    device.run(PREPARE.format(old=OLD), timeout=60)
+    device.write_file("/config.json", json.dumps(settings).encode())
+    device.run_firmware()
+    control = Control(board.address)
+    log_in(control)
+    board.cut_power_after((seed * 7 + 1) if change is save_settings else (seed * 17 + 3))
+    try:
+        change(control)
+    except (OSError, ValueError):
+        pass  # the board is off
+    assert board.wait_power_cut(60), "the change was made without touching the flash"
+    control.close()
+    board.start()
+    control = Control(board.address)
+    log_in(control)
+    assert control.call("info")["config"]["faults"] == []
+    assert control.call("config.get", key="device.tags") in ([], NEW_SETTINGS["device"]["tags"])
+    control.close()
+    device.soft_reset()
+    assert look(device) in (["True", "False"], ["False", "True"])
     device.close()
 
 

@@ -16,6 +16,7 @@ from firmware.board import Board
 from firmware.log import print_traceback
 
 USER_MAIN = "main.py"
+UPDATED = None  # the result of an update, for the log
 ENDED = "ended"  # another outcome: the REPL is free
 
 

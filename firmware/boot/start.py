@@ -42,7 +42,7 @@ def _new():
 def reason_for_repl(board):
     """Move the files of an update into place. Return the reason to leave the REPL free, or None."""
     _collect_after(_LOADING_THRESHOLD)
-    borrow("firmware.staged_files").recover(board.files)
+    boot.UPDATED = borrow("firmware.staged_files").recover(board.files) or boot.UPDATED
     log = Log(Clock())
     config = Config(board, log)
     log.console = False  # begin() loads it again, and reports its faults
@@ -86,6 +86,9 @@ def begin(board, clock, failure):
     log = this.log = Log(this.clock)
     if failure:
         log.error("boot", boot.USER_MAIN, failure)
+    if boot.UPDATED:
+        log.info("update", boot.UPDATED)
+        boot.UPDATED = None
     this.path = board.path(_RECORD_FILE)
     this.kept = True
     this.state = unsteady, planned, _ = _read(this.path)
@@ -104,9 +107,9 @@ def _read(path):
     try:
         with open(path) as file:
             record = json.load(file)
-        return int(record["unsteady"]), bool(record["planned"]), bool(record["safe"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, False, False  # there is no record yet, or a power failure has truncated it
+        return int(record["unsteady"]), record["planned"], record["safe"]
+    except Exception:
+        return 0, False, False  # there is no record yet, or it is damaged
 
 
 def _save(this, unsteady, planned=False, safe=False):
@@ -141,7 +144,9 @@ def _settings(board, log, safe_reason):
     config.safe = bool(safe_reason)
     fault = None
     if board.has_file(_TRIAL_FILE):
-        fault = borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").begin(board, log)
+        fault = borrow("firmware.update.trial", "firmware.config.file", "firmware.jsontext").begin(
+            board, log, safe_reason
+        )
     config.load()
     if fault:
         config.faults.append(fault)

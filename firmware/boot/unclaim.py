@@ -51,8 +51,10 @@ class UnclaimButton:
             given.pop(section, None)
         if "http" in given:
             given["http"]["enabled"] = True  # the page is needed for the set-up
+        files = borrow("firmware.config.file", "firmware.jsontext")
         try:
-            borrow("firmware.config.file", "firmware.jsontext").replace(app.board, app.log, dumps(given))
+            files.forget_copy(app.board)
+            files.replace(app.board, app.log, dumps(given))
         except OSError as error:
             app.log.error("unclaim", f"nothing is removed: {describe(error)}")
             return

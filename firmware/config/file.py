@@ -22,6 +22,16 @@ def read_text(path):
         return decoded(file.read())
 
 
+def usable_text(path):
+    """The text of a file; None if there is none, or a damaged one."""
+    try:
+        text = read_text(path)
+        parsed(text)
+        return text
+    except Exception:
+        return None
+
+
 def decoded(data):
     """Return the text of a configuration without a byte order mark. Raises ValueError if it is not UTF-8."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
@@ -89,7 +99,14 @@ def keep_good_copy(board, log, text):
     """Save these settings as the last good ones."""
     copy = board.path(LAST_GOOD_FILE)
     try:
-        if read_text(copy) != text:
+        if usable_text(copy) != text:
+            forget_copy(board)  # there may be no room for both
             write_whole(copy, text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         log.warning("config", f"no copy kept: {describe(error)}")
+
+
+def forget_copy(board):
+    """Remove the last good settings; then nothing goes back to them."""
+    if board.has_file(LAST_GOOD_FILE):
+        os.remove(board.path(LAST_GOOD_FILE))

@@ -157,8 +157,10 @@ class Update:
         from firmware.control.access import prove
 
         prove(session, "update", f"{kind} {size} {sha256}", signature)
-        self._drop()
         board = self._app.board
+        if board.last_update in ("on trial", "complete"):
+            raise ValueError(f"the last update is {board.last_update}: try again later")
+        self._drop()
         target = ImageTarget(board.other_partition(), size) if kind == IMAGE else FilesTarget(board.files)
         self._transfer = _Transfer(session, kind, target, size, sha256)
         session.unlimited = True
@@ -203,7 +205,7 @@ class Update:
             raise ValueError(f"{transfer.size - transfer.received} bytes are still to come")
         self._guarded(self._check, transfer)
         if transfer.kind == IMAGE:
-            self._announce(transfer.target.into)
+            self._guarded(_trial().announce, self._app.board, "partition", transfer.target.into)
         else:
             lockout = borrow(
                 "firmware.config.lockout", "firmware.update.trial", "firmware.config.file", "firmware.jsontext"
@@ -211,17 +213,13 @@ class Update:
             self._guarded(lockout.check_files, self._app, transfer.target.staging)
         self._guarded(transfer.target.commit)
         self._transfer = None
+        self._app.board.last_update = "complete"
         self._app.log.info("update", f"{transfer.kind}: complete, restarting")
         self._app.restart_later()
         if transfer.kind == IMAGE:
             steady = self._app.config["boot"]["steady_s"]
             return f"the board restarts from {transfer.target.into}, and goes back if that fails within {steady} s"
         return "the board restarts with the new files; it keeps no copy of the old ones"
-
-    def _announce(self, partition):
-        fault = _trial().announce(self._app.board, "partition", partition)
-        if fault:
-            self._app.log.warning("update", fault)
 
     def _check(self, transfer):
         if binascii.hexlify(transfer.hash.digest()).decode() != transfer.sha256:
@@ -235,8 +233,9 @@ class Update:
         return True
 
     def _drop(self):
-        if self._transfer:
-            self._transfer.session.unlimited = False
-            self._transfer.target.abort()
-            self._transfer = None
+        transfer = self._transfer
+        self._transfer = None
+        if transfer:
+            transfer.session.unlimited = False
+            transfer.target.abort()
             _trial().drop(self._app.board, "partition")

@@ -31,14 +31,15 @@ class TarReader:
         written."""
         data = memoryview(data)
         while len(data) and not self.complete:
+            wanted = self._left or self._padding or _BLOCK - self._filled
+            piece = data[:wanted]
+            data = data[wanted:]
             if self._left:
-                data = self._take_content(data)
+                self._take_content(piece)
             elif self._padding:
-                used = min(self._padding, len(data))
-                self._padding -= used
-                data = data[used:]
+                self._padding -= len(piece)
             else:
-                data = self._take_header(data)
+                self._take_header(piece)
 
     def close(self):
         """Close the file that is incomplete."""
@@ -46,22 +47,18 @@ class TarReader:
             self._file.close()
             self._file = None
 
-    def _take_content(self, data):
-        used = min(self._left, len(data))
-        self._file.write(data[:used])
-        self._left -= used
+    def _take_content(self, piece):
+        self._file.write(piece)
+        self._left -= len(piece)
         if not self._left:
             self.close()
-        return data[used:]
 
-    def _take_header(self, data):
-        used = min(_BLOCK - self._filled, len(data))
-        self._header[self._filled : self._filled + used] = data[:used]
-        self._filled += used
-        if self._filled == _BLOCK:
-            self._filled = 0
+    def _take_header(self, piece):
+        end = self._filled + len(piece)
+        self._header[self._filled : end] = piece
+        self._filled = end % _BLOCK
+        if not self._filled:
             self._read_header(self._header)
-        return data[used:]
 
     def _read_header(self, header):
         if not any(header):

@@ -4,7 +4,7 @@ are kept if somebody logs in. Otherwise the old ones come back. A small file rec
 import os
 
 from firmware.config.file import FILE as SETTINGS_FILE
-from firmware.config.file import LAST_GOOD_FILE, keep_good_copy, read_text, write_whole
+from firmware.config.file import LAST_GOOD_FILE, keep_good_copy, read_text, usable_text, write_whole
 from firmware.jsontext import dumps, loads
 from firmware.log import describe
 
@@ -29,15 +29,10 @@ def _write(board, record):
 
 
 def announce(board, what, value):
-    """Put the image in a "partition", or "settings", on trial from the next boot on. Return the reason if that is
-    impossible, or None."""
+    """Put the image in a "partition", or "settings", on trial from the next boot on. Raises OSError."""
     record = _read(board)
     record[what] = value
-    try:
-        _write(board, record)
-    except OSError as error:
-        return f"{FILE}: {describe(error)}"
-    return None
+    _write(board, record)
 
 
 def drop(board, what):
@@ -50,12 +45,13 @@ def drop(board, what):
         pass
 
 
-def begin(board, log):
-    """Check the trial of settings before a boot reads them. Return a report or None; never raise."""
+def begin(board, log, safe):
+    """Check the trial of settings before a boot reads them. Return a report or None; never raise. In safe mode they are
+    not tried, because it does not use them all."""
     record = _read(board)
     if "partition" in record:
         _begin_image(board, log, record["partition"])
-    if "settings" not in record:
+    if safe or "settings" not in record:
         return None
     try:
         return _begin_settings(board, record["settings"])
@@ -70,19 +66,22 @@ def _begin_image(board, log, partition):
         board.start_watchdog(WATCHDOG_S)
         return
     board.last_update = "went back"
-    log.warning("update", f"the image in {partition} did not last: back to {board.running_partition()}")
+    log.warning("update", f"the image in {partition} did not start or last: back to {board.running_partition()}")
     drop(board, "partition")
 
 
 def _begin_settings(board, have_begun):
-    old = read_text(board.path(LAST_GOOD_FILE))
-    if old is None or old == read_text(board.path(SETTINGS_FILE)):
-        drop(board, "settings")  # there are no earlier settings
+    old = usable_text(board.path(LAST_GOOD_FILE))
+    if old is None or old == usable_text(board.path(SETTINGS_FILE)):
+        if not board.has_file("update/files"):  # with which the new settings may come
+            drop(board, "settings")  # there are no earlier settings
         return None
+    board.settings_on_trial = True
     if not have_begun:
-        board.settings_on_trial = not announce(board, "settings", True)
+        announce(board, "settings", True)
         return None
-    write_whole(board.path(SETTINGS_FILE), old)
+    os.rename(board.path(LAST_GOOD_FILE), board.path(SETTINGS_FILE))  # this needs no space
+    board.settings_on_trial = False
     drop(board, "settings")
     return f"{SETTINGS_FILE}: nobody logged in with the new settings; those before are back"
 

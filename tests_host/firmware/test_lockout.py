@@ -233,7 +233,7 @@ class TestTrial:
 
     def booted(self, bench):
         bench.board = Board(object(), object(), object(), bench.board.files)
-        fault = trial.begin(bench.board, bench.log)
+        fault = trial.begin(bench.board, bench.log, False)
         bench.config = Config(bench.board, bench.log)
         bench.config.load()
         return fault
@@ -262,6 +262,21 @@ class TestTrial:
         (tmp_path / "config.json").write_text(settings())
         assert self.booted(bench) is None and not bench.board.settings_on_trial
         assert not (tmp_path / "trial.json").exists()
+
+    @pytest.mark.parametrize("damaged", [b"\xff\xfe{", b"\0", b"\xe9", b"{", b" " * 20000], ids=range(5))
+    def test_a_damaged_copy_is_made_anew(self, bench, tmp_path, damaged):
+        """It is nothing to go back to. The settings in use become the copy, although they were on trial."""
+        (tmp_path / "config.last.json").write_bytes(damaged)
+        for _ in range(2):
+            assert self.booted(bench) is None
+            assert bench.config["network"]["order"] == ["ppp"]
+        assert (tmp_path / "config.last.json").read_text() == settings(**NO_NETWORK)
+        assert not (tmp_path / "trial.json").exists() and not bench.texts()
+
+    def test_safe_mode_tries_no_settings(self, bench, tmp_path):
+        """It does not use those that may lock out, so a login there confirms nothing."""
+        assert trial.begin(bench.board, bench.log, True) is None and not bench.board.settings_on_trial
+        assert self.booted(bench) is None and bench.board.settings_on_trial
 
     def test_an_image_and_settings_are_on_trial_independently(self, bench, tmp_path):
         trial.announce(bench.board, "partition", "ota_1")

@@ -8,9 +8,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-import littlefs
 import pytest
 from fakes import Bench
+from flash import Flash
 from image import IMAGE, PATIENCE_S, QUIET, image_environment, proof
 
 from firmware import staged_files
@@ -27,7 +27,6 @@ NEW = {"main.py": "new main", "lib/app.py": "new app " * 300, "config.json": '{"
 GONE = "services/gone.py"  # the update in the tests of power cuts deletes it
 BEFORE = {**OLD, GONE: "old"}
 TOKEN = QUIET["control"]["token"]
-IO_ERROR = -5
 
 
 def archive(files, delete=(), **options):
@@ -116,16 +115,17 @@ class TestStagedFiles:
         write_all(tmp_path, OLD)
         stage(tmp_path)
         assert OLD.items() <= read_all(tmp_path).items()
-        assert recover(str(tmp_path)) == list(NEW)
+        assert recover(str(tmp_path)) == "in place: " + ", ".join(NEW)
         assert read_all(tmp_path) == {**OLD, **NEW}
-        assert recover(str(tmp_path)) == []
+        assert recover(str(tmp_path)) is None
 
     def test_an_unfinished_update_is_gone_after_the_next_boot(self, tmp_path):
         write_all(tmp_path, OLD)
         with Staging(str(tmp_path)).create("main.py") as file:
             file.write(b"half")
-        assert recover(str(tmp_path)) == []
+        assert recover(str(tmp_path)) == "not completed: nothing is changed"
         assert read_all(tmp_path) == OLD
+        assert recover(str(tmp_path)) is None
 
     @pytest.mark.parametrize(
         "names, words",
@@ -180,19 +180,40 @@ class TestStagedFiles:
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW} and not staged_files.left(str(tmp_path))
 
-    def test_a_filesystem_that_does_not_rename_over_a_file(self, tmp_path, monkeypatch):
+    def test_a_file_that_cannot_be_replaced_stays(self, tmp_path, monkeypatch):
+        """Until a boot can replace it, and for good if no boot can."""
         write_all(tmp_path, OLD)
         stage(tmp_path)
         rename = staged_files.os.rename
 
-        def fat_rename(old, new):
-            if Path(new).exists():
-                raise OSError(17)
+        def failing(old, new):
+            if new.endswith("app.py"):
+                raise OSError(5)
             rename(old, new)
 
-        monkeypatch.setattr(staged_files.os, "rename", fat_rename)
+        with monkeypatch.context() as patch:
+            patch.setattr(staged_files.os, "rename", failing)
+            assert recover(str(tmp_path)) is None
+        assert staged_files.left(str(tmp_path)) == ["lib/app.py cannot be changed"]
+        assert (tmp_path / "lib" / "app.py").read_text() == OLD["lib/app.py"]
         recover(str(tmp_path))
         assert read_all(tmp_path) == {**OLD, **NEW}
+
+    def test_a_file_that_cannot_be_deleted_is_reported_and_tried_again(self, tmp_path, monkeypatch):
+        write_all(tmp_path, OLD)
+        staging = Staging(str(tmp_path))
+        staging.delete("kept.txt")
+        staging.commit()
+
+        def failing(path):
+            raise OSError(5)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(staged_files.os, "remove", failing)
+            assert recover(str(tmp_path)) is None
+            assert staged_files.left(str(tmp_path)) == ["/kept.txt cannot be changed"]
+        assert recover(str(tmp_path)) == "in place: /kept.txt"
+        assert not (tmp_path / "kept.txt").exists()
 
 
 def stage(folder, files=NEW):
@@ -269,142 +290,6 @@ class TestPowerCuts:
 def old_or_new(state, where):
     assert state in (BEFORE, {**OLD, **NEW}), f"a mixture of old and new files after a cut at {where}"
     return "old" if state == BEFORE else "new"
-
-
-class PowerCut(BaseException):
-    """A power failure. It is not an error that a program could handle."""
-
-
-class Flash(littlefs.UserContext):
-    """A littlefs like MicroPython's. It replaces `os` and `open`. Its power can fail in the middle of an operation."""
-
-    BLOCKS = 32
-
-    def __init__(self, content=None, cut_at=None):
-        super().__init__(self.BLOCKS * 4096)
-        if content:
-            self.buffer[:] = content
-        self.operations = 0
-        self._cut_at = cut_at
-        self._is_off = False
-        self._opened = []
-        shape = {"block_size": 4096, "block_count": self.BLOCKS, "read_size": 32, "prog_size": 32, "cache_size": 128}
-        self._fs = littlefs.LittleFS(self, mount=False, lookahead_size=32, **shape)
-        if not content:
-            self._fs.format()
-        self._fs.mount()
-
-    def copy(self, cut_at=None):
-        """Return a board with this content, switched on again."""
-        return Flash(self.buffer, cut_at)
-
-    def run(self, function):
-        """Run `function` on the board. Return False if the power failed."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(staged_files, "os", self)
-            patch.setattr(staged_files, "open", self.open, raising=False)
-            try:
-                function()
-                return True
-            except PowerCut:
-                for file in self._opened:
-                    file.close = lambda: None  # otherwise it would be closed later, on a dead filesystem
-                return False
-
-    def files(self):
-        """Return {name: text}."""
-        found = {}
-        for folder, _, names in self._fs.walk("/"):
-            for name in names:
-                path = f"{folder}/{name}".lstrip("/")
-                with self._fs.open(path) as file:
-                    found[path] = file.read()
-        return found
-
-    # --- the functions of the flash that littlefs calls
-
-    def _operate(self, whole, half):
-        if self._is_off:
-            return IO_ERROR
-        if self.operations == self._cut_at:
-            self._is_off = True
-            half()
-            return IO_ERROR
-        self.operations += 1
-        return whole()
-
-    def prog(self, cfg, block, off, data):
-        prog = super().prog
-        half = data[: len(data) // 2]
-        return self._operate(lambda: prog(cfg, block, off, data), lambda: prog(cfg, block, off, half))
-
-    def erase(self, cfg, block):
-        erase = super().erase
-        start = block * 4096
-        half = slice(start, start + 2048)
-        return self._operate(lambda: erase(cfg, block), lambda: self.buffer.__setitem__(half, b"\xff" * 2048))
-
-    def sync(self, cfg=None):
-        """Do nothing, because everything is already written. This also replaces the firmware's `os.sync`."""
-        return 0
-
-    # --- the functions of the filesystem that the firmware calls
-
-    def _call(self, function, *args, **options):
-        try:
-            return function(*args, **options)
-        except littlefs.LittleFSError as error:
-            raise OSError(-error.code) from error
-        finally:
-            if self._is_off:
-                raise PowerCut
-
-    def open(self, path, mode="r"):
-        self._opened.append(self._call(self._fs.open, path, mode[0] + "b", buffering=0))
-        return File(self, self._opened[-1], mode)
-
-    def stat(self, path):
-        return (0x4000 if self._call(self._fs.stat, path).type == 2 else 0x8000,)
-
-    def listdir(self, path):
-        return self._call(self._fs.listdir, path)
-
-    def rename(self, old, new):
-        self._call(self._fs.rename, old, new)
-
-    def remove(self, path):
-        self._call(self._fs.remove, path)
-
-    def mkdir(self, path):
-        self._call(self._fs.mkdir, path)
-
-    def rmdir(self, path):
-        self._call(self._fs.rmdir, path)
-
-
-class File:
-    """A file on a Flash."""
-
-    def __init__(self, flash, file, mode):
-        self._flash = flash
-        self._file = file
-        self._is_text = "b" not in mode
-
-    def write(self, data):
-        return self._flash._call(self._file.write, data.encode() if self._is_text else bytes(data))
-
-    def read(self):
-        return self._file.readall().decode()
-
-    def close(self):
-        self._flash._call(self._file.close)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not PowerCut:
-            self.close()
 
 
 class Partition:
@@ -550,7 +435,7 @@ class TestImage:
         caller.call("end")
         board = caller.board
         sys.modules["esp32"].Partition.label = "ota_1"
-        trial.begin(board, caller.log)
+        trial.begin(board, caller.log, False)
         assert (board.last_update, chip.resets, chip.kept) == ("on trial", [trial.WATCHDOG_S * 1000], False)
         board.keep_image()
         trial.end(board, caller.log)
@@ -562,12 +447,33 @@ class TestImage:
         caller.begin("image", image)
         caller.send(image)
         caller.call("end")
-        trial.begin(caller.board, caller.log)
+        trial.begin(caller.board, caller.log, False)
         assert caller.board.last_update == "went back" and not chip.resets
-        assert "did not last: back to ota_0" in caller.texts()[-1]
+        assert "did not start or last: back to ota_0" in caller.texts()[-1]
         caller.board.last_update = None
-        trial.begin(caller.board, caller.log)
+        trial.begin(caller.board, caller.log, False)
         assert caller.board.last_update is None
+
+    def test_the_image_to_go_back_to_is_not_replaced_during_a_trial(self, caller, chip):
+        trial.announce(caller.board, "partition", "ota_0")
+        trial.begin(caller.board, caller.log, False)
+        flash = bytes(chip.flash)
+        for kind in ("image", "files"):
+            with pytest.raises(ValueError, match="the last update is on trial: try again later"):
+                caller.begin(kind, app_image())
+        assert bytes(chip.flash) == flash
+        caller.board.keep_image()
+        trial.end(caller.board, caller.log)
+        caller.begin("image", app_image())
+
+    def test_an_image_whose_trial_cannot_be_recorded_is_refused(self, caller, chip, tmp_path):
+        (tmp_path / "trial.json.new").mkdir()
+        image = app_image()
+        caller.begin("image", image)
+        caller.send(image)
+        with pytest.raises(OSError):
+            caller.call("end")
+        assert chip.boots == "ota_0" and not caller.restarts
 
     def test_an_image_that_esp_idf_refuses_changes_nothing(self, caller, chip):
         chip.refuses = True
@@ -578,6 +484,24 @@ class TestImage:
             caller.call("end")
         assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
         assert caller.call("status")["receiving"] is None and not caller.session.unlimited
+
+    @pytest.mark.parametrize("number", range(3))
+    def test_a_block_that_cannot_be_written_ends_the_update(self, caller, chip, monkeypatch, number):
+        image = app_image()
+        caller.begin("image", image)
+        write = Partition.writeblocks
+
+        def failing(partition, block, data):
+            if block == number:
+                raise OSError(5)
+            write(partition, block, data)
+
+        monkeypatch.setattr(Partition, "writeblocks", failing)
+        with pytest.raises(OSError):
+            caller.send(image)
+            caller.call("end")
+        assert chip.boots == "ota_0" and not caller.restarts and not caller.board.has_file(trial.FILE)
+        assert caller.call("status")["receiving"] is None and "given up: OSError: 5" in caller.texts()[-1]
 
     def test_data_that_is_not_an_application(self, caller):
         content = bytes(8192)
@@ -721,6 +645,34 @@ class TestService:
         caller.send(content[:2000])
         assert caller.call("abort") is True
         assert read_all(tmp_path) == {} and not caller.session.unlimited
+
+    def test_a_complete_update_is_not_replaced_before_the_restart(self, caller, tmp_path):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content)
+        caller.call("end")
+        with pytest.raises(ValueError, match="the last update is complete: try again later"):
+            caller.begin("files", archive({"other.py": "other"}))
+        caller.service.stop()
+        recover(str(tmp_path))
+        assert read_all(tmp_path) == NEW
+
+    def test_an_update_ends_even_if_its_files_cannot_be_closed(self, caller, monkeypatch):
+        content = archive(NEW)
+        caller.begin("files", content)
+        caller.send(content[:2000])
+        abort = service.FilesTarget.abort
+
+        def failing(target):
+            abort(target)
+            raise OSError(28)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(service.FilesTarget, "abort", failing)
+            with pytest.raises(OSError):
+                caller.call("abort")
+        assert caller.call("status")["receiving"] is None and not caller.session.unlimited
+        caller.begin("files", content)
 
     def test_a_new_update_replaces_an_unfinished_one(self, caller, tmp_path):
         content = archive(NEW)

@@ -67,7 +67,7 @@ def test_no_update_keeps_the_board_from_starting(tmp_path, capsys):
     outcomes = Counter()
     for _ in range(TRIES):
         bench = Bench(tmp_path)
-        fault = trial.begin(bench.board, bench.log)
+        fault = trial.begin(bench.board, bench.log, False)
         bench.config.load()
         assert not bench.config.faults and bench.config["control"]["token"] == QUIET["control"]["token"]
         assert not bench.config["boot"]["repl"] and not (tmp_path / "repl").exists()

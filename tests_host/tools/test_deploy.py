@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
-from image import ROOT
+from image import IMAGE, PATIENCE_S, ROOT, image_environment
 from serial_board import SerialBoard
 
-from tools.flash.deploy import check_heap, deploy, sources
+from tools.flash.deploy import MAIN, check_heap, deploy, sources
 from tools.flash.ports import BoardProblem, Connection
 from tools.image import heap
 from tools.weigh import table
@@ -68,3 +69,27 @@ def test_parts_that_are_off_by_default_come_with_the_settings_that_use_them():
         more = modules(settings) - least
         assert {f"/lib/firmware/{part}.mpy" for part in parts} <= more
         assert len(more) < 15 and least < modules(settings)
+
+
+def test_an_update_replaces_the_whole_firmware_before_it_starts(tmp_path):
+    """Also the package itself, which is imported with the module that puts the files in place."""
+    firmware = tmp_path / "firmware"
+    firmware.mkdir()
+    (firmware / "__init__.py").write_text("RELEASE = 'old'\n")
+    shutil.copy(ROOT / "firmware" / "staged_files.py", firmware)
+    update = tmp_path / "update"
+    update.mkdir()
+    (update / "0").write_text("RELEASE = 'new'\ndef added(): pass\n")
+    (update / "1").write_text(
+        "import sys\n"
+        "from firmware import RELEASE, added\n"
+        "def main():\n"
+        "    print(RELEASE, USER_MAIN, UPDATED, 'firmware.staged_files' in sys.modules)\n"
+    )
+    (update / "files").write_text("firmware/__init__.py\nfirmware/boot/\n")
+    main = tmp_path / "main.py"
+    main.write_bytes(MAIN.replace(b"recover()", f"recover({str(tmp_path)!r})".encode()))
+    environment = image_environment(MICROPYPATH=str(tmp_path))
+    done = subprocess.run([IMAGE, main], env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    expected = "new user_main.py in place: firmware/__init__.py, firmware/boot/ False"
+    assert done.stdout.strip() == expected, done.stderr

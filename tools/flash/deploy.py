@@ -26,9 +26,12 @@ ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv
                  "xtensawin", "rv32imc")  # fmt: skip
 
 MAIN = b'''# Written by "make deploy". A program of your own: user_main.py.
+import sys
 from firmware.staged_files import recover
 
-recover()  # an update replaces the firmware's own files, too: before one of them is imported
+updated = recover()  # an update replaces the firmware's own files, too: before one of them is imported
+for name in ("firmware.staged_files", "firmware"):  # these two were imported, and may be replaced
+    del sys.modules[name]
 del recover
 
 import gc
@@ -38,6 +41,7 @@ from firmware import boot
 
 gc.threshold(-1)
 boot.USER_MAIN = "user_main.py"
+boot.UPDATED = updated
 boot.main()
 '''
 
@@ -45,6 +49,7 @@ EARLIER_MAINS = (  # their checksums
     "566db879d0847dfbef1ca319deaa354fedc044d4170017fc90fdbe4b466ab02a",  # without updates
     "452378d5d07fc6bceddadc965fab011565f91f7a43b92ce0bd5ecc4e6a4f981f",  # did not consider small heaps
     "abea32e879c526c45df01b8ea69f61f37928f23364a7977df09ec67b481401dd",  # kept the code that puts updates in place
+    "f94243aad9be3a083321c7aa31de8da64e2d730e07ee358028778b0ef1a3bbae",  # kept a part of the old firmware
 )
 
 # Runs on the board.
