@@ -8,12 +8,14 @@ import errno
 import littlefs
 import pytest
 
-from firmware import board, config_file, failed_boots, hardware, staged_files, start, unclaim
+from firmware import board, hardware, staged_files
+from firmware.boot import failed_boots, start, unclaim
+from firmware.config import file
 from firmware.control import tls
 from firmware.update import trial
 
 IO_ERROR = -5
-MODULES = (board, config_file, failed_boots, hardware, staged_files, start, tls, trial, unclaim)
+MODULES = (board, file, failed_boots, hardware, staged_files, start, tls, trial, unclaim)
 
 
 class PowerCut(BaseException):

@@ -15,9 +15,11 @@ from flash import Flash
 from image import QUIET, merge
 from test_update import archive
 
-from firmware import hardware, lockout, start
+from firmware import hardware
 from firmware.board import Board
+from firmware.boot import start
 from firmware.boot.unclaim import UnclaimButton
+from firmware.config import lockout
 from firmware.update import service, trial
 
 TOKEN = QUIET["control"]["token"]

@@ -86,10 +86,10 @@ def test_an_update_replaces_the_whole_firmware_before_it_starts(tmp_path):
         "def main():\n"
         "    print(RELEASE, USER_MAIN, UPDATED, 'firmware.staged_files' in sys.modules)\n"
     )
-    (update / "files").write_text("firmware/__init__.py\nfirmware/boot/\n")
+    (update / "files").write_text("firmware/__init__.py\nfirmware/boot/__init__.py\n")
     main = tmp_path / "main.py"
     main.write_bytes(MAIN.replace(b"recover()", f"recover({str(tmp_path)!r})".encode()))
     environment = image_environment(MICROPYPATH=str(tmp_path))
     done = subprocess.run([IMAGE, main], env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
-    expected = "new user_main.py in place: firmware/__init__.py, firmware/boot/ False"
+    expected = "new user_main.py in place: firmware/__init__.py, firmware/boot/__init__.py False"
     assert done.stdout.strip() == expected, done.stderr
