@@ -177,7 +177,7 @@ build/programs.%: tools/setup/programs.sh
 
 build/venv/tools: tools/board/requirements.txt | build/programs.python
 	@echo "Installing the packages of tools/board/requirements.txt into build/venv"
-	@[ -x $(VENV)/python ] || $(PYTHON) -m venv build/venv
+	@$(VENV)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv build/venv
 	@$(VENV)/python -m pip install --disable-pip-version-check --require-hashes -r tools/board/requirements.txt
 	@touch $@
 

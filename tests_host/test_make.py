@@ -51,6 +51,18 @@ def test_a_stock_image_is_asked_for_before_anything_is_installed():
     assert failed and "Name the stock image: BASE=<a .bin file for ESP32" in errors
 
 
+def test_tools_completes_an_interrupted_environment(tmp_path):
+    """Ctrl-C may leave Python without pip. The copy of the tree asks for no packages."""
+    for name in ("Makefile", "boards", "tools"):
+        subprocess.run(["cp", "-r", ROOT / name, tmp_path], check=True)
+    (tmp_path / "tools/board/requirements.txt").write_text("")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "build/venv"], check=True)
+    kept = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
+    words = ["make", "tools", f"PYTHON={sys.executable}"]
+    done = subprocess.run(words, cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=10 * PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_interrupted_download_is_not_a_traceback(tmp_path):
     """A copy, because the program works in its own tree; apt-get of the test waits for ever."""
     program = tmp_path / "tree/tools/setup/sources.py"

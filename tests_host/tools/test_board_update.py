@@ -58,6 +58,27 @@ def test_a_file_that_does_not_work_is_reported_by_its_error_and_the_exit_code(to
         assert "updated" not in errors
 
 
+NO_ROOM_AT_FIRST = """
+class Service:
+    def start(self, app):
+        self.get, self.asked = app.config.get, 0
+        app.config.get = self.get_later
+    def get_later(self, key):
+        self.asked += 1
+        if self.asked < 3:
+            raise MemoryError("memory allocation failed")
+        print("mine: asked", self.asked)
+        return self.get(key)
+"""
+
+
+def test_a_board_without_memory_just_after_its_start_is_asked_again(tool, board, host, tmp_path):
+    (tmp_path / "mine.py").write_text(NO_ROOM_AT_FIRST)
+    code, _, errors = tool("update", host, f"services/mine.py={tmp_path / 'mine.py'}", "--token", TOKEN).wait()
+    assert code == 0, errors
+    board.wait_for("^mine: asked 3$")
+
+
 def test_a_board_that_ends_in_safe_mode_is_reported(tool, host, tmp_path):
     (tmp_path / "boom.py").write_text("import sys\nclass Service:\n def tick(self): sys.exit()\n")
     code, _, errors = tool("update", host, f"services/boom.py={tmp_path / 'boom.py'}", "--token", TOKEN).wait()

@@ -3,10 +3,12 @@
 import posixpath
 import time
 
-from tools.board.errors import ToolError, Unreachable
+from tools.board.errors import BoardError, ToolError, Unreachable
 from tools.board.gate import LONGEST_MESSAGE, visible
 
 POLL_S = 0.5
+NO_ROOM = -32000  # the code of a method that fails, as for want of memory
+TRIES = 10
 RESTART_S = 60
 _INFO = {"uptime": (int, float), "safe_mode": (str, None), "services": dict, "config": {"faults": [str]}}
 _LOG = [{"level": str, "source": str, "text": str}]
@@ -39,7 +41,7 @@ def _troubles(client, info):
     for name, state in info["services"].items():
         if state not in _FINE:
             found.append(f"service {name}: {state}")
-    for entry in client.call("log.tail", {"count": 100}, shape=_LOG):
+    for entry in _ask(client, "log.tail", {"count": 100}, _LOG):
         if entry["level"] == "error":
             found.append(f"{entry['source']}: {entry['text']}")
     return [visible(text, LONGEST_MESSAGE) for text in dict.fromkeys(found)]
@@ -56,6 +58,17 @@ def watch_start(client, names, before, say):
         raise ToolError(f"the files are on {client}, but there is a problem: {'; '.join(found)}")
 
 
+def _ask(client, method, params, shape):
+    """Return the result of a method. A small board may lack the memory for it just after its start."""
+    for left in range(TRIES, -1, -1):
+        try:
+            return client.call(method, params, shape)
+        except BoardError as error:
+            if error.code != NO_ROOM or not left:
+                raise
+        time.sleep(2 * POLL_S)
+
+
 def _is_about(text, names):
     stems = (posixpath.basename(name).rpartition(".")[0] or name for name in names)
     return any(stem in text for stem in stems)
@@ -63,12 +76,12 @@ def _is_about(text, names):
 
 def _steady(client, say):
     """Return the answer to `info` when the start counts as good, or the board is in safe mode."""
-    steady_s = client.call("config.get", {"key": "boot.steady_s"}, shape=_STEADY)
+    steady_s = _ask(client, "config.get", {"key": "boot.steady_s"}, _STEADY)
     say(f"the board runs; this command watches it for {steady_s:g} s")
     latest, starts, silent_since = 0, 1, None
     while True:
         try:
-            info = client.call("info", shape=_INFO)
+            info = _ask(client, "info", None, _INFO)
             silent_since = None
         except Unreachable:
             silent_since = silent_since or time.monotonic()
