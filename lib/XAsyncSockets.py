@@ -890,10 +890,9 @@ class XAsyncSocketsPool:
                     return
 
     def _take_calls(self):
-        with self._lock:
-            calls = self._calls
-            self._calls = []
-        for s, function, args in calls:
+        for _ in range(len(self._calls)):   # later ones wait for the next turn
+            with self._lock:
+                s, function, args = self._calls.pop(0)
             try:
                 function(*args)
             except Exception as ex:

@@ -15,6 +15,7 @@ from harness import (
     needs_threads,
     now_ms,
     pattern,
+    raises,
     skip,
     sleep_ms,
     start_new_thread,
@@ -619,6 +620,30 @@ def test_a_socket_that_the_poll_set_has_no_memory_for_while_another_is_out_of_it
     wait(lambda: links[0].events.count('closed'))
     assert links[0].events.reason() == XClosedReason.Error
     stop(pool)
+
+
+def test_ctrl_c_in_a_call_of_a_thread_loses_no_other_call():
+    needs_threads()
+    pool = XAsyncSocketsPool()
+    pool.PollEvents()       # so that the calls of another thread have to wait
+    watch = pool._watch
+    made = []
+
+    def interrupted(socket):
+        raise KeyboardInterrupt
+
+    def make():
+        pool._watch = interrupted
+        made.append(XAsyncUDPDatagram.Create(pool))
+        pool._watch = watch
+        made.append(XAsyncUDPDatagram.Create(pool))
+
+    start_new_thread(make, ())
+    wait(lambda: len(made) == 2)
+    raises(KeyboardInterrupt, pool.PollEvents)
+    pool.PollEvents()
+    assert pool.GetAllAsyncSockets() == made[1:]
+    pool.StopWaitEvents()
 
 
 def test_a_socket_removed_by_its_own_handler_in_a_worker():
