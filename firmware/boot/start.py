@@ -1,4 +1,4 @@
-"""The steps of a boot before and after the loop, which boot.py borrows. It records whether boots succeed."""
+"""The steps of a boot before and after the loop, which boot borrows. It records whether boots succeed."""
 
 import gc
 import json

@@ -23,7 +23,7 @@ def read_text(path):
 
 
 def usable_text(path):
-    """The text of a file; None if there is none, or a damaged one."""
+    """Return the text of a file, or None if it is missing or damaged."""
     try:
         text = read_text(path)
         parsed(text)
@@ -107,6 +107,6 @@ def keep_good_copy(board, log, text):
 
 
 def forget_copy(board):
-    """Remove the last good settings; then nothing goes back to them."""
+    """Remove the copy of the last good settings, so that nothing restores them."""
     if board.has_file(LAST_GOOD_FILE):
         os.remove(board.path(LAST_GOOD_FILE))

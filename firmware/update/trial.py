@@ -1,4 +1,4 @@
-"""Trials. Trials of images and settings. A new image is kept if its boot lasts. Settings that may lock the owner out
+"""Trials of images and settings. A new image is kept if its boot lasts. Settings that may lock the owner out
 are kept if somebody logs in. Otherwise the old ones come back. A small file records what is on trial."""
 
 import os
