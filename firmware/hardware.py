@@ -71,7 +71,7 @@ def set_time(board, moment):
         clock().datetime(moment)
 
 
-# --- the watchdog. If a port cannot stop it, its time limit is made very long.
+# --- the watchdog. On a port that cannot stop it, stop_watchdog() sets a very long time limit.
 
 
 def watchdog_reset(board):

@@ -15,7 +15,6 @@ RECORD = "files"
 REPL_FILE = "repl"  # with this file the firmware does not start (start.py), so it cannot be removed remotely
 _FOLDER_BIT = 0x4000
 
-
 _sync = getattr(os, "sync", int)  # int() does nothing
 
 

@@ -20,7 +20,8 @@ CERTIFICATE, KEY = TLS_DIR / 'server.crt', TLS_DIR / 'server.key'
 PATIENCE_SEC = 20
 BULK = bytes(range(256)) * 4000
 
-# Answers a line with the line in capitals, `bulk N` with the digest of the next N bytes, and HTTP with HTTP.
+# A server. It answers a line with the line in capitals, `bulk N` with the digest of the next N bytes, and an HTTP
+# request with an HTTP response.
 SERVER = """
 import hashlib
 from binascii import hexlify

@@ -360,26 +360,32 @@ def test_a_handler_that_exits_in_a_worker_ends_its_connection_only():
     stop(link.pool)
 
 
+def fail_in_the_worker(link):
+    """Let a handler raise in the link's only worker. It is called once, and its connection ends."""
+    calls = []
+
+    def bad(client, line, arg):
+        calls.append(line)
+        raise ValueError('by the handler')
+
+    link.client.AsyncRecvLine(bad)
+    link.peer.send(b'go\n')
+    wait(lambda: link.events.count('closed'))
+    assert link.events.reason() == XClosedReason.Error and calls == ['go']
+
+
 def test_an_on_exception_that_raises_in_a_worker_ends_nothing_else():
     """There is one worker. It must have told the loop that the handler is over, and it goes on."""
     for kind in (SystemExit, KeyboardInterrupt, MemoryError, ValueError):
         link = running_link(2)
         told = Recorder()
-        calls = []
 
         def on_exception(socket, exception):
             told.raised(socket, exception)
             raise kind('by OnException')
 
-        def bad(client, line, arg):
-            calls.append(line)
-            raise ValueError('by the handler')
-
         link.pool.OnException = on_exception
-        link.client.AsyncRecvLine(bad)
-        link.peer.send(b'go\n')
-        wait(lambda: link.events.count('closed'))
-        assert link.events.reason() == XClosedReason.Error and calls == ['go']
+        fail_in_the_worker(link)
         assert [str(exception) for exception in (link.client.CloseError, told.events[0][2])] == ['by the handler'] * 2
         link.server.OnClientAccepted = on_accepted_echo
         peer = connect_peer(link.server.SrvAddr)
@@ -414,21 +420,13 @@ def test_a_loop_that_finds_no_memory_for_a_turn_goes_on():
 def test_a_handler_is_called_once_if_there_is_no_memory_to_report_that_it_raised():
     link = running_link(2)
     tell = link.pool._tell
-    calls = []
 
     def no_memory(socket, exception):
         link.pool._tell = tell
         raise MemoryError('by the test')
 
-    def bad(client, line, arg):
-        calls.append(line)
-        raise ValueError('by the handler')
-
     link.pool._tell = no_memory
-    link.client.AsyncRecvLine(bad)
-    link.peer.send(b'go\n')
-    wait(lambda: link.events.count('closed'))
-    assert link.events.reason() == XClosedReason.Error and calls == ['go']
+    fail_in_the_worker(link)
     stop(link.pool)
 
 

@@ -43,6 +43,20 @@ def mounts(service):
     return found
 
 
+@pytest.mark.skipif(not brokers.find("nats-server"), reason="no nats-server: tools/setup/programs.sh peers")
+def test_the_passwords_of_the_cluster_only_have_to_be_uncommented(tmp_path):
+    text = (STACK / "nats" / "nats.conf").read_text()
+    block = re.compile(r"^# authorization \{\n(?:#  .*\n)*# \}$", re.MULTILINE)
+    text, count = block.subn(lambda found: found[0].replace("# ", ""), text)
+    assert count == 1
+    (tmp_path / "nats.conf").write_text(text)
+    lines = (STACK / "nats" / "n1.env").read_text().split()
+    environment = {**os.environ, **dict(line.split("=", 1) for line in lines), "STORE": str(tmp_path)}
+    command = [brokers.find("nats-server"), "-t", "-c", tmp_path / "nats.conf"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_files_that_the_containers_read_exist():
     for service in COMPOSE["services"]:
         for path in mounts(service).values():

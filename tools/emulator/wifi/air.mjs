@@ -89,8 +89,11 @@ export class Air {
   }
 }
 
-/** One direction. Frames keep their order, are delayed, and are not sent faster than by a radio, because bursts would
-overrun the host. */ class Lane {
+/**
+ * One direction. Frames keep their order, are delayed, and are not sent faster than by a radio, because bursts would
+ * overrun the host.
+ */
+class Lane {
   constructor(clock, onThing) {
     this.clock = clock;
     this.onThing = onThing;

@@ -31,8 +31,11 @@ export class Station {
     this.scanNumber = 0;
   }
 
-  /** Reports the access points with this name (an empty name: all, hidden ones without a name), and then the end of
-  the scan. */ scan(ssid) {
+  /**
+   * Reports the access points with this name (an empty name: all, hidden ones without a name), and then the end of the
+   * scan.
+   */
+  scan(ssid) {
     const { air } = this.chip;
     const number = ++this.scanNumber;
     const found = air.search(ssid).map((one) => (one.hidden && !ssid ? { ...one, ssid: '' } : one));
